@@ -1,0 +1,1 @@
+"""The intermediate representation: types, schemas, graphs, their text and their verifier."""

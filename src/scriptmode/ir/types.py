@@ -1,0 +1,522 @@
+"""Static types of the IR.
+
+Types are immutable, interned by their printed form, and print as annotations do::
+
+    Optional[List[Tensor]]      Tuple[int, float]      Dict[str, Tensor]
+
+``parse_type(str(t)) is t`` holds for every type whose class types are registered in the scope that
+the parser is given.  ``is_subtype(a, b)`` is the only implicit conversion of the IR: an edge from a
+value of type ``a`` to a place of type ``b`` is legal exactly then, and the code generator converts
+the representation there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+class Type:
+    """Base of all types; equality is by printed form."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Type) and self._text == other._text)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @property
+    def contained(self) -> tuple[Type, ...]:
+        """The types this one is built from."""
+        return ()
+
+    def with_contained(self, contained: Sequence[Type]) -> Type:
+        """The same constructor over other contained types."""
+        return self
+
+
+class SimpleType(Type):
+    """A type without parameters, known by its name."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str) -> None:
+        self._text = name
+
+
+TENSOR = SimpleType("Tensor")
+INT = SimpleType("int")
+FLOAT = SimpleType("float")
+BOOL = SimpleType("bool")
+COMPLEX = SimpleType("complex")
+STR = SimpleType("str")
+NONE = SimpleType("None")
+NUMBER = SimpleType("number")  # ATen's Scalar: int, float, bool or complex, known at run time
+DEVICE = SimpleType("device")
+DTYPE = SimpleType("dtype")
+LAYOUT = SimpleType("layout")
+MEMORY_FORMAT = SimpleType("memory_format")
+GENERATOR = SimpleType("Generator")
+STORAGE = SimpleType("Storage")
+STREAM = SimpleType("Stream")
+QSCHEME = SimpleType("qscheme")
+ANY = SimpleType("Any")
+NEVER = SimpleType("Never")  # the type of an expression that does not return
+
+SIMPLE_TYPES: Mapping[str, SimpleType] = {
+    t._text: t
+    for t in (
+        TENSOR, INT, FLOAT, BOOL, COMPLEX, STR, NONE, NUMBER, DEVICE, DTYPE, LAYOUT,
+        MEMORY_FORMAT, GENERATOR, STORAGE, STREAM, QSCHEME, ANY, NEVER,
+    )
+}  # fmt: skip
+
+
+class TypeVar(Type):
+    """A type variable of an op schema: ``t`` in ``list::append(t[] self, t element)``."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str) -> None:
+        self._text = name
+
+
+class _Parametrised(Type):
+    __slots__ = ("_contained",)
+    _contained: tuple[Type, ...]
+    constructor: str
+
+    def __init__(self, contained: Sequence[Type]) -> None:
+        self._contained = tuple(contained)
+        self._text = f"{self.constructor}[{', '.join(map(str, self._contained))}]"
+
+    @property
+    def contained(self) -> tuple[Type, ...]:
+        return self._contained
+
+    def with_contained(self, contained: Sequence[Type]) -> Type:
+        return type(self)(contained)
+
+
+class OptionalType(_Parametrised):
+    """``Optional[T]``; make it with ``optional_of``, which collapses nesting."""
+
+    constructor = "Optional"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class UnionType(_Parametrised):
+    """A union of at least two types, none of which is None alone; make it with ``union_of``."""
+
+    constructor = "Union"
+
+
+class ListType(_Parametrised):
+    """``List[T]``."""
+
+    constructor = "List"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class DictType(_Parametrised):
+    """``Dict[K, V]``, insertion ordered."""
+
+    constructor = "Dict"
+
+    @property
+    def key(self) -> Type:
+        return self._contained[0]
+
+    @property
+    def value(self) -> Type:
+        return self._contained[1]
+
+
+class FutureType(_Parametrised):
+    """``Future[T]``."""
+
+    constructor = "Future"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class TupleType(_Parametrised):
+    """``Tuple[T0, T1, ...]`` of a fixed length; ``Tuple[()]`` is the empty tuple."""
+
+    constructor = "Tuple"
+
+    def __init__(self, contained: Sequence[Type]) -> None:
+        super().__init__(contained)
+        if not self._contained:
+            self._text = "Tuple[()]"
+
+    @property
+    def elements(self) -> tuple[Type, ...]:
+        return self._contained
+
+
+class NamedTupleType(TupleType):
+    """A tuple with field names, known by its qualified name.
+
+    ``python_class`` is the class whose instances reach Python; two named tuples are equal when
+    name and field types agree.
+    """
+
+    __slots__ = ("name", "fields", "python_class")
+
+    def __init__(
+        self,
+        name: str,
+        fields: Sequence[str],
+        contained: Sequence[Type],
+        python_class: type | None = None,
+    ) -> None:
+        super().__init__(contained)
+        self.name = name
+        self.fields = tuple(fields)
+        self.python_class = python_class
+        items = ", ".join(f"{f}: {t}" for f, t in zip(self.fields, self._contained, strict=True))
+        self._text = f"NamedTuple<{name}>({items})"
+
+    def with_contained(self, contained: Sequence[Type]) -> Type:
+        return NamedTupleType(self.name, self.fields, contained, self.python_class)
+
+
+class FunctionType(Type):
+    """A function value: parameter types and result."""
+
+    __slots__ = ("parameters", "result")
+
+    def __init__(self, parameters: Sequence[Type], result: Type) -> None:
+        self.parameters = tuple(parameters)
+        self.result = result
+        self._text = f"Callable[[{', '.join(map(str, self.parameters))}], {result}]"
+
+    @property
+    def contained(self) -> tuple[Type, ...]:
+        return (*self.parameters, self.result)
+
+    def with_contained(self, contained: Sequence[Type]) -> Type:
+        return FunctionType(contained[:-1], contained[-1])
+
+
+class EnumType(Type):
+    """An enumeration; ``members`` maps names to their Python values."""
+
+    __slots__ = ("name", "members", "python_class")
+
+    def __init__(
+        self, name: str, members: Mapping[str, Any], python_class: type | None = None
+    ) -> None:
+        self.name = name
+        self.members = dict(members)
+        self.python_class = python_class
+        self._text = f"Enum<{name}>"
+
+
+class ClassType(Type):
+    """A user class or a module; identity is its unique qualified name within a program.
+
+    ``attributes`` maps attribute names to types in slot order; ``methods`` maps method names to the
+    names of the program's functions; ``constants`` are Python values read at compile time.
+    For modules ``is_module`` is true and ``parameters``/``buffers`` name tensor attributes.
+    """
+
+    __slots__ = (
+        "attributes", "buffers", "constants", "is_module", "methods", "name", "original_name",
+        "parameters", "python_class",
+    )  # fmt: skip
+
+    def __init__(self, name: str, *, is_module: bool = False, original_name: str = "") -> None:
+        self.name = name
+        self.is_module = is_module
+        self.original_name = original_name or name.rpartition(".")[2]
+        self.attributes: dict[str, Type] = {}
+        self.methods: dict[str, str] = {}
+        self.constants: dict[str, Any] = {}
+        self.parameters: set[str] = set()
+        self.buffers: set[str] = set()
+        self.python_class: type | None = None
+        self._text = f"{'Module' if is_module else 'Class'}<{name}>"
+
+    def slot(self, attribute: str) -> int:
+        """Index of the attribute's slot."""
+        return list(self.attributes).index(attribute)
+
+
+def is_numeric(t: Type) -> bool:
+    """Whether ``t`` is int, float, bool, complex or number."""
+    return t in (INT, FLOAT, BOOL, COMPLEX, NUMBER)
+
+
+def optional_of(t: Type) -> Type:
+    """``Optional[t]``, with ``Optional[Optional[T]]``, ``Optional[None]`` and ``Any`` collapsed."""
+    if t in (NONE, ANY) or isinstance(t, OptionalType):
+        return t
+    if isinstance(t, UnionType):
+        rest = [m for m in t.contained if m != NONE]
+        return OptionalType([union_of(rest)])
+    return OptionalType([t])
+
+
+def union_of(members: Sequence[Type]) -> Type:
+    """The union of ``members``: flattened, without duplicates, ``Optional`` when None is among."""
+    flat: list[Type] = []
+    has_none = False
+    for m in members:
+        parts: Sequence[Type] = (m,)
+        if isinstance(m, OptionalType):
+            has_none = True
+            parts = m.element.contained if isinstance(m.element, UnionType) else (m.element,)
+        elif isinstance(m, UnionType):
+            parts = m.contained
+        for p in parts:
+            if p == NONE:
+                has_none = True
+            elif p == ANY:
+                return ANY
+            elif p != NEVER and p not in flat:
+                flat.append(p)
+    if not flat:
+        return NONE if has_none else NEVER
+    # a canonical order makes equal unions print equally
+    flat.sort(key=str)
+    core = flat[0] if len(flat) == 1 else UnionType(flat)
+    return OptionalType([core]) if has_none else core
+
+
+def unwrap_optional(t: Type) -> Type:
+    """``T`` of ``Optional[T]``, else ``t``."""
+    return t.element if isinstance(t, OptionalType) else t
+
+
+def is_optional(t: Type) -> bool:
+    """Whether None is a value of ``t``."""
+    return t in (NONE, ANY) or isinstance(t, OptionalType)
+
+
+def is_subtype(a: Type, b: Type) -> bool:
+    """Whether a value of ``a`` may flow into a place of type ``b``."""
+    if a == b or b == ANY or a == NEVER:
+        return True
+    if isinstance(b, OptionalType):
+        return a == NONE or is_subtype(unwrap_optional(a), b.element)
+    if b == NUMBER:
+        return a in (INT, FLOAT, BOOL, COMPLEX) or (
+            isinstance(a, UnionType) and all(is_subtype(m, b) for m in a.contained)
+        )
+    if isinstance(a, UnionType):
+        return all(is_subtype(m, b) for m in a.contained)
+    if isinstance(b, UnionType):
+        return any(is_subtype(a, m) for m in b.contained)
+    if isinstance(a, TupleType) and isinstance(b, TupleType):
+        if isinstance(b, NamedTupleType):
+            return False  # equal ones were caught above
+        return len(a.elements) == len(b.elements) and all(
+            is_subtype(x, y) for x, y in zip(a.elements, b.elements, strict=True)
+        )
+    return False
+
+
+def join(a: Type, b: Type, *, allow_union: bool = True) -> Type | None:
+    """The least type both flow into; None when there is none (or only a union, if not allowed)."""
+    if is_subtype(a, b):
+        return b
+    if is_subtype(b, a):
+        return a
+    if a == NONE or b == NONE:
+        return optional_of(b if a == NONE else a)
+    if isinstance(a, OptionalType) or isinstance(b, OptionalType):
+        inner = join(unwrap_optional(a), unwrap_optional(b), allow_union=allow_union)
+        return None if inner is None else optional_of(inner)
+    if (
+        type(a) is TupleType
+        and type(b) is TupleType
+        and len(a.elements) == len(b.elements)
+    ):
+        parts = [
+            join(x, y, allow_union=allow_union)
+            for x, y in zip(a.elements, b.elements, strict=True)
+        ]
+        if all(p is not None for p in parts):
+            return TupleType([p for p in parts if p is not None])
+    return union_of([a, b]) if allow_union else None
+
+
+def walk(t: Type) -> list[Type]:
+    """``t`` and every type contained in it, outermost first (attributes of classes excluded)."""
+    found = [t]
+    for inner in t.contained:
+        found += walk(inner)
+    return found
+
+
+def substitute(t: Type, binding: Mapping[str, Type]) -> Type:
+    """Replace type variables by their binding."""
+    if isinstance(t, TypeVar):
+        return binding.get(str(t), t)
+    if not t.contained:
+        return t
+    contained = [substitute(c, binding) for c in t.contained]
+    if isinstance(t, OptionalType):
+        return optional_of(contained[0])
+    return t.with_contained(contained)
+
+
+def has_type_var(t: Type) -> bool:
+    """Whether a type variable occurs in ``t``."""
+    return isinstance(t, TypeVar) or any(has_type_var(c) for c in t.contained)
+
+
+def match_type(formal: Type, actual: Type, binding: dict[str, Type]) -> bool:
+    """Bind type variables of ``formal`` so that ``actual`` is a subtype of it; extend ``binding``."""
+    if isinstance(formal, TypeVar):
+        bound = binding.get(str(formal))
+        if bound is None:
+            binding[str(formal)] = actual
+            return True
+        return is_subtype(actual, bound)
+    if not has_type_var(formal):
+        return is_subtype(actual, formal)
+    if isinstance(formal, OptionalType):
+        return actual == NONE or match_type(formal.element, unwrap_optional(actual), binding)
+    if type(formal) is type(actual) and len(formal.contained) == len(actual.contained):
+        return all(
+            match_type(f, a, binding)
+            for f, a in zip(formal.contained, actual.contained, strict=True)
+        )
+    return False
+
+
+class TypeParser:
+    """Recursive-descent parser of printed types; ``resolve`` finds class, enum and tuple types."""
+
+    def __init__(self, text: str, position: int, resolve: Callable[[str], Type | None]) -> None:
+        self.text = text
+        self.position = position
+        self.resolve = resolve
+
+    def _name(self) -> str:
+        start = self.position
+        while self.position < len(self.text) and (
+            self.text[self.position].isalnum() or self.text[self.position] in "_."
+        ):
+            self.position += 1
+        return self.text[start : self.position]
+
+    def _skip(self) -> None:
+        while self.position < len(self.text) and self.text[self.position] == " ":
+            self.position += 1
+
+    def _eat(self, token: str) -> bool:
+        self._skip()
+        if self.text.startswith(token, self.position):
+            self.position += len(token)
+            return True
+        return False
+
+    def _expect(self, token: str) -> None:
+        if not self._eat(token):
+            raise ValueError(
+                f"expected {token!r} at column {self.position} of type {self.text!r}"
+            )
+
+    def _list(self, close: str) -> list[Type]:
+        found: list[Type] = []
+        if self._eat(close):
+            return found
+        while True:
+            found.append(self.parse())
+            if self._eat(close):
+                return found
+            self._expect(",")
+
+    def _until_matching(self, close: str) -> str:
+        start, depth = self.position, 1
+        while depth:
+            if self.position >= len(self.text):
+                raise ValueError(f"unterminated type name in {self.text!r}")
+            char = self.text[self.position]
+            depth += (char == "<") - (char == close)
+            self.position += 1
+        return self.text[start : self.position - 1]
+
+    def parse(self) -> Type:
+        """Parse one type at the current position."""
+        self._skip()
+        if self._eat("Tuple[()]"):
+            return TupleType([])
+        name = self._name()
+        if self._eat("<"):
+            return self._named(name, self._until_matching(">"))
+        if name == "Callable":
+            self._expect("[")
+            self._expect("[")
+            parameters = self._list("]")
+            self._expect(",")
+            result = self.parse()
+            self._expect("]")
+            return FunctionType(parameters, result)
+        constructor = _CONSTRUCTORS.get(name)
+        if constructor is not None:
+            self._expect("[")
+            return constructor(self._list("]"))
+        if name in SIMPLE_TYPES:
+            return SIMPLE_TYPES[name]
+        found = self.resolve(name)
+        if found is None:
+            raise ValueError(f"unknown type {name!r} in {self.text!r}")
+        return found
+
+    def _named(self, kind: str, name: str) -> Type:
+        if kind == "NamedTuple":
+            self._expect("(")
+            fields: list[str] = []
+            types: list[Type] = []
+            while not self._eat(")"):
+                if fields:
+                    self._expect(",")
+                self._skip()
+                fields.append(self._name())
+                self._expect(":")
+                types.append(self.parse())
+            known = self.resolve(name)
+            python_class = known.python_class if isinstance(known, NamedTupleType) else None
+            return NamedTupleType(name, fields, types, python_class)
+        found = self.resolve(name)
+        if found is None:
+            raise ValueError(f"unknown {kind} {name!r}")
+        return found
+
+
+_CONSTRUCTORS: Mapping[str, Callable[[Sequence[Type]], Type]] = {
+    "Optional": OptionalType,
+    "Union": UnionType,
+    "List": ListType,
+    "Dict": DictType,
+    "Tuple": TupleType,
+    "Future": FutureType,
+}
+
+
+def parse_type(text: str, resolve: Callable[[str], Type | None] = lambda name: None) -> Type:
+    """Parse a printed type; ``resolve`` maps qualified names of classes and enums to types."""
+    parser = TypeParser(text, 0, resolve)
+    found = parser.parse()
+    if parser.position != len(text.rstrip()):
+        raise ValueError(f"unexpected text after type in {text!r}")
+    return found
