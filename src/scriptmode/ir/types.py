@@ -66,6 +66,7 @@ GENERATOR = SimpleType("Generator")
 STORAGE = SimpleType("Storage")
 STREAM = SimpleType("Stream")
 QSCHEME = SimpleType("qscheme")
+SIZE = SimpleType("Size")  # torch.Size: Tuple[int, ...] with its own name and methods
 ANY = SimpleType("Any")
 NEVER = SimpleType("Never")  # the type of an expression that does not return
 
@@ -73,7 +74,7 @@ SIMPLE_TYPES: Mapping[str, SimpleType] = {
     t._text: t
     for t in (
         TENSOR, INT, FLOAT, BOOL, COMPLEX, STR, NONE, NUMBER, DEVICE, DTYPE, LAYOUT,
-        MEMORY_FORMAT, GENERATOR, STORAGE, STREAM, QSCHEME, ANY, NEVER,
+        MEMORY_FORMAT, GENERATOR, STORAGE, STREAM, QSCHEME, SIZE, ANY, NEVER,
     )
 }  # fmt: skip
 
@@ -148,6 +149,20 @@ class FutureType(_Parametrised):
     """``Future[T]``."""
 
     constructor = "Future"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class VarTupleType(_Parametrised):
+    """``Tuple[T, ...]``: a tuple of any length, laid out as a list that nothing writes."""
+
+    constructor = "Tuple"
+
+    def __init__(self, contained: Sequence[Type]) -> None:
+        super().__init__(contained)
+        self._text = f"Tuple[{self._contained[0]}, ...]"
 
     @property
     def element(self) -> Type:
@@ -313,6 +328,8 @@ def is_subtype(a: Type, b: Type) -> bool:
     """Whether a value of ``a`` may flow into a place of type ``b``."""
     if a == b or b == ANY or a == NEVER:
         return True
+    if a == SIZE and isinstance(b, VarTupleType):
+        return b.element == INT
     if isinstance(b, OptionalType):
         return a == NONE or is_subtype(unwrap_optional(a), b.element)
     if b == NUMBER:
@@ -474,13 +491,23 @@ class TypeParser:
         constructor = _CONSTRUCTORS.get(name)
         if constructor is not None:
             self._expect("[")
-            return constructor(self._list("]"))
+            return self._parametrised(constructor)
         if name in SIMPLE_TYPES:
             return SIMPLE_TYPES[name]
         found = self.resolve(name)
         if found is None:
             raise ValueError(f"unknown type {name!r} in {self.text!r}")
         return found
+
+    def _parametrised(self, constructor: Callable[[Sequence[Type]], Type]) -> Type:
+        found = [self.parse()]
+        while not self._eat("]"):
+            self._expect(",")
+            if self._eat("..."):
+                self._expect("]")
+                return VarTupleType(found)
+            found.append(self.parse())
+        return constructor(found)
 
     def _named(self, kind: str, name: str) -> Type:
         if kind == "NamedTuple":

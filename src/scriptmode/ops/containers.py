@@ -1,0 +1,99 @@
+"""Ops on lists, dicts and tuples, with CPython's meaning.
+
+``t``, ``k`` and ``v`` are type variables.  A ``Tuple[T, ...]`` and a ``Size`` are read through
+``tuple::as_list``, whose result is the same object under a list's type and is never written.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from scriptmode.ops.table import Effect, op
+
+READS, ALLOCATES = Effect.READS, Effect.ALLOCATES
+NEW = READS | ALLOCATES
+
+op("list::len(t[] self) -> int", effects=READS)(len)
+op("list::getitem(t[] self, int index) -> t", effects=READS, raises=[IndexError])(operator.getitem)
+op("list::setitem(t[](a!) self, int index, t value) -> ()", raises=[IndexError])(operator.setitem)
+op("list::delitem(t[](a!) self, int index) -> ()", raises=[IndexError])(operator.delitem)
+
+
+@op(
+    "list::slice(t[] self, int? start, int? stop, int? step) -> t[]",
+    effects=NEW,
+    raises=[ValueError],
+)
+def _slice(self: list[Any], start: Any, stop: Any, step: Any) -> list[Any]:
+    return self[start:stop:step]
+
+
+@op(
+    "list::setslice(t[](a!) self, int? start, int? stop, int? step, t[] value) -> ()",
+    raises=[ValueError],
+)
+def _setslice(self: list[Any], start: Any, stop: Any, step: Any, value: list[Any]) -> None:
+    self[start:stop:step] = value
+
+
+@op("list::delslice(t[](a!) self, int? start, int? stop, int? step) -> ()", raises=[ValueError])
+def _delslice(self: list[Any], start: Any, stop: Any, step: Any) -> None:
+    del self[start:stop:step]
+
+
+op("list::append(t[](a!) self, t value) -> ()")(list.append)
+op("list::extend(t[](a!) self, t[] other) -> ()")(list.extend)
+op("list::insert(t[](a!) self, int index, t value) -> ()")(list.insert)
+op("list::pop(t[](a!) self, int index=-1) -> t", raises=[IndexError])(list.pop)
+op("list::clear(t[](a!) self) -> ()")(list.clear)
+op("list::reverse(t[](a!) self) -> ()")(list.reverse)
+op("list::remove(t[](a!) self, t value) -> ()", raises=[ValueError])(list.remove)
+op("list::index(t[] self, t value, int? start=None, int? stop=None) -> int", effects=READS,
+   raises=[ValueError])(
+    lambda self, value, start, stop: self.index(
+        value, 0 if start is None else start, len(self) if stop is None else stop
+    )
+)  # fmt: skip
+op("list::count(t[] self, t value) -> int", effects=READS)(list.count)
+op("list::contains(t[] self, t value) -> bool", effects=READS)(operator.contains)
+op("list::copy(t[] self) -> t[]", effects=NEW)(list.copy)
+op("list::concat(t[] a, t[] b) -> t[]", effects=NEW)(operator.add)
+op("list::repeat(t[] a, int n) -> t[]", effects=NEW)(operator.mul)
+op("list::eq(t[] a, t[] b) -> bool", effects=READS)(operator.eq)
+op("list::lt(t[] a, t[] b) -> bool", effects=READS)(operator.lt)
+op("list::le(t[] a, t[] b) -> bool", effects=READS)(operator.le)
+op("list::sort(t[](a!) self, *, bool reverse=False) -> ()")(
+    lambda self, reverse: self.sort(reverse=reverse)
+)
+op("list::range(int start, int stop, int step) -> int[]", effects=ALLOCATES, raises=[ValueError])(
+    lambda start, stop, step: list(range(start, stop, step))
+)
+op("list::sum_int(int[] self) -> int", effects=READS, raises=[OverflowError])(sum)
+op("list::sum_float(float[] self) -> float", effects=READS)(sum)
+
+# Tuple[T, ...] and Size
+op("tuple::as_list(Any self) -> t[]", effects=Effect.PURE)(list)
+op("tuple::from_list(t[] self) -> Any", effects=READS)(tuple)
+op("size::from_list(int[] self) -> Size", effects=READS)(tuple)
+op("size::numel(Size self) -> int", raises=[OverflowError])(lambda self: self.numel())
+
+# dicts
+op("dict::len(Dict(k, v) self) -> int", effects=READS)(len)
+op("dict::getitem(Dict(k, v) self, k key) -> v", effects=READS, raises=[KeyError])(operator.getitem)
+op("dict::setitem(Dict(k, v)(a!) self, k key, v value) -> ()")(operator.setitem)
+op("dict::delitem(Dict(k, v)(a!) self, k key) -> ()", raises=[KeyError])(operator.delitem)
+op("dict::contains(Dict(k, v) self, k key) -> bool", effects=READS)(operator.contains)
+op("dict::get(Dict(k, v) self, k key) -> v?", effects=READS)(dict.get)
+op("dict::get_default(Dict(k, v) self, k key, v default) -> v", effects=READS)(dict.get)
+op("dict::pop(Dict(k, v)(a!) self, k key) -> v", raises=[KeyError])(dict.pop)
+op("dict::pop_default(Dict(k, v)(a!) self, k key, v default) -> v")(dict.pop)
+op("dict::popitem(Dict(k, v)(a!) self) -> (k, v)", raises=[KeyError])(dict.popitem)
+op("dict::setdefault(Dict(k, v)(a!) self, k key, v default) -> v")(dict.setdefault)
+op("dict::update(Dict(k, v)(a!) self, Dict(k, v) other) -> ()")(dict.update)
+op("dict::clear(Dict(k, v)(a!) self) -> ()")(dict.clear)
+op("dict::copy(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(dict.copy)
+op("dict::keys(Dict(k, v) self) -> k[]", effects=NEW)(list)
+op("dict::values(Dict(k, v) self) -> v[]", effects=NEW)(lambda self: list(self.values()))
+op("dict::items(Dict(k, v) self) -> Tuple(k, v)[]", effects=NEW)(lambda self: list(self.items()))
+op("dict::eq(Dict(k, v) a, Dict(k, v) b) -> bool", effects=READS)(operator.eq)

@@ -1,0 +1,64 @@
+"""Structural ops: constants, construction, attributes, types, printing.
+
+Those whose operands are not of fixed types are listed in ``STRUCTURAL`` with their effects and a
+description; the verifier and the interpreter know their rules:
+
+``prim::Constant[value=v]() -> T``            immutable values and tensors
+``prim::ListConstruct(t...) -> List[t]``      a new list (inputs are subtypes of t)
+``prim::VarTupleConstruct(t...)``             a ``Tuple[T, ...]`` or ``Size``
+``prim::TupleConstruct(...) -> Tuple/NamedTuple``
+``prim::TupleIndex[index=i](t) -> Ti``        i within bounds, not negative
+``prim::DictConstruct(k0, v0, k1, ...) -> Dict[k, v]``
+``prim::GetAttr[name=n](self) -> T``          of a module or object
+``prim::SetAttr[name=n](self, value)``
+``prim::Call[callee=f](args...) -> T``
+``prim::is_none(x) -> bool``
+``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional or Any
+``prim::unchecked_cast(x) -> T``               the front end has proved the type
+``prim::checked_cast(x) -> T``                 TypeError unless x (Any, Union, Optional) is a T
+``prim::str(x) -> str``, ``prim::repr(x)``, ``prim::format(x, spec)``   any printable type
+``prim::eq(a, b) -> bool``                     structural equality of two values of one type
+``prim::is(a, b) -> bool``                     identity of heap objects and tensors
+``prim::hash(x) -> int``
+``prim::raise[exception=cls](message?)``       a Python exception class, message of type str
+``prim::print(...)``                           attributes sep and end; inputs are str
+``prim::warn[category=cls, stacklevel=n](message)``
+``prim::python_call[function=f](args...) -> T``  host call of a Python function
+``prim::retain(x)``, ``prim::release(x)``      inserted by passes/retain_release
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scriptmode.ops.table import EVERYTHING, Effect
+
+STRUCTURAL: Mapping[str, Effect] = {
+    "prim::Constant": Effect.PURE,
+    "prim::ListConstruct": Effect.ALLOCATES,
+    "prim::VarTupleConstruct": Effect.PURE,
+    "prim::TupleConstruct": Effect.PURE,
+    "prim::TupleIndex": Effect.PURE,
+    "prim::DictConstruct": Effect.ALLOCATES,
+    "prim::GetAttr": Effect.READS,
+    "prim::SetAttr": Effect.WRITES,
+    "prim::Call": EVERYTHING,
+    "prim::If": Effect.PURE,  # the effects of its blocks count
+    "prim::Loop": Effect.PURE,  # likewise
+    "prim::is_none": Effect.PURE,
+    "prim::isinstance": Effect.PURE,
+    "prim::unchecked_cast": Effect.PURE,
+    "prim::checked_cast": Effect.RAISES,
+    "prim::str": Effect.READS | Effect.RAISES,
+    "prim::repr": Effect.READS | Effect.RAISES,
+    "prim::format": Effect.READS | Effect.RAISES,
+    "prim::eq": Effect.READS,
+    "prim::is": Effect.PURE,
+    "prim::hash": Effect.READS | Effect.RAISES,
+    "prim::raise": Effect.RAISES,
+    "prim::print": Effect.IO | Effect.RAISES,
+    "prim::warn": Effect.IO | Effect.RAISES,
+    "prim::python_call": EVERYTHING,
+    "prim::retain": Effect.IO,
+    "prim::release": Effect.IO,
+}

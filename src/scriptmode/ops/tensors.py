@@ -1,0 +1,80 @@
+"""Ops on tensors that are not in ATen's registry: metadata, conversions to Python numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from scriptmode.ops.scalars import check_int
+from scriptmode.ops.table import Effect, op
+
+READS = Effect.READS
+
+# conversions synchronise and read data; failures are those of Tensor.item
+op("tensor::int(Tensor self) -> int", effects=READS, raises=[RuntimeError, ValueError, OverflowError])(
+    lambda self: check_int(int(self))
+)
+op("tensor::float(Tensor self) -> float", effects=READS, raises=[RuntimeError])(float)
+op("tensor::complex(Tensor self) -> complex", effects=READS, raises=[RuntimeError])(complex)
+op("tensor::bool(Tensor self) -> bool", effects=READS, raises=[RuntimeError])(bool)
+op("tensor::index(Tensor self) -> int", effects=READS, raises=[TypeError])(
+    lambda self: self.__index__()
+)
+
+# metadata; READS because resize_, set_, data= and the like change it
+op("tensor::shape(Tensor self) -> Size", effects=READS)(lambda self: self.shape)
+op("tensor::stride(Tensor self) -> int[]", effects=READS)(lambda self: list(self.stride()))
+op("tensor::dtype(Tensor self) -> dtype", effects=READS)(lambda self: self.dtype)
+op("tensor::device(Tensor self) -> device", effects=READS)(lambda self: self.device)
+op("tensor::layout(Tensor self) -> layout", effects=READS)(lambda self: self.layout)
+op("tensor::ndim(Tensor self) -> int", effects=READS)(lambda self: self.ndim)
+op("tensor::len(Tensor self) -> int", effects=READS, raises=[TypeError])(len)
+op("tensor::requires_grad(Tensor self) -> bool", effects=READS)(lambda self: self.requires_grad)
+op("tensor::is_leaf(Tensor self) -> bool", effects=READS)(lambda self: self.is_leaf)
+op("tensor::grad(Tensor self) -> Tensor?", effects=READS)(lambda self: self.grad)
+op("tensor::data(Tensor(a) self) -> Tensor(a)", effects=READS)(lambda self: self.data)
+op("tensor::is_device_type(Tensor self, str type) -> bool", effects=READS)(
+    lambda self, type: self.device.type == type
+)
+op("tensor::is_quantized(Tensor self) -> bool", effects=READS)(lambda self: self.is_quantized)
+op("tensor::is_sparse(Tensor self) -> bool", effects=READS)(lambda self: self.is_sparse)
+op("tensor::is_nested(Tensor self) -> bool", effects=READS)(lambda self: self.is_nested)
+op("tensor::element_size(Tensor self) -> int", effects=READS)(lambda self: self.element_size())
+op("tensor::same_object(Tensor a, Tensor b) -> bool")(lambda a, b: a is b)
+
+# dtype and device
+op("dtype::eq(dtype a, dtype b) -> bool")(lambda a, b: a == b)
+op("dtype::is_floating_point(dtype self) -> bool")(lambda self: self.is_floating_point)
+op("dtype::is_complex(dtype self) -> bool")(lambda self: self.is_complex)
+op("dtype::is_signed(dtype self) -> bool")(lambda self: self.is_signed)
+op("dtype::itemsize(dtype self) -> int")(lambda self: self.itemsize)
+op("dtype::str(dtype self) -> str")(str)
+op("device::eq(device a, device b) -> bool")(lambda a, b: a == b)
+op("device::type(device self) -> str")(lambda self: self.type)
+op("device::index(device self) -> int?")(lambda self: self.index)
+op("device::make(str type) -> device", raises=[RuntimeError])(torch.device)
+op("device::make_index(str type, int index) -> device", raises=[RuntimeError])(torch.device)
+op("device::str(device self) -> str")(str)
+op("layout::eq(layout a, layout b) -> bool")(lambda a, b: a == b)
+op("memory_format::eq(memory_format a, memory_format b) -> bool")(lambda a, b: a == b)
+
+# thread state
+op("torch::is_grad_enabled() -> bool", effects=READS)(torch.is_grad_enabled)
+op("torch::set_grad_enabled(bool mode) -> ()", effects=Effect.IO)(torch._C._set_grad_enabled)
+op("torch::is_autocast_enabled(str device_type) -> bool", effects=READS)(torch.is_autocast_enabled)
+op("torch::get_default_dtype() -> dtype", effects=READS)(torch.get_default_dtype)
+op("torch::is_inference_mode_enabled() -> bool", effects=READS)(torch.is_inference_mode_enabled)
+
+
+@op("tensor::from_data(Any data, *, dtype? dtype=None, device? device=None, "
+    "bool requires_grad=False) -> Tensor",
+    effects=READS | Effect.ALLOCATES, raises=[TypeError, ValueError, RuntimeError])  # fmt: skip
+def _from_data(data: Any, dtype: Any, device: Any, requires_grad: bool) -> torch.Tensor:
+    """``torch.tensor(data, ...)`` for numbers and nested lists of numbers."""
+    return torch.tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+op("tensor::tolist(Tensor self) -> Any", effects=READS, raises=[RuntimeError])(
+    lambda self: self.tolist()
+)
