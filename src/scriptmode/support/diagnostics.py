@@ -1,0 +1,159 @@
+"""Diagnostics: what is wrong, where, why, and the way out.
+
+``str`` of an error is the rendered diagnostic::
+
+    error[SM0207]: `y` may be unbound here
+      --> line 12, column 12 of model.py
+       |
+    10 |     if x > 0:
+       ...
+
+One ``Diagnostic`` serves the front ends, the verifier, the run time and the importers.  Every error
+class is also the Python exception that fits, so ``except TypeError`` works on a ``ScriptTypeError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scriptmode.support.source import Span
+
+
+@dataclass(frozen=True)
+class Label:
+    """A secondary place with a remark."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding.
+
+    ``code`` is stable (``SM0207``); ``message`` makes sense alone and fits 80 columns; ``label``
+    stands under the carets; ``chain`` holds the call sites that led here, outermost first.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    help: str = ""
+    chain: tuple[Span, ...] = field(default=())
+
+    def render(self) -> str:
+        """The full text, ending without a newline."""
+        lines = [f"error[{self.code}]: {self.message}"]
+        if self.span is not None and self.span.line:
+            lines += self._excerpt(self.span)
+        lines += [f"note: {note}" for note in self.notes]
+        if self.help:
+            lines.append(f"help: {self.help}")
+        for site in reversed(self.chain):
+            where = f" in {site.function}" if site.function else ""
+            lines.append(f"called from {site.file}, line {site.line}{where}")
+            text = site.text_lines(site.line, site.line)[0].strip()
+            if text:
+                lines.append(f"    {text}")
+        return "\n".join(lines)
+
+    def _excerpt(self, span: Span) -> list[str]:
+        first = min([span.line, *(la.span.line for la in self.labels if la.span.file == span.file)])
+        first = max(first, span.line - 6)
+        last = span.line
+        width = len(str(last))
+        out = [f"{' ' * width}--> {span.file}, line {span.line}, column {span.column + 1}"]
+        out.append(f"{' ' * width} |")
+        texts = span.text_lines(first, last)
+        if not any(texts):
+            return out[:1]
+        for number, text in zip(range(first, last + 1), texts, strict=True):
+            out.append(f"{number:>{width}} | {text}")
+            for label in self.labels:
+                if label.span.line == number and label.span.file == span.file:
+                    out.append(_underline(width, text, label.span, "-", label.text))
+        out.append(_underline(width, texts[-1], span, "^", self.label))
+        return out
+
+
+def _underline(width: int, text: str, span: Span, mark: str, remark: str) -> str:
+    # ast columns count UTF-8 bytes
+    start = len(text.encode()[: span.column].decode(errors="ignore"))
+    end = len(text)
+    if span.end_line == span.line and span.end_column:
+        end = len(text.encode()[: span.end_column].decode(errors="ignore"))
+    marks = mark * max(1, end - start)
+    return f"{' ' * width} | {' ' * start}{marks} {remark}".rstrip()
+
+
+class ScriptError(Exception):
+    """Base of every error that scriptmode reports; ``diagnostics`` has its findings."""
+
+    def __init__(self, diagnostics: Diagnostic | Sequence[Diagnostic] | str) -> None:
+        if isinstance(diagnostics, str):
+            diagnostics = Diagnostic("SM0000", diagnostics)
+        if isinstance(diagnostics, Diagnostic):
+            diagnostics = [diagnostics]
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+    @property
+    def code(self) -> str:
+        """Code of the first finding."""
+        return self.diagnostics[0].code
+
+    @property
+    def span(self) -> Span | None:
+        """Place of the first finding."""
+        return self.diagnostics[0].span
+
+
+class CompileError(ScriptError, RuntimeError):
+    """The program cannot be compiled."""
+
+
+class ScriptSyntaxError(CompileError, SyntaxError):
+    """A construct outside the supported language."""
+
+    def __str__(self) -> str:  # SyntaxError would print only its first argument
+        return "\n".join(d.render() for d in self.diagnostics)
+
+
+class ScriptTypeError(CompileError, TypeError):
+    """An operation on types that do not support it."""
+
+
+class ScriptNameError(CompileError, NameError):
+    """A name that is not defined, or may be unbound."""
+
+
+class ScriptAttributeError(CompileError, AttributeError):
+    """An attribute that does not exist."""
+
+
+class NotBuiltError(CompileError, NotImplementedError):
+    """A construct or name that is planned and not built yet."""
+
+
+class ArgumentError(ScriptError, TypeError):
+    """A call of a compiled program with wrong arguments."""
+
+
+class TraceError(ScriptError, RuntimeError):
+    """A run that cannot be recorded, or a recording that does not reproduce."""
+
+
+class InternalError(ScriptError, AssertionError):
+    """A defect of the compiler itself."""
+
+
+class ScriptWarning(UserWarning):
+    """A remark of the script front end."""
+
+
+class TracerWarning(UserWarning):
+    """A remark of the trace front end: what the recording has frozen."""
