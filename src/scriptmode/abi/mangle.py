@@ -66,12 +66,7 @@ class _Mangler:
         index = self.known.get(key)
         if index is None:
             return None
-        digits = ""
-        number = index - 1
-        while number >= 0:
-            digits = _BASE36[number % 36] + digits
-            number = number // 36 - 1 if number >= 36 else -1
-        return f"S{digits}_"
+        return "S_" if index == 0 else f"S{_base36(index - 1)}_"
 
     def prefix(self, parts: tuple[str, ...]) -> str:
         """A namespace or class prefix, outermost first."""
@@ -101,10 +96,7 @@ class _Mangler:
 
     def named(self, t: Named) -> str:
         if t.namespace == "std":
-            text = self.template(t, f"St{_source(t.name)}") if t.arguments else (
-                f"St{_source(t.name)}"
-            )
-            return text
+            return self.template(t, f"St{_source(t.name)}")
         template = self.substitution(("template", t.namespace, t.name))
         if template is not None and t.arguments:
             return f"N{template}{self.arguments(t)}E"
@@ -123,6 +115,11 @@ class _Mangler:
 
     def arguments(self, t: Named) -> str:
         return f"I{''.join(self.type(a) for a in t.arguments)}E"
+
+
+def _base36(number: int) -> str:
+    head = _base36(number // 36) if number >= 36 else ""
+    return head + _BASE36[number % 36]
 
 
 def _source(name: str) -> str:

@@ -391,8 +391,9 @@ GRAPH_PRINTER: Any = None  # set by ir.printer, which depends on this module
 class Program:
     """All functions and class types that one compiled callable needs.
 
-    ``functions[root]`` is its entry.  ``instances`` holds the Python module or object behind each
-    ``self`` parameter path; the front end fills what the run time needs in ``state``.
+    ``functions[root]`` is its entry.  ``self_object`` is the Python module behind the root's first
+    parameter (None for a plain function); ``globals`` are the captured mutable Python objects that
+    ``prim::Global[name=...]`` nodes read.
     """
 
     def __init__(self, root: str = "forward") -> None:
@@ -401,6 +402,8 @@ class Program:
         self.classes: dict[str, ClassType] = {}
         self.enums: dict[str, EnumType] = {}
         self.named_tuples: dict[str, NamedTupleType] = {}
+        self.self_object: Any = None
+        self.globals: dict[str, Any] = {}
 
     @property
     def graph(self) -> Graph:
