@@ -27,14 +27,24 @@ CTX_FIELDS = (
     "tensors",  # pointer to the tensors of module attributes, read at each call
     "stack_limit",  # lowest stack address that native code may use
     "program",  # opaque
-    "reserved10",
-    "reserved11",
+    "thread_state",  # saved PyThreadState while the GIL is released; null: this thread has it
+    "call",  # frame of the Python boundary; null without Python
     "reserved12",
     "reserved13",
     "reserved14",
     "reserved15",
 )
 CTX_SIZE = WORD * len(CTX_FIELDS)
+
+# The host table: services of the surrounding process, function pointers.  All take the context
+# first, may be called with or without the GIL, and return a status.  Pointers are borrowed.
+HOST_FIELDS = (
+    "print",  # (ctx, str): write a native str to the standard output
+    "warn",  # (ctx, category class object, str message, i64 location id, i64 stacklevel)
+    "python_call",  # (ctx, function object, i64 n, ptr descriptors[n], ptr addresses of n values,
+    #                  ptr result descriptor, ptr result slot)
+    "poll",  # (ctx): handle signals; called when *poll_flag is not 0
+)
 TRACE_CAPACITY = 64
 
 ERROR_NONE = 0
