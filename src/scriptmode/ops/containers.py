@@ -9,6 +9,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import torch
+
 from scriptmode.ops.table import Effect, op
 
 READS, ALLOCATES = Effect.READS, Effect.ALLOCATES
@@ -75,7 +77,7 @@ op("list::sum_float(float[] self) -> float", effects=READS)(sum)
 # Tuple[T, ...] and Size
 op("tuple::as_list(Any self) -> t[]", effects=Effect.PURE)(list)
 op("tuple::from_list(t[] self) -> Any", effects=READS)(tuple)
-op("size::from_list(int[] self) -> Size", effects=READS)(tuple)
+op("size::from_list(int[] self) -> Size", effects=READS)(torch.Size)
 op("size::numel(Size self) -> int", raises=[OverflowError])(lambda self: self.numel())
 
 # dicts

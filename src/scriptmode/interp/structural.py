@@ -1,0 +1,158 @@
+"""Meanings of the structural ops, as ``ops.prim`` lists them.
+
+Each is a function of the interpreter, the node and the values of its inputs; it returns the values
+of the outputs.  ``prim::If``, ``prim::Loop`` and the terminators are in the evaluator.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from scriptmode.interp.values import has_type
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Node, Program
+from scriptmode.support.diagnostics import Diagnostic, InternalError
+
+
+class Host(Protocol):
+    """What a structural op may ask of the interpreter."""
+
+    program: Program
+    ownership: dict[str, int]
+
+    def run(self, name: str, *args: Any) -> Any:
+        """Run a function of the program."""
+
+
+Meaning = Callable[[Host, Node, Sequence[Any]], Sequence[Any]]
+
+
+def _constant(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [node.attributes["value"]]
+
+
+def _list(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [list(inputs)]
+
+
+def _tuple(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    t = node.output.type
+    if t == T.SIZE:
+        return [torch.Size(inputs)]
+    if isinstance(t, T.NamedTupleType) and t.python_class is not None:
+        if t.python_class.__module__ == "torch.return_types":
+            return [t.python_class(inputs)]  # a C structure sequence takes one iterable
+        return [t.python_class(*inputs)]
+    return [tuple(inputs)]
+
+
+def _tuple_index(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [inputs[0][node.attributes["index"]]]
+
+
+def _dict(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [dict(zip(inputs[::2], inputs[1::2], strict=True))]
+
+
+def _global(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [host.program.globals[node.attributes["name"]]]
+
+
+def _get_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    owner, name = inputs[0], node.attributes["name"]
+    return [owner[name] if isinstance(owner, dict) else getattr(owner, name)]
+
+
+def _set_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    owner, name = inputs[0], node.attributes["name"]
+    if isinstance(owner, dict):
+        owner[name] = inputs[1]
+    else:
+        setattr(owner, name, inputs[1])
+    return []
+
+
+def _call(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [host.run(node.attributes["callee"], *inputs)]
+
+
+def _isinstance(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [any(has_type(inputs[0], t) for t in node.attributes["types"])]
+
+
+def _unchecked_cast(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    if not has_type(inputs[0], node.output.type):
+        message = f"{inputs[0]!r} is not the {node.output.type} that was proved"
+        raise InternalError(Diagnostic("SM9101", message, node.span))
+    return inputs
+
+
+def _checked_cast(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    if not has_type(inputs[0], node.output.type):
+        raise TypeError(f"expected {node.output.type}, got {type(inputs[0]).__name__}")
+    return inputs
+
+
+def _raise(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    raise node.attributes["exception"](*inputs)
+
+
+def _print(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    attributes = node.attributes
+    print(*inputs, sep=attributes.get("sep", " "), end=attributes.get("end", "\n"))
+    return []
+
+
+def _warn(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    category = node.attributes.get("category", UserWarning)
+    place = node.span
+    warnings.warn_explicit(str(inputs[0]), category, place.file, place.line)
+    return []
+
+
+def _python_call(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    result = node.attributes["function"](*inputs)
+    return [result] if node.outputs else []
+
+
+def _count_ownership(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    host.ownership[node.kind] = host.ownership.get(node.kind, 0) + 1
+    return inputs[: len(node.outputs)]
+
+
+def _of(function: Callable[..., Any]) -> Meaning:
+    return lambda host, node, inputs: [function(*inputs)]
+
+
+MEANINGS: Mapping[str, Meaning] = {
+    "prim::Constant": _constant,
+    "prim::ListConstruct": _list,
+    "prim::VarTupleConstruct": _tuple,
+    "prim::TupleConstruct": _tuple,
+    "prim::TupleIndex": _tuple_index,
+    "prim::DictConstruct": _dict,
+    "prim::Global": _global,
+    "prim::GetAttr": _get_attribute,
+    "prim::SetAttr": _set_attribute,
+    "prim::Call": _call,
+    "prim::is_none": _of(lambda x: x is None),
+    "prim::isinstance": _isinstance,
+    "prim::unchecked_cast": _unchecked_cast,
+    "prim::checked_cast": _checked_cast,
+    "prim::str": _of(str),
+    "prim::repr": _of(repr),
+    "prim::format": _of(format),
+    "prim::eq": _of(lambda a, b: bool(a == b)),
+    "prim::is": _of(lambda a, b: a is b),
+    "prim::hash": _of(hash),
+    "prim::raise": _raise,
+    "prim::print": _print,
+    "prim::warn": _warn,
+    "prim::python_call": _python_call,
+    "prim::retain": _count_ownership,
+    "prim::release": _count_ownership,
+}

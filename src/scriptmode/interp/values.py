@@ -1,0 +1,90 @@
+"""Which Python values stand for which IR types.
+
+===========  =============================================================
+Tensor       ``torch.Tensor``
+int, ...     the Python number of exactly that class (bool is no int)
+number       any of int, float, bool, complex
+List, Dict   ``list``, ``dict``
+Tuple        ``tuple``; a NamedTuple its ``python_class``; Size ``torch.Size``
+Optional     the value, or None
+class        the Python object, or a dict of its attributes
+===========  =============================================================
+
+``has_type`` decides the dynamic type tests of the IR.  An empty list has every list type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from scriptmode.ir import types as T
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _instance_of(*classes: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, classes)
+
+
+_SIMPLE: Mapping[T.Type, Callable[[Any], bool]] = {
+    T.TENSOR: _instance_of(torch.Tensor),
+    T.INT: _is_int,
+    T.FLOAT: _instance_of(float),
+    T.BOOL: _instance_of(bool),
+    T.COMPLEX: _instance_of(complex),
+    T.NUMBER: _instance_of(int, float, complex),
+    T.STR: _instance_of(str),
+    T.NONE: lambda value: value is None,
+    T.DEVICE: _instance_of(torch.device),
+    T.DTYPE: _instance_of(torch.dtype),
+    T.LAYOUT: _instance_of(torch.layout),
+    T.MEMORY_FORMAT: _instance_of(torch.memory_format),
+    T.GENERATOR: _instance_of(torch.Generator),
+    T.QSCHEME: _instance_of(torch.qscheme),
+    T.SIZE: _instance_of(torch.Size),
+    T.STORAGE: _instance_of(torch.UntypedStorage),
+    T.STREAM: _instance_of(torch.Stream),
+    T.ANY: lambda value: True,
+    T.NEVER: lambda value: False,
+}
+
+
+def has_type(value: Any, t: T.Type) -> bool:
+    """Whether ``value`` is a value of type ``t``."""
+    simple = _SIMPLE.get(t)
+    if simple is not None:
+        return simple(value)
+    match t:
+        case T.OptionalType():
+            return value is None or has_type(value, t.element)
+        case T.UnionType():
+            return any(has_type(value, member) for member in t.contained)
+        case T.ListType():
+            return isinstance(value, list) and all(has_type(v, t.element) for v in value)
+        case T.DictType():
+            return isinstance(value, dict) and all(
+                has_type(k, t.key) and has_type(v, t.value) for k, v in value.items()
+            )
+        case T.VarTupleType():
+            return isinstance(value, tuple) and all(has_type(v, t.element) for v in value)
+        case T.TupleType():
+            return _is_tuple(value, t)
+        case T.EnumType() | T.ClassType():
+            return t.python_class is None or isinstance(value, t.python_class)
+        case T.FunctionType():
+            return callable(value)
+    return True
+
+
+def _is_tuple(value: Any, t: T.TupleType) -> bool:
+    if not isinstance(value, tuple) or len(value) != len(t.elements):
+        return False
+    if isinstance(t, T.NamedTupleType) and t.python_class is not None:
+        if not isinstance(value, t.python_class):
+            return False
+    return all(has_type(v, element) for v, element in zip(value, t.elements, strict=True))
