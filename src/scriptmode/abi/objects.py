@@ -1,0 +1,107 @@
+"""Layout of heap objects and type descriptors: byte offsets and small enumerations.
+
+::
+
+    object      {i64 count, ptr descriptor, payload}
+    list        {header, i64 length, i64 capacity, ptr data}       elements unboxed in data
+    str         {header, i64 length, i64 hash, i64 width, bytes}   code points of width 1, 2 or 4
+    dict        {header, i64 length, i64 used, i64 capacity, i64 mask, ptr index, ptr entries,
+                 i64 version}
+    box         {header, value}                                    descriptor is the value's own
+    instance    {header, fields}                                   offsets from the object's start
+
+An object is immortal when its count is at least ``IMMORTAL``: retain and release skip it.  A str is
+stored in the smallest width that holds its code points, and is followed by one zero code unit.  A
+descriptor describes a *slot* (the memory of a value); for pointer kinds the slot holds the address.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.convention import ERROR_SCRIPT as ERROR_SCRIPT
+from scriptmode.abi.convention import ctx_offset
+from scriptmode.abi.layouts import HEAP_COUNT as HEAP_COUNT
+from scriptmode.abi.layouts import HEAP_DESCRIPTOR as HEAP_DESCRIPTOR
+from scriptmode.abi.layouts import HEAP_PAYLOAD as HEAP_PAYLOAD
+from scriptmode.abi.layouts import IMMORTAL as IMMORTAL
+from scriptmode.abi.layouts import LIST_CAPACITY as LIST_CAPACITY
+from scriptmode.abi.layouts import LIST_DATA as LIST_DATA
+from scriptmode.abi.layouts import LIST_LENGTH as LIST_LENGTH
+from scriptmode.abi.layouts import LIST_SIZE as LIST_SIZE
+from scriptmode.abi.layouts import STR_DATA as STR_DATA
+from scriptmode.abi.layouts import STR_HASH as STR_HASH  # 0: not computed yet
+from scriptmode.abi.layouts import STR_LENGTH as STR_LENGTH
+from scriptmode.abi.layouts import STR_WIDTH as STR_WIDTH
+
+# ---- dict: entries {i64 hash, key, value}, index of i64 entry numbers ----
+DICT_LENGTH = 16
+DICT_USED = 24  # entries in use, erased ones included
+DICT_CAPACITY = 32
+DICT_MASK = 40  # size of the index less one
+DICT_INDEX = 48
+DICT_ENTRIES = 56
+DICT_VERSION = 64  # changes whenever a key is added or removed
+DICT_SIZE = 72
+ENTRY_HASH = 0
+ENTRY_KEY = 8
+ENTRY_ERASED = -(1 << 63)  # in ENTRY_HASH: the entry was removed
+INDEX_FREE = -1
+INDEX_ERASED = -2
+
+# ---- descriptor ----
+DESC_KIND = 0
+DESC_SIZE = 8
+DESC_ALIGN = 16
+DESC_FLAGS = 24
+DESC_DROP = 32  # void (ptr slot, ptr descriptor)
+DESC_RETAIN = 40  # void (ptr slot, ptr descriptor)
+DESC_EQ = 48  # i32 (ctx, ptr a, ptr b, ptr descriptor, ptr i8 result)
+DESC_HASH = 56  # i32 (ctx, ptr slot, ptr descriptor, ptr i64 result)
+DESC_REPR = 64  # i32 (ctx, ptr slot, ptr descriptor, ptr str result)
+DESC_N_CHILDREN = 72
+DESC_CHILDREN = 80
+DESC_OFFSETS = 88
+DESC_NAME = 96
+DESC_PYTHON_CLASS = 104
+DESC_OBJECT_SIZE = 112  # instances: bytes of the object
+DESC_MEMBERS = 120  # named tuples, enums: ptr to an array of native strs
+DESC_RESERVED = 128
+DESC_BYTES = 160
+
+# DESC_FLAGS
+FLAG_PLAIN = 1  # copying the bytes is a full copy: nothing to retain or drop
+FLAG_OBJECT = 2  # the slot holds a pointer to a heap object (or null if FLAG_NULLABLE)
+FLAG_NULLABLE = 4
+
+# DESC_KIND; new kinds go to the end
+KIND_NONE = 0
+KIND_INT = 1
+KIND_FLOAT = 2
+KIND_BOOL = 3
+KIND_COMPLEX = 4
+KIND_NUMBER = 5
+KIND_STR = 6
+KIND_TENSOR = 7
+KIND_LIST = 8
+KIND_DICT = 9
+KIND_TUPLE = 10
+KIND_OPTIONAL_POINTER = 11  # null is None
+KIND_OPTIONAL_VALUE = 12  # {i8 has, value}
+KIND_UNION = 13  # {ptr descriptor, i64 payload}; Any too
+KIND_ENUM = 14
+KIND_CLASS = 15
+KIND_DEVICE = 16
+KIND_CODE = 17  # dtype, layout, memory_format, qscheme: an i8
+KIND_GENERATOR = 18
+KIND_FOREIGN = 19  # a pointer that the native library does not own
+
+# tags of the number type: c10::Scalar::Tag
+TAG_FLOAT = 0
+TAG_INT = 1
+TAG_COMPLEX = 3
+TAG_BOOL = 4
+
+# ---- ctx: what the native library writes of it; the whole is declared in convention.py ----
+CTX_ERROR_KIND = ctx_offset("error_kind")
+CTX_ERROR_TYPE = ctx_offset("error_type")
+CTX_ERROR_VALUE = ctx_offset("error_value")
+CTX_STACK_LIMIT = ctx_offset("stack_limit")
