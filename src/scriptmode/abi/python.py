@@ -1,0 +1,96 @@
+"""The boundary to CPython and torch's Python objects: struct offsets and C declarations.
+
+The offsets are those of CPython 3.10 to 3.13 with the GIL and of torch's ``THPVariable`` and kin;
+``check_layout`` verifies each one on live objects before native code relies on them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import lru_cache
+
+import torch
+
+# PyObject, PyVarObject, PyListObject, PyTupleObject
+OB_TYPE = 8
+OB_SIZE = 16
+LIST_ITEMS = 24  # pointer to the items
+TUPLE_ITEMS = 24  # the items themselves
+# wrappers that hold one C++ value right after the object header
+THP_TENSOR = 16  # TensorImpl*
+THP_DEVICE = 16  # type and index, a byte each
+THP_GENERATOR = 16  # GeneratorImpl*
+# a ctypes structure: pointer to its memory
+CDATA_POINTER = 16
+
+METH_FASTCALL_KEYWORDS = 0x0080 | 0x0002
+
+# Exported by libtorch_python and libtorch_cpu.
+WRAP_TENSOR_MOVE = "_Z16THPVariable_WrapON2at10TensorBaseE"
+WRAP_TENSOR = "_Z16THPVariable_WrapRKN2at10TensorBaseE"
+WRAP_DEVICE = "_Z13THPDevice_NewRKN3c106DeviceE"
+WRAP_GENERATOR = "_Z17THPGenerator_WrapRKN2at9GeneratorE"
+TRANSLATE_EXCEPTION = "_ZN5torch29translate_exception_to_pythonERKNSt15__exception_ptr13exception_ptrE"
+RELEASE_EXCEPTION = "_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv"
+ANY_DISPATCH_MODE = "_ZN3c104impl20TorchDispatchModeTLS13any_modes_setEb"
+FUNCTION_MODES = "_ZN2at4impl22PythonTorchFunctionTLS9stack_lenEv"
+FUNCTORCH_STACK = "_ZN2at9functorch20getDynamicLayerStackEv"
+
+
+class MethodDef(ctypes.Structure):
+    """CPython's ``PyMethodDef``."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
+
+
+def new_builtin(method: MethodDef, self_object: object, module: str) -> object:
+    """A builtin function over ``method``, which must outlive it; it holds ``self_object``."""
+    create = ctypes.pythonapi.PyCFunction_NewEx
+    create.restype = ctypes.py_object
+    create.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
+    made: object = create(ctypes.addressof(method), self_object, module)
+    return made
+
+
+def read_word(address: int) -> int:
+    """The 8 bytes at an address."""
+    return int(ctypes.c_uint64.from_address(address).value)
+
+
+@lru_cache(maxsize=None)
+def check_layout() -> None:
+    """Raise ImportError unless every offset above is true in this process."""
+    a, b = object(), object()
+    listed, paired = [a, b], (a, b)
+    tensor = torch.empty(0)
+    device = torch.device("cpu", 3)
+    generator = torch.Generator()
+    cell = ctypes.c_int64(0)
+    word = read_word(id(device) + THP_DEVICE)
+    items = read_word(id(listed) + LIST_ITEMS)
+    checks = {
+        "object": read_word(id(a) + OB_TYPE) == id(object),
+        "list": read_word(id(listed) + OB_SIZE) == 2 and read_word(items + 8) == id(b),
+        "tuple": read_word(id(paired) + OB_SIZE) == 2
+        and read_word(id(paired) + TUPLE_ITEMS + 8) == id(b),
+        "tensor": read_word(id(tensor) + THP_TENSOR) == tensor._cdata,
+        "device": word & 0xFFFF == 3 << 8,
+        "generator": read_word(id(generator) + THP_GENERATOR) == generator._cdata
+        if hasattr(generator, "_cdata")
+        else True,
+        "ctypes": read_word(id(cell) + CDATA_POINTER) == ctypes.addressof(cell),
+        "word size": ctypes.sizeof(ctypes.c_void_p) == 8,
+        "GIL": getattr(sys, "_is_gil_enabled", lambda: True)(),
+    }
+    wrong = [name for name, holds in checks.items() if not holds]
+    if wrong:
+        raise ImportError(
+            f"Python {sys.version.split()[0]} with torch {torch.__version__} lays out "
+            f"{', '.join(wrong)} in an unknown way"
+        )
