@@ -1,0 +1,104 @@
+"""One program, four ways: eager, reference interpreter, native unoptimised, native optimised."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+import scriptmode
+from scriptmode.interp import Interpreter
+from scriptmode.support import config
+
+
+def clone(value: Any) -> Any:
+    """A copy of nested containers with cloned leaf tensors; aliases stay aliases."""
+    return copy.deepcopy(value)
+
+
+def same(want: Any, got: Any, path: str = "result", **tolerance: float) -> None:
+    """Assert equal values of equal types, recursively."""
+    if isinstance(want, torch.Tensor):
+        assert isinstance(got, torch.Tensor), f"{path}: {type(got)} instead of a tensor"
+        assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
+        assert want.requires_grad == got.requires_grad, f"{path}: requires_grad differs"
+        assert want.is_leaf == got.is_leaf or not want.requires_grad, f"{path}: is_leaf differs"
+        torch.testing.assert_close(
+            got, want, equal_nan=True, check_stride=False, msg=lambda m: f"{path}: {m}", **tolerance
+        )
+    elif isinstance(want, dict):
+        assert type(want) is type(got) and list(want) == list(got), f"{path}: keys differ"
+        for key in want:
+            same(want[key], got[key], f"{path}[{key!r}]", **tolerance)
+    elif isinstance(want, (list, tuple)):
+        assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
+        assert len(want) == len(got), f"{path}: {len(got)} elements instead of {len(want)}"
+        for index, (w, g) in enumerate(zip(want, got)):
+            same(w, g, f"{path}[{index}]", **tolerance)
+    elif isinstance(want, float):
+        assert type(got) is float, f"{path}: {type(got)} instead of float"
+        assert got == want or (got != got and want != want), f"{path}: {got!r}, not {want!r}"
+    else:
+        assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
+        assert want == got, f"{path}: {got!r} instead of {want!r}"
+
+
+def outcome(function: Callable[..., Any], args: Sequence[Any]) -> tuple[str, Any, Sequence[Any]]:
+    """("value", result, arguments after) or ("raises", exception, arguments after)."""
+    torch.manual_seed(7)
+    args = clone(args)
+    try:
+        return "value", function(*args), args
+    except Exception as error:
+        return "raises", error, args
+
+
+def compare(want: Any, got: Any, how: str, **tolerance: float) -> None:
+    """Assert that two outcomes agree: value or exception type, and the arguments afterwards."""
+    assert want[0] == got[0], f"{how}: eager {want[0]} {want[1]!r}, but {got[0]} {got[1]!r}"
+    if want[0] == "raises":
+        assert isinstance(got[1], type(want[1])), f"{how}: {got[1]!r} instead of {want[1]!r}"
+    else:
+        same(want[1], got[1], how, **tolerance)
+    same(list(want[2]), list(got[2]), f"{how}: arguments", **tolerance)
+
+
+def check(target: Any, *argument_sets: Sequence[Any], **tolerance: float) -> Any:
+    """Compile ``target`` (function or module) and compare on each argument tuple, three calls each.
+
+    Returns what ``scriptmode.script`` returned.  Modules are compared on copies of their state.
+    """
+    is_module = isinstance(target, torch.nn.Module)
+    result = None
+    for level in (0, 1):
+        with config.override(opt=level):
+            for args in argument_sets:
+                eager = copy.deepcopy(target) if is_module else target
+                compiled = scriptmode.script(copy.deepcopy(target) if is_module else target)
+                for call in range(3):
+                    want = outcome(eager, args)
+                    how = f"native, opt {level}, call {call}"
+                    compare(want, outcome(compiled, args), how, **tolerance)
+                result = compiled
+    for args in argument_sets:
+        eager = copy.deepcopy(target) if is_module else target
+        subject = copy.deepcopy(target) if is_module else target
+        compiled = scriptmode.script(subject)
+        want = outcome(eager, args)
+        compare(want, outcome(lambda *a: interpret(compiled, *a), args), "interpreter", **tolerance)
+    return result
+
+
+def interpret(compiled: Any, *args: Any) -> Any:
+    """Run the primary instance in the reference interpreter."""
+    program, function, self_object = compiled.__scriptmode_ir__
+    values = [*args]
+    if self_object is not None:
+        values.insert(0, compiled)
+    parameters = program.functions[function].params
+    defaults = program.functions[function].defaults
+    for parameter in parameters[len(values) :]:
+        values.append(defaults[parameter.name])
+    return Interpreter(program).run(function, *values)

@@ -1,0 +1,1 @@
+"""Programs compared with eager."""
