@@ -1,1 +1,5 @@
 """The intermediate representation: types, schemas, graphs, their text and their verifier."""
+
+from scriptmode.ir import printer  # str(graph) needs it
+
+__all__ = ["printer"]
