@@ -99,8 +99,3 @@ def optional_tensor_type() -> int:
     of_tensor(ctypes.addressof(buffer))
     assert buffer[0] is not None
     return int(buffer[0])
-
-
-@lru_cache(maxsize=None)
-def check_abi() -> None:
-    """Verify the layout facts relied on; raises ImportError naming the first that fails."""

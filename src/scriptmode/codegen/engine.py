@@ -25,7 +25,7 @@ from llvmlite import ir
 
 import scriptmode.abi
 import scriptmode.codegen
-from scriptmode.abi import libtorch
+from scriptmode.abi import libtorch, selfcheck
 from scriptmode.codegen import tensors, thunk_support, thunks as emission
 from scriptmode.ir.schema import OpSchema
 
@@ -237,6 +237,11 @@ class ThunkCache:
                 self._link(missing)
             return {s: self._addresses[s] for s in wanted}
 
+    def load_support(self) -> None:
+        """Make the functions that count references to tensors resolvable."""
+        with self._lock:
+            self._support()
+
     def _link(self, missing: list[OpSchema]) -> None:
         engine = self._support()
         missing.sort(key=emission.thunk_symbol)
@@ -261,7 +266,7 @@ class ThunkCache:
         """The engine of all thunks, with the functions that they share."""
         if self._engine is not None:
             return self._engine
-        libtorch.check_abi()
+        selfcheck.check_abi()
         engine = Engine()
         optional_type = libtorch.optional_tensor_type()
         register_symbol(thunk_support.OPTIONAL_TENSOR_TYPE, optional_type)
