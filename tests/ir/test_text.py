@@ -117,7 +117,9 @@ def test_tensors_that_share_storage_or_identity_share_it_again():
 
 def test_elided_tensors_are_for_humans_only():
     graph = Graph("f")
-    graph.block.terminate(YIELD, [Builder(graph.block, schema_of).constant(torch.ones(3), T.TENSOR)])
+    graph.block.terminate(
+        YIELD, [Builder(graph.block, schema_of).constant(torch.ones(3), T.TENSOR)]
+    )
     text = print_graph(graph, PrintOptions(elide_tensors=True))
     assert "tensor(torch.float32, (3,), (1,), <elided>)" in text
     with pytest.raises(ScriptSyntaxError, match="elided"):
@@ -128,7 +130,9 @@ def test_values_get_unique_names_and_keep_their_hints():
     graph = Graph("f")
     x = graph.add_param(T.INT, "x")
     for hint in ("x", "", "x", "7", "bad name!", "x.1"):
-        graph.block.append(Node("int::neg", [x], [T.INT], schema=schema_of("int::neg"))).output.name = hint
+        graph.block.append(
+            Node("int::neg", [x], [T.INT], schema=schema_of("int::neg"))
+        ).output.name = hint
     graph.block.terminate(YIELD, [x])
     names = [line.split(":")[0].strip() for line in str(graph).split("\n")[1:-1]]
     assert names == ["%x.1", "%0", "%x.2", "%1", "%bad_name_", "%x.1.1"]

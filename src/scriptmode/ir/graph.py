@@ -219,7 +219,6 @@ class Node:
         """Take the node out of its block; it keeps its inputs."""
         assert self.block is not None
         if self.previous is None:
-            assert self.next is not None
             self.block.first = self.next
         else:
             self.previous.next = self.next
