@@ -47,6 +47,13 @@ ENTRY_ERASED = -(1 << 63)  # in ENTRY_HASH: the entry was removed
 INDEX_FREE = -1
 INDEX_ERASED = -2
 
+# ---- enum member: an immortal object, the descriptor is the enum's ----
+ENUM_NAME = 16  # str
+ENUM_REPR = 24  # str, as repr(member)
+ENUM_TEXT = 32  # str, as str(member)
+ENUM_VALUE = 40  # {ptr descriptor, i64 payload}
+ENUM_SIZE = 56
+
 # ---- descriptor ----
 DESC_KIND = 0
 DESC_SIZE = 8
@@ -63,7 +70,7 @@ DESC_OFFSETS = 88
 DESC_NAME = 96
 DESC_PYTHON_CLASS = 104
 DESC_OBJECT_SIZE = 112  # instances: bytes of the object
-DESC_MEMBERS = 120  # named tuples, enums: ptr to an array of native strs
+DESC_MEMBERS = 120  # ptr to an array of strs: a named tuple's fields; reprs of codes; devices
 DESC_RESERVED = 128
 DESC_BYTES = 160
 
@@ -93,6 +100,8 @@ KIND_DEVICE = 16
 KIND_CODE = 17  # dtype, layout, memory_format, qscheme: an i8
 KIND_GENERATOR = 18
 KIND_FOREIGN = 19  # a pointer that the native library does not own
+KIND_ARRAY_TUPLE = 20  # Tuple[T, ...]: a list's layout; children: T, List[T]
+KIND_SIZE = 21  # torch.Size, likewise; children: int, List[int]
 
 # tags of the number type: c10::Scalar::Tag
 TAG_FLOAT = 0

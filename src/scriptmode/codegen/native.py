@@ -18,7 +18,7 @@ Grammar::
                | "if" | "while" | "for" name "in" "range(" expr {"," expr} ")" | "break" | "continue"
                | "return" [expr] | "pass" | expr
     expr       = literal | name | expr op expr | -expr | ~expr | "not" expr | expr "and"/"or" expr
-               | expr cmp expr {cmp expr} | expr "if" expr "else" expr | call
+               | expr cmp expr {cmp expr} | expr "in" (expr, ...) | expr "if" expr "else" expr | call
     call       = kind(expr)                conversion, signed (``zext`` for unsigned)
                | native(args) | extern(args) | intrinsic(args)
     pair       = add_overflow(a, b) | sub_overflow | mul_overflow | compare_and_swap(p, old, new)

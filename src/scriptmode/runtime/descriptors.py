@@ -1,0 +1,290 @@
+"""Type descriptors in native memory, one per type, immortal.
+
+``descriptor(parse_type("List[int]"))`` is the address of a block laid out by ``abi.objects``; its
+symbol is ``abi.layouts.descriptor_symbol``.  Also here: immortal native strs and enum members made
+from Python.  The native library hands its generic functions over with ``bind``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+from collections.abc import Mapping, Sequence
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from scriptmode.abi import layouts, objects
+from scriptmode.ir import types as T
+
+_lock = threading.RLock()
+_memory: list[ctypes.Array[ctypes.c_char]] = []
+_texts: dict[str, int] = {}
+_descriptors: dict[str, tuple[T.Type, int]] = {}
+_types: dict[int, T.Type] = {}
+_members: dict[tuple[str, str], int] = {}
+_functions: dict[int, int] = {}
+
+_KINDS: Mapping[T.Type, int] = {
+    T.NONE: objects.KIND_NONE,
+    T.NEVER: objects.KIND_NONE,
+    T.INT: objects.KIND_INT,
+    T.FLOAT: objects.KIND_FLOAT,
+    T.BOOL: objects.KIND_BOOL,
+    T.COMPLEX: objects.KIND_COMPLEX,
+    T.NUMBER: objects.KIND_NUMBER,
+    T.STR: objects.KIND_STR,
+    T.TENSOR: objects.KIND_TENSOR,
+    T.ANY: objects.KIND_UNION,
+    T.DEVICE: objects.KIND_DEVICE,
+    T.DTYPE: objects.KIND_CODE,
+    T.LAYOUT: objects.KIND_CODE,
+    T.MEMORY_FORMAT: objects.KIND_CODE,
+    T.QSCHEME: objects.KIND_CODE,
+    T.GENERATOR: objects.KIND_GENERATOR,
+    T.STORAGE: objects.KIND_GENERATOR,
+    T.STREAM: objects.KIND_FOREIGN,
+    T.SIZE: objects.KIND_SIZE,
+}
+_PLAIN = {
+    objects.KIND_NONE, objects.KIND_INT, objects.KIND_FLOAT, objects.KIND_BOOL,
+    objects.KIND_COMPLEX, objects.KIND_NUMBER, objects.KIND_ENUM, objects.KIND_DEVICE,
+    objects.KIND_CODE, objects.KIND_FOREIGN,
+}  # fmt: skip
+_OBJECTS = {
+    objects.KIND_STR, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_CLASS,
+    objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE,
+}  # fmt: skip
+
+_PYTHON_NAMES: Mapping[T.Type, str] = {
+    T.NONE: "NoneType", T.TENSOR: "Tensor", T.DEVICE: "torch.device", T.DTYPE: "torch.dtype",
+    T.LAYOUT: "torch.layout", T.MEMORY_FORMAT: "torch.memory_format", T.QSCHEME: "torch.qscheme",
+    T.SIZE: "torch.Size",
+}  # fmt: skip
+
+# reprs by number, in the order of c10's enumerations
+_CODES: Mapping[T.Type, Sequence[str]] = {
+    T.DTYPE: (
+        "uint8 int8 int16 int32 int64 float16 float32 float64 complex32 complex64 complex128 bool "
+        "qint8 quint8 qint32 bfloat16 quint4x2 quint2x4 bits1x8 bits2x4 bits4x2 bits8 bits16 "
+        "float8_e5m2 float8_e4m3fn float8_e5m2fnuz float8_e4m3fnuz uint16 uint32 uint64 uint1 uint2 "
+        "uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 float8_e8m0fnu "
+        "float4_e2m1fn_x2"
+    ).split(),
+    T.LAYOUT: (
+        "strided sparse_coo sparse_csr _mkldnn sparse_csc sparse_bsr sparse_bsc jagged"
+    ).split(),
+    T.MEMORY_FORMAT: "contiguous_format preserve_format channels_last channels_last_3d".split(),
+    T.QSCHEME: (
+        "per_tensor_affine per_channel_affine per_tensor_symmetric per_channel_symmetric "
+        "per_channel_affine_float_qparams"
+    ).split(),
+}
+_DEVICES = (
+    "cpu cuda mkldnn opengl opencl ideep hip fpga maia xla vulkan metal xpu mps meta hpu ve lazy "
+    "ipu mtia privateuseone"
+).split()
+CODE_LIMIT = 256
+
+
+def _allocate(content: bytes) -> int:
+    block = ctypes.create_string_buffer(content, len(content) + 16)
+    _memory.append(block)
+    # values in the block are read as 8-byte words: round up within the spare bytes
+    start = ctypes.addressof(block)
+    shift = -start % 16
+    if shift:
+        ctypes.memmove(start + shift, content, len(content))
+    return start + shift
+
+
+def _words(values: Sequence[int]) -> int:
+    return _allocate(struct.pack(f"<{len(values)}q", *values)) if values else 0
+
+
+def native_text(value: str) -> int:
+    """An immortal native str with this value."""
+    with _lock:
+        if value not in _texts:
+            widest = max(map(ord, value), default=0)
+            width = 1 if widest < 256 else 2 if widest < 65536 else 4
+            codec = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
+            # a lone surrogate is one code unit in each of these codecs
+            data = value.encode(codec, "surrogatepass") + bytes(width)
+            head = (objects.IMMORTAL, descriptor(T.STR), len(value), 0, width)
+            _texts[value] = _allocate(struct.pack("<5q", *head) + data)
+        return _texts[value]
+
+
+def bind(functions: Mapping[int, int]) -> None:
+    """Fill the function fields (byte offset -> address) of every descriptor, now and later."""
+    with _lock:
+        _functions.update(functions)
+        for _, address in _descriptors.values():
+            _fill_functions(address)
+
+
+def _fill_functions(address: int) -> None:
+    kind = ctypes.c_int64.from_address(address + objects.DESC_KIND).value
+    for offset, function in _functions.items():
+        # instances compare, hash and print by functions of their class
+        own = kind == objects.KIND_CLASS and offset in (
+            objects.DESC_EQ, objects.DESC_HASH, objects.DESC_REPR
+        )  # fmt: skip
+        if not own:
+            ctypes.c_int64.from_address(address + offset).value = function
+
+
+def descriptor(t: T.Type) -> int:
+    """The address of the type's descriptor, made and registered as a symbol on first use.
+
+    A class type is known by its object: another class of the same name gets a descriptor of its
+    own and takes over the symbol.
+    """
+    with _lock:
+        held = _descriptors.get(str(t))
+        if held is not None and _same(held[0], t):
+            return held[1]
+        address = _allocate(bytes(objects.DESC_BYTES))
+        # registered before it is filled: class types may contain themselves
+        _descriptors[str(t)] = (t, address)
+        _types[address] = t
+        llvm.add_symbol(layouts.descriptor_symbol(t), address)
+        _fill(address, t)
+        _fill_functions(address)
+        return address
+
+
+def type_of(address: int) -> T.Type:
+    """The type of a descriptor."""
+    return _types[address]
+
+
+def _same(a: T.Type, b: T.Type) -> bool:
+    return a is b or all(
+        x is y
+        for x, y in zip(T.walk(a), T.walk(b), strict=True)
+        if isinstance(x, (T.ClassType, T.EnumType))
+    )
+
+
+def _kind(t: T.Type) -> int:
+    if t in _KINDS:
+        return _KINDS[t]
+    if isinstance(t, T.OptionalType):
+        is_pointer = isinstance(layouts.llvm_type(t), ir.PointerType)
+        return objects.KIND_OPTIONAL_POINTER if is_pointer else objects.KIND_OPTIONAL_VALUE
+    for constructor, kind in (
+        (T.ListType, objects.KIND_LIST),
+        (T.DictType, objects.KIND_DICT),
+        (T.TupleType, objects.KIND_TUPLE),
+        (T.VarTupleType, objects.KIND_ARRAY_TUPLE),
+        (T.UnionType, objects.KIND_UNION),
+        (T.EnumType, objects.KIND_ENUM),
+        ((T.ClassType, T.FunctionType, T.FutureType), objects.KIND_CLASS),
+    ):
+        if isinstance(t, constructor):  # type: ignore[arg-type]
+            return kind
+    return objects.KIND_FOREIGN
+
+
+def _children(t: T.Type, kind: int) -> tuple[Sequence[T.Type], list[int], int]:
+    """Contained types, their offsets, and the bytes up to the end of the last."""
+    if kind == objects.KIND_CLASS and not isinstance(t, T.ClassType):
+        return (), [], objects.HEAP_PAYLOAD
+    if kind in (objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE):
+        element = t.contained[0] if t.contained else T.INT
+        return (element, T.ListType([element])), [0, 0], 0
+    if kind in (objects.KIND_UNION, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_FOREIGN):
+        return t.contained, [0] * len(t.contained), 0
+    contained: Sequence[T.Type] = t.contained
+    at = 0
+    if isinstance(t, T.ClassType):
+        contained, at = list(t.attributes.values()), objects.HEAP_PAYLOAD
+    elif kind == objects.KIND_OPTIONAL_VALUE:
+        at = 1
+    offsets = []
+    for c in contained:
+        align = layouts.align_of(c)
+        at = -(-at // align) * align
+        offsets.append(at)
+        at += layouts.size_of(c)
+    return contained, offsets, -(-at // 8) * 8
+
+
+def _flags(kind: int, children: Sequence[int]) -> int:
+    flags = 0
+    if kind in _PLAIN:
+        flags |= objects.FLAG_PLAIN
+    if kind in _OBJECTS:
+        flags |= objects.FLAG_OBJECT
+    inner = [ctypes.c_int64.from_address(c + objects.DESC_FLAGS).value for c in children]
+    if kind in (objects.KIND_TUPLE, objects.KIND_OPTIONAL_VALUE):
+        flags |= objects.FLAG_PLAIN if all(f & objects.FLAG_PLAIN for f in inner) else 0
+    if kind == objects.KIND_OPTIONAL_POINTER:
+        flags |= inner[0] & (objects.FLAG_PLAIN | objects.FLAG_OBJECT) | objects.FLAG_NULLABLE
+    return flags
+
+
+def _python_name(t: T.Type) -> str:
+    if t in _PYTHON_NAMES:
+        return _PYTHON_NAMES[t]
+    if isinstance(t, (T.NamedTupleType, T.EnumType, T.ClassType)):
+        return t.name.rpartition(".")[2]
+    if isinstance(t, (T.TupleType, T.VarTupleType, T.ListType, T.DictType)):
+        return t.constructor.lower()
+    return str(t)
+
+
+def _fill(address: int, t: T.Type) -> None:
+    kind = _kind(t)
+    # class types may contain themselves: their flags do not depend on what they contain
+    early = _flags(kind, ()) if kind in _OBJECTS else 0
+    ctypes.c_int64.from_address(address + objects.DESC_KIND).value = kind
+    ctypes.c_int64.from_address(address + objects.DESC_FLAGS).value = early
+    contained, offsets, nbytes = _children(t, kind)
+    ctypes.c_int64.from_address(address + objects.DESC_SIZE).value = layouts.size_of(t)
+    children = [descriptor(c) for c in contained]
+    python_class = getattr(t, "python_class", None)
+    fields = {
+        objects.DESC_ALIGN: layouts.align_of(t),
+        objects.DESC_FLAGS: _flags(kind, children),
+        objects.DESC_N_CHILDREN: len(children),
+        objects.DESC_CHILDREN: _words(children),
+        objects.DESC_OFFSETS: _words(offsets),
+        objects.DESC_NAME: native_text(_python_name(t)),
+        objects.DESC_PYTHON_CLASS: 0 if python_class is None else id(python_class),
+        objects.DESC_OBJECT_SIZE: nbytes,
+        objects.DESC_MEMBERS: _word_texts(t),
+    }
+    for offset, value in fields.items():
+        ctypes.c_int64.from_address(address + offset).value = value
+
+
+def _word_texts(t: T.Type) -> int:
+    if isinstance(t, T.NamedTupleType):
+        return _words([native_text(name) for name in t.fields])
+    if t == T.DEVICE:
+        return _words([native_text(name) for name in _DEVICES])
+    if t in _CODES:
+        names = [f"torch.{name}" for name in _CODES[t]]
+        names += ["torch.unknown"] * (CODE_LIMIT - len(names))
+        return _words([native_text(name) for name in names])
+    return 0
+
+
+def enum_member(t: T.EnumType, name: str) -> int:
+    """The immortal object of an enum's member; its value field stays empty (see ``abi.objects``)."""
+    with _lock:
+        owner = descriptor(t)
+        key = (f"{owner:x}", name)
+        if key not in _members:
+            member = getattr(t.python_class, name) if t.python_class is not None else None
+            short = t.name.rpartition(".")[2]
+            shown = f"<{short}.{name}: {t.members[name]!r}>" if member is None else repr(member)
+            written = f"{short}.{name}" if member is None else str(member)
+            words = (objects.IMMORTAL, owner, native_text(name), native_text(shown),
+                     native_text(written), 0, 0)  # fmt: skip
+            _members[key] = _words(words)
+        return _members[key]

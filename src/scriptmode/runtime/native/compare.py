@@ -1,0 +1,735 @@
+"""Equality, order and hash of values, by descriptor.
+
+Equality takes two descriptors, since ``1 == 1.0`` and ``(1, None) == (True, x)`` compare values of
+different types.  Two slots with the same object are equal at once, as in CPython's containers.
+Values that only Python can compare go through the function pointers in ``sm_hooks``.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.objects import (
+    DESC_EQ,
+    DESC_HASH,
+    DESC_KIND,
+    DESC_N_CHILDREN,
+    DESC_NAME,
+    DESC_SIZE,
+    DICT_ENTRIES,
+    DICT_INDEX,
+    DICT_LENGTH,
+    DICT_MASK,
+    DICT_USED,
+    ENTRY_ERASED,
+    ENTRY_HASH,
+    ENTRY_KEY,
+    HEAP_DESCRIPTOR,
+    INDEX_FREE,
+    KIND_ARRAY_TUPLE,
+    KIND_BOOL,
+    KIND_CLASS,
+    KIND_CODE,
+    KIND_COMPLEX,
+    KIND_DEVICE,
+    KIND_DICT,
+    KIND_FLOAT,
+    KIND_INT,
+    KIND_LIST,
+    KIND_NONE,
+    KIND_NUMBER,
+    KIND_OPTIONAL_POINTER,
+    KIND_OPTIONAL_VALUE,
+    KIND_SIZE,
+    KIND_STR,
+    KIND_TENSOR,
+    KIND_TUPLE,
+    KIND_UNION,
+    LIST_DATA,
+    LIST_LENGTH,
+    STR_DATA,
+    STR_HASH,
+    STR_LENGTH,
+    STR_WIDTH,
+    TAG_COMPLEX,
+    TAG_FLOAT,
+)
+from scriptmode.codegen.native import (
+    bitcast,
+    call,
+    cell,
+    extern,
+    f64,
+    fabs,
+    i8,
+    i16,
+    i32,
+    i64,
+    load,
+    lshr,
+    native,
+    ptr,
+    stack,
+    store,
+    text,
+    trunc,
+    urem,
+    zext,
+)
+from scriptmode.runtime.native.builder import b_finish, b_init, b_text, unit
+from scriptmode.runtime.native.errors import (
+    NOT_IMPLEMENTED_ERROR,
+    TYPE_ERROR,
+    check_stack,
+    raise_from,
+)
+from scriptmode.runtime.native.memory import (
+    child,
+    child_offset,
+    entry_size,
+    entry_value_offset,
+    sm_any_slot,
+)
+
+memcmp = extern("memcmp", i32, ptr, ptr, i64)
+
+# function pointers set by the host: tensor eq, tensor repr, object repr (see HOOKS)
+sm_hooks = cell("sm_hooks", 64)
+HOOK_TENSOR_EQ = 0  # i32 (ctx, tensor a, tensor b, i8* result)
+HOOK_TENSOR_REPR = 8  # i32 (ctx, tensor, str* result)
+HOOK_OBJECT_REPR = 16  # i32 (ctx, slot, descriptor, str* result)
+
+P61 = (1 << 61) - 1
+INFINITY = float("inf")
+HASH_INF = 314159
+HASH_IMAG = 1000003
+HASH_NONE = 0x5F3759DF1234
+XX_1 = 11400714785074694791
+XX_2 = 14029467366897019727
+XX_5 = 2870177450012600261
+LESS = -1
+EQUAL = 0
+GREATER = 1
+UNORDERED = 2
+
+OP_LT = 0
+OP_LE = 1
+OP_GT = 2
+OP_GE = 3
+
+V_SLOT = 0
+V_DESCRIPTOR = 8
+V_KIND = 16
+
+
+@native
+def resolve(v: ptr, slot: ptr, descriptor: ptr) -> i64:
+    """Look through Optional, Union and number; write slot, descriptor, kind to ``v``; the kind."""
+    kind = load(i64, descriptor, DESC_KIND)
+    while True:
+        if kind == KIND_OPTIONAL_POINTER:
+            if load(ptr, slot) == 0:
+                kind = KIND_NONE
+                break
+            descriptor = child(descriptor, 0)
+        elif kind == KIND_OPTIONAL_VALUE:
+            if load(i8, slot) == 0:
+                kind = KIND_NONE
+                break
+            slot = slot + child_offset(descriptor, 0)
+            descriptor = child(descriptor, 0)
+        elif kind == KIND_UNION:
+            descriptor = load(ptr, slot)
+            slot = sm_any_slot(slot)
+        elif kind == KIND_NUMBER:
+            tag = load(i64, slot)
+            slot = slot + 8
+            kind = KIND_INT
+            if tag == TAG_FLOAT:
+                kind = KIND_FLOAT
+            elif tag == TAG_COMPLEX:
+                kind = KIND_COMPLEX
+            break
+        else:
+            break
+        kind = load(i64, descriptor, DESC_KIND)
+    store(ptr, v, V_SLOT, slot)
+    store(ptr, v, V_DESCRIPTOR, descriptor)
+    store(i64, v, V_KIND, kind)
+    return kind
+
+
+@native
+def is_number(kind: i64) -> bool:
+    """Whether int, float, bool or complex."""
+    return kind >= KIND_INT and kind <= KIND_COMPLEX
+
+
+@native
+def sm_compare_int_float(a: i64, x: f64) -> i64:
+    """Order of an int and a float without rounding: -1, 0, 1, or 2 for NaN."""
+    if x != x:
+        return UNORDERED
+    if x >= 9223372036854775808.0:
+        return LESS
+    if x < -9223372036854775808.0:
+        return GREATER
+    whole = i64(trunc(x))
+    if a != whole:
+        return i64(LESS) if a < whole else GREATER
+    rest = x - trunc(x)
+    return i64(LESS) if rest > 0.0 else i64(GREATER) if rest < 0.0 else EQUAL
+
+
+@native
+def _integer(kind: i64, slot: ptr) -> i64:
+    return zext(i64, load(i8, slot)) if kind == KIND_BOOL else load(i64, slot)
+
+
+@native
+def _is_integer(kind: i64) -> bool:
+    return kind == KIND_INT or kind == KIND_BOOL
+
+
+@native
+def _order_numbers(ka: i64, a: ptr, kb: i64, b: ptr) -> i64:
+    """Order of two real numbers."""
+    if _is_integer(ka):
+        x = _integer(ka, a)
+        if _is_integer(kb):
+            y = _integer(kb, b)
+            return i64(LESS) if x < y else i64(x > y)
+        return sm_compare_int_float(x, load(f64, b))
+    if _is_integer(kb):
+        order = sm_compare_int_float(_integer(kb, b), load(f64, a))
+        return order if order == UNORDERED else 0 - order
+    p = load(f64, a)
+    q = load(f64, b)
+    if p < q:
+        return LESS
+    if p > q:
+        return GREATER
+    return i64(EQUAL) if p == q else UNORDERED
+
+
+@native
+def _numbers_equal(ka: i64, a: ptr, kb: i64, b: ptr) -> bool:
+    if ka == KIND_COMPLEX:
+        if kb == KIND_COMPLEX:
+            return load(f64, a) == load(f64, b) and load(f64, a, 8) == load(f64, b, 8)
+        return load(f64, a, 8) == 0.0 and _order_numbers(KIND_FLOAT, a, kb, b) == EQUAL
+    if kb == KIND_COMPLEX:
+        return load(f64, b, 8) == 0.0 and _order_numbers(ka, a, KIND_FLOAT, b) == EQUAL
+    return _order_numbers(ka, a, kb, b) == EQUAL
+
+
+@native
+def sm_str_equal(a: ptr, b: ptr) -> i8:
+    """``a == b``."""
+    if a == b:
+        return 1
+    n = load(i64, a, STR_LENGTH)
+    width = load(i64, a, STR_WIDTH)
+    if n != load(i64, b, STR_LENGTH) or width != load(i64, b, STR_WIDTH):
+        return 0
+    return i8(memcmp(a + STR_DATA, b + STR_DATA, n * width) == 0)
+
+
+@native
+def sm_str_compare(a: ptr, b: ptr) -> i64:
+    """Order by code points: -1, 0 or 1."""
+    n = load(i64, a, STR_LENGTH)
+    m = load(i64, b, STR_LENGTH)
+    both = n if n < m else m
+    for i in range(both):
+        x = unit(a, i)
+        y = unit(b, i)
+        if x != y:
+            return i64(LESS) if x < y else GREATER
+    return i64(LESS) if n < m else i64(n > m)
+
+
+@native
+def sm_slot_eq(ctx: ptr, a: ptr, b: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``a == b`` of two values of one type, as an i8."""
+    return sm_slots_eq(ctx, a, descriptor, b, descriptor, result)
+
+
+@native
+def sm_slots_eq(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, result: ptr) -> i32:
+    """``a == b`` of values of any two types, as an i8."""
+    va = stack(24)
+    vb = stack(24)
+    ka = resolve(va, a, da)
+    kb = resolve(vb, b, db)
+    sa = load(ptr, va, V_SLOT)
+    sb = load(ptr, vb, V_SLOT)
+    equal = i8(0)
+    if is_number(ka) and is_number(kb):
+        equal = i8(_numbers_equal(ka, sa, kb, sb))
+    elif is_tuple(ka) and is_tuple(kb):
+        return _tuples_equal(ctx, va, vb, result)
+    elif ka != kb:
+        equal = 0
+    elif ka == KIND_NONE:
+        equal = 1
+    elif ka == KIND_STR:
+        equal = sm_str_equal(load(ptr, sa), load(ptr, sb))
+    elif ka == KIND_DEVICE:
+        equal = i8(load(i16, sa) == load(i16, sb))
+    elif ka == KIND_CODE:
+        same = load(ptr, va, V_DESCRIPTOR) == load(ptr, vb, V_DESCRIPTOR)
+        equal = i8(same and load(i8, sa) == load(i8, sb))
+    elif load(ptr, sa) == load(ptr, sb):
+        equal = 1
+    elif ka == KIND_LIST:
+        return _lists_equal(ctx, load(ptr, sa), load(ptr, sb), result)
+    elif ka == KIND_DICT:
+        return _dicts_equal(ctx, load(ptr, sa), load(ptr, sb), result)
+    elif ka == KIND_TENSOR:
+        return _tensors_equal(ctx, load(ptr, sa), load(ptr, sb), result)
+    elif ka == KIND_CLASS:
+        function = load(ptr, load(ptr, va, V_DESCRIPTOR), DESC_EQ)
+        if function != 0:
+            return call(i32, function, ctx, sa, sb, load(ptr, va, V_DESCRIPTOR), result)
+    store(i8, result, 0, equal)
+    return 0
+
+
+@native
+def _tensors_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    hook = load(ptr, sm_hooks, HOOK_TENSOR_EQ)
+    if hook == 0:
+        message = text("comparing tensors inside containers is not supported")
+        return raise_from(ctx, NOT_IMPLEMENTED_ERROR, message)
+    return call(i32, hook, ctx, a, b, result)
+
+
+@native
+def is_tuple(kind: i64) -> bool:
+    """Whether a tuple of any layout."""
+    return kind == KIND_TUPLE or kind == KIND_ARRAY_TUPLE or kind == KIND_SIZE
+
+
+@native
+def tuple_length(v: ptr) -> i64:
+    """The number of items of a resolved tuple."""
+    if load(i64, v, V_KIND) == KIND_TUPLE:
+        return load(i64, load(ptr, v, V_DESCRIPTOR), DESC_N_CHILDREN)
+    return load(i64, load(ptr, load(ptr, v, V_SLOT)), LIST_LENGTH)
+
+
+@native
+def tuple_item(v: ptr, i: i64) -> ptr:
+    """The slot of an item of a resolved tuple."""
+    descriptor = load(ptr, v, V_DESCRIPTOR)
+    slot = load(ptr, v, V_SLOT)
+    if load(i64, v, V_KIND) == KIND_TUPLE:
+        return slot + child_offset(descriptor, i)
+    return load(ptr, load(ptr, slot), LIST_DATA) + i * load(i64, child(descriptor, 0), DESC_SIZE)
+
+
+@native
+def tuple_item_type(v: ptr, i: i64) -> ptr:
+    """The descriptor of an item of a resolved tuple."""
+    descriptor = load(ptr, v, V_DESCRIPTOR)
+    return child(descriptor, i if load(i64, v, V_KIND) == KIND_TUPLE else i64(0))
+
+
+@native
+def _tuples_equal(ctx: ptr, va: ptr, vb: ptr, result: ptr) -> i32:
+    n = tuple_length(va)
+    store(i8, result, 0, i8(n == tuple_length(vb)))
+    for i in range(n):
+        if load(i8, result) == 0:
+            return 0
+        a = tuple_item(va, i)
+        b = tuple_item(vb, i)
+        if sm_slots_eq(ctx, a, tuple_item_type(va, i), b, tuple_item_type(vb, i), result):
+            return 1
+    return 0
+
+
+@native
+def _lists_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    if check_stack(ctx):
+        return 1
+    n = load(i64, a, LIST_LENGTH)
+    store(i8, result, 0, i8(n == load(i64, b, LIST_LENGTH)))
+    if load(i8, result) == 0:
+        return 0
+    da = child(load(ptr, a, HEAP_DESCRIPTOR), 0)
+    db = child(load(ptr, b, HEAP_DESCRIPTOR), 0)
+    wa = load(i64, da, DESC_SIZE)
+    wb = load(i64, db, DESC_SIZE)
+    i = 0
+    while i < load(i64, a, LIST_LENGTH) and i < load(i64, b, LIST_LENGTH):
+        x = load(ptr, a, LIST_DATA) + i * wa
+        y = load(ptr, b, LIST_DATA) + i * wb
+        if sm_slots_eq(ctx, x, da, y, db, result):
+            return 1
+        if load(i8, result) == 0:
+            return 0
+        i += 1
+    return 0
+
+
+@native
+def sm_list_eq(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a == b`` of lists, as an i8; their element types may differ."""
+    if a == b:
+        store(i8, result, 0, 1)
+        return 0
+    return _lists_equal(ctx, a, b, result)
+
+
+# ---- dict lookup and equality ----
+
+
+@native
+def dict_find(
+    ctx: ptr, d: ptr, slot: ptr, descriptor: ptr, hashed: i64, found: ptr
+) -> i32:
+    """Write the number of the entry whose key equals the slot's value, or -1."""
+    store(i64, found, 0, -1)
+    if load(i64, d, DICT_LENGTH) == 0:
+        return 0
+    own = load(ptr, d, HEAP_DESCRIPTOR)
+    key = child(own, 0)
+    step = entry_size(own)
+    equal = stack(8)
+    mask = load(i64, d, DICT_MASK)
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        number = load(i64, load(ptr, d, DICT_INDEX), at * 8)
+        if number == INDEX_FREE:
+            return 0
+        if number >= 0:
+            entry = load(ptr, d, DICT_ENTRIES) + number * step
+            if load(i64, entry, ENTRY_HASH) == hashed:
+                if sm_slots_eq(ctx, entry + ENTRY_KEY, key, slot, descriptor, equal):
+                    return 1
+                if load(i8, equal) != 0:
+                    store(i64, found, 0, number)
+                    return 0
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + perturb + 1) & mask
+
+
+@native
+def _dicts_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    if check_stack(ctx):
+        return 1
+    store(i8, result, 0, i8(load(i64, a, DICT_LENGTH) == load(i64, b, DICT_LENGTH)))
+    if load(i8, result) == 0:
+        return 0
+    da = load(ptr, a, HEAP_DESCRIPTOR)
+    db = load(ptr, b, HEAP_DESCRIPTOR)
+    va = entry_value_offset(child(da, 0))
+    vb = entry_value_offset(child(db, 0))
+    found = stack(8)
+    for i in range(load(i64, a, DICT_USED)):
+        entry = load(ptr, a, DICT_ENTRIES) + i * entry_size(da)
+        hashed = load(i64, entry, ENTRY_HASH)
+        if hashed == ENTRY_ERASED:
+            continue
+        if dict_find(ctx, b, entry + ENTRY_KEY, child(da, 0), hashed, found):
+            return 1
+        if load(i64, found) < 0:
+            store(i8, result, 0, 0)
+            return 0
+        other = load(ptr, b, DICT_ENTRIES) + load(i64, found) * entry_size(db)
+        if sm_slots_eq(ctx, entry + va, child(da, 1), other + vb, child(db, 1), result):
+            return 1
+        if load(i8, result) == 0:
+            return 0
+    return 0
+
+
+@native
+def sm_dict_eq(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a == b`` of dicts, as an i8."""
+    if a == b:
+        store(i8, result, 0, 1)
+        return 0
+    return _dicts_equal(ctx, a, b, result)
+
+
+# ---- order ----
+
+
+@native
+def _holds(order: i64, op: i64) -> i8:
+    """Whether ``<``, ``<=``, ``>`` or ``>=`` holds for an order."""
+    if order == UNORDERED:
+        return 0
+    if op == OP_LT:
+        return i8(order < 0)
+    if op == OP_LE:
+        return i8(order <= 0)
+    if op == OP_GT:
+        return i8(order > 0)
+    return i8(order >= 0)
+
+
+@native
+def sm_slot_compare(
+    ctx: ptr, a: ptr, b: ptr, op: i64, descriptor: ptr, result: ptr
+) -> i32:
+    """``a op b`` of two values of one type, as an i8; ``op``: 0 ``<``, 1 ``<=``, 2 ``>``, 3 ``>=``."""
+    return sm_slots_compare(ctx, a, descriptor, b, descriptor, op, result)
+
+
+@native
+def sm_slots_compare(
+    ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result: ptr
+) -> i32:
+    """``a op b`` of values of any two types, as an i8."""
+    va = stack(24)
+    vb = stack(24)
+    ka = resolve(va, a, da)
+    kb = resolve(vb, b, db)
+    sa = load(ptr, va, V_SLOT)
+    sb = load(ptr, vb, V_SLOT)
+    if is_number(ka) and is_number(kb) and ka != KIND_COMPLEX and kb != KIND_COMPLEX:
+        store(i8, result, 0, _holds(_order_numbers(ka, sa, kb, sb), op))
+        return 0
+    if ka == KIND_STR and kb == KIND_STR:
+        store(i8, result, 0, _holds(sm_str_compare(load(ptr, sa), load(ptr, sb)), op))
+        return 0
+    if is_tuple(ka) and is_tuple(kb):
+        return _compare_tuples(ctx, va, vb, op, result)
+    if ka == KIND_LIST and kb == KIND_LIST:
+        return _compare_lists(ctx, load(ptr, sa), load(ptr, sb), op, result)
+    return raise_order_error(ctx, op, va, vb)
+
+
+@native
+def _symbol(op: i64) -> ptr:
+    if op == OP_LT:
+        return text("<")
+    if op == OP_LE:
+        return text("<=")
+    return text(">") if op == OP_GT else text(">=")
+
+
+@native(noinline=True)
+def raise_order_error(ctx: ptr, op: i64, va: ptr, vb: ptr) -> i32:
+    """``'op' not supported between instances of 'A' and 'B'``."""
+    b = stack(40)
+    b_init(b)
+    b_text(b, text("'"))
+    b_text(b, _symbol(op))
+    b_text(b, text("' not supported between instances of '"))
+    b_text(b, type_name(va))
+    b_text(b, text("' and '"))
+    b_text(b, type_name(vb))
+    b_text(b, text("'"))
+    return raise_from(ctx, TYPE_ERROR, b_finish(b))
+
+
+@native
+def type_name(v: ptr) -> ptr:
+    """The Python name of a resolved value's type: a borrowed str."""
+    kind = load(i64, v, V_KIND)
+    if kind == KIND_NONE:
+        return text("NoneType")
+    if kind == KIND_INT:
+        return text("int")
+    if kind == KIND_FLOAT:
+        return text("float")
+    if kind == KIND_BOOL:
+        return text("bool")
+    if kind == KIND_COMPLEX:
+        return text("complex")
+    if kind == KIND_LIST:
+        return text("list")
+    if kind == KIND_DICT:
+        return text("dict")
+    return load(ptr, load(ptr, v, V_DESCRIPTOR), DESC_NAME)
+
+
+@native
+def _compare_tuples(ctx: ptr, va: ptr, vb: ptr, op: i64, result: ptr) -> i32:
+    n = tuple_length(va)
+    m = tuple_length(vb)
+    for i in range(n if n < m else m):
+        a = tuple_item(va, i)
+        b = tuple_item(vb, i)
+        da = tuple_item_type(va, i)
+        db = tuple_item_type(vb, i)
+        if sm_slots_eq(ctx, a, da, b, db, result):
+            return 1
+        if load(i8, result) == 0:
+            return sm_slots_compare(ctx, a, da, b, db, op, result)
+    store(i8, result, 0, _holds(i64(n > m) - i64(n < m), op))
+    return 0
+
+
+@native
+def _compare_lists(ctx: ptr, a: ptr, b: ptr, op: i64, result: ptr) -> i32:
+    """The first unequal elements decide, else the lengths."""
+    if check_stack(ctx):
+        return 1
+    da = child(load(ptr, a, HEAP_DESCRIPTOR), 0)
+    db = child(load(ptr, b, HEAP_DESCRIPTOR), 0)
+    i = 0
+    while i < load(i64, a, LIST_LENGTH) and i < load(i64, b, LIST_LENGTH):
+        x = load(ptr, a, LIST_DATA) + i * load(i64, da, DESC_SIZE)
+        y = load(ptr, b, LIST_DATA) + i * load(i64, db, DESC_SIZE)
+        if sm_slots_eq(ctx, x, da, y, db, result):
+            return 1
+        if load(i8, result) == 0:
+            return sm_slots_compare(ctx, x, da, y, db, op, result)
+        i += 1
+    difference = load(i64, a, LIST_LENGTH) - load(i64, b, LIST_LENGTH)
+    order = i64(difference > 0) - i64(difference < 0)
+    store(i8, result, 0, _holds(order, op))
+    return 0
+
+
+@native
+def sm_list_lt(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a < b`` of lists, as an i8."""
+    return _compare_lists(ctx, a, b, OP_LT, result)
+
+
+@native
+def sm_list_le(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a <= b`` of lists, as an i8."""
+    return _compare_lists(ctx, a, b, OP_LE, result)
+
+
+@native
+def sm_list_gt(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a > b`` of lists, as an i8."""
+    return _compare_lists(ctx, a, b, OP_GT, result)
+
+
+@native
+def sm_list_ge(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a >= b`` of lists, as an i8."""
+    return _compare_lists(ctx, a, b, OP_GE, result)
+
+
+# ---- hash ----
+
+
+@native
+def sm_hash_int(value: i64) -> i64:
+    """``hash`` of an int."""
+    size = urem(0 - value if value < 0 else value, P61)
+    hashed = 0 - size if value < 0 else size
+    return i64(-2) if hashed == -1 else hashed
+
+
+@native
+def sm_hash_float(x: f64) -> i64:
+    """``hash`` of a float; NaN hashes as 0."""
+    if x != x:
+        return 0
+    if fabs(x) == INFINITY:
+        return i64(HASH_INF) if x > 0.0 else 0 - HASH_INF
+    bits = bitcast(i64, x)
+    exponent = lshr(bits, 52) & 2047
+    mantissa = bits & ((1 << 52) - 1)
+    if exponent == 0:
+        exponent = 1
+    else:
+        mantissa = mantissa | (1 << 52)
+    # mantissa < 2^53 < P61; times 2^e modulo 2^61 - 1 is a rotation of 61 bits
+    turn = exponent - 1075 + 61 * 64
+    turn = urem(turn, 61)
+    hashed = ((mantissa << turn) & P61) | lshr(mantissa, 61 - turn)
+    if hashed == P61:
+        hashed = 0
+    if bits < 0:
+        hashed = 0 - hashed
+    return i64(-2) if hashed == -1 else hashed
+
+
+@native
+def sm_hash_str(s: ptr) -> i64:
+    """A hash of the code points (not CPython's), cached in the object."""
+    cached = load(i64, s, STR_HASH)
+    if cached != 0:
+        return cached
+    hashed = i64(0x1000193)
+    for i in range(load(i64, s, STR_LENGTH)):
+        hashed = (hashed ^ unit(s, i)) * 0x100000001B3
+        hashed = hashed ^ lshr(hashed, 29)
+    hashed = (hashed ^ lshr(hashed, 32)) * XX_1
+    hashed = hashed ^ lshr(hashed, 29)
+    if hashed == 0 or hashed == ENTRY_ERASED:
+        hashed = 1
+    store(i64, s, STR_HASH, hashed)
+    return hashed
+
+
+@native
+def sm_slot_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``hash(x)``; TypeError for lists and dicts."""
+    v = stack(24)
+    kind = resolve(v, slot, descriptor)
+    s = load(ptr, v, V_SLOT)
+    d = load(ptr, v, V_DESCRIPTOR)
+    hashed = 0
+    if _is_integer(kind):
+        hashed = sm_hash_int(_integer(kind, s))
+    elif kind == KIND_FLOAT:
+        hashed = sm_hash_float(load(f64, s))
+    elif kind == KIND_COMPLEX:
+        hashed = sm_hash_float(load(f64, s)) + HASH_IMAG * sm_hash_float(load(f64, s, 8))
+        hashed = i64(-2) if hashed == -1 else hashed
+    elif kind == KIND_STR:
+        hashed = sm_hash_str(load(ptr, s))
+    elif is_tuple(kind):
+        return _hash_tuple(ctx, v, result)
+    elif kind == KIND_NONE:
+        hashed = HASH_NONE
+    elif kind == KIND_DEVICE:
+        hashed = zext(i64, load(i16, s)) + 1
+    elif kind == KIND_CODE:
+        hashed = zext(i64, load(i8, s)) + 1
+    elif kind == KIND_LIST or kind == KIND_DICT:
+        b = stack(40)
+        b_init(b)
+        b_text(b, text("unhashable type: '"))
+        b_text(b, type_name(v))
+        b_text(b, text("'"))
+        return raise_from(ctx, TYPE_ERROR, b_finish(b))
+    else:
+        function = load(ptr, d, DESC_HASH)
+        if kind == KIND_CLASS and function != 0:
+            return call(i32, function, ctx, s, d, result)
+        # objects without a hash of their own: by identity
+        hashed = lshr(load(i64, s), 4)
+    store(i64, result, 0, hashed)
+    return 0
+
+
+@native
+def _hash_tuple(ctx: ptr, v: ptr, result: ptr) -> i32:
+    """CPython's tuple hash (xxHash)."""
+    n = tuple_length(v)
+    acc = i64(XX_5)
+    for i in range(n):
+        if sm_slot_hash(ctx, tuple_item(v, i), tuple_item_type(v, i), result):
+            return 1
+        acc = acc + load(i64, result) * XX_2
+        acc = (acc << 31) | lshr(acc, 33)
+        acc = acc * XX_1
+    acc = acc + (n ^ (XX_5 ^ 3527539))
+    if acc == -1:
+        acc = 1546275796
+    store(i64, result, 0, acc)
+    return 0
+
+
+@native
+def key_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``sm_slot_hash`` for dict entries: never the mark of erased ones."""
+    if sm_slot_hash(ctx, slot, descriptor, result):
+        return 1
+    if load(i64, result) == ENTRY_ERASED:
+        store(i64, result, 0, 1)
+    return 0

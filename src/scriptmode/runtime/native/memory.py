@@ -1,0 +1,360 @@
+"""Heap objects: allocation, reference counts, and dropping what a descriptor describes.
+
+A *slot* is the memory of a value, described by a descriptor (``abi.objects``).  Dropping an object
+never recurses into other objects: dead ones are chained through their count words into a worklist,
+so a list nested a million deep does not overflow the stack.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.objects import (
+    DESC_CHILDREN,
+    DESC_FLAGS,
+    DESC_KIND,
+    DESC_N_CHILDREN,
+    DESC_OFFSETS,
+    DESC_SIZE,
+    DICT_ENTRIES,
+    DICT_INDEX,
+    DICT_USED,
+    ENTRY_ERASED,
+    ENTRY_HASH,
+    ENTRY_KEY,
+    FLAG_OBJECT,
+    FLAG_PLAIN,
+    HEAP_COUNT,
+    HEAP_DESCRIPTOR,
+    HEAP_PAYLOAD,
+    IMMORTAL,
+    KIND_ARRAY_TUPLE,
+    KIND_CLASS,
+    KIND_DICT,
+    KIND_GENERATOR,
+    KIND_LIST,
+    KIND_OPTIONAL_POINTER,
+    KIND_OPTIONAL_VALUE,
+    KIND_SIZE,
+    KIND_STR,
+    KIND_TENSOR,
+    KIND_TUPLE,
+    KIND_UNION,
+    LIST_DATA,
+    LIST_LENGTH,
+)
+from scriptmode.codegen.native import (
+    atomic_add,
+    cell,
+    extern,
+    i8,
+    i64,
+    likely,
+    load,
+    memcpy,
+    native,
+    ptr,
+    stack,
+    store,
+)
+
+malloc = extern("malloc", ptr, i64)
+realloc = extern("realloc", ptr, ptr, i64)
+free = extern("free", None, ptr)
+sm_tensor_retain = extern("sm_tensor_retain", None, ptr)
+sm_tensor_release = extern("sm_tensor_release", None, ptr)
+
+sm_counted_retain = extern("sm_counted_retain", None, ptr)
+sm_counted_release = extern("sm_counted_release", None, ptr)
+
+sm_live_objects = cell("sm_live_objects")
+
+
+@native
+def sm_alloc(nbytes: i64) -> ptr:
+    """Uninitialised memory, 16-byte aligned; null when there is none."""
+    return malloc(nbytes if nbytes > 0 else 1)
+
+
+@native
+def sm_free(memory: ptr) -> None:
+    """Give back memory of ``sm_alloc``."""
+    free(memory)
+
+
+@native
+def sm_object_new(nbytes: i64, descriptor: ptr) -> ptr:
+    """An object with count 1, payload uninitialised; null when there is no memory."""
+    obj = malloc(nbytes)
+    if likely(obj != 0):
+        store(i64, obj, HEAP_COUNT, 1)
+        store(ptr, obj, HEAP_DESCRIPTOR, descriptor)
+        atomic_add(i64, sm_live_objects, 1)
+    return obj
+
+
+@native
+def sm_object_free(obj: ptr) -> None:
+    """Free the memory of an object whose payload is already dropped."""
+    atomic_add(i64, sm_live_objects, -1)
+    free(obj)
+
+
+@native
+def sm_retain(obj: ptr) -> None:
+    """Count one more owner; null is allowed."""
+    if obj != 0:
+        count = load(i64, obj, HEAP_COUNT)
+        if count < IMMORTAL:
+            store(i64, obj, HEAP_COUNT, count + 1)
+
+
+@native
+def sm_release(obj: ptr) -> None:
+    """Count one owner less and drop the object when it was the last; null is allowed."""
+    if obj != 0:
+        count = load(i64, obj, HEAP_COUNT)
+        if count < IMMORTAL:
+            if count > 1:
+                store(i64, obj, HEAP_COUNT, count - 1)
+            else:
+                _drop_object(obj)
+
+
+@native
+def sm_release_objects(slots: ptr, n: i64) -> None:
+    """Release the objects of ``n`` pointer slots; null slots are skipped."""
+    for i in range(n):
+        sm_release(load(ptr, slots, i * 8))
+
+
+@native(noinline=True)
+def _drop_object(obj: ptr) -> None:
+    work = stack(8)
+    store(i64, obj, HEAP_COUNT, 0)
+    store(ptr, work, 0, obj)
+    _drain(work)
+
+
+@native
+def _drain(work: ptr) -> None:
+    obj = load(ptr, work)
+    while obj != 0:
+        store(i64, work, 0, load(i64, obj, HEAP_COUNT))
+        _destroy(obj, work)
+        obj = load(ptr, work)
+
+
+@native
+def _release_into(obj: ptr, work: ptr) -> None:
+    if obj != 0:
+        count = load(i64, obj, HEAP_COUNT)
+        if count < IMMORTAL:
+            if count > 1:
+                store(i64, obj, HEAP_COUNT, count - 1)
+            else:
+                store(i64, obj, HEAP_COUNT, load(i64, work))
+                store(ptr, work, 0, obj)
+
+
+@native
+def child(descriptor: ptr, index: i64) -> ptr:
+    """The descriptor of a contained type."""
+    return load(ptr, load(ptr, descriptor, DESC_CHILDREN), index * 8)
+
+
+@native
+def child_offset(descriptor: ptr, index: i64) -> i64:
+    """Where a contained value lies in the slot or object."""
+    return load(i64, load(ptr, descriptor, DESC_OFFSETS), index * 8)
+
+
+@native
+def entry_value_offset(key: ptr) -> i64:
+    """Where the value lies in an entry of a dict with these keys."""
+    return ENTRY_KEY + ((load(i64, key, DESC_SIZE) + 7) & -8)
+
+
+@native
+def entry_size(descriptor: ptr) -> i64:
+    """Bytes of an entry of a dict."""
+    value = load(i64, child(descriptor, 1), DESC_SIZE)
+    return entry_value_offset(child(descriptor, 0)) + ((value + 7) & -8)
+
+
+@native
+def _destroy(obj: ptr, work: ptr) -> None:
+    descriptor = load(ptr, obj, HEAP_DESCRIPTOR)
+    kind = load(i64, descriptor, DESC_KIND)
+    if kind == KIND_LIST or kind == KIND_ARRAY_TUPLE or kind == KIND_SIZE:
+        data = load(ptr, obj, LIST_DATA)
+        sm_slots_drop_into(data, load(i64, obj, LIST_LENGTH), child(descriptor, 0), work)
+        free(data)
+    elif kind == KIND_DICT:
+        _drop_entries(obj, descriptor, work)
+        free(load(ptr, obj, DICT_INDEX))
+        free(load(ptr, obj, DICT_ENTRIES))
+    elif kind == KIND_CLASS:
+        _drop_children(obj, descriptor, work)
+    elif kind != KIND_STR:
+        _slot_drop(obj + HEAP_PAYLOAD, descriptor, work)
+    sm_object_free(obj)
+
+
+@native
+def _drop_entries(obj: ptr, descriptor: ptr, work: ptr) -> None:
+    key = child(descriptor, 0)
+    value = child(descriptor, 1)
+    step = entry_size(descriptor)
+    value_offset = entry_value_offset(key)
+    if load(i64, key, DESC_FLAGS) & load(i64, value, DESC_FLAGS) & FLAG_PLAIN:
+        return
+    entry = load(ptr, obj, DICT_ENTRIES)
+    for _ in range(load(i64, obj, DICT_USED)):
+        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+            _slot_drop(entry + ENTRY_KEY, key, work)
+            _slot_drop(entry + value_offset, value, work)
+        entry = entry + step
+
+
+@native
+def sm_slots_drop_into(data: ptr, n: i64, descriptor: ptr, work: ptr) -> None:
+    """Drop ``n`` adjacent values, chaining dead objects into ``work``."""
+    if load(i64, descriptor, DESC_FLAGS) & FLAG_PLAIN:
+        return
+    size = load(i64, descriptor, DESC_SIZE)
+    for i in range(n):
+        _slot_drop(data + i * size, descriptor, work)
+
+
+@native
+def _drop_children(base: ptr, descriptor: ptr, work: ptr) -> None:
+    for i in range(load(i64, descriptor, DESC_N_CHILDREN)):
+        _slot_drop(base + child_offset(descriptor, i), child(descriptor, i), work)
+
+
+@native
+def _slot_drop(slot: ptr, descriptor: ptr, work: ptr) -> None:
+    flags = load(i64, descriptor, DESC_FLAGS)
+    if flags & FLAG_PLAIN:
+        return
+    if flags & FLAG_OBJECT:
+        _release_into(load(ptr, slot), work)
+        return
+    kind = load(i64, descriptor, DESC_KIND)
+    if kind == KIND_TENSOR:
+        if load(ptr, slot) != 0:
+            sm_tensor_release(load(ptr, slot))
+    elif kind == KIND_GENERATOR:
+        sm_counted_release(load(ptr, slot))
+    elif kind == KIND_OPTIONAL_POINTER:
+        if load(ptr, slot) != 0:
+            _slot_drop(slot, child(descriptor, 0), work)
+    elif kind == KIND_OPTIONAL_VALUE:
+        if load(i8, slot) != 0:
+            _slot_drop(slot + child_offset(descriptor, 0), child(descriptor, 0), work)
+    elif kind == KIND_TUPLE:
+        _drop_children(slot, descriptor, work)
+    elif kind == KIND_UNION:
+        actual = load(ptr, slot)
+        if actual != 0:
+            if load(i64, actual, DESC_SIZE) > 8:
+                _release_into(load(ptr, slot, 8), work)
+            else:
+                _slot_drop(slot + 8, actual, work)
+
+
+@native
+def sm_slot_drop(slot: ptr, descriptor: ptr) -> None:
+    """Drop the value of a slot; the slot's bytes stay as they are."""
+    sm_slots_drop(slot, 1, descriptor)
+
+
+@native
+def sm_slots_drop(data: ptr, n: i64, descriptor: ptr) -> None:
+    """Drop ``n`` adjacent values."""
+    work = stack(8)
+    store(i64, work, 0, 0)
+    sm_slots_drop_into(data, n, descriptor, work)
+    _drain(work)
+
+
+@native
+def sm_slot_retain(slot: ptr, descriptor: ptr) -> None:
+    """Count one more owner of everything that the slot's value owns."""
+    flags = load(i64, descriptor, DESC_FLAGS)
+    if flags & FLAG_PLAIN:
+        return
+    if flags & FLAG_OBJECT:
+        sm_retain(load(ptr, slot))
+        return
+    kind = load(i64, descriptor, DESC_KIND)
+    if kind == KIND_TENSOR:
+        if load(ptr, slot) != 0:
+            sm_tensor_retain(load(ptr, slot))
+    elif kind == KIND_GENERATOR:
+        sm_counted_retain(load(ptr, slot))
+    elif kind == KIND_OPTIONAL_POINTER:
+        if load(ptr, slot) != 0:
+            sm_slot_retain(slot, child(descriptor, 0))
+    elif kind == KIND_OPTIONAL_VALUE:
+        if load(i8, slot) != 0:
+            sm_slot_retain(slot + child_offset(descriptor, 0), child(descriptor, 0))
+    elif kind == KIND_TUPLE:
+        for i in range(load(i64, descriptor, DESC_N_CHILDREN)):
+            sm_slot_retain(slot + child_offset(descriptor, i), child(descriptor, i))
+    elif kind == KIND_UNION:
+        actual = load(ptr, slot)
+        if actual != 0:
+            if load(i64, actual, DESC_SIZE) > 8:
+                sm_retain(load(ptr, slot, 8))
+            else:
+                sm_slot_retain(slot + 8, actual)
+
+
+@native
+def sm_slots_retain(data: ptr, n: i64, descriptor: ptr) -> None:
+    """Retain ``n`` adjacent values."""
+    if load(i64, descriptor, DESC_FLAGS) & FLAG_PLAIN:
+        return
+    size = load(i64, descriptor, DESC_SIZE)
+    for i in range(n):
+        sm_slot_retain(data + i * size, descriptor)
+
+
+@native
+def sm_slot_copy(target: ptr, source: ptr, descriptor: ptr) -> None:
+    """Make ``target`` a second owner of the value of ``source``."""
+    memcpy(target, source, load(i64, descriptor, DESC_SIZE))
+    sm_slot_retain(target, descriptor)
+
+
+@native
+def sm_box(slot: ptr, descriptor: ptr) -> ptr:
+    """The value as one heap object: itself if it is one, else a new box; null without memory."""
+    if load(i64, descriptor, DESC_FLAGS) & FLAG_OBJECT:
+        sm_retain(load(ptr, slot))
+        return load(ptr, slot)
+    box = sm_object_new(HEAP_PAYLOAD + load(i64, descriptor, DESC_SIZE), descriptor)
+    if box != 0:
+        sm_slot_copy(box + HEAP_PAYLOAD, slot, descriptor)
+    return box
+
+
+@native
+def sm_any_new(target: ptr, slot: ptr, descriptor: ptr) -> i64:
+    """Write ``{descriptor, payload}`` of a value to ``target``; 0 when there is no memory."""
+    store(ptr, target, 0, descriptor)
+    store(i64, target, 8, 0)
+    if load(i64, descriptor, DESC_SIZE) > 8:
+        box = sm_box(slot, descriptor)
+        store(ptr, target, 8, box)
+        return i64(box != 0)
+    sm_slot_copy(target + 8, slot, descriptor)
+    return 1
+
+
+@native
+def sm_any_slot(place: ptr) -> ptr:
+    """The slot of the value inside a ``{descriptor, payload}``."""
+    if load(i64, load(ptr, place), DESC_SIZE) > 8:
+        return load(ptr, place, 8) + HEAP_PAYLOAD
+    return place + 8

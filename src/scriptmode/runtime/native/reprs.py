@@ -1,0 +1,420 @@
+"""``repr`` and ``str`` of values, by descriptor."""
+
+from __future__ import annotations
+
+from scriptmode.abi.objects import (
+    DESC_KIND,
+    DESC_MEMBERS,
+    DESC_NAME,
+    DESC_REPR,
+    DESC_SIZE,
+    DICT_ENTRIES,
+    DICT_USED,
+    ENTRY_ERASED,
+    ENTRY_HASH,
+    ENTRY_KEY,
+    ENUM_REPR,
+    ENUM_TEXT,
+    HEAP_DESCRIPTOR,
+    KIND_ARRAY_TUPLE,
+    KIND_BOOL,
+    KIND_CLASS,
+    KIND_CODE,
+    KIND_COMPLEX,
+    KIND_DEVICE,
+    KIND_DICT,
+    KIND_ENUM,
+    KIND_FLOAT,
+    KIND_INT,
+    KIND_LIST,
+    KIND_NONE,
+    KIND_NUMBER,
+    KIND_SIZE,
+    KIND_STR,
+    KIND_TENSOR,
+    LIST_DATA,
+    LIST_LENGTH,
+    STR_LENGTH,
+    TAG_BOOL,
+)
+from scriptmode.codegen.native import (
+    call,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    load,
+    lshr,
+    native,
+    ptr,
+    stack,
+    store,
+    text,
+    zext,
+)
+from scriptmode.runtime.native.builder import (
+    b_char,
+    b_discard,
+    b_finish,
+    b_init,
+    b_text,
+    unit,
+)
+from scriptmode.runtime.native.compare import (
+    HOOK_OBJECT_REPR,
+    HOOK_TENSOR_REPR,
+    V_DESCRIPTOR,
+    V_KIND,
+    V_SLOT,
+    is_tuple,
+    resolve,
+    sm_hooks,
+    tuple_item,
+    tuple_item_type,
+    tuple_length,
+)
+from scriptmode.runtime.native.digits import b_complex, b_float, b_int
+from scriptmode.runtime.native.errors import (
+    NOT_IMPLEMENTED_ERROR,
+    check_stack,
+    raise_from,
+    sm_raise_memory_error,
+)
+from scriptmode.runtime.native.memory import (
+    child,
+    entry_size,
+    entry_value_offset,
+    sm_release,
+    sm_retain,
+)
+from scriptmode.runtime.native.unicode import PRINTABLE, has_property
+
+COMMA = 44
+QUOTE = 39
+DOUBLE_QUOTE = 34
+BACKSLASH = 92
+
+
+@native
+def _has_unit(s: ptr, c: i64) -> bool:
+    for i in range(load(i64, s, STR_LENGTH)):
+        if unit(s, i) == c:
+            return True
+    return False
+
+
+@native
+def _escape(b: ptr, c: i64, letter: i64, count: i64) -> None:
+    """Append ``\\x41`` and the like."""
+    b_char(b, BACKSLASH)
+    b_char(b, letter)
+    for i in range(count - 1, -1, -1):
+        digit = lshr(c, i * 4) & 15
+        b_char(b, digit + 48 if digit < 10 else digit + 87)
+
+
+@native
+def b_str_repr(b: ptr, s: ptr) -> None:
+    """Append ``repr(s)``."""
+    quote = i64(QUOTE)
+    if _has_unit(s, QUOTE) and not _has_unit(s, DOUBLE_QUOTE):
+        quote = DOUBLE_QUOTE
+    b_char(b, quote)
+    for i in range(load(i64, s, STR_LENGTH)):
+        c = unit(s, i)
+        if c == quote or c == BACKSLASH:
+            b_char(b, BACKSLASH)
+            b_char(b, c)
+        elif c == 9:
+            b_text(b, text("\\t"))
+        elif c == 10:
+            b_text(b, text("\\n"))
+        elif c == 13:
+            b_text(b, text("\\r"))
+        elif c >= 32 and c < 127:
+            b_char(b, c)
+        elif c >= 127 and has_property(PRINTABLE, c):
+            b_char(b, c)
+        elif c < 256:
+            _escape(b, c, 120, 2)
+        elif c < 65536:
+            _escape(b, c, 117, 4)
+        else:
+            _escape(b, c, 85, 8)
+    b_char(b, quote)
+
+
+@native
+def _bool_text(value: i64) -> ptr:
+    return text("True") if value != 0 else text("False")
+
+
+@native
+def b_device(b: ptr, device: i16, names: ptr, is_repr: i64) -> None:
+    """Append a device: ``cuda:0``, or ``device(type='cuda', index=0)`` for repr."""
+    code = zext(i64, device) & 255
+    index = i64(device) >> 8
+    if is_repr:
+        b_text(b, text("device(type='"))
+    b_text(b, load(ptr, names, code * 8))
+    if is_repr:
+        b_char(b, QUOTE)
+    if index >= 0:
+        b_text(b, text(", index=") if is_repr else text(":"))
+        b_int(b, index)
+    if is_repr:
+        b_char(b, 41)
+
+
+@native
+def slot_repr_into(ctx: ptr, b: ptr, slot: ptr, descriptor: ptr) -> i32:
+    """Append ``repr`` of a value; the builder is discarded when the status is 1."""
+    status = _repr(ctx, b, slot, descriptor)
+    if status != 0:
+        b_discard(b)
+    return status
+
+
+@native
+def _repr(ctx: ptr, b: ptr, slot: ptr, descriptor: ptr) -> i32:
+    if load(i64, descriptor, DESC_KIND) == KIND_NUMBER and load(i64, slot) == TAG_BOOL:
+        b_text(b, _bool_text(load(i64, slot, 8) & 255))
+        return 0
+    v = stack(24)
+    kind = resolve(v, slot, descriptor)
+    s = load(ptr, v, V_SLOT)
+    d = load(ptr, v, V_DESCRIPTOR)
+    if kind == KIND_INT:
+        b_int(b, load(i64, s))
+    elif kind == KIND_FLOAT:
+        b_float(b, load(f64, s))
+    elif kind == KIND_BOOL:
+        b_text(b, _bool_text(zext(i64, load(i8, s))))
+    elif kind == KIND_COMPLEX:
+        b_complex(b, load(f64, s), load(f64, s, 8))
+    elif kind == KIND_NONE:
+        b_text(b, text("None"))
+    elif kind == KIND_STR:
+        b_str_repr(b, load(ptr, s))
+    elif kind == KIND_LIST:
+        return _repr_list(ctx, b, load(ptr, s))
+    elif kind == KIND_DICT:
+        return _repr_dict(ctx, b, load(ptr, s))
+    elif is_tuple(kind):
+        return _repr_tuple(ctx, b, v)
+    elif kind == KIND_CODE:
+        b_text(b, load(ptr, load(ptr, d, DESC_MEMBERS), zext(i64, load(i8, s)) * 8))
+    elif kind == KIND_DEVICE:
+        b_device(b, load(i16, s), load(ptr, d, DESC_MEMBERS), 1)
+    elif kind == KIND_ENUM:
+        b_text(b, load(ptr, load(ptr, s), ENUM_REPR))
+    else:
+        return _repr_by_host(ctx, b, kind, s, d)
+    return 0
+
+
+@native
+def _repr_by_host(ctx: ptr, b: ptr, kind: i64, slot: ptr, descriptor: ptr) -> i32:
+    """repr of tensors and instances, by the class or by the host."""
+    result = stack(8)
+    own = load(ptr, descriptor, DESC_REPR)
+    hook = load(ptr, sm_hooks, HOOK_OBJECT_REPR)
+    status = i32(0)
+    if kind == KIND_TENSOR:
+        hook = load(ptr, sm_hooks, HOOK_TENSOR_REPR)
+        if hook == 0:
+            return _raise_no_repr(ctx)
+        status = call(i32, hook, ctx, load(ptr, slot), result)
+    elif kind == KIND_CLASS and own != 0:
+        status = call(i32, own, ctx, slot, descriptor, result)
+    elif hook != 0:
+        status = call(i32, hook, ctx, slot, descriptor, result)
+    else:
+        return _raise_no_repr(ctx)
+    if status != 0:
+        return 1
+    b_text(b, load(ptr, result))
+    sm_release(load(ptr, result))
+    return 0
+
+
+@native
+def _raise_no_repr(ctx: ptr) -> i32:
+    message = text("the text form of this value is not supported in native code")
+    return raise_from(ctx, NOT_IMPLEMENTED_ERROR, message)
+
+
+@native
+def _separate(b: ptr, i: i64) -> None:
+    if i > 0:
+        b_char(b, COMMA)
+        b_char(b, 32)
+
+
+@native
+def _repr_list(ctx: ptr, b: ptr, a: ptr) -> i32:
+    if check_stack(ctx):
+        return 1
+    item = child(load(ptr, a, HEAP_DESCRIPTOR), 0)
+    b_char(b, 91)
+    i = 0
+    while i < load(i64, a, LIST_LENGTH):
+        _separate(b, i)
+        if _repr(ctx, b, load(ptr, a, LIST_DATA) + i * load(i64, item, DESC_SIZE), item):
+            return 1
+        i += 1
+    b_char(b, 93)
+    return 0
+
+
+@native
+def _repr_tuple(ctx: ptr, b: ptr, v: ptr) -> i32:
+    kind = load(i64, v, V_KIND)
+    if kind == KIND_SIZE:
+        b_text(b, text("torch.Size("))
+        if _repr_list(ctx, b, load(ptr, load(ptr, v, V_SLOT))):
+            return 1
+        b_char(b, 41)
+        return 0
+    if kind == KIND_ARRAY_TUPLE and check_stack(ctx):
+        return 1
+    n = tuple_length(v)
+    fields = load(ptr, load(ptr, v, V_DESCRIPTOR), DESC_MEMBERS)
+    if fields != 0:
+        b_text(b, load(ptr, load(ptr, v, V_DESCRIPTOR), DESC_NAME))
+    b_char(b, 40)
+    for i in range(n):
+        _separate(b, i)
+        if fields != 0:
+            b_text(b, load(ptr, fields, i * 8))
+            b_char(b, 61)
+        if _repr(ctx, b, tuple_item(v, i), tuple_item_type(v, i)):
+            return 1
+    if n == 1 and fields == 0:
+        b_char(b, COMMA)
+    b_char(b, 41)
+    return 0
+
+
+@native
+def _repr_dict(ctx: ptr, b: ptr, d: ptr) -> i32:
+    if check_stack(ctx):
+        return 1
+    own = load(ptr, d, HEAP_DESCRIPTOR)
+    value_offset = entry_value_offset(child(own, 0))
+    shown = 0
+    b_char(b, 123)
+    i = 0
+    while i < load(i64, d, DICT_USED):
+        entry = load(ptr, d, DICT_ENTRIES) + i * entry_size(own)
+        i += 1
+        if load(i64, entry, ENTRY_HASH) == ENTRY_ERASED:
+            continue
+        _separate(b, shown)
+        shown += 1
+        if _repr(ctx, b, entry + ENTRY_KEY, child(own, 0)):
+            return 1
+        b_char(b, 58)
+        b_char(b, 32)
+        if _repr(ctx, b, entry + value_offset, child(own, 1)):
+            return 1
+    b_char(b, 125)
+    return 0
+
+
+@native
+def finish(ctx: ptr, b: ptr, result: ptr) -> i32:
+    """Hand over what was built, or raise MemoryError."""
+    s = b_finish(b)
+    if s == 0:
+        return sm_raise_memory_error(ctx)
+    store(ptr, result, 0, s)
+    return 0
+
+
+@native
+def sm_slot_repr(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``repr(x)``."""
+    b = stack(40)
+    b_init(b)
+    if slot_repr_into(ctx, b, slot, descriptor):
+        return 1
+    return finish(ctx, b, result)
+
+
+@native
+def slot_str_into(ctx: ptr, b: ptr, slot: ptr, descriptor: ptr) -> i32:
+    """Append ``str`` of a value; the builder is discarded when the status is 1."""
+    v = stack(24)
+    kind = resolve(v, slot, descriptor)
+    if kind == KIND_STR:
+        b_text(b, load(ptr, load(ptr, v, V_SLOT)))
+        return 0
+    if kind == KIND_DEVICE:
+        names = load(ptr, load(ptr, v, V_DESCRIPTOR), DESC_MEMBERS)
+        b_device(b, load(i16, load(ptr, v, V_SLOT)), names, 0)
+        return 0
+    if kind == KIND_ENUM:
+        b_text(b, load(ptr, load(ptr, load(ptr, v, V_SLOT)), ENUM_TEXT))
+        return 0
+    return slot_repr_into(ctx, b, slot, descriptor)
+
+
+@native
+def sm_slot_str(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``str(x)``."""
+    v = stack(24)
+    if resolve(v, slot, descriptor) == KIND_STR:
+        s = load(ptr, load(ptr, v, V_SLOT))
+        sm_retain(s)
+        store(ptr, result, 0, s)
+        return 0
+    b = stack(40)
+    b_init(b)
+    if slot_str_into(ctx, b, slot, descriptor):
+        return 1
+    return finish(ctx, b, result)
+
+
+@native
+def sm_int_str(ctx: ptr, value: i64, result: ptr) -> i32:
+    """``str(value)``."""
+    b = stack(40)
+    b_init(b)
+    b_int(b, value)
+    return finish(ctx, b, result)
+
+
+@native
+def sm_float_str(ctx: ptr, value: f64, result: ptr) -> i32:
+    """``str(value)``."""
+    b = stack(40)
+    b_init(b)
+    b_float(b, value)
+    return finish(ctx, b, result)
+
+
+@native
+def sm_bool_str(ctx: ptr, value: i8, result: ptr) -> i32:
+    """``str(value)``."""
+    store(ptr, result, 0, _bool_text(zext(i64, value)))
+    return 0
+
+
+@native
+def sm_complex_str(ctx: ptr, re: f64, im: f64, result: ptr) -> i32:
+    """``str(complex(re, im))``."""
+    b = stack(40)
+    b_init(b)
+    b_complex(b, re, im)
+    return finish(ctx, b, result)
+
+
+@native
+def sm_str_repr(ctx: ptr, s: ptr, result: ptr) -> i32:
+    """``repr(s)``."""
+    b = stack(40)
+    b_init(b)
+    b_str_repr(b, s)
+    return finish(ctx, b, result)

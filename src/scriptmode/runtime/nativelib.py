@@ -1,0 +1,145 @@
+"""The native library in this process: built once per target and version, cached, loaded, registered.
+
+``ensure_loaded()`` makes every public native function a symbol that engines resolve; ``signature``
+gives the LLVM type to declare it with.  The sources determine the code, so the cache key is their
+hash with LLVM's version and the processor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import inspect
+import sys
+import threading
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from scriptmode.abi import convention, layouts, objects
+from scriptmode.codegen import engine, native, native_lower, native_words
+from scriptmode.ir import types as T
+from scriptmode.runtime import descriptors, errors
+from scriptmode.runtime.native import (
+    builder,
+    compare,
+    digits,
+    lists,
+    memory,
+    reprs,
+    strings,
+    unicode,
+)
+from scriptmode.runtime.native import errors as native_errors
+
+LIBRARY: tuple[ModuleType, ...] = (
+    memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
+)  # fmt: skip
+_COMPILER: tuple[ModuleType, ...] = (
+    native, native_lower, native_words, convention, layouts, objects,
+)  # fmt: skip
+# descriptors that library code refers to by symbol
+_DESCRIPTORS = (
+    T.STR, T.NONE, T.INT, T.FLOAT, T.BOOL, T.ListType([T.STR]), T.ListType([T.INT]),
+)  # fmt: skip
+
+_lock = threading.Lock()
+_engine: engine.Engine | None = None
+
+
+@lru_cache(maxsize=None)
+def functions() -> dict[str, native.NativeFunction]:
+    """Every public function of the library by name."""
+    return {
+        f.name: f
+        for module in LIBRARY
+        for f in vars(module).values()
+        if isinstance(f, native.NativeFunction)
+        and not f.is_private
+        and f.python.__module__ == module.__name__
+    }
+
+
+@lru_cache(maxsize=None)
+def signature(name: str) -> Any:
+    """The LLVM function type of a native function; KeyError for an unknown one."""
+    return native_lower.function_type(functions()[name])
+
+
+def build() -> Any:
+    """The library's LLVM module, before optimisation."""
+    return native_lower.lower_module(functions().values(), "scriptmode.native")
+
+
+@lru_cache(maxsize=None)
+def _key() -> str:
+    digest = hashlib.sha256()
+    for text in (llvmlite.__version__, str(llvm.llvm_version_info), *engine.host_cpu(),
+                 unicodedata.unidata_version, sys.version):  # fmt: skip
+        digest.update(text.encode() + b"\0")
+    for module in (*_COMPILER, *LIBRARY):
+        digest.update(Path(inspect.getfile(module)).read_bytes())
+    return f"native-{digest.hexdigest()}"
+
+
+def object_code() -> bytes:
+    """The library's object code, from the cache or built now."""
+    cache = engine.ObjectCache()
+    code = cache.read(_key())
+    if code is None:
+        code = engine.compile_object(str(build()), level=2, optimize_level=2)
+        cache.write(_key(), code)
+    return code
+
+
+def ensure_loaded() -> None:
+    """Load the library once and register its functions as symbols."""
+    global _engine
+    with _lock:
+        if _engine is not None:
+            return
+        engine.thunks.load_support()
+        errors.register_builtin_exceptions()
+        for t in _DESCRIPTORS:
+            descriptors.descriptor(t)
+        loaded = engine.Engine()
+        loaded.add_object(object_code())
+        for name in functions():
+            engine.register_symbol(name, loaded.address(name))
+        descriptors.bind(
+            {
+                objects.DESC_DROP: loaded.address("sm_slot_drop"),
+                objects.DESC_RETAIN: loaded.address("sm_slot_retain"),
+                objects.DESC_EQ: loaded.address("sm_slot_eq"),
+                objects.DESC_HASH: loaded.address("sm_slot_hash"),
+                objects.DESC_REPR: loaded.address("sm_slot_repr"),
+            }
+        )
+        _engine = loaded
+
+
+def address(name: str) -> int:
+    """The address of a public native function or of a data symbol of the library."""
+    ensure_loaded()
+    assert _engine is not None
+    return _engine.address(name)
+
+
+def live_objects() -> int:
+    """Heap objects that are alive now, immortal ones not counted."""
+    return ctypes.c_int64.from_address(address("sm_live_objects")).value
+
+
+def live_tensors() -> int:
+    """References to tensors that native code owns now; counted by debug builds only."""
+    return engine.thunks.live_tensors.value
+
+
+def set_hook(offset: int, function: int) -> None:
+    """Set a function of the host (``compare.HOOK_...``) by its address."""
+    ctypes.c_int64.from_address(address("sm_hooks") + offset).value = function
