@@ -1,1 +1,17 @@
-"""scriptmode."""
+"""The trace front end: record the tensor operations of one run."""
+
+from scriptmode.frontend.trace.modules import ModuleTree
+from scriptmode.frontend.trace.record import (
+    Arguments,
+    TracedMethod,
+    TraceResult,
+    trace_function,
+    trace_module_methods,
+)
+from scriptmode.frontend.trace.state import Frozen, is_tracing
+from scriptmode.frontend.trace.structure import InputTree, OutputTree
+
+__all__ = [
+    "Arguments", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult", "TracedMethod",
+    "is_tracing", "trace_function", "trace_module_methods",
+]  # fmt: skip

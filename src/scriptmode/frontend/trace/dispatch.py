@@ -1,0 +1,99 @@
+"""The dispatch level: what no resolver of Python calls knows is recorded op by op, below autograd.
+
+While a call is claimed, that is recorded as a whole already, its inner ops pass; what they write is
+saved for the check all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from scriptmode.frontend import overloads
+from scriptmode.frontend.operands import Operand
+from scriptmode.frontend.signatures import op_signature
+from scriptmode.frontend.trace.recorder import Recorder
+from scriptmode.frontend.trace.snapshot import op_kind
+from scriptmode.frontend.trace.state import active_recorder
+from scriptmode.ir.graph import Value
+from scriptmode.ops.aten import aten_schema
+from scriptmode.support.diagnostics import ScriptError
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in nested lists, tuples and dicts."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
+
+
+class DispatchMode(TorchDispatchMode):
+    """Sees every op that runs during the trace."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+        self.is_claimed = False
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Ops within the ``with`` are part of a recorded call."""
+        saved, self.is_claimed = self.is_claimed, True
+        try:
+            yield
+        finally:
+            self.is_claimed = saved
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if active_recorder() is not self.recorder:
+            return function(*args, **kwargs)
+        inputs = list(tensors_in((args, kwargs)))
+        self.recorder.snapshot.before_op(function, args, kwargs)
+        if self.is_claimed:
+            result = function(*args, **kwargs)
+        else:
+            result = record_overload(self.recorder, function, args, kwargs)
+        self.recorder.snapshot.after_op(inputs, list(tensors_in(result)))
+        return result
+
+
+def record_overload(recorder: Recorder, function: Any, args: Any, kwargs: Any) -> Any:
+    """Record and run one ``torch.ops`` overload."""
+    operands = [recorder.operand(a) for a in args]
+    keywords = {k: recorder.operand(v) for k, v in kwargs.items()}
+    recorder.before_call()
+    value = overload_value(recorder, function, operands, keywords)
+    result = function(*args, **kwargs)
+    return recorder.bind_result(result, value, op_kind(function))
+
+
+def overload_value(
+    recorder: Recorder, function: Any, args: list[Operand], kwargs: dict[str, Operand]
+) -> Value:
+    """Append the node of an overload; TraceError when its operands cannot be recorded."""
+    kind = op_kind(function)
+    if aten_schema(kind) is None:
+        recorder.refuse("SM0620", f"the op {kind} cannot be recorded")
+    try:
+        with recorder.attempt():
+            return overloads.call(
+                recorder.builder, kind, (op_signature(kind),), args, kwargs, style="ops"
+            )
+    except ScriptError as error:
+        recorder.refuse("SM0620", f"the op {kind} cannot be recorded: {_reason(error)}")
+    raise AssertionError("refuse raises")
+
+
+def _reason(error: ScriptError) -> str:
+    return error.diagnostics[0].message
