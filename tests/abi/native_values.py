@@ -13,7 +13,7 @@ from scriptmode.abi.convention import CTX_FIELDS, ERROR_CPP
 from scriptmode.abi.errors import raise_cpp_exception
 from scriptmode.abi.libtorch import symbol
 from scriptmode.codegen.engine import ThunkCache, is_registered, register_symbol, thunks
-from scriptmode.codegen.thunks import LIST_NEW, TENSOR_LIST
+from scriptmode.codegen.thunk_support import LIST_NEW, TENSOR_LIST
 from scriptmode.ir import types as T
 from scriptmode.ir.schema import EnumDefault, OpSchema, parse_schema
 
@@ -168,8 +168,9 @@ def wrap_tensor(impl: int) -> torch.Tensor:
 
 
 def read_result(t: T.Type, address: int) -> Any:
-    if t == T.TENSOR:
-        return wrap_tensor(ctypes.c_uint64.from_address(address).value)
+    if T.unwrap_optional(t) == T.TENSOR:
+        impl = ctypes.c_uint64.from_address(address).value
+        return wrap_tensor(impl) if impl else None
     if t == T.INT:
         return ctypes.c_int64.from_address(address).value
     if t == T.FLOAT:

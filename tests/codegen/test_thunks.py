@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from scriptmode.abi import dtypes
+from scriptmode.abi import dtypes, libtorch
 from scriptmode.abi.convention import CTX_FIELDS
 from scriptmode.abi.errors import release_cpp_exception
 from scriptmode.codegen.engine import ThunkCache
@@ -376,3 +376,90 @@ def test_damaged_and_unwritable_caches_are_ignored(tmp_path, monkeypatch) -> Non
     assert ThunkCache().get(schemas)
     monkeypatch.setenv("SCRIPTMODE_CACHE_DIR", "/proc/nowhere")
     assert ThunkCache().get(schemas)
+
+
+@pytest.fixture(scope="module")
+def library():
+    """Ops implemented in Python, which have no function exported by libtorch."""
+    made = torch.library.Library("sm_test", "FRAGMENT")
+    made.define(
+        "mix(Tensor x, Tensor? y, int k, float f, bool b, str s, int[] sizes, Tensor[] ts, "
+        "float? g, str? t, ScalarType? dtype, Device? device) -> (Tensor, float, bool, float, Tensor)"
+    )
+    made.define("pieces(Tensor x, int n) -> Tensor[]")
+    made.define("maybe(Tensor x, bool b) -> Tensor?")
+    made.define("fails(Tensor x) -> Tensor")
+    made.define("bump_(Tensor(a!) x) -> Tensor(a!)")
+    made.define("uneven(Tensor x) -> (Tensor, int)")
+    made.define("scaled(Tensor x, Scalar s) -> Tensor")
+
+    def mix(x, y, k, f, b, s, sizes, ts, g, t, dtype, device):
+        total = x * k + f + (0 if y is None else y) + sum(sizes) + sum(ts)
+        assert s == "aé" and t in (None, "日") and dtype in (None, torch.float64)
+        assert device in (None, torch.device("cpu")) and (g is None or g == 0.5)
+        return total, f + 1, not b, f * 2, -total
+
+    kernels = {
+        "mix": mix,
+        "pieces": lambda x, n: [x + i for i in range(n)],
+        "maybe": lambda x, b: x + 1 if b else None,
+        "fails": _fail,
+        "bump_": lambda x: x.add_(1),
+    }
+    for name, kernel in kernels.items():
+        made.impl(name, kernel, "CompositeExplicitAutograd")
+    yield torch.ops.sm_test
+    made._destroy()
+
+
+def _fail(x):
+    raise ValueError("no such thing")
+
+
+def test_ops_implemented_in_python_go_through_the_dispatcher(library) -> None:
+    for y, g, t, dtype, device in (
+        (x(3), 0.5, "日", torch.float64, "cpu"),
+        (None, None, None, None, None),
+    ):
+        values = (x(3), y, 3, 1.5, True, "aé", [1, 2], [x(3), x(3)], g, t, dtype, device)
+        assert libtorch.route(schema_of(library.mix)) == libtorch.Route(
+            "dispatcher", in_python=True
+        )
+        _same(Caller(library.mix)(*values), library.mix(*values))
+    _same(Caller(library.pieces)(x(3), 2), library.pieces(x(3), 2))
+    _same(Caller(library.maybe)(x(3), True), x(3) + 1)
+    target = x(3).clone()
+    assert Caller(library.bump_)(target) is target
+    torch.testing.assert_close(target, x(3) + 1)
+
+
+def test_the_dispatcher_reports_the_text_of_an_error(library) -> None:
+    caller = Caller(library.fails)
+    with pytest.raises(RuntimeError, match="ValueError: no such thing"):
+        caller(x(3))
+
+
+def test_the_dispatcher_keeps_reference_counts(library) -> None:
+    source = x(3)
+    with unchanged_counts(source):
+        for op, values in (
+            (library.pieces, (source, 2)),
+            (library.fails, (source,)),
+            (library.bump_, (source,)),
+            (library.maybe, (source, True)),
+        ):
+            caller = Caller(op)
+            for _ in range(50):
+                try:
+                    got = caller(*values)
+                except RuntimeError:
+                    continue
+                del got
+
+
+def test_an_op_without_native_route_says_why(library) -> None:
+    schema = schema_of(library.scaled)
+    assert libtorch.route(schema).name is None
+    with pytest.raises(NotImplementedError, match=r"sm_test::scaled: .* the type Scalar"):
+        ThunkCache().get([schema])
+    assert "different types" in libtorch.route(schema_of(library.uneven)).reason

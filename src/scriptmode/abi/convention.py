@@ -1,8 +1,9 @@
 """The calling convention of native code: the per-call context, status codes, function types.
 
-Every native function is ``i32 f(ptr ctx, arguments..., ptr result...)`` and ``nounwind``; it returns
-``STATUS_OK`` or ``STATUS_ERROR`` with the error in the context.  Arguments are borrowed, results are
-owned by the caller, and nothing is written through a result pointer when the status is an error.
+Every native function is ``i32 f(ptr ctx, arguments..., ptr result...)`` and ``nounwind``; it
+returns ``STATUS_OK`` or ``STATUS_ERROR`` with the error in the context.  Arguments are borrowed,
+results are owned by the caller, and nothing is written through a result pointer when the status is
+an error.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 
 from scriptmode.abi.mangle import Builtin, CxxName, Literal, Named, const_ref, mutable_ref
 from scriptmode.ir import types as T
@@ -165,7 +165,7 @@ _ALIAS = re.compile(r"\([^)]*\)")
 _SIZE = re.compile(r"\[\d+\]")
 
 
-@lru_cache(maxsize=None)
+@cache
 def spelling(written: str) -> str:
     """A schema type without alias marks and array sizes: ``SymInt[2]?`` gives ``SymInt[]?``."""
     return _SIZE.sub("[]", _ALIAS.sub("", written)).strip()

@@ -8,7 +8,7 @@ pointer to that word: it sets Python's error indicator as eager mode does.
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
+from functools import cache
 from typing import NoReturn
 
 from scriptmode.abi.libtorch import symbol
@@ -19,7 +19,7 @@ TRANSLATE = (
 RELEASE = "_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _functions() -> tuple[object, object]:
     translate = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(symbol(TRANSLATE))
     # a thread-state free call would let the destructor of a Python error take the GIL by itself

@@ -7,7 +7,7 @@ code points...}``.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from llvmlite import ir
 
@@ -63,7 +63,7 @@ _SIMPLE: dict[T.Type, ir.Type] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def llvm_type(t: T.Type) -> ir.Type:
     """LLVM type of a value of IR type ``t``."""
     found = _SIMPLE.get(t)

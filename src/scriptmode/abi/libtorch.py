@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -20,7 +20,7 @@ _dlsym.restype = ctypes.c_void_p
 _dlsym.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 
 
-@lru_cache(maxsize=None)
+@cache
 def libraries() -> tuple[ctypes.CDLL, ...]:
     """libtorch's shared libraries and the process itself, in the order they are searched."""
     folder = os.path.join(os.path.dirname(torch.__file__), "lib")
@@ -28,7 +28,7 @@ def libraries() -> tuple[ctypes.CDLL, ...]:
     return (*found, ctypes.CDLL("libstdc++.so.6"), ctypes.CDLL(None))
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_symbol(name: str) -> int | None:
     """Address of an exported symbol of libtorch, libstdc++, libc or Python; None when missing."""
     encoded = name.encode()
@@ -58,14 +58,19 @@ class OpTarget:
 
 @dataclass(frozen=True)
 class Route:
-    """How native code reaches an op: ``ops``, ``dispatcher``, or None with the reason."""
+    """How native code reaches an op.
+
+    ``name`` is "ops" (the exported C++ function), "dispatcher" (the C interface; errors lose their
+    type and arrive as RuntimeError) or None, for ``reason``.  ``in_python`` tells that some kernel
+    of the op is a Python function, which takes the GIL by itself.
+    """
 
     name: str | None
     reason: str = ""
-    target: OpTarget | None = None
+    in_python: bool = False
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_target(schema: OpSchema) -> OpTarget | None:
     """The exported ``at::_ops::...::call`` whose signature follows from ``schema``."""
     if schema.namespace != "aten":
@@ -82,16 +87,61 @@ def find_target(schema: OpSchema) -> OpTarget | None:
     return None
 
 
-@lru_cache(maxsize=None)
+_DISPATCHABLE = frozenset(
+    (
+        "Tensor", "int", "SymInt", "float", "bool", "str", "ScalarType", "Layout", "MemoryFormat",
+        "Device", "DeviceIndex",
+    )
+)  # fmt: skip
+_DISPATCHABLE_ELEMENTS = frozenset(("Tensor", "int", "SymInt", "float", "bool"))
+_DISPATCHABLE_RESULTS = frozenset(
+    ("Tensor", "Tensor?", "Tensor[]", "int", "SymInt", "float", "bool")
+)
+
+
+def _dispatchable(written: str) -> bool:
+    inner = written.removesuffix("?")
+    if inner.endswith("[]"):
+        return inner.removesuffix("[]") in _DISPATCHABLE_ELEMENTS
+    return inner in _DISPATCHABLE
+
+
+def _has_python_kernel(kind: str) -> bool:
+    """Whether a kernel other than a shape rule of the op is a Python function."""
+    for line in torch._C._dispatch_dump(kind).splitlines():
+        key, _, where = line.partition(": registered at ")
+        if ".py:" in where and key != "debug" and not key.startswith("Meta"):
+            return True
+    return False
+
+
 def route(schema: OpSchema) -> Route:
     """How native code calls the op."""
-    target = find_target(schema)
-    if target is not None:
-        return Route("ops", target=target)
-    return Route(None, "libtorch exports no function for this op")
+    if find_target(schema) is not None:
+        return Route("ops")
+    for part, allowed in (
+        ([a.written for a in schema.arguments], _dispatchable),
+        ([r.written for r in schema.returns], _DISPATCHABLE_RESULTS.__contains__),
+    ):
+        for written in map(cxx.spelling, part):
+            if not allowed(written):
+                return Route(
+                    None,
+                    "libtorch exports no function for this op, and its C interface cannot pass "
+                    f"the type {written}",
+                )
+    results = [cxx.spelling(r.written) for r in schema.returns]
+    if results != results[::-1]:
+        # torch 2.13 converts the last result by the type of the first, and so on
+        return Route(
+            None,
+            "libtorch exports no function for this op, and its C interface confuses results of "
+            "different types",
+        )
+    return Route("dispatcher", in_python=_has_python_kernel(schema.kind))
 
 
-@lru_cache(maxsize=None)
+@cache
 def optional_tensor_type() -> int:
     """Address of libtorch's own ``Optional[Tensor]`` type object, held for the process's life."""
     buffer = (ctypes.c_void_p * 2)()

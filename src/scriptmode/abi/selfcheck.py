@@ -10,7 +10,7 @@ import ctypes
 import struct
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -144,7 +144,7 @@ _CHECKS = (
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def check_abi() -> None:
     """Verify the layout facts relied on; raises ImportError naming the first that fails."""
     host_abi()

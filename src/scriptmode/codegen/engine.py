@@ -1,4 +1,4 @@
-"""LLVM engines, object code on disk, and the process-wide cache of op thunks.
+"""LLVM engines, and the process-wide cache of op thunks.
 
 An ``Engine`` turns LLVM modules or object code into callable addresses and gives the memory back
 when closed.  ``thunks`` compiles op thunks on demand, in one module for all that are missing, and
@@ -10,34 +10,31 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
-import os
 import struct
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
 
 import llvmlite
 import llvmlite.binding as llvm
 import torch
 from llvmlite import ir
 
-import scriptmode.abi
-import scriptmode.codegen
-from scriptmode.abi import libtorch, selfcheck
-from scriptmode.codegen import tensors, thunk_support, thunks as emission
+from scriptmode.abi import calls, convention, cxx, layouts, libtorch, mangle, selfcheck
+from scriptmode.codegen import dispatcher_thunks, tensors, thunk_support
+from scriptmode.codegen import thunks as emission
+from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.ir.schema import OpSchema
 
 
-@lru_cache(maxsize=None)
+@cache
 def _initialize() -> llvm.Target:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple()
 
 
-@lru_cache(maxsize=None)
+@cache
 def host_cpu() -> tuple[str, str]:
     """Name and feature string of this machine's processor."""
     _initialize()
@@ -57,9 +54,14 @@ def register_symbol(name: str, address: int) -> None:
     llvm.add_symbol(name, address)
 
 
+def address_of_symbol(name: str) -> int | None:
+    """What engines resolve ``name`` to; None when they cannot."""
+    return llvm.address_of_symbol(name) or None
+
+
 def is_registered(name: str) -> bool:
     """Whether engines can resolve ``name``."""
-    return bool(llvm.address_of_symbol(name))
+    return address_of_symbol(name) is not None
 
 
 def require_symbols(names: Iterable[str]) -> None:
@@ -156,73 +158,49 @@ class Engine:
             self._engine = None
 
 
-class ObjectCache:
-    """Object code on disk: one file per key, written atomically, checked when read."""
-
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
-
-    @property
-    def directory(self) -> Path:
-        """``SCRIPTMODE_CACHE_DIR``, else ``scriptmode`` in the user's cache directory."""
-        if self._directory is not None:
-            return self._directory
-        chosen = os.environ.get("SCRIPTMODE_CACHE_DIR")
-        if chosen:
-            return Path(chosen)
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        return Path(base) / "scriptmode"
-
-    def read(self, key: str) -> bytes | None:
-        """The code stored under ``key``; None when there is none or the file is damaged."""
-        try:
-            content = (self.directory / f"{key}.o").read_bytes()
-        except OSError:
-            return None
-        digest, code = content[:32], content[32:]
-        return code if hashlib.sha256(code).digest() == digest else None
-
-    def write(self, key: str, code: bytes) -> None:
-        """Store ``code``; a directory that cannot be written is no error."""
-        content = hashlib.sha256(code).digest() + code
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.directory, suffix=".tmp")
-        except OSError:
-            return
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(name, self.directory / f"{key}.o")
-        except OSError:
-            os.unlink(name)
+# The modules that decide what the object code of a thunk is.
+_SOURCES = (
+    calls, convention, cxx, layouts, libtorch, mangle,
+    dispatcher_thunks, emission, tensors, thunk_support,
+)  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def environment_key() -> str:
     """Hash of everything besides the schemas that determines the thunks' object code."""
     digest = hashlib.sha256()
     versions = (torch.__version__, llvmlite.__version__, str(llvm.llvm_version_info))
     for text in (*versions, *host_cpu()):
         digest.update(text.encode() + b"\0")
-    for package in (scriptmode.abi, scriptmode.codegen):
-        folder = Path(inspect.getfile(package)).parent
-        for source in sorted(folder.glob("*.py")):
-            digest.update(source.read_bytes())
-    return digest.hexdigest()
+    for module in _SOURCES:
+        digest.update(inspect.getsource(module).encode())
+    return digest.hexdigest()[:32]
+
+
+_SUPPORT = "sm_op_support"  # stands for the shared functions in the object cache
+_kept: list[object] = []  # linked thunks stay: code of any program may call them
 
 
 class ThunkCache:
-    """The op thunks of the process; thread-safe."""
+    """Compiles, loads and keeps op thunks; thread-safe.
 
-    def __init__(self, cache: ObjectCache | None = None, *, debug: bool = False) -> None:
+    Symbols are global to the process: the cache that linked a thunk last provides it to programs
+    that are linked later.
+    """
+
+    def __init__(self, *, debug: bool = False) -> None:
         self.debug = debug
-        self.cache = cache if cache is not None else ObjectCache()
         self._lock = threading.RLock()
         self._addresses: dict[OpSchema, int] = {}
-        self._engine: Engine | None = None
+        self._has_support = False
         # owned references to tensors, counted by debug thunks
         self.live_tensors = ctypes.c_int64(0)
+        _kept.append(self.live_tensors)
+
+    @property
+    def objects(self) -> ObjectCache:
+        """The object code on disk."""
+        return ObjectCache(environment_key() + ("-debug" if self.debug else ""))
 
     def get(self, schemas: Iterable[OpSchema]) -> dict[OpSchema, int]:
         """Addresses of the thunks, compiled when missing.
@@ -232,74 +210,69 @@ class ThunkCache:
         """
         wanted = list(dict.fromkeys(schemas))
         with self._lock:
-            missing = [s for s in wanted if s not in self._addresses]
+            missing = {emission.thunk_symbol(s): s for s in wanted if s not in self._addresses}
             if missing:
-                self._link(missing)
+                self._provide_support()
+                self._provide(missing)
             return {s: self._addresses[s] for s in wanted}
 
-    def load_support(self) -> None:
-        """Make the functions that count references to tensors resolvable."""
-        with self._lock:
-            self._support()
-
-    def _link(self, missing: list[OpSchema]) -> None:
-        engine = self._support()
-        missing.sort(key=emission.thunk_symbol)
-        for schema in missing:
-            found = libtorch.route(schema)
-            if found.name is None:
-                raise NotImplementedError(f"{schema.kind}: {found.reason}")
+    def _provide(self, missing: dict[str, OpSchema]) -> None:
+        left = dict(missing)
+        for names, code in self.objects.load(left):
+            self._link([n for n in names if n in left], code, left)
+            left = {name: schema for name, schema in left.items() if name not in names}
+        if not left:
+            return
 
         def emit(module: ir.Module) -> None:
-            for schema in missing:
+            for schema in left.values():
                 emission.emit_thunk(module, schema, debug=self.debug)
 
-        code = self._object([s.text for s in missing], emit, level=0)
+        names = sorted(left)
+        code = _compile(emit, level=0)
+        self._link(names, code, left)
+        self.objects.store(names, code)
+
+    def _link(self, names: list[str], code: bytes, schemas: dict[str, OpSchema]) -> None:
+        engine = Engine()
         engine.add_object(code)
-        for schema in missing:
-            name = emission.thunk_symbol(schema)
+        _kept.append(engine)
+        for name in names:
             address = engine.address(name)
             register_symbol(name, address)
-            self._addresses[schema] = address
+            self._addresses[schemas[name]] = address
 
-    def _support(self) -> Engine:
-        """The engine of all thunks, with the functions that they share."""
-        if self._engine is not None:
-            return self._engine
+    def _provide_support(self) -> None:
+        """Link the functions that all thunks share."""
+        if self._has_support:
+            return
         selfcheck.check_abi()
-        engine = Engine()
-        optional_type = libtorch.optional_tensor_type()
-        register_symbol(thunk_support.OPTIONAL_TENSOR_TYPE, optional_type)
+        register_symbol(thunk_support.OPTIONAL_TENSOR_TYPE, libtorch.optional_tensor_type())
         register_symbol(tensors.LIVE_TENSORS, ctypes.addressof(self.live_tensors))
+
         def emit(module: ir.Module) -> None:
             tensors.define_tensor_functions(module, debug=self.debug)
             thunk_support.define_support(module, debug=self.debug)
 
-        engine.add_object(self._object(["support"], emit, level=1, optimize_level=1))
+        stored = self.objects.load([_SUPPORT])
+        code = stored[0][1] if stored else _compile(emit, level=1, optimize_level=1)
+        if not stored:
+            self.objects.store([_SUPPORT], code)
+        engine = Engine()
+        engine.add_object(code)
+        _kept.append(engine)
         for name in (*tensors.SIGNATURES, *thunk_support.SIGNATURES):
             if name.startswith("sm_"):
                 register_symbol(name, engine.address(name))
-        self._engine = engine
-        return engine
+        self._has_support = True
 
-    def _object(
-        self,
-        names: list[str],
-        emit: Callable[[ir.Module], None],
-        level: int,
-        optimize_level: int | None = None,
-    ) -> bytes:
-        """The object code of what ``emit`` emits, from disk when it is there."""
-        parts = (environment_key(), str(self.debug), *names)
-        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-        found = self.cache.read(key)
-        if found is not None:
-            return found
-        module = ir.Module("thunks")
-        emit(module)
-        code = compile_object(str(module), level, optimize_level)
-        self.cache.write(key, code)
-        return code
+
+def _compile(
+    emit: Callable[[ir.Module], None], level: int, optimize_level: int | None = None
+) -> bytes:
+    module = ir.Module("thunks")
+    emit(module)
+    return compile_object(str(module), level, optimize_level)
 
 
 thunks = ThunkCache()

@@ -284,7 +284,7 @@ def _emit_release_counted(function: ir.Function, debug: bool) -> None:
     builder.ret_void()
 
 
-class for_range:  # noqa: N801  (used as a statement)
+class for_range:  # lower case: it reads as a statement
     """``with for_range(builder, n) as index``: a loop over 0..n-1."""
 
     def __init__(self, builder: ir.IRBuilder, length: ir.Value) -> None:

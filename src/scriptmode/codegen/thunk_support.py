@@ -39,6 +39,7 @@ from scriptmode.codegen.tensors import (
     tensor_function,
     undefined_tensor,
 )
+from scriptmode.ir import types as T
 
 VOID = ir.VoidType()
 NULL = ir.Constant(PTR, None)
@@ -46,6 +47,7 @@ LANDING_TYPE = ir.LiteralStructType([PTR, I32])
 
 CATCH = "sm_op_catch"
 REJECT = "sm_op_reject"
+FAIL = "sm_op_fail"
 SYM_INTS_VALID = "sm_sym_ints_valid"
 STR_VIEW = "sm_str_view"
 SCALARS_NEW = "sm_scalars_new"
@@ -63,6 +65,7 @@ OPTIONAL_TENSOR_TYPE = "sm_optional_tensor_type"  # address of libtorch's Option
 SIGNATURES: dict[str, ir.FunctionType] = {
     CATCH: ir.FunctionType(I32, [PTR, PTR]),
     REJECT: ir.FunctionType(I32, [PTR, I64]),
+    FAIL: ir.FunctionType(I32, [PTR, PTR]),
     SYM_INTS_VALID: ir.FunctionType(I1, [PTR, I64]),
     STR_VIEW: ir.FunctionType(VOID, [PTR, PTR]),
     SCALARS_NEW: ir.FunctionType(PTR, [PTR]),
@@ -75,6 +78,9 @@ SIGNATURES: dict[str, ir.FunctionType] = {
     "malloc": ir.FunctionType(PTR, [I64]),
     "free": ir.FunctionType(VOID, [PTR]),
 }
+
+LIST_NEW = "sm_list_new"  # of the runtime library: (descriptor, capacity) -> empty list
+TENSOR_LIST = T.ListType([T.TENSOR])
 
 SYM_INT_MIN = -(1 << 62)  # smallest integer that a c10::SymInt holds inline
 
@@ -132,6 +138,7 @@ def define_support(module: ir.Module, *, debug: bool = False) -> None:
     """Emit the functions into ``module``; ``debug`` keeps the count of live tensors right."""
     for name, emit in (
         (CATCH, _emit_catch),
+        (FAIL, _emit_fail),
         (REJECT, _emit_reject),
         (SYM_INTS_VALID, _emit_sym_ints_valid),
         (STR_VIEW, _emit_str_view),
@@ -155,23 +162,13 @@ def _emit_catch(function: ir.Function, builder: ir.IRBuilder) -> None:
     builder.ret(ir.Constant(I32, STATUS_ERROR))
 
 
-def _emit_reject(function: ir.Function, builder: ir.IRBuilder) -> None:
-    """Raise and catch libtorch's own error with a message of ``MESSAGES``."""
+def _emit_fail(function: ir.Function, builder: ir.IRBuilder) -> None:
+    """Raise and catch libtorch's own error with a C string as message."""
     use_exceptions(function)
-    ctx, code = function.args
+    ctx, text = function.args
     unwind = function.append_basic_block("unwind")
     unreachable = function.append_basic_block("unreachable")
-    texts = [text.encode() + b"\0" for text in MESSAGES]
-    width = max(map(len, texts))
-    array_type = ir.ArrayType(I8, width * len(texts))
-    table = ir.GlobalVariable(function.module, array_type, "sm_op_messages")
-    table.linkage = "internal"
-    table.global_constant = True
-    table.initializer = ir.Constant(
-        array_type, bytearray(b"".join(text.ljust(width, b"\0") for text in texts))
-    )
-    text = byte_gep(builder, address(table), builder.mul(code, constant(width)))
-    empty = byte_gep(builder, address(table), len(texts[0]) - 1)
+    empty = address(text_constant(function.module, "sm_op_no_text", ""))
     fail = support_function(function.module, CHECK_FAIL)
     builder.invoke(fail, [empty, empty, ir.Constant(I32, 0), text], unreachable, unwind)
     builder.position_at_end(unreachable)
@@ -180,6 +177,26 @@ def _emit_reject(function: ir.Function, builder: ir.IRBuilder) -> None:
     pad = builder.landingpad(LANDING_TYPE)
     pad.add_clause(ir.CatchClause(NULL))
     builder.ret(call(builder, CATCH, ctx, builder.extract_value(pad, 0)))
+
+
+def text_constant(module: ir.Module, name: str, text: str) -> ir.GlobalVariable:
+    """A private, zero-terminated constant; use ``address`` on it."""
+    content = bytearray(text.encode() + b"\0")
+    made = ir.GlobalVariable(module, ir.ArrayType(I8, len(content)), name)
+    made.linkage = "internal"
+    made.global_constant = True
+    made.initializer = ir.Constant(made.value_type, content)
+    return made
+
+
+def _emit_reject(function: ir.Function, builder: ir.IRBuilder) -> None:
+    """Fail with one of ``MESSAGES``."""
+    ctx, code = function.args
+    width = max(map(len, MESSAGES)) + 1
+    joined = "".join(text.ljust(width, "\0") for text in MESSAGES)
+    table = text_constant(function.module, "sm_op_messages", joined)
+    text = byte_gep(builder, address(table), builder.mul(code, constant(width)))
+    builder.ret(call(builder, FAIL, ctx, text))
 
 
 def _emit_sym_ints_valid(function: ir.Function, builder: ir.IRBuilder) -> None:
@@ -256,6 +273,16 @@ def _append_utf8(
         with builder.if_then(builder.not_(less(limit))):
             bits = builder.and_(builder.lshr(point, constant(shift)), constant(0x3F))
             put(builder.or_(bits, constant(0x80)))
+
+
+def new_tensor_list(builder: ir.IRBuilder, length: ir.Value) -> ir.Value:
+    """A new native list[Tensor] of ``length`` elements, which the caller fills."""
+    module = builder.module
+    descriptor = extern_global(module, layouts.descriptor_symbol(TENSOR_LIST), I64)
+    list_new = extern_function(module, LIST_NEW, ir.FunctionType(PTR, [PTR, I64]))
+    made = builder.call(list_new, [address(descriptor), length])
+    store(builder, length, made, layouts.LIST_LENGTH)
+    return made
 
 
 def store_scalar(builder: ir.IRBuilder, number: ir.Value, place: ir.Value) -> None:

@@ -26,16 +26,15 @@ from scriptmode.abi.convention import (
 )
 from scriptmode.abi.cxx import CxxArgument, CxxResult, Kind, ResultKind, tuple_offsets
 from scriptmode.codegen import thunk_support as support
+from scriptmode.codegen.dispatcher_thunks import emit_dispatcher_thunk
 from scriptmode.codegen.tensors import (
     OPERATOR_DELETE,
     RELEASE_COUNTED,
     RETAIN,
     RETAIN_COUNTED,
-    address,
     constant,
     count_live,
     extern_function,
-    extern_global,
     load,
     stack_slot,
     store,
@@ -43,11 +42,7 @@ from scriptmode.codegen.tensors import (
     undefined_tensor,
 )
 from scriptmode.codegen.thunk_support import NULL
-from scriptmode.ir import types as T
 from scriptmode.ir.schema import OpSchema
-
-LIST_NEW = "sm_list_new"
-TENSOR_LIST = T.ListType([T.TENSOR])
 
 
 def thunk_symbol(schema: OpSchema) -> str:
@@ -74,9 +69,14 @@ def declare_thunk(module: ir.Module, schema: OpSchema) -> ir.Function:
 def emit_thunk(module: ir.Module, schema: OpSchema, *, debug: bool = False) -> ir.Function:
     """Emit the thunk of ``schema``; raises NotImplementedError when there is no native route."""
     target = libtorch.find_target(schema)
-    if target is None:
-        raise NotImplementedError(f"{schema.kind}: {libtorch.route(schema).reason}")
-    return _OpsThunk(module, schema, target, debug).emit()
+    if target is not None:
+        return _OpsThunk(module, schema, target, debug).emit()
+    found = libtorch.route(schema)
+    if found.name is None:
+        raise NotImplementedError(f"{schema.kind}: {found.reason}")
+    function = ir.Function(module, thunk_type(schema), thunk_symbol(schema))
+    emit_dispatcher_thunk(function, schema, debug=debug)
+    return function
 
 
 class _OpsThunk:
@@ -406,19 +406,13 @@ class _OpsThunk:
         builder = self.builder
         first, last = builder.ptrtoint(begin, I64), builder.ptrtoint(end, I64)
         size = builder.sub(last, first)
-        length = builder.ashr(size, constant(3))
-        descriptor = address(
-            extern_global(self.module, layouts.descriptor_symbol(TENSOR_LIST), I64)
-        )
-        list_new = extern_function(self.module, LIST_NEW, ir.FunctionType(PTR, [PTR, I64]))
-        made = builder.call(list_new, [descriptor, length])
+        made = support.new_tensor_list(builder, builder.ashr(size, constant(3)))
         memcpy = extern_function(self.module, "memcpy", ir.FunctionType(PTR, [PTR, PTR, I64]))
         builder.call(memcpy, [load(builder, made, PTR, layouts.LIST_DATA), begin, size])
-        store(builder, length, made, layouts.LIST_LENGTH)
         builder.call(tensor_function(self.module, OPERATOR_DELETE), [begin])
         builder.store(made, pointer)
         if self.debug:
-            count_live(builder, length)
+            count_live(builder, builder.ashr(size, constant(3)))
 
     def store_number(self, memory: ir.Value, offset: int, pointer: ir.Value) -> None:
         """Convert a c10::Scalar to a number."""
