@@ -1,0 +1,1 @@
+"""Runs of torch's OpInfo database through scriptmode."""
