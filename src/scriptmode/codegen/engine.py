@@ -216,6 +216,11 @@ class ThunkCache:
                 self._provide(missing)
             return {s: self._addresses[s] for s in wanted}
 
+    def load_support(self) -> None:
+        """Make the functions that all thunks share resolvable, those that count tensors too."""
+        with self._lock:
+            self._provide_support()
+
     def _provide(self, missing: dict[str, OpSchema]) -> None:
         left = dict(missing)
         for names, code in self.objects.load(left):

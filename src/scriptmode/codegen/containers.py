@@ -1,0 +1,243 @@
+"""Lowerings of list, dict and tuple ops.
+
+Lists of unboxed plain elements (ints, floats, bools, ...) are read and written inline with a bounds
+check; the rest goes to the native library.  A list that is only lent to ATen ops lies in the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from scriptmode.abi import objects
+from scriptmode.abi.convention import I8, I32, I64, PTR
+from scriptmode.abi.layouts import llvm_type, size_of_llvm
+from scriptmode.analysis.ownership import is_counted, is_stack_list
+from scriptmode.codegen import tensors
+from scriptmode.codegen.function import FunctionEmitter
+from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.structural import take_over
+from scriptmode.codegen.unit import NULL
+from scriptmode.codegen.values import is_null
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Node
+
+HEADER_WORDS = objects.LIST_SIZE // 8
+
+
+def lent_list(f: FunctionEmitter, element: ir.Type, values: Sequence[ir.Value]) -> ir.Value:
+    """An immortal list in the frame, for callees that only read it; it has no descriptor."""
+    if all(isinstance(v, ir.Constant) for v in values):
+        return f.unit.constant_list(element, values)
+    size = size_of_llvm(element)
+    words = HEADER_WORDS + -(-size * len(values) // 8)
+    memory = f.entry.alloca(ir.ArrayType(I64, words))
+    memory.align = 16
+    memory.type = PTR
+    data = tensors.byte_gep(f.entry, memory, objects.LIST_SIZE)
+    count = ir.Constant(I64, len(values))
+    for offset, field in (
+        (objects.HEAP_COUNT, ir.Constant(I64, objects.IMMORTAL)),
+        (objects.HEAP_DESCRIPTOR, NULL),
+        (objects.LIST_LENGTH, count),
+        (objects.LIST_CAPACITY, count),
+        (objects.LIST_DATA, data),
+    ):
+        tensors.store(f.entry, field, memory, offset)
+    for index, value in enumerate(values):
+        tensors.store(f.b, value, data, index * size)
+    return memory
+
+
+@lower("prim::ListConstruct", "prim::VarTupleConstruct")
+def list_construct(f: FunctionEmitter, node: Node, *values: ir.Value) -> ir.Value:
+    """A new list, or one in the frame."""
+    t = node.output.type
+    element = llvm_type(t.contained[0] if t.contained else T.INT)
+    if is_stack_list(node):
+        return lent_list(f, element, values)
+    made = new_list(f, f.unit.descriptor(t), len(values))
+    if values:
+        data = tensors.load(f.b, made, PTR, objects.LIST_DATA)
+        size = size_of_llvm(element)
+        for index, value in enumerate(values):
+            tensors.store(f.b, value, data, index * size)
+        tensors.store(f.b, ir.Constant(I64, len(values)), made, objects.LIST_LENGTH)
+    take_over(f, node)
+    return made
+
+
+def new_list(f: FunctionEmitter, descriptor: ir.Value, capacity: int) -> ir.Value:
+    """An empty list with room; raises MemoryError."""
+    made = f.native_value("sm_list_new", PTR, [descriptor, ir.Constant(I64, capacity)])
+    f.raise_memory_error_if(is_null(f.b, made))
+    return made
+
+
+@lower("prim::DictConstruct")
+def dict_construct(f: FunctionEmitter, node: Node, *values: ir.Value) -> object:
+    """A new dict; later values replace those of equal keys."""
+    descriptor = f.unit.descriptor(node.output.type)
+    f.native_call("sm_dict_new", [descriptor], node.outputs)
+    made = f.values[node.output]
+    for key, value in zip(values[::2], values[1::2], strict=True):
+        types = [PTR, PTR, PTR, PTR]
+        insert = f.unit.native("sm_dict_setitem", I32, types)
+        f.check(f.b.call(insert, [f.ctx, made, f.spill(key), f.spill(value)]))
+    return DEFINED
+
+
+# ---- lists ----
+
+
+@lower("list::len")
+def list_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``len(self)``."""
+    return tensors.load(f.b, self, I64, objects.LIST_LENGTH)
+
+
+def place_of(f: FunctionEmitter, self: ir.Value, index: ir.Value, size: int, error: str) -> ir.Value:
+    """Address of an element; a negative index counts from the end, one outside raises."""
+    b = f.b
+    length = tensors.load(b, self, I64, objects.LIST_LENGTH)
+    if isinstance(index, ir.Constant):
+        at = index if index.constant >= 0 else b.add(index, length)
+    else:
+        negative = b.icmp_signed("<", index, ir.Constant(I64, 0))
+        at = b.select(negative, b.add(index, length), index)
+    with f.unlikely(b.icmp_unsigned(">=", at, length)):
+        b.call(f.unit.native(error, I32, [PTR]), [f.ctx])
+        f.fail()
+    data = tensors.load(b, self, PTR, objects.LIST_DATA)
+    return tensors.byte_gep(b, data, b.mul(at, ir.Constant(I64, size)))
+
+
+@lower("list::getitem")
+def list_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
+    """``self[index]``."""
+    t = node.inputs[0].type.contained[0]
+    llvm = llvm_type(t)
+    place = place_of(f, self, index, size_of_llvm(llvm), "sm_list_index_error")
+    value = f.b.load(place, typ=llvm)
+    f.retain(value, t)
+    return value
+
+
+@lower("list::setitem")
+def list_setitem(
+    f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value, value: ir.Value
+) -> None:
+    """``self[index] = value``; the old value goes last."""
+    t = node.inputs[0].type.contained[0]
+    llvm = llvm_type(t)
+    place = place_of(f, self, index, size_of_llvm(llvm), "sm_list_assignment_error")
+    if not is_counted(t):
+        f.b.store(value, place)
+        return
+    f.retain(value, t)
+    old = f.b.load(place, typ=llvm)
+    f.b.store(value, place)
+    f.release(old, t)
+
+
+@lower("list::append")
+def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value) -> None:
+    """``self.append(value)``."""
+    t = node.inputs[0].type.contained[0]
+    llvm = llvm_type(t)
+    length = tensors.load(f.b, self, I64, objects.LIST_LENGTH)
+    capacity = tensors.load(f.b, self, I64, objects.LIST_CAPACITY)
+    longer = f.b.add(length, ir.Constant(I64, 1), flags=["nsw"])
+    with f.unlikely(f.b.icmp_signed(">=", length, capacity)):
+        made = f.native_value("sm_list_reserve", I64, [self, longer])
+        f.raise_memory_error_if(f.b.icmp_signed("==", made, ir.Constant(I64, 0)))
+    f.retain(value, t)
+    data = tensors.load(f.b, self, PTR, objects.LIST_DATA)
+    size = ir.Constant(I64, size_of_llvm(llvm))
+    f.b.store(value, tensors.byte_gep(f.b, data, f.b.mul(length, size)))
+    tensors.store(f.b, longer, self, objects.LIST_LENGTH)
+
+
+@lower("list::range")
+def list_range(f: FunctionEmitter, node: Node, *bounds: ir.Value) -> object:
+    """``list(range(...))``."""
+    descriptor = f.unit.descriptor(node.output.type)
+    f.native_call("sm_list_range", [descriptor, *bounds], node.outputs)
+    return DEFINED
+
+
+# ---- Tuple[T, ...] and Size ----
+
+
+@lower("tuple::as_list", raw=True)
+def tuple_as_list(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The same object, read as a list."""
+    return f.values[node.inputs[0]]
+
+
+@lower("tuple::from_list", "size::from_list", raw=True)
+def tuple_from_list(f: FunctionEmitter, node: Node) -> object:
+    """A copy that nothing writes."""
+    (source,) = node.inputs
+    t = node.output.type
+    pointer = f.values[source]
+    data = tensors.load(f.b, pointer, PTR, objects.LIST_DATA)
+    length = tensors.load(f.b, pointer, I64, objects.LIST_LENGTH)
+    if isinstance(t, T.TupleType):  # of a known length
+        return elements_of(f, node, pointer, data, length)
+    f.native_call("sm_list_from", [f.unit.descriptor(t), data, length], node.outputs)
+    return DEFINED
+
+
+def elements_of(
+    f: FunctionEmitter, node: Node, pointer: ir.Value, data: ir.Value, length: ir.Value
+) -> ir.Value:
+    """A tuple of fixed length from a list; ValueError when the lengths differ."""
+    t = node.output.type
+    element = node.inputs[0].type.contained[0]
+    llvm = llvm_type(element)
+    wrong = f.b.icmp_signed("!=", length, ir.Constant(I64, len(t.contained)))
+    f.raise_if(wrong, ValueError, f"expected {len(t.contained)} values")
+    found: ir.Value = ir.Constant(llvm_type(t), ir.Undefined)
+    for index in range(len(t.contained)):
+        value = tensors.load(f.b, data, llvm, index * size_of_llvm(llvm))
+        f.retain(value, element)
+        found = f.b.insert_value(found, value, index)
+    return found
+
+
+# ---- dicts ----
+
+
+@lower("dict::len")
+def dict_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``len(self)``."""
+    return tensors.load(f.b, self, I64, objects.DICT_LENGTH)
+
+
+@lower("dict::keys", "dict::values", "dict::items")
+def dict_lists(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """A new list, whose descriptor the library asks for."""
+    name = f"sm_dict_{node.kind.partition('::')[2]}"
+    f.native_call(name, [self, f.unit.descriptor(node.output.type)], node.outputs)
+    return DEFINED
+
+
+@lower("dict::get")
+def dict_get(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> object:
+    """``self.get(key)``: found or not, and the value."""
+    t = node.inputs[0].type.contained[1]
+    wanted = llvm_type(node.output.type)
+    place = f.temporary(llvm_type(t))
+    f.b.store(ir.Constant(llvm_type(t), None), place)
+    found = f.temporary(I8)
+    types = [PTR, PTR, PTR, PTR, PTR]
+    getter = f.unit.native("sm_dict_find", I32, types)
+    f.check(f.b.call(getter, [f.ctx, self, f.spill(key), found, place]))
+    value = f.b.load(place, typ=llvm_type(t))
+    if isinstance(wanted, ir.PointerType) or value.type == wanted:
+        return value
+    flag = f.b.load(found, typ=I8)
+    made: ir.Value = f.b.insert_value(ir.Constant(wanted, ir.Undefined), flag, 0)
+    return f.b.insert_value(made, value, 1)

@@ -1,0 +1,304 @@
+"""Lowerings of tensor ops that are not ATen's: metadata, conversions to numbers, thread state.
+
+Metadata is read through libtorch's C interface, which takes a pointer to a tensor's cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from llvmlite import ir
+
+from scriptmode.abi.convention import F64, I1, I8, I16, I32, I64, PTR
+from scriptmode.abi.devices import DEVICE_NAMES
+from scriptmode.abi.dtypes import DTYPES
+from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, NUMBER_TYPE
+from scriptmode.codegen.aten import thunk_result
+from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.scalars import by_tag
+from scriptmode.codegen.values import boolean, make_struct, truth
+from scriptmode.ir.graph import Node
+from scriptmode.ops.aten import aten_schema
+
+REQUIRES_GRAD = "_ZNK3c1010TensorImpl13requires_gradEv"
+GET_DEFAULT_DTYPE = "_ZN3c1031get_default_dtype_as_scalartypeEv"
+IS_INFERENCE_MODE = "_ZN3c1013InferenceMode10is_enabledEv"
+
+
+def query(f: FunctionEmitter, name: str, self: ir.Value, result: ir.Type) -> ir.Value:
+    """``aoti_torch_get_<name>(tensor, &result)``."""
+    place = f.temporary(result)
+    function = f.unit.external(f"aoti_torch_get_{name}", I32, [PTR, PTR])
+    status = f.b.call(function, [f.spill(self), place])
+    failed = f.b.icmp_signed("!=", status, ir.Constant(I32, 0))
+    f.raise_if(failed, RuntimeError, f"reading the {name} of this tensor is not supported")
+    return f.b.load(place, typ=result)
+
+
+@lower("tensor::shape")
+def tensor_shape(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """A new Size."""
+    return _copied(f, node, self, "sizes")
+
+
+@lower("tensor::stride")
+def tensor_stride(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """A new list of strides."""
+    return _copied(f, node, self, "strides")
+
+
+def _copied(f: FunctionEmitter, node: Node, self: ir.Value, name: str) -> object:
+    dim = query(f, "dim", self, I64)
+    data = query(f, name, self, PTR)
+    descriptor = f.unit.descriptor(node.output.type)
+    f.native_call("sm_list_from", [descriptor, data, dim], node.outputs)
+    return DEFINED
+
+
+@lower("tensor::ndim")
+def tensor_ndim(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """Number of dimensions."""
+    return query(f, "dim", self, I64)
+
+
+@lower("tensor::len")
+def tensor_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """Size of the first dimension; a scalar tensor has no length."""
+    dim = query(f, "dim", self, I64)
+    none = f.b.icmp_signed("==", dim, ir.Constant(I64, 0))
+    f.raise_if(none, TypeError, "len() of a 0-d tensor")
+    return f.b.load(query(f, "sizes", self, PTR), typ=I64)
+
+
+@lower("tensor::dtype")
+def tensor_dtype(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """Number of the dtype."""
+    return f.b.trunc(query(f, "dtype", self, I32), I8)
+
+
+@lower("tensor::layout")
+def tensor_layout(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """Number of the layout."""
+    return f.b.trunc(query(f, "layout", self, I32), I8)
+
+
+@lower("tensor::device")
+def tensor_device(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """Type in the low byte, index in the high one."""
+    kind = f.b.and_(query(f, "device_type", self, I32), ir.Constant(I32, 0xFF))
+    index = f.b.shl(query(f, "device_index", self, I32), ir.Constant(I32, 8))
+    return f.b.trunc(f.b.or_(kind, index), I16)
+
+
+@lower("tensor::element_size")
+def tensor_element_size(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """Bytes of an element."""
+    size = f.unit.external("aoti_torch_dtype_element_size", I64, [I32])
+    return f.b.call(size, [query(f, "dtype", self, I32)])
+
+
+@lower("tensor::requires_grad")
+def tensor_requires_grad(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.requires_grad``."""
+    return boolean(f.b, f.b.call(f.unit.external(REQUIRES_GRAD, I1, [PTR]), [self]))
+
+
+@lower("tensor::is_leaf")
+def tensor_is_leaf(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_leaf``."""
+    return thunk_result(f, "aten::is_leaf", [self], I8)
+
+
+@lower("tensor::data")
+def tensor_data(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """An alias outside autograd."""
+    schema = aten_schema("aten::data")
+    assert schema is not None
+    f.checked_call(f.unit.thunk(schema), [self], node.outputs)
+    return DEFINED
+
+
+@lower("tensor::is_device_type", raw=True)
+def tensor_is_device_type(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether ``self.device.type`` is a constant name."""
+    self, name = node.inputs
+    if not name.is_constant:
+        raise not_built(node, "no native code for a device type that is not constant yet")
+    kind = query(f, "device_type", f.values[self], I32)
+    known = name.constant in DEVICE_NAMES
+    code = DEVICE_NAMES.index(name.constant) if known else -1
+    return boolean(f.b, f.b.icmp_signed("==", kind, ir.Constant(I32, code)))
+
+
+@lower("tensor::same_object")
+def tensor_same_object(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Identity."""
+    return boolean(f.b, f.b.icmp_unsigned("==", a, b))
+
+
+# ---- conversions to Python numbers ----
+
+
+def check_single(f: FunctionEmitter, self: ir.Value) -> None:
+    """Raise unless the tensor has one element, as ``int(tensor)`` and ``float(tensor)`` do."""
+    count = query(f, "numel", self, I64)
+    several = f.b.icmp_signed("!=", count, ir.Constant(I64, 1))
+    message = "only one element tensors can be converted to Python scalars"
+    f.raise_if(several, ValueError, message)
+
+
+def item(f: FunctionEmitter, self: ir.Value) -> ir.Value:
+    """The only element as a number."""
+    check_single(f, self)
+    return thunk_result(f, "aten::item", [self], NUMBER_TYPE)
+
+
+def real_item(f: FunctionEmitter, self: ir.Value, name: str) -> ir.Value:
+    """The only element as a real number; a complex one must have no imaginary part."""
+    number = item(f, self)
+    tag, low, high = (f.b.extract_value(number, i) for i in range(3))
+    is_complex = f.b.icmp_signed("==", tag, ir.Constant(I64, NUMBER_COMPLEX))
+    imaginary = f.b.fcmp_unordered("!=", f.b.bitcast(high, F64), ir.Constant(F64, 0.0))
+    message = f"value cannot be converted to type {name} without overflow"
+    f.raise_if(f.b.and_(is_complex, imaginary), RuntimeError, message)
+    real = f.b.select(is_complex, ir.Constant(I64, NUMBER_FLOAT), tag)
+    return make_struct(f.b, NUMBER_TYPE, [real, low, ir.Constant(I64, 0)])
+
+
+@lower("tensor::int")
+def tensor_int(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``int(self)``: floats are truncated."""
+    number = real_item(f, self, "int64_t")
+    return by_tag(f, number, "int", I64, lambda x: f.native_result("sm_float_int", [x], I64))
+
+
+@lower("tensor::float")
+def tensor_float(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``float(self)``."""
+    return by_tag(f, real_item(f, self, "double"), "float", F64, lambda x: x)
+
+
+@lower("tensor::complex")
+def tensor_complex(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``complex(self)``."""
+    number = item(f, self)
+    tag, low, high = (f.b.extract_value(number, i) for i in range(3))
+    is_complex = f.b.icmp_signed("==", tag, ir.Constant(I64, NUMBER_COMPLEX))
+    is_float = f.b.or_(
+        is_complex, f.b.icmp_signed("==", tag, ir.Constant(I64, NUMBER_FLOAT))
+    )
+    re = f.b.select(is_float, f.b.bitcast(low, F64), f.b.sitofp(low, F64))
+    im = f.b.select(is_complex, f.b.bitcast(high, F64), ir.Constant(F64, 0.0))
+    return make_struct(f.b, COMPLEX_TYPE, [re, im])
+
+
+@lower("tensor::bool")
+def tensor_bool(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``bool(self)``, with eager's errors for no or several elements."""
+    return thunk_result(f, "aten::is_nonzero", [self], I8)
+
+
+@lower("tensor::index")
+def tensor_index(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.__index__()``: an integer tensor of one element."""
+    count = query(f, "numel", self, I64)
+    dtype = query(f, "dtype", self, I32)
+    integral = truth(f.b, one_of(f, f.b.trunc(dtype, I8), _INTEGRAL))
+    single = f.b.icmp_signed("==", count, ir.Constant(I64, 1))
+    message = "only integer tensors of a single element can be converted to an index"
+    f.raise_if(f.b.not_(f.b.and_(integral, single)), TypeError, message)
+    return f.b.extract_value(thunk_result(f, "aten::item", [self], NUMBER_TYPE), 1)
+
+
+# ---- dtypes and devices ----
+
+_FLOATING = tuple(n for n, d in DTYPES.items() if d.is_floating_point)
+_COMPLEX = tuple(n for n, d in DTYPES.items() if d.is_complex)
+
+
+def _is_signed(dtype: torch.dtype) -> bool:
+    try:
+        return dtype.is_signed
+    except RuntimeError:  # quantized and bits types do not say
+        return True
+
+
+_UNSIGNED = tuple(n for n, d in DTYPES.items() if not _is_signed(d))
+_INTEGRAL = tuple(
+    n
+    for n, d in DTYPES.items()
+    if d in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool,
+             torch.uint16, torch.uint32, torch.uint64)
+)  # fmt: skip
+
+
+def one_of(f: FunctionEmitter, code: ir.Value, codes: Sequence[int]) -> ir.Value:
+    """Whether a dtype's number is among ``codes``, as a bool."""
+    found: ir.Value = ir.Constant(I1, 0)
+    for known in codes:
+        found = f.b.or_(found, f.b.icmp_unsigned("==", code, ir.Constant(I8, known)))
+    return boolean(f.b, found)
+
+
+@lower("dtype::is_floating_point")
+def dtype_is_floating_point(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_floating_point``."""
+    return one_of(f, self, _FLOATING)
+
+
+@lower("dtype::is_complex")
+def dtype_is_complex(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_complex``."""
+    return one_of(f, self, _COMPLEX)
+
+
+@lower("dtype::is_signed")
+def dtype_is_signed(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_signed``."""
+    return f.b.xor(one_of(f, self, _UNSIGNED), ir.Constant(I8, 1))
+
+
+@lower("dtype::itemsize")
+def dtype_itemsize(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.itemsize``."""
+    size = f.unit.external("aoti_torch_dtype_element_size", I64, [I32])
+    return f.b.call(size, [f.b.zext(self, I32)])
+
+
+@lower("device::index")
+def device_index(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """The index, or None."""
+    index = f.b.ashr(self, ir.Constant(I16, 8))
+    there = boolean(f.b, f.b.icmp_signed(">=", index, ir.Constant(I16, 0)))
+    wide = f.b.sext(index, I64)
+    return make_struct(f.b, ir.LiteralStructType([I8, I64]), [there, wide])
+
+
+# ---- thread state ----
+
+
+@lower("torch::is_grad_enabled")
+def is_grad_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether operations are recorded on the tape."""
+    return boolean(f.b, f.b.call(f.unit.external("aoti_torch_grad_mode_is_enabled", I1, []), []))
+
+
+@lower("torch::set_grad_enabled")
+def set_grad_enabled(f: FunctionEmitter, node: Node, mode: ir.Value) -> None:
+    """Switch recording on or off for this thread."""
+    function = f.unit.external("aoti_torch_grad_mode_set_enabled", ir.VoidType(), [I1])
+    f.b.call(function, [f.b.trunc(mode, I1)])
+
+
+@lower("torch::get_default_dtype")
+def get_default_dtype(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The dtype of new floating-point tensors."""
+    return f.b.call(f.unit.external(GET_DEFAULT_DTYPE, I8, []), [])
+
+
+@lower("torch::is_inference_mode_enabled")
+def is_inference_mode_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether inference mode is on."""
+    return boolean(f.b, f.b.call(f.unit.external(IS_INFERENCE_MODE, I1, []), []))

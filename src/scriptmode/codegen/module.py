@@ -1,0 +1,209 @@
+"""Compile a program to machine code.
+
+``compile_program(program)`` copies the functions, makes ownership explicit, emits one LLVM module,
+compiles and links it::
+
+    compiled = compile_program(program)
+    compiled.address("forward")     # i32 (ctx, arguments..., result), see abi.convention
+    compiled.close()                # frees the code; nothing of it may be running
+
+A program whose loops compute on scalars is optimised; straight tensor code is compiled as fast as
+LLVM can, since its time goes by in libtorch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import llvmlite.binding as llvm
+import torch
+
+from scriptmode.abi import libtorch
+from scriptmode.analysis.ownership import Ownership
+from scriptmode.codegen import (
+    aten,
+    constants,
+    containers,
+    control,
+    metadata,
+    scalars,
+    services,
+    structural,
+)
+from scriptmode.codegen.engine import Engine, compile_object, is_registered, optimize
+from scriptmode.codegen.engine import require_symbols, target_machine, thunks
+from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.library import NativeLibrary, library
+from scriptmode.codegen.unit import EnumMember, Unit
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph, Node, Program, copy_graph
+from scriptmode.passes.retain_release import insert_retain_release, stored_attributes
+from scriptmode.support.source import Span
+
+# imported for the lowerings that they register
+LOWERINGS = (aten, constants, containers, control, metadata, scalars, services, structural)
+
+# programs of more nodes than this are never optimised: compile time would be seconds
+OPTIMIZE_LIMIT = 4000
+
+
+class CompiledProgram:
+    """Machine code of a program, and everything that it refers to.
+
+    ``locations`` are the places that location ids of a trace mean.  ``tensor_reads`` are the module
+    attributes that the program reads from or writes to the tensor table.  ``global_cells`` maps the
+    names of captured modules to the addresses of the words where their native instances go.
+    """
+
+    def __init__(
+        self, program: Program, unit: Unit, graphs: Mapping[str, Graph], text: str, level: int
+    ) -> None:
+        self.program = program
+        self.graphs = graphs  # with retains and releases
+        self.locations: list[Span] = unit.locations
+        self.tensor_reads: list[tuple[T.ClassType, str]] = list(unit.tensor_reads)
+        self.level = level
+        self._text = text
+        self._objects = unit.cells
+        self._engine = Engine(level)
+        self._engine.add_object(_object_code(text, level))
+        self._addresses = {
+            name: self._engine.address(function.name) for name, function in unit.functions.items()
+        }
+        self.global_cells: dict[str, int] = {
+            name: self._engine.address(symbol) for name, symbol in unit.global_cells.items()
+        }
+        self._fill_cells(library())
+
+    def address(self, name: str) -> int:
+        """Address of a function's native code."""
+        return self._addresses[name]
+
+    @property
+    def llvm_text(self) -> str:
+        """The program's LLVM module, as it was emitted."""
+        return self._text
+
+    @property
+    def assembly(self) -> str:
+        """The program's machine code as text."""
+        machine = target_machine(self.level)
+        module = llvm.parse_assembly(self._text)
+        module.triple, module.data_layout = machine.triple, str(machine.target_data)
+        if self.level:
+            optimize(module, machine, self.level)
+        return str(machine.emit_assembly(module))
+
+    def close(self) -> None:
+        """Free the code; it must not be running."""
+        self._engine.close()
+
+    def _fill_cells(self, native: NativeLibrary) -> None:
+        for name, value in self._objects.items():
+            cell = ctypes.c_void_p.from_address(self._engine.address(name))
+            cell.value = _native_address(value, native)
+
+
+def _native_address(value: Any, native: NativeLibrary) -> int:
+    if isinstance(value, (torch.Tensor, torch.Generator, torch.UntypedStorage)):
+        return int(value._cdata)
+    if isinstance(value, EnumMember):
+        return native.enum_member(value.type, value.name)
+    return id(value)
+
+
+def compile_program(program: Program, *, debug: bool = False) -> CompiledProgram:
+    """Generate, compile and link native code of all functions of ``program``."""
+    native = library()
+    native.ensure_loaded()
+    copy = Program(program.root)
+    copy.functions = {name: copy_graph(g) for name, g in program.functions.items()}
+    copy.globals, copy.self_object = program.globals, program.self_object
+    unit = emit_program(copy, debug=debug)
+    link_requirements(unit, native)
+    return CompiledProgram(program, unit, copy.functions, str(unit.module), choose_level(copy))
+
+
+def emit_program(program: Program, *, debug: bool = False) -> Unit:
+    """Make ownership explicit in ``program`` and emit its LLVM module."""
+    unit = Unit(program, debug=debug)
+    unit.recursive = recursive_functions(program)
+    stored = stored_attributes(program)
+    for graph in program.functions.values():
+        insert_retain_release(graph, program)
+        unit.declare(graph)
+    for graph in program.functions.values():
+        FunctionEmitter(unit, graph, Ownership(graph, stored)).emit()
+    return unit
+
+
+def link_requirements(unit: Unit, native: NativeLibrary) -> None:
+    """Make every external symbol resolvable; what has no native code is a NotBuiltError."""
+    native.describe(unit.descriptors)
+    for schema, node in unit.thunks.items():
+        route = libtorch.route(schema)
+        if route.name is None:
+            raise not_built(node, f"no native code for {schema.kind}: {route.reason}")
+    thunks.get(unit.thunks)
+    require_symbols(unit.externals)
+    for name, asker in unit.natives.items():
+        if not is_registered(name):
+            assert asker is not None, name
+            raise not_built(asker, f"no native code for {asker.kind} yet ({name})")
+
+
+def recursive_functions(program: Program) -> frozenset[str]:
+    """Functions that may call themselves, directly or not."""
+    calls = {
+        name: {n.attributes["callee"] for n in graph.walk() if n.kind == "prim::Call"}
+        for name, graph in program.functions.items()
+    }
+
+    def reached(name: str) -> set[str]:
+        found: set[str] = set()
+        pending = list(calls[name])
+        while pending:
+            callee = pending.pop()
+            if callee not in found:
+                found.add(callee)
+                pending += calls[callee]
+        return found
+
+    return frozenset(name for name in calls if name in reached(name))
+
+
+def choose_level(program: Program) -> int:
+    """LLVM's optimisation level for a program."""
+    nodes = [n for graph in program.functions.values() for n in graph.walk()]
+    if len(nodes) > OPTIMIZE_LIMIT:
+        return 0
+    return 2 if any(map(is_scalar_loop, nodes)) else 0
+
+
+def is_scalar_loop(node: Node) -> bool:
+    """Whether a Loop computes on numbers or containers more than its own control flow."""
+    if node.kind != "prim::Loop":
+        return False
+    return any(_is_scalar_work(n) for n in _inside(node))
+
+
+_SCALAR_NAMESPACES = frozenset(["int", "float", "bool", "complex", "math", "list", "dict", "str"])
+
+
+def _is_scalar_work(node: Node) -> bool:
+    return node.kind.partition("::")[0] in _SCALAR_NAMESPACES
+
+
+def _inside(node: Node) -> Iterable[Node]:
+    for block in node.blocks:
+        inner = block.first
+        while inner is not None:
+            yield inner
+            yield from _inside(inner)
+            inner = inner.next
+
+
+def _object_code(text: str, level: int) -> bytes:
+    return compile_object(text, level, optimize_level=level or None)

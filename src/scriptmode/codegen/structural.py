@@ -1,0 +1,292 @@
+"""Lowerings of structural ops: tuples, casts, type tests, attributes, exceptions, host services."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from scriptmode.abi.convention import I1, I8, I32, I64, PTR, ctx_field
+from scriptmode.abi.instances import TABLE_DIRTY, TABLE_ENTRY_SIZE, is_tensor_slot, slot_offsets
+from scriptmode.abi.layouts import ANY_TYPE, llvm_type
+from scriptmode.analysis.ownership import is_any_like, needs_box
+from scriptmode.codegen import tensors
+from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.unit import NULL
+from scriptmode.codegen.values import (
+    boolean,
+    coerce,
+    extract,
+    has_descriptor,
+    is_none,
+    make_struct,
+    narrow,
+    zero,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Node
+from scriptmode.ir.types import Type
+
+
+def take_over(f: FunctionEmitter, node: Node) -> None:
+    """Make a new container the owner of its elements: ``moved`` ones change hands."""
+    moved = node.attributes.get("moved", ())
+    for index, value in enumerate(node.inputs):
+        if index in moved:
+            f.give_up(value)
+        else:
+            f.retain(f.values[value], value.type)
+
+
+@lower("prim::TupleConstruct")
+def tuple_construct(f: FunctionEmitter, node: Node, *values: ir.Value) -> ir.Value:
+    """A struct of the elements."""
+    take_over(f, node)
+    return make_struct(f.b, llvm_type(node.output.type), list(values))
+
+
+@lower("prim::TupleIndex", raw=True)
+def tuple_index(f: FunctionEmitter, node: Node) -> ir.Value:
+    """An element, which the tuple goes on owning."""
+    index = node.attributes["index"]
+    (source,) = node.inputs
+    assert isinstance(source.type, T.TupleType)
+    value = extract(f.b, f.values[source], (index,))
+    return coerce(f.b, f.unit, value, source.type.elements[index], node.output.type)
+
+
+# ---- casts and type tests ----
+
+
+@lower("prim::unchecked_cast", raw=True)
+def unchecked_cast(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The value as the type it is known to have."""
+    (source,) = node.inputs
+    return narrow(f.b, f.unit, f.values[source], source.type, node.output.type)
+
+
+@lower("prim::checked_cast", raw=True)
+def checked_cast(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The value as a type, or TypeError."""
+    (source,) = node.inputs
+    target = node.output.type
+    fits = holds(f, f.values[source], source.type, target)
+    f.raise_if(f.b.not_(fits), TypeError, f"expected {target}, got another type")
+    return narrow(f.b, f.unit, f.values[source], source.type, target)
+
+
+@lower("prim::is_none", raw=True)
+def prim_is_none(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether a value is None."""
+    (source,) = node.inputs
+    return boolean(f.b, is_none(f.b, f.unit, f.values[source], source.type))
+
+
+@lower("prim::isinstance", raw=True)
+def prim_isinstance(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether the dynamic type is one of several."""
+    (source,) = node.inputs
+    found: ir.Value = ir.Constant(I1, 0)
+    for t in node.attributes["types"]:
+        found = f.b.or_(found, holds(f, f.values[source], source.type, t))
+    return boolean(f.b, found)
+
+
+def holds(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir.Value:
+    """Whether a value of static type ``source`` is a ``target``, as i1."""
+    if T.is_subtype(source, target):
+        return ir.Constant(I1, 1)
+    if isinstance(source, T.OptionalType):
+        none = is_none(f.b, f.unit, value, source)
+        inner = value if isinstance(value.type, ir.PointerType) else f.b.extract_value(value, 1)
+        if_some = holds(f, inner, source.element, target)
+        if_none = ir.Constant(I1, int(T.is_optional(target)))
+        return f.b.select(none, if_none, if_some)
+    if isinstance(source, T.UnionType):
+        members = [m for m in source.contained if T.is_subtype(m, target)]
+        return any_descriptor(f, value, members)
+    if source == T.ANY:
+        return any_descriptor(f, value, spelled_out(target))
+    if source == T.NUMBER:
+        tag = f.b.extract_value(value, 0)
+        code = {T.FLOAT: 0, T.INT: 1, T.COMPLEX: 3, T.BOOL: 4}.get(target, -1)
+        return f.b.icmp_signed("==", tag, ir.Constant(I64, code))
+    return ir.Constant(I1, 0)
+
+
+def any_descriptor(f: FunctionEmitter, value: ir.Value, types: list[Type]) -> ir.Value:
+    """Whether an Any or Union holds one of the types."""
+    found: ir.Value = ir.Constant(I1, 0)
+    for t in types:
+        found = f.b.or_(found, has_descriptor(f.b, f.unit, value, t))
+    return found
+
+
+def spelled_out(t: Type) -> list[Type]:
+    """The types without alternatives that ``t`` stands for."""
+    if isinstance(t, T.OptionalType):
+        return [T.NONE, *spelled_out(t.element)]
+    if isinstance(t, T.UnionType):
+        return [p for m in t.contained for p in spelled_out(m)]
+    if t == T.NUMBER:
+        return [T.INT, T.FLOAT, T.BOOL, T.COMPLEX]
+    return [t]
+
+
+@lower("prim::box", raw=True)
+def prim_box(f: FunctionEmitter, node: Node) -> ir.Value:
+    """A conversion that allocates; the result owns what it holds."""
+    (source,) = node.inputs
+    return boxed(f, f.values[source], source.type, node.output.type)
+
+
+def boxed(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir.Value:
+    """An owned ``target`` made of a borrowed ``source``."""
+    if not needs_box(source, target):
+        f.retain(value, source)
+        return coerce(f.b, f.unit, value, source, target)
+    if isinstance(source, T.OptionalType):
+        inner = value if isinstance(value.type, ir.PointerType) else f.b.extract_value(value, 1)
+        none = coerce(f.b, f.unit, zero(llvm_type(T.NONE)), T.NONE, target)
+        before = f.b.block
+        some, both = (f.llvm.append_basic_block(name) for name in ("some", "both"))
+        f.b.cbranch(is_none(f.b, f.unit, value, source), both, some)
+        f.b.position_at_end(some)
+        made = boxed(f, inner, source.element, target)
+        after = f.b.block
+        f.b.branch(both)
+        f.b.position_at_end(both)
+        phi = f.b.phi(llvm_type(target))
+        phi.add_incoming(none, before)
+        phi.add_incoming(made, after)
+        return phi
+    if isinstance(target, T.OptionalType):
+        inner = boxed(f, value, source, target.element)
+        return coerce(f.b, f.unit, inner, target.element, target)
+    if is_any_like(target):
+        place = f.temporary(ANY_TYPE)
+        made = f.native_value("sm_any_new", I64, [place, f.spill(value), f.unit.descriptor(source)])
+        f.raise_memory_error_if(f.b.icmp_signed("==", made, ir.Constant(I64, 0)))
+        return f.b.load(place, typ=ANY_TYPE)
+    assert isinstance(source, T.TupleType) and isinstance(target, T.TupleType)
+    parts = [
+        boxed(f, f.b.extract_value(value, i), s, t)
+        for i, (s, t) in enumerate(zip(source.elements, target.elements, strict=True))
+    ]
+    return make_struct(f.b, llvm_type(target), parts)
+
+
+# ---- attributes ----
+
+
+def tensor_entry(f: FunctionEmitter, owner: ir.Value, offset: int) -> ir.Value:
+    """Address of the entry of a module's tensor in the table of the call."""
+    index = tensors.load(f.b, owner, I64, offset)
+    table = f.b.load(ctx_field(f.b, f.ctx, "tensors"), typ=PTR)
+    return tensors.byte_gep(f.b, table, f.b.mul(index, ir.Constant(I64, TABLE_ENTRY_SIZE)))
+
+
+@lower("prim::GetAttr", raw=True)
+def get_attribute(f: FunctionEmitter, node: Node) -> ir.Value:
+    """An attribute of a module or object."""
+    (source,) = node.inputs
+    name = node.attributes["name"]
+    owner = source.type
+    assert isinstance(owner, T.ClassType)
+    t = owner.attributes[name]
+    place_offset = slot_offsets(owner)[name]
+    pointer = f.values[source]
+    if owner.is_module and is_tensor_slot(t):
+        f.unit.tensor_reads[owner, name] = None
+        value = f.b.load(tensor_entry(f, pointer, place_offset), typ=PTR)
+    else:
+        value = tensors.load(f.b, pointer, llvm_type(t), place_offset)
+    if f.ownership.is_owned(node.output):
+        f.retain(value, t)
+    return coerce(f.b, f.unit, value, t, node.output.type)
+
+
+@lower("prim::SetAttr")
+def set_attribute(f: FunctionEmitter, node: Node, pointer: ir.Value, value: ir.Value) -> None:
+    """Write an attribute; the old value goes last, for its drop may run code."""
+    owner = node.inputs[0].type
+    name = node.attributes["name"]
+    assert isinstance(owner, T.ClassType)
+    t = owner.attributes[name]
+    offset = slot_offsets(owner)[name]
+    f.retain(value, t)
+    if owner.is_module and is_tensor_slot(t):
+        f.unit.tensor_reads[owner, name] = None
+        place = tensor_entry(f, pointer, offset)
+        tensors.store(f.b, ir.Constant(I64, 1), place, TABLE_DIRTY)
+    else:
+        place = tensors.byte_gep(f.b, pointer, offset)
+    old = f.b.load(place, typ=llvm_type(t))
+    f.b.store(value, place)
+    f.release(old, t)
+
+
+@lower("prim::Global", raw=True)
+def global_object(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The native instance of a captured module, from a cell that the boundary fills."""
+    return f.b.load(f.unit.global_cell(node.attributes["name"]), typ=PTR)
+
+
+# ---- text, equality, identity, hash of any value ----
+
+
+@lower("prim::is", raw=True)
+def prim_is(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Identity of objects, tensors, None and enum members."""
+    a, b = node.inputs
+    for x, y in ((a, b), (b, a)):
+        if x.type == T.NONE:
+            return boolean(f.b, is_none(f.b, f.unit, f.values[y], y.type))
+    left, right = f.values[a], f.values[b]
+    if isinstance(left.type, ir.PointerType) and isinstance(right.type, ir.PointerType):
+        return boolean(f.b, f.b.icmp_unsigned("==", left, right))
+    if left.type == right.type and isinstance(left.type, ir.IntType):
+        return boolean(f.b, f.b.icmp_unsigned("==", left, right))
+    raise not_built(node, f"`is` between {a.type} and {b.type} is not supported")
+
+
+@lower("prim::eq", raw=True)
+def prim_eq(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Structural equality."""
+    a, b = node.inputs
+    places = [f.spill(f.values[v]) for v in (a, b)]
+    arguments = [places[0], f.unit.descriptor(a.type), places[1], f.unit.descriptor(b.type)]
+    return f.native_result("sm_slots_eq", arguments, I8)
+
+
+@lower("prim::hash", raw=True)
+def prim_hash(f: FunctionEmitter, node: Node) -> ir.Value:
+    """``hash(x)``."""
+    (source,) = node.inputs
+    place = f.spill(f.values[source])
+    return f.native_result("sm_slot_hash", [place, f.unit.descriptor(source.type)], I64)
+
+
+def _text_of(f: FunctionEmitter, node: Node, name: str) -> object:
+    source = node.inputs[0]
+    place = f.spill(f.values[source])
+    rest = [f.values[v] for v in node.inputs[1:]]
+    f.native_call(name, [place, f.unit.descriptor(source.type), *rest], node.outputs)
+    return DEFINED
+
+
+@lower("prim::str", raw=True)
+def prim_str(f: FunctionEmitter, node: Node) -> object:
+    """``str(x)``."""
+    return _text_of(f, node, "sm_slot_str")
+
+
+@lower("prim::repr", raw=True)
+def prim_repr(f: FunctionEmitter, node: Node) -> object:
+    """``repr(x)``."""
+    return _text_of(f, node, "sm_slot_repr")
+
+
+@lower("prim::format", raw=True)
+def prim_format(f: FunctionEmitter, node: Node) -> object:
+    """``format(x, spec)``."""
+    return _text_of(f, node, "sm_slot_format")

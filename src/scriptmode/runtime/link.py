@@ -1,0 +1,32 @@
+"""Give code generation the native library and the type descriptors of this process.
+
+Importing this module is what makes ``codegen.module.compile_program`` work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scriptmode.codegen.library import use_library
+from scriptmode.ir import types as T
+from scriptmode.runtime import descriptors, nativelib
+
+
+class ProcessLibrary:
+    """The native library as loaded into this process."""
+
+    def ensure_loaded(self) -> None:
+        """Load the library once."""
+        nativelib.ensure_loaded()
+
+    def describe(self, types: Iterable[T.Type]) -> None:
+        """Make the types' descriptors."""
+        for t in types:
+            descriptors.descriptor(t)
+
+    def enum_member(self, t: T.EnumType, name: str) -> int:
+        """The immortal object of an enum member."""
+        return descriptors.enum_member(t, name)
+
+
+use_library(ProcessLibrary())
