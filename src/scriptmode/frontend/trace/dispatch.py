@@ -14,11 +14,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scriptmode.frontend import overloads
-from scriptmode.frontend.operands import Operand
+from scriptmode.frontend.conversion import type_of
+from scriptmode.frontend.operands import Operand, ValueOperand
 from scriptmode.frontend.signatures import op_signature
 from scriptmode.frontend.trace.recorder import Recorder
 from scriptmode.frontend.trace.snapshot import op_kind
 from scriptmode.frontend.trace.state import active_recorder
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 from scriptmode.ops.aten import aten_schema
 from scriptmode.support.diagnostics import ScriptError
@@ -87,12 +89,41 @@ def overload_value(
         recorder.refuse("SM0620", f"the op {kind} cannot be recorded")
     try:
         with recorder.attempt():
+            kind, args = _with_numbers(recorder, kind, args)
             return overloads.call(
                 recorder.builder, kind, (op_signature(kind),), args, kwargs, style="ops"
             )
     except ScriptError as error:
         recorder.refuse("SM0620", f"the op {kind} cannot be recorded: {_reason(error)}")
     raise AssertionError("refuse raises")
+
+
+def _with_numbers(
+    recorder: Recorder, kind: str, args: list[Operand]
+) -> tuple[str, list[Operand]]:
+    """Numbers where tensors are wanted, as the dispatcher shows them: a Scalar overload or tensors."""
+    schema = aten_schema(kind)
+    assert schema is not None, kind
+    pairs = zip(schema.arguments, args, strict=False)
+    found = [i for i, (a, item) in enumerate(pairs) if a.type == T.TENSOR and _is_number(item)]
+    if not found:
+        return kind, args
+    names = [a.name for a in schema.arguments]
+    scalar = aten_schema(f"{schema.name}.Scalar")
+    if scalar is not None and [a.name for a in scalar.arguments] == names:
+        return scalar.kind, args
+    tensors = [a for a in args if isinstance(a, ValueOperand) and a.value.type == T.TENSOR]
+    partner = tensors[0].value if tensors else None
+    args = list(args)
+    for index in found:
+        value = overloads.number_tensor(recorder.builder, args[index], partner)
+        args[index] = ValueOperand(value)
+    return kind, args
+
+
+def _is_number(item: Operand) -> bool:
+    found = type_of(item)
+    return found is not None and T.is_numeric(found)
 
 
 def _reason(error: ScriptError) -> str:

@@ -8,6 +8,7 @@ takes a value out of a tensor is frozen; all else is recorded at the dispatch le
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import types
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import torch
 from torch._jit_internal import boolean_dispatched
 from torch.overrides import TorchFunctionMode
 
+from scriptmode.frontend import calls
 from scriptmode.frontend.trace import numbers
 from scriptmode.frontend.trace.dispatch import DispatchMode, tensors_in
 from scriptmode.frontend.trace.recorder import Recorder
@@ -66,6 +68,42 @@ _NEVER = {
     name: (lambda *args, **kwargs: False)
     for name in ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 }
+
+
+class _NumberClass(type):
+    """Stands in for ``int`` or ``float`` inside torch's Python functions: keeps numbers traced."""
+
+    original: type
+    convert: Callable[[Any], Any]
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and numbers.is_live(args[0]):
+            return cls.convert(args[0])
+        return cls.original(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.original)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, cls.original)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is cls.original
+
+    def __hash__(cls) -> int:
+        return hash(cls.original)
+
+
+class _Int(metaclass=_NumberClass):
+    original = int
+    convert = staticmethod(math.trunc)
+
+
+class _Float(metaclass=_NumberClass):
+    original = float
+    convert = staticmethod(numbers.as_traced_float)
+
+
 _GRAD_MODE_FILE = torch.autograd.grad_mode.__file__
 
 
@@ -76,6 +114,7 @@ class _Globals(dict[str, Any]):
         kept = ("__builtins__", "__name__", "__package__", "__spec__", "__loader__", "__file__")
         super().__init__({n: original[n] for n in kept if n in original})
         self.update((n, f) for n, f in _NEVER.items() if n in original)
+        self.update(int=_Int, float=_Float)
         self.original = original
 
     def __missing__(self, name: str) -> Any:
@@ -156,6 +195,8 @@ class FunctionMode(TorchFunctionMode):
         name = accessor_name(function, "__get__") or getattr(function, "__name__", "")
         if name in _METADATA and not isinstance(function, torch._ops.OpOverload):
             return self._metadata(name, function, args, kwargs)
+        if name == "shape" or (function is _TENSOR.size and len(args) == 1 and not kwargs):
+            return self._shape(args[0])
         try:
             conversion = _CONVERSIONS.get(function)
             refused = _REFUSED.get(function)
@@ -175,8 +216,9 @@ class FunctionMode(TorchFunctionMode):
 
     def _enter(self, function: Any, args: Any, kwargs: Any) -> Any:
         key = (function, tuple(id(a) for a in args))
-        if key in self._entered:  # it offers itself again: record what it does below
-            return self._record_below(function, args, kwargs)
+        if key in self._entered:
+            # the builtin of the same name, which torch reports as the Python function
+            return self._record(_builtin_behind(function), args, kwargs)
         self._entered.add(key)
         try:
             with self:
@@ -227,6 +269,15 @@ class FunctionMode(TorchFunctionMode):
                 return result.view_as(result)
         return result
 
+    def _shape(self, tensor: torch.Tensor) -> torch.Size:
+        recorder = self.recorder
+        value = recorder.value_of_tensor(tensor)
+        sizes = []
+        for dim, size in enumerate(tensor.shape):
+            traced = recorder.emit("aten::size.int", value, recorder.constant(dim))
+            sizes.append(numbers.traced_int(recorder, size, traced))
+        return torch.Size(sizes)
+
     # values that leave
 
     def _metadata(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
@@ -265,6 +316,17 @@ class FunctionMode(TorchFunctionMode):
             grad.leave(found.f_locals["self"], mode)
         else:
             grad.enter(found.f_locals["self"], mode)
+
+
+def _builtin_behind(function: Any) -> Any:
+    name = function.__name__
+    if calls.is_torch_callable(function):
+        return function
+    for owner in (torch._C.TensorBase, torch._C._VariableFunctions, torch._C._nn):
+        found = getattr(owner, name, None)
+        if found is not None and calls.is_torch_callable(found):
+            return found
+    return function
 
 
 def _is_python(function: Any) -> bool:

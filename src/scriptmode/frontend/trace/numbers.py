@@ -116,6 +116,14 @@ def as_float(recorder: Sink, value: Value) -> Value:
     return recorder.emit("int::float", value) if value.type == T.INT else value
 
 
+def as_traced_float(number: Any) -> Any:
+    """A live number as a traced float."""
+    if isinstance(number, TracedFloat):
+        return number
+    recorder: Sink = number._recorder
+    return traced_float(recorder, float(plain(number)), as_float(recorder, number._traced))
+
+
 _ARITHMETIC = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
     "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow,

@@ -41,21 +41,26 @@ from scriptmode.support.source import UNKNOWN, Span
 
 
 @dataclass
-class TracedMethod:
-    """One recorded function: ``program.functions[name]`` with its flat inputs and outputs.
+class Example:
+    """The call that was recorded; ``snapshot`` leads back to the state before it."""
 
-    ``snapshot`` leads back to the state before the run; ``args`` and ``kwargs`` are the example's.
-    """
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    snapshot: Snapshot
+
+
+@dataclass
+class TracedMethod:
+    """One recorded function: ``program.functions[name]`` with its flat inputs and outputs."""
 
     name: str
-    function: Callable[..., Any]
     input_tree: InputTree
     output_tree: OutputTree
     frozen: list[Frozen]
     warnings: list[str]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    snapshot: Snapshot
+    example: Example | None
+    recorder: Recorder | None
 
     def flatten(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """The flat arguments of the graph (``self`` not among them)."""
@@ -73,6 +78,11 @@ class TraceResult:
     program: Program
     methods: dict[str, TracedMethod]
     module_tree: ModuleTree | None = None
+
+    def forget_examples(self) -> None:
+        """Let go of the example calls and all their tensors; no check is possible after it."""
+        for method in self.methods.values():
+            method.example = method.recorder = None
 
     @property
     def root(self) -> TracedMethod:
@@ -260,7 +270,7 @@ class _Tracing:
         specs = {n: builder.spec(v, n, n) for n, v in given.items()}
         leaves = iter([self._input(leaf, v) for leaf, v in _pairs(builder)])
         seen = {n: s.build(leaves) for n, s in specs.items()}
-        args, kwargs = self._call(seen)
+        args, kwargs = rebuild_call(self.signature, self.args, self.kwargs, seen)
         with patches.installed(), activated(recorder):
             with self.dispatch, FunctionMode(recorder, self.dispatch):
                 result = self.fn(*args, **kwargs)
@@ -270,14 +280,12 @@ class _Tracing:
         self.program.add(self.graph)
         return TracedMethod(
             self.name,
-            self.fn,
             InputTree(self.signature, specs, tuple(builder.leaves)),
             output[1],
             recorder.frozen,
             recorder.warnings,
-            self.args,
-            self.kwargs,
-            recorder.snapshot,
+            Example(self.fn, self.args, self.kwargs, recorder.snapshot),
+            recorder,
         )
 
     # inputs
@@ -292,24 +300,6 @@ class _Tracing:
             recorder.bind(value, param)
             return value
         return numbers.traced_number(recorder, value, param)
-
-    def _call(self, given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """``given`` as the positional and keyword arguments that the example had."""
-        if self.signature is None:
-            values = list(given.values())
-            count = len(self.args)
-            return tuple(values[:count]), dict(zip(self.kwargs, values[count:], strict=True))
-        values = iter(given.values())
-        bound = self.signature.bind(*self.args, **self.kwargs)
-        for name, value in list(bound.arguments.items()):
-            kind = self.signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL:
-                bound.arguments[name] = tuple(next(values) for _ in value)
-            elif kind is inspect.Parameter.VAR_KEYWORD:
-                bound.arguments[name] = {k: next(values) for k in value}
-            else:
-                bound.arguments[name] = next(values)
-        return bound.args, bound.kwargs
 
     # outputs
 
@@ -389,6 +379,28 @@ class _Tracing:
         value = recorder.value_of_assigned(tensor)
         if value is not None:
             recorder.builder.node("prim::SetAttr", [owner, value], [], name=name)
+
+
+def rebuild_call(
+    signature: inspect.Signature | None,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    given: Mapping[str, Any],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The call ``args``, ``kwargs`` with the values of ``given``, which has its parameters' order."""
+    values = iter(given.values())
+    if signature is None:
+        return tuple(next(values) for _ in args), {k: next(values) for k in kwargs}
+    bound = signature.bind(*args, **kwargs)
+    for name, value in list(bound.arguments.items()):
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            bound.arguments[name] = tuple(next(values) for _ in value)
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            bound.arguments[name] = {k: next(values) for k in value}
+        else:
+            bound.arguments[name] = next(values)
+    return bound.args, bound.kwargs
 
 
 _MISSING: Any = object()

@@ -253,6 +253,10 @@ class Recorder:
         """The recorded grad mode."""
         return self._grad
 
+    def known_tensors(self) -> dict[Value, torch.Tensor]:
+        """What the run computed, by IR value."""
+        return {v: t for t, v in self._values.values() if isinstance(v, Value)}
+
     # results
 
     def bind_result(self, result: Any, value: Value, what: str) -> Any:
@@ -316,14 +320,14 @@ class Recorder:
         """Note that Python has taken ``value``."""
         if kind == "comparison" and called_by_torch():
             warn = False  # torch's own consistency checks of shapes
-        self.remark(kind, value, text + ", which the trace keeps", warn=warn)
+        shown = f" ({value!r})" if isinstance(value, (bool, int, float, str)) else ""
+        text = f"{text}{shown:.60}, which is frozen: the trace keeps it for every input"
+        self.remark(kind, value, text, warn=warn)
 
-    def remark(self, kind: str, value: Any, text: str, *, warn: bool = True) -> None:
+    def remark(self, kind: str, value: Any, message: str, *, warn: bool = True) -> None:
         """Append to ``frozen`` and warn, once for each place."""
         span = user_span()
-        shown = f"{text}: {value!r}" if isinstance(value, (bool, int, float, str)) else text
-        message = f"{shown}; another input may need another value"
-        key = (kind, shown, span)
+        key = (kind, message, span)
         if key in self._seen_remarks:
             return
         self._seen_remarks.add(key)

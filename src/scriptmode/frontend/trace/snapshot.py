@@ -114,6 +114,14 @@ class Snapshot:
             if key is not None and key not in known and key not in self._storages:
                 self._fresh.add(key)
 
+    def written(self) -> list[torch.Tensor]:
+        """The bytes of what the run wrote and had not made, now."""
+        found = []
+        for storage, _ in self._storages.values():
+            flat = torch.empty(0, dtype=torch.uint8, device=storage.device)
+            found.append(flat.set_(storage))  # type: ignore[call-overload]
+        return found
+
     @contextlib.contextmanager
     def rewound(self) -> Iterator[None]:
         """The state before the run within the ``with``; the present state again after it."""
