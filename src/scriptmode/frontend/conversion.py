@@ -430,7 +430,9 @@ def type_name(value: Any) -> str:
 
 def default_value(builder: Builder, argument: Argument) -> Value:
     """The constant that a schema argument has when a call leaves it out."""
-    assert argument.default is not NO_DEFAULT
+    if argument.default is NO_DEFAULT:
+        assert T.is_optional(argument.type), argument.name
+        return builder.constant(None)  # an explicit None
     return constant_for(builder, argument.type, argument.default)
 
 
