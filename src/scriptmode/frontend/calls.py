@@ -19,7 +19,13 @@ from scriptmode.frontend.conversion import to_value
 from scriptmode.frontend.indexing import assign_subscript, subscript
 from scriptmode.frontend.methods import METHODS
 from scriptmode.frontend.operands import Operand, ValueOperand
-from scriptmode.frontend.operators import binary, compare, inplace_binary, unary
+from scriptmode.frontend.operators import (
+    binary,
+    compare,
+    inplace_binary,
+    reflected,
+    unary,
+)
 from scriptmode.frontend.signatures import op_signature, op_signatures, signatures
 from scriptmode.frontend.torch_table import FUNCTIONS, PYTHON_METHODS, function_name
 from scriptmode.ir.builder import Builder
@@ -37,7 +43,7 @@ _OPERATORS: dict[str, tuple[Callable[..., Value], str, bool]] = {}
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or",
               "xor", "lshift", "rshift"):  # fmt: skip
     _OPERATORS[f"__{_name}__"] = (binary, _name, False)
-    _OPERATORS[f"__r{_name}__"] = (binary, _name, True)
+    _OPERATORS[f"__r{_name}__"] = (reflected, _name, True)
     _OPERATORS[f"__i{_name}__"] = (inplace_binary, _name, False)
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     _OPERATORS[f"__{_name}__"] = (compare, _name, False)

@@ -32,22 +32,24 @@ from scriptmode.support.source import Span
 
 RankOf = Callable[[Value], int | None]
 R = TypeVar("R")
-D = TypeVar("D", int, Value)
 
-Kind = Literal["int", "slice", "none", "ellipsis", "tensor", "mask", "unknown"]
+Kind = Literal["int", "slice", "none", "ellipsis", "flag", "tensor", "mask", "unknown"]
 
 
 @dataclass(frozen=True)
 class _Item:
     """One part of a subscript.
 
-    ``tensor`` has at least one dimension, ``mask`` is a tensor [1] that masks a new dimension,
-    ``unknown`` a tensor of any rank.
+    ``tensor`` is an index of ints with at least one dimension, ``mask`` one of bools, which stands
+    for as many dimensions as it has; ``flag`` is [0] or [] and indexes a new dimension; ``unknown``
+    is a tensor of which too little is known.  Whether an index is a mask matters, and is asked,
+    only when a dimension follows.
     """
 
     kind: Kind
     value: Value | None = None
     bounds: SliceOperand | None = None
+    rank: int | None = None
 
 
 _VECTORS = frozenset(["aten::nonzero", "aten::arange", "aten::randperm", "aten::argwhere"])
@@ -65,7 +67,7 @@ def subscript(
         items = _classify(builder, value, index, rank_of)
 
         def read(items: Sequence[_Item]) -> Value:
-            return _read(builder, *_walk(builder, value, items), value)
+            return _read(builder, _walk(builder, value, items), value)
 
         return _by_rank(builder, items, read, T.TENSOR)
 
@@ -91,9 +93,13 @@ def assign_subscript(
             if [i.kind for i in items] == ["ellipsis"]:
                 _copy_to(builder, value, new)
             else:
-                _write(builder, *_walk(builder, value, items), value, new)
+                _write(builder, _walk(builder, value, items), value, new)
 
-        _by_rank(builder, items, write, None)
+        alone = C.constant_of(index)
+        if alone is True:
+            _copy_to(builder, builder.op("aten::unsqueeze", value, builder.constant(0)), new)
+        elif alone is not False:  # x[False] = y does nothing
+            _by_rank(builder, items, write, None)
 
 
 # --------------------------------------------------------------------------------- classification
@@ -136,11 +142,13 @@ def _item(builder: Builder, self: Value, item: Operand, rank_of: RankOf) -> _Ite
     if found == T.INT or found == T.NUMBER:
         return _Item("int", C.convert(builder, T.INT, item))
     if found == T.BOOL:
-        return _Item("mask", _bool_index(builder, self, item))
+        return _Item("flag", _bool_index(builder, self, item))
     if found == T.TENSOR:
         return _tensor_item(builder, C.to_value(builder, item), rank_of)
     if isinstance(item, SequenceOperand) or isinstance(found, (T.ListType, T.TupleType)):
-        return _Item("tensor", _list_index(builder, item))
+        leaves = _leaves(item)
+        is_mask = bool(leaves) and set(leaves) == {T.BOOL}
+        return _Item("mask" if is_mask else "tensor", _list_index(builder, item, leaves, is_mask))
     raise C.type_error(
         f"a {C.describe(item)} cannot index a Tensor", builder.span,
         help="use ints, slices, `...`, None, or tensors and lists of ints or bools",
@@ -148,15 +156,26 @@ def _item(builder: Builder, self: Value, item: Operand, rank_of: RankOf) -> _Ite
 
 
 def _tensor_item(builder: Builder, value: Value, rank_of: RankOf) -> _Item:
-    rank = value.constant.dim() if value.is_constant else rank_of(value)
+    if value.is_constant:
+        constant = value.constant
+        is_mask = constant.dtype in (torch.bool, torch.uint8)
+        if constant.dim() == 0:
+            return _scalar_item(builder, value, is_mask)
+        return _Item("mask" if is_mask else "tensor", value)
     node = value.node
-    if rank is None and node is not None and node.kind.partition(".")[0] in _VECTORS:
-        rank = 1
-    if rank == 0 and value.is_constant:
-        if value.constant.dtype in (torch.bool, torch.uint8):
-            return _Item("mask", builder.op("aten::unsqueeze", value, builder.constant(0)))
-        return _Item("int", builder.op("tensor::index", value))
-    return _Item("tensor" if rank else "unknown", value)
+    if node is not None and node.kind.partition(".")[0] in _VECTORS:
+        return _Item("tensor", value)
+    return _Item("unknown", value, rank=rank_of(value))
+
+
+def _scalar_item(builder: Builder, index: Value, is_mask: bool) -> _Item:
+    """A tensor of no dimensions: a flag or an int."""
+    if not is_mask:
+        return _Item("int", builder.op("tensor::index", index))
+    vector = builder.op("aten::unsqueeze", index, builder.constant(0))
+    found = builder.op("aten::nonzero", vector)
+    one, zero = builder.constant(1), builder.constant(0)
+    return _Item("flag", builder.op("aten::select.int", found, one, zero))
 
 
 def _bool_index(builder: Builder, self: Value, item: Operand) -> Value:
@@ -179,10 +198,11 @@ def _leaves(item: Operand) -> list[T.Type | None]:
     return [found]
 
 
-def _list_index(builder: Builder, item: Operand) -> Value:
+def _list_index(
+    builder: Builder, item: Operand, leaves: Sequence[T.Type | None], is_mask: bool
+) -> Value:
     """A list of ints or bools as an index tensor."""
-    leaves = _leaves(item)
-    dtype = torch.bool if leaves and set(leaves) == {T.BOOL} else torch.int64
+    dtype = torch.bool if is_mask else torch.int64
     if not all(t in (T.BOOL, T.INT, T.TENSOR) for t in leaves):
         raise C.type_error(f"a {C.describe(item)} cannot index a Tensor", builder.span)
     constant = C.constant_of(item)
@@ -202,26 +222,37 @@ def _by_rank(
     run: Callable[[Sequence[_Item]], R],
     result: T.Type | None,
 ) -> R:
-    """``run`` on items without unknown ranks, in branches on the rank of each unknown one."""
+    """``run`` on items without unknown tensors, in branches on what each unknown one is."""
     position = next((i for i, item in enumerate(items) if item.kind == "unknown"), None)
     if position is None:
         return run(items)
-    index = items[position].value
+    item, rest = items[position], items[position + 1 :]
+    index = item.value
     assert index is not None
 
-    def branch(kind: Kind, value: Value) -> R:
-        chosen = [*items[:position], _Item(kind, value), *items[position + 1 :]]
-        return _by_rank(builder, chosen, run, result)
+    def branch(chosen: _Item) -> R:
+        return _by_rank(builder, [*items[:position], chosen, *rest], run, result)
 
     def scalar() -> R:
         return _if(
             builder, _is_mask(builder, index),
-            lambda: branch("mask", builder.op("aten::unsqueeze", index, builder.constant(0))),
-            lambda: branch("int", builder.op("tensor::index", index)), result,
+            lambda: branch(_scalar_item(builder, index, True)),
+            lambda: branch(_scalar_item(builder, index, False)), result,
         )  # fmt: skip
 
+    def vector() -> R:
+        # the width of a mask matters where a dimension follows, and for what `...` stands for
+        if not rest and all(i.kind != "ellipsis" for i in items):
+            return branch(_Item("tensor", index))
+        return _if(
+            builder, _is_mask(builder, index), lambda: branch(_Item("mask", index)),
+            lambda: branch(_Item("tensor", index)), result,
+        )  # fmt: skip
+
+    if item.rank is not None:
+        return vector() if item.rank else scalar()
     is_scalar = builder.op("int::eq", builder.op("tensor::ndim", index), builder.constant(0))
-    return _if(builder, is_scalar, scalar, lambda: branch("tensor", index), result)
+    return _if(builder, is_scalar, scalar, vector, result)
 
 
 def _if(
@@ -251,32 +282,78 @@ def _is_mask(builder: Builder, index: Value) -> Value:
 _OPTIONAL_TENSOR = T.OptionalType([T.TENSOR])
 
 
-class _Indices:
-    """The index tensors by dimension: known here, or a list at run time after ``...``."""
+def _plus(builder: Builder, a: int | Value, b: int | Value) -> int | Value:
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
+    return builder.op("int::add", _int(builder, a), _int(builder, b))
 
-    def __init__(self, builder: Builder) -> None:
+
+def _int(builder: Builder, value: int | Value) -> Value:
+    return builder.constant(value) if isinstance(value, int) else value
+
+
+class _Cursor:
+    """The view so far, its next dimension, and the index tensors collected.
+
+    ``slot`` is the place of the next index in the list that ``aten::index`` takes.  It is behind
+    ``dim`` after a mask, which stands for several dimensions in one slot.  Both are known at run
+    time only after a mask or ``...``.
+    """
+
+    def __init__(self, builder: Builder, view: Value) -> None:
         self.builder = builder
+        self.view = view
+        self.dim: int | Value = 0
+        self.slot: int | Value = 0
         self.known: list[Value | None] = []
         self.dynamic: Value | None = None
 
-    def __bool__(self) -> bool:
+    @property
+    def has_indices(self) -> bool:
+        """Whether ``aten::index`` has anything to do."""
         return bool(self.known) or self.dynamic is not None
 
-    def record(self, dim: int | Value, index: Value) -> None:
-        """Put ``index`` at ``dim``, after every earlier one."""
-        if isinstance(dim, int):
-            self.known += [None] * (dim - len(self.known))
+    def step(self, item: _Item, *, is_last: bool) -> None:
+        """Apply one item other than ``...``."""
+        builder = self.builder
+        if item.kind == "int":
+            assert item.value is not None
+            place = _int(builder, self.dim)
+            self.view = builder.op("aten::select.int", self.view, place, item.value)
+            return
+        if item.kind == "slice":
+            self.view = _slice(builder, self.view, _int(builder, self.dim), item)
+        elif item.kind in ("none", "flag"):
+            self.view = builder.op("aten::unsqueeze", self.view, _int(builder, self.dim))
+        if item.value is not None:
+            self._record(item.value)
+        if not is_last:
+            width: int | Value = 1
+            if item.kind == "mask":
+                assert item.value is not None
+                width = builder.op("tensor::ndim", item.value)
+            self.advance(width, 1)
+
+    def advance(self, dims: int | Value, slots: int | Value) -> None:
+        """Move on to a later dimension."""
+        is_same = self.dim is self.slot and dims is slots
+        self.dim = _plus(self.builder, self.dim, dims)
+        self.slot = self.dim if is_same else _plus(self.builder, self.slot, slots)
+
+    def _record(self, index: Value) -> None:
+        if isinstance(self.slot, int):
+            self.known += [None] * (self.slot - len(self.known))
             self.known.append(index)
             return
         builder = self.builder
         if self.dynamic is None:
             self.dynamic = self._list(self.known)
-        missing = builder.op("int::sub", dim, builder.op("list::len", self.dynamic))
+        missing = builder.op("int::sub", self.slot, builder.op("list::len", self.dynamic))
         padding = builder.op("list::repeat", self._list([None]), missing)
         builder.op_node("list::extend", [self.dynamic, padding])
         builder.op_node("list::append", [self.dynamic, index])
 
-    def value(self) -> Value:
+    def indices(self) -> Value:
         """The List[Optional[Tensor]] that ``aten::index`` takes."""
         return self._list(self.known) if self.dynamic is None else self.dynamic
 
@@ -286,55 +363,25 @@ class _Indices:
         return builder.list(values, _OPTIONAL_TENSOR)
 
 
-def _walk(
-    builder: Builder, value: Value, items: Sequence[_Item]
-) -> tuple[Value, _Indices]:
-    """Apply the basic items; the view so far and the tensors left to index it with."""
-    indices = _Indices(builder)
+def _walk(builder: Builder, value: Value, items: Sequence[_Item]) -> _Cursor:
+    """Apply all items."""
+    cursor = _Cursor(builder, value)
     at = next((i for i, item in enumerate(items) if item.kind == "ellipsis"), len(items))
     left, right = items[:at], items[at + 1 :]
-    self = value
-    value, dim = _from_left(builder, value, left, 0, indices)
+    for i, item in enumerate(left):
+        cursor.step(item, is_last=i == len(items) - 1)
     if not right:
-        return value, indices
+        return cursor
     if all(i.kind in ("int", "slice", "none") for i in right):
         if any(i.kind != "int" for i in left) and any(i.kind != "none" for i in right):
-            _spare(builder, self, items)
-        return _from_right(builder, value, right), indices
-    spare = _spare(builder, self, items)
-    start = builder.op("int::add", builder.constant(dim), spare)
-    for item in right:
-        value, start = _step(builder, value, item, start, indices)
-    return value, indices
-
-
-def _from_left(
-    builder: Builder, value: Value, items: Sequence[_Item], dim: int, indices: _Indices
-) -> tuple[Value, int]:
-    for item in items:
-        value, dim = _step(builder, value, item, dim, indices)
-    return value, dim
-
-
-def _step(
-    builder: Builder, value: Value, item: _Item, dim: D, indices: _Indices
-) -> tuple[Value, D]:
-    """Apply one item at ``dim``; the view and the next dimension."""
-    place = builder.constant(dim) if isinstance(dim, int) else dim
-    if item.kind == "int":
-        assert item.value is not None
-        return builder.op("aten::select.int", value, place, item.value), dim
-    if item.kind == "slice":
-        value = _slice(builder, value, place, item)
-    elif item.kind in ("none", "mask"):
-        value = builder.op("aten::unsqueeze", value, place)
-    if item.kind in ("tensor", "mask"):
-        assert item.value is not None
-        indices.record(dim, item.value)
-    following = (
-        dim + 1 if isinstance(dim, int) else builder.op("int::add", dim, builder.constant(1))
-    )
-    return value, following  # type: ignore[return-value]
+            _spare(builder, value, items)
+        cursor.view = _from_right(builder, cursor.view, right)
+        return cursor
+    spare = _spare(builder, value, items)
+    cursor.advance(spare, spare)
+    for i, item in enumerate(right):
+        cursor.step(item, is_last=i == len(right) - 1)
+    return cursor
 
 
 def _from_right(builder: Builder, value: Value, items: Sequence[_Item]) -> Value:
@@ -372,13 +419,14 @@ def _slice(builder: Builder, value: Value, dim: Value, item: _Item) -> Value:
 
 def _spare(builder: Builder, self: Value, items: Sequence[_Item]) -> Value:
     """How many dimensions ``...`` stands for; IndexError when there are too many indices."""
-    fixed = sum(i.kind in ("int", "slice") for i in items)
-    specified = builder.constant(fixed)
+    fixed = sum(i.kind in ("int", "slice", "tensor") for i in items)
+    specified: int | Value = fixed
     for item in items:
-        if item.kind == "tensor":
+        if item.kind == "mask":
             assert item.value is not None
-            specified = builder.op("int::add", specified, _specified(builder, item.value))
-    spare = builder.op("int::sub", builder.op("tensor::ndim", self), specified)
+            specified = _plus(builder, specified, builder.op("tensor::ndim", item.value))
+    rank = builder.op("tensor::ndim", self)
+    spare = builder.op("int::sub", rank, _int(builder, specified))
     node = builder.if_node(builder.op("int::lt", spare, builder.constant(0)))
     with builder.at(node.blocks[0]):
         message = builder.constant("too many indices for the tensor's dimensions")
@@ -389,30 +437,19 @@ def _spare(builder: Builder, self: Value, items: Sequence[_Item]) -> Value:
     return spare
 
 
-def _specified(builder: Builder, index: Value) -> Value:
-    """How many dimensions an index tensor stands for: a mask for its own number."""
-    if index.is_constant and index.constant.dtype == torch.int64:
-        return builder.constant(1)
-    return _if(
-        builder, _is_mask(builder, index), lambda: builder.op("tensor::ndim", index),
-        lambda: builder.constant(1), T.INT,
-    )  # fmt: skip
-
-
 # --------------------------------------------------------------------------------- reading, writing
 
 
-def _read(builder: Builder, view: Value, indices: _Indices, self: Value) -> Value:
-    if indices:
-        return builder.op("aten::index.Tensor", view, indices.value())
+def _read(builder: Builder, cursor: _Cursor, self: Value) -> Value:
+    view = cursor.view
+    if cursor.has_indices:
+        return builder.op("aten::index.Tensor", view, cursor.indices())
     return builder.op("aten::alias", view) if view is self else view
 
 
-def _write(
-    builder: Builder, view: Value, indices: _Indices, self: Value, new: Operand
-) -> None:
-    if not indices:
-        _copy_to(builder, view, new)
+def _write(builder: Builder, cursor: _Cursor, self: Value, new: Operand) -> None:
+    if not cursor.has_indices:
+        _copy_to(builder, cursor.view, new)
         return
     if C.is_tensor(new):
         source = _strip_ones(builder, C.to_value(builder, new))
@@ -420,7 +457,9 @@ def _write(
         dtype = builder.op("tensor::dtype", self)
         device = builder.op("tensor::device", self)
         source = scalar_tensor(builder, C.to_value(builder, new), dtype, device)
-    builder.op("aten::index_put_", view, indices.value(), source, builder.constant(False))
+    builder.op(
+        "aten::index_put_", cursor.view, cursor.indices(), source, builder.constant(False)
+    )
 
 
 def _copy_to(builder: Builder, target: Value, new: Operand) -> None:

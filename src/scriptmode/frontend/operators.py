@@ -87,6 +87,18 @@ def binary(builder: Builder, name: str, left: Operand, right: Operand, span: Spa
 def _binary(builder: Builder, name: str, left: Operand, right: Operand) -> Value:
     if C.is_tensor(left):
         return _method(builder, left, _FORWARD[name], right)
+    return _reflected(builder, name, left, right)
+
+
+def reflected(builder: Builder, name: str, left: Operand, right: Operand, span: Span) -> Value:
+    """``right.__rop__(left)``, whatever ``left`` is."""
+    with builder.located(span):
+        return _attempt(
+            builder, SYMBOLS[name], left, right, lambda: _reflected(builder, name, left, right)
+        )
+
+
+def _reflected(builder: Builder, name: str, left: Operand, right: Operand) -> Value:
     if name == "truediv":
         reciprocal = _method(builder, right, "reciprocal")
         return _method(builder, ValueOperand(reciprocal), "mul", left)

@@ -184,8 +184,10 @@ def emit(builder: Builder, match: Match, receiver: Value | None, style: Style) -
             inputs.append(C.convert(builder, argument.type, outs[argument.name]))
         elif argument.name in by_source:
             inputs.append(_input(builder, argument, by_source[argument.name]))
-        else:
+        elif argument.has_default:
             inputs.append(C.default_value(builder, argument))
+        else:  # None was given
+            inputs.append(builder.constant(None))
     node = builder.call_schema(schema, inputs)
     result = results(builder, schema, node, style)
     wanted = given.get("requires_grad")

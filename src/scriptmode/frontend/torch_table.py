@@ -292,3 +292,9 @@ for _target, _kind in {
         return b.op(_kind)
 
     function(_target)(_state)
+
+
+@function(torch._C._set_grad_enabled)
+def _set_grad_enabled(b: Builder, mode: Operand) -> Value:
+    b.op_node("torch::set_grad_enabled", [C.to_value(b, mode, T.BOOL)])
+    return b.constant(None)

@@ -1,0 +1,37 @@
+"""``python -m tests.opinfo [way...] [--only text]``: the whole table, failures last."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from tests.opinfo.table import WAYS, all_ops, check, name_of
+
+
+def main() -> int:
+    """Print one line for each failing op and a summary for each way."""
+    parser = argparse.ArgumentParser(prog="tests.opinfo")
+    parser.add_argument("ways", nargs="*", choices=[[], *WAYS], default=[])
+    parser.add_argument("--only", default="", help="ops whose name contains this")
+    parser.add_argument("--tenth", type=int, help="every tenth op, from this one")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    ops = [op for op in all_ops() if options.only in name_of(op)]
+    if options.tenth is not None:
+        ops = ops[options.tenth :: 10]
+    failed = False
+    for way in options.ways or WAYS:
+        rows = [r for r in (check(op, way) for op in ops) if r.samples]
+        good = sum(r.is_pass for r in rows)
+        for row in rows:
+            if not row.is_pass:
+                print(row, flush=True)
+        share = 100 * good / max(1, len(rows))
+        print(f"{way}: {good} of {len(rows)} ops pass ({share:.1f} %)", flush=True)
+        failed |= good < len(rows)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
