@@ -20,6 +20,7 @@ from llvmlite import ir
 
 from scriptmode.abi.convention import I8, I32, I64, STATUS_OK
 from scriptmode.abi.layouts import llvm_type
+from scriptmode.analysis.ownership import is_counted
 from scriptmode.codegen.flow import Exit, LoopExits
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
@@ -57,7 +58,7 @@ def leave(f: FunctionEmitter, values: Sequence[Value], target: Exit) -> None:
         old: tuple[Slot, ...] = ()
         if f.pending[value] > 0:
             f.pending[value] -= 1
-        else:
+        elif is_counted(value.type):
             old = f.held.pop(value)
         if old == slots and value.type == t:
             continue

@@ -375,11 +375,11 @@ class FunctionEmitter:
     def host_call(self, field: str, arguments: Sequence[ir.Value]) -> ir.Value:
         """Call a function of the host table; its status."""
         table = self.b.load(ctx_field(self.b, self.ctx, "host"), typ=PTR)
-        function = tensors.load(self.b, table, PTR, host_offset(field))
+        place = tensors.byte_gep(self.b, table, host_offset(field))
         ftype = ir.FunctionType(I32, [PTR, *(a.type for a in arguments)])
-        return self.b.call(
-            self.b.bitcast(function, ftype.as_pointer()), [self.ctx, *arguments]
-        )
+        # typed while it is loaded: llvmlite asks a callee for its type
+        function = self.b.load(place, typ=ftype.as_pointer())
+        return self.b.call(function, [self.ctx, *arguments])
 
 
 def lowering_for(node: Node) -> lowering.Lowering:

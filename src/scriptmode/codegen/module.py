@@ -141,7 +141,7 @@ def emit_program(program: Program, *, debug: bool = False) -> Unit:
 
 def link_requirements(unit: Unit, native: NativeLibrary) -> None:
     """Make every external symbol resolvable; what has no native code is a NotBuiltError."""
-    native.describe(unit.descriptors)
+    native.describe([*unit.descriptors, T.ListType([T.TENSOR])])  # thunks make lists of tensors
     for schema, node in unit.thunks.items():
         route = libtorch.route(schema)
         if route.name is None:

@@ -6,9 +6,9 @@ Before::
       %a: Tensor = aten::relu(%x)
       %r: Tensor = prim::If(%c)
         block0():
-          prim::Yield(%a)
+          -> (%a)
         block1():
-          prim::Yield(%x)
+          -> (%x)
       return (%r)
 
 After::
@@ -17,11 +17,11 @@ After::
       %a: Tensor = aten::relu(%x)
       %r: Tensor = prim::If(%c)
         block0():
-          prim::Yield(%a)
+          -> (%a)
         block1():
           prim::release(%a)
           prim::retain(%x)
-          prim::Yield(%x)
+          -> (%x)
       return (%r)
 
 Results of nodes are owned by their block, inputs of nodes are borrowed.  Consumers take a reference
@@ -106,7 +106,7 @@ class _Inserter:
         Returns what is owned after the block's Yield; None when it leaves another way.
         """
         owned = dict(owned)
-        first = block.first
+        nodes, first = list(block.nodes), block.first
         assert first is not None
         for value in block.params:
             if block.owner is not None and self.ownership.is_owned(value):
@@ -115,7 +115,7 @@ class _Inserter:
         for value in [v for v in owned if v not in live]:
             self.release(value, first)
             del owned[value]
-        for node in block.nodes:
+        for node in nodes:
             self.node(node, owned, outer)
         return self.terminator(block.terminator, owned, outer)
 
