@@ -1,0 +1,275 @@
+"""Python callables over compiled functions.
+
+``make_entry(compiled, name, graph, slow=...)`` returns a builtin function whose C code checks and
+converts the arguments, reads the module's tensors, runs the native code and converts the result.
+Calls that do not fit go to ``slow(args, kwargs)``; ``slow_calls(entry)`` counts them by reason.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from llvmlite import ir
+
+from scriptmode.abi.convention import I32, PTR
+from scriptmode.abi.layouts import align_of, align_of_llvm, llvm_type, size_of, size_of_llvm
+from scriptmode.abi.python import METH_FASTCALL_KEYWORDS, MethodDef, new_builtin
+from scriptmode.codegen.engine import Engine
+from scriptmode.codegen.module import CompiledProgram
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph, Program
+from scriptmode.runtime import boundary_state, frame, library, plans
+from scriptmode.runtime.code import manage
+from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance
+from scriptmode.support.source import Span
+
+Slow = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+
+
+class EntryRecord(ctypes.Structure):
+    """The native record of an entry, and the Python objects that it refers to."""
+
+    _fields_ = [("words", ctypes.c_int64 * frame.REC_WORDS)]
+
+    locations: list[Span]
+    warnings: dict[Any, Any]
+    reason_counts: ctypes.Array[ctypes.c_int64]
+    method: MethodDef
+    kept: list[object]
+
+    def set(self, offset: int, value: int) -> None:
+        """Write a word."""
+        self.words[offset // 8] = value
+
+    def array(self, offset: int, values: Iterable[int]) -> None:
+        """Write the address of an array of words that lives as long as the record."""
+        listed = list(values)
+        block = (ctypes.c_int64 * max(1, len(listed)))(*listed)
+        self.kept.append(block)
+        self.set(offset, ctypes.addressof(block))
+
+
+def make_entry(
+    compiled: CompiledProgram,
+    function_name: str,
+    graph: Graph,
+    *,
+    slow: Slow,
+    instance: NativeInstance | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Callable[..., Any]:
+    """A builtin function that runs ``function_name`` of a compiled program.
+
+    ``instance`` is passed as first parameter, which callers do not see.
+    """
+    boundary_state.load()
+    manage(compiled)
+    record = EntryRecord()
+    record.locations, record.warnings = compiled.locations, {}
+    params = graph.params[1:] if instance is not None else graph.params
+    record.kept = [compiled, slow, instance]
+    record.set(frame.REC_OWNER, id(record))
+    record.set(frame.REC_SLOW, id(slow))
+    record.set(frame.REC_FUNCTION, compiled.address(function_name))
+    record.set(frame.REC_MUTATES, int(changes_containers(compiled.program)))
+    record.reason_counts = (ctypes.c_int64 * len(frame.REASONS))()
+    record.set(frame.REC_REASON_COUNTS, ctypes.addressof(record.reason_counts))
+    _describe_parameters(record, graph, instance, defaults or {})
+    result = graph.return_type or T.NONE
+    plans.check_supported(result, "a result")
+    record.set(frame.REC_RESULT_PLAN, plans.plan(result))
+    first = [PTR] if instance is not None else []
+    types = (*first, *(llvm_type(p.type) for p in params))
+    record.set(frame.REC_TRAMPOLINE, trampoline(types))
+    if instance is not None:
+        instance.tree.users.append(compiled)
+        _describe_tensors(record, compiled, instance)
+    return _builtin(record, graph)
+
+
+def _describe_parameters(
+    record: EntryRecord,
+    graph: Graph,
+    instance: NativeInstance | None,
+    defaults: Mapping[str, Any],
+) -> None:
+    params = graph.params[1:] if instance is not None else graph.params
+    for p in params:
+        plans.check_supported(p.type, f"parameter `{p.name}`")
+    offsets, size = area_offsets([p.type for p in params], 0 if instance is None else 8)
+    names = [sys.intern(p.name) for p in params]
+    given = [defaults.get(name) for name in names]
+    record.kept += [names, given]
+    record.set(frame.REC_SELF, 0 if instance is None else instance.address)
+    record.set(frame.REC_N_PARAMS, len(params))
+    positional = [name for name in names if name not in graph.kwarg_only]
+    record.set(frame.REC_N_POSITIONAL, len(positional))
+    record.array(frame.REC_PLANS, [plans.plan(p.type) for p in params])
+    record.array(frame.REC_OFFSETS, offsets)
+    record.set(frame.REC_AREA_SIZE, size)
+    record.array(frame.REC_NAMES, map(id, names))
+    record.array(
+        frame.REC_DEFAULTS,
+        [id(value) if name in defaults else 0 for name, value in zip(names, given, strict=True)],
+    )
+
+
+def area_offsets(types: Iterable[T.Type], start: int) -> tuple[list[int], int]:
+    """Where arguments lie in the area, and its size."""
+    offsets = []
+    at = start
+    for t in types:
+        align = max(8, align_of(t))
+        at = -(-at // align) * align
+        offsets.append(at)
+        at += size_of(t)
+    return offsets, at
+
+
+def _describe_tensors(
+    record: EntryRecord, compiled: CompiledProgram, instance: NativeInstance
+) -> None:
+    wanted = {(owner.name, name) for owner, name in compiled.tensor_reads}
+    rows = list(instance.tensor_rows(wanted))
+    fill: list[int] = []
+    guards: dict[tuple[int, str], list[int]] = {}
+    for row in rows:
+        name = sys.intern(row.name)
+        record.kept += [row, name]
+        fill += [id(row.place), id(name), row.index, int(row.nullable), id(row.module)]
+        if row.container is not None:
+            key = (id(row.module), row.container)
+            container = sys.intern(row.container)
+            guards[key] = [id(row.module.__dict__), id(container), id(row.place)]
+            record.kept += [row.module.__dict__, container]
+    record.set(frame.REC_TABLE_SIZE, instance.tree.table_size)
+    record.set(frame.REC_N_FILL, len(rows))
+    record.array(frame.REC_FILL, fill)
+    record.set(frame.REC_N_GUARDS, len(guards))
+    record.array(frame.REC_GUARDS, [word for guard in guards.values() for word in guard])
+
+
+def _builtin(record: EntryRecord, graph: Graph) -> Callable[..., Any]:
+    name = graph.name.rpartition(".")[2]
+    doc = graph.doc.encode() if graph.doc else None
+    record.method = MethodDef(
+        name.encode(), library.address("sm_entry"), METH_FASTCALL_KEYWORDS, doc
+    )
+    made = new_builtin(record.method, record, "scriptmode")
+    assert callable(made)
+    return made
+
+
+# ---- trampolines ----
+
+_trampolines: dict[str, tuple[Engine, int]] = {}
+
+
+def trampoline(types: tuple[ir.Type, ...]) -> int:
+    """Code that calls a function with these arguments from the argument area.
+
+    ``i32 (ctx, ptr function, ptr area, ptr result)``; one per list of types, kept for good.
+    """
+    key = ", ".join(map(str, types))
+    found = _trampolines.get(key)
+    if found is None:
+        engine = Engine()
+        engine.add(_trampoline_module(types), optimize_level=1)
+        found = _trampolines.setdefault(key, (engine, engine.address("sm.trampoline")))
+    return found[1]
+
+
+def _trampoline_module(types: tuple[ir.Type, ...]) -> ir.Module:
+    module = ir.Module("trampoline")
+    called = ir.FunctionType(I32, [PTR, *types, PTR])
+    signature = ir.FunctionType(I32, [PTR, called.as_pointer(), PTR, PTR])
+    function = ir.Function(module, signature, "sm.trampoline")
+    function.attributes.add("nounwind")
+    ctx, target, area, result = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    arguments = [ctx]
+    at = 0
+    for t in types:
+        align = max(8, align_of_llvm(t))
+        at = -(-at // align) * align
+        place = builder.gep(area, [ir.Constant(ir.IntType(64), at)], source_etype=ir.IntType(8))
+        arguments.append(builder.load(place, typ=t))
+        at += size_of_llvm(t)
+    builder.ret(builder.call(target, [*arguments, result]))
+    return module
+
+
+# ---- what programs do to containers ----
+
+
+@cache
+def _changes_containers(kind: str, schema: Any) -> bool:
+    if kind == "prim::python_call":
+        return True
+    return schema is not None and any(
+        a.alias is not None and a.alias.is_write and isinstance(a.type, (T.ListType, T.DictType))
+        for a in schema.arguments
+    )
+
+
+def changes_containers(program: Program) -> bool:
+    """Whether some function of the program may change a list or dict."""
+    return any(
+        _changes_containers(node.kind, node.schema)
+        for graph in program.functions.values()
+        for node in graph.walk()
+    )
+
+
+# ---- reading ----
+
+
+def _record_of(entry: Callable[..., Any]) -> EntryRecord:
+    record = getattr(entry, "__self__", None)
+    if not isinstance(record, EntryRecord):
+        raise TypeError(f"{entry!r} is not a compiled entry")
+    return record
+
+
+def slow_calls(entry: Callable[..., Any]) -> dict[str, int]:
+    """How many calls of an entry went the slow way, by reason."""
+    counts = _record_of(entry).reason_counts
+    return {r: n for r, n in zip(frame.REASONS, counts, strict=True) if n}
+
+
+def native_calls(entry: Callable[..., Any]) -> int:
+    """How many calls of an entry ran natively."""
+    return int(_record_of(entry).words[frame.REC_CALLS // 8])
+
+
+def keeps_gil(entry: Callable[..., Any]) -> bool:
+    """Whether the entry's calls are short enough to keep the GIL."""
+    return bool(_record_of(entry).words[frame.REC_KEEP_GIL // 8])
+
+
+def unusual_state(values: Iterable[Any], instance: NativeInstance | None) -> str | None:
+    """Why a call with these arguments cannot run natively in this thread now; None if it can."""
+    if torch._C._len_torch_dispatch_stack():
+        return frame.REASONS[frame.REASON_DISPATCH_MODE]
+    if torch._C._len_torch_function_stack():
+        return frame.REASONS[frame.REASON_FUNCTION_MODE]
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return frame.REASONS[frame.REASON_FUNCTORCH]
+    if any(map(_holds_subclass, values)):
+        return frame.REASONS[frame.REASON_SUBCLASS]
+    return instance.unusual() if instance is not None else None
+
+
+def _holds_subclass(value: Any) -> bool:
+    if isinstance(value, torch.Tensor):
+        return type(value) not in PLAIN_TENSORS
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_subclass, value))
+    if isinstance(value, dict):
+        return any(map(_holds_subclass, value.values()))
+    return False

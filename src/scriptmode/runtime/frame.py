@@ -1,0 +1,135 @@
+"""Layouts of the Python boundary: plans, entry records, call frames, the memo of identities.
+
+::
+
+    plan     how values of one IR type cross the boundary; interned, immortal
+    record   what the native entry of one function knows; lives as long as its callable
+    frame    one call, on the C stack: the context of native code, the trace, the memo
+    memo     {Python object, native object, plan, snapshot} of every container that crossed
+
+All fields are 8-byte words at the byte offsets below; ``state`` is one table per process.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.convention import CTX_SIZE, TRACE_CAPACITY, WORD
+
+# ---- plan ----
+PLAN_KIND = 0
+PLAN_DESCRIPTOR = 8  # of the native value
+PLAN_SIZE = 16
+PLAN_CLASS = 24  # exact Python type of the values, where one is needed
+PLAN_N = 32
+PLAN_CHILDREN = 40  # ptr to plans
+PLAN_OFFSETS = 48  # ptr to i64: where the children lie in the value
+PLAN_TABLE = 56  # Python objects by number: dtypes, enum members, [maker] of a named tuple
+PLAN_TABLE_N = 64
+PLAN_NATIVE = 72  # enums: native members, in the order of the table
+PLAN_WORDS = 10
+
+(
+    IN_NONE, IN_INT, IN_FLOAT, IN_BOOL, IN_COMPLEX, IN_NUMBER, IN_STR, IN_TENSOR, IN_LIST, IN_DICT,
+    IN_TUPLE, IN_NAMED_TUPLE, IN_VAR_TUPLE, IN_SIZE, IN_OPTIONAL_POINTER, IN_OPTIONAL_VALUE,
+    IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_UNSUPPORTED,
+) = range(22)  # fmt: skip
+
+# ---- outcome of unboxing ----
+FITS = 0
+MISFIT = 1  # the value is not of the plan's type; the frame has the reason
+FAILED = 2  # a Python exception is set
+
+# ---- why a call went the slow way ----
+REASONS = (
+    "number or names of arguments",
+    "type of an argument",
+    "TorchDispatchMode is active",
+    "TorchFunctionMode is active",
+    "functorch transform is active",
+    "tensor subclass",
+    "module changed",
+    "one container passed as two types",
+    "type has no native form",
+    "int beyond 64 bits",
+)
+(
+    REASON_ARITY, REASON_TYPE, REASON_DISPATCH_MODE, REASON_FUNCTION_MODE, REASON_FUNCTORCH,
+    REASON_SUBCLASS, REASON_MODULE, REASON_ALIAS, REASON_UNSUPPORTED, REASON_OVERFLOW,
+) = range(len(REASONS))  # fmt: skip
+
+# ---- record ----
+REC_TRAMPOLINE = 0  # i32 (ctx, ptr function, ptr arguments, ptr result)
+REC_FUNCTION = 8
+REC_N_PARAMS = 16
+REC_N_POSITIONAL = 24
+REC_PLANS = 32  # ptr to the parameters' plans
+REC_OFFSETS = 40  # ptr to i64: places in the argument area
+REC_AREA_SIZE = 48
+REC_RESULT_PLAN = 56
+REC_SLOW = 64
+REC_NAMES = 72  # ptr to interned str objects
+REC_DEFAULTS = 80  # ptr to objects, null where there is none
+REC_SELF = 88  # the native instance that goes first into the argument area, or null
+REC_OWNER = 96  # the Python object of the record (borrowed)
+REC_TABLE_SIZE = 104  # entries of the tensor table of a call
+REC_N_FILL = 112  # tensor attributes that the program uses
+REC_FILL = 120  # ptr to fill rows
+REC_N_GUARDS = 128
+REC_GUARDS = 136  # ptr to guard rows
+REC_KEEP_GIL = 144  # 1: calls are short
+REC_SHORT_CALLS = 152  # short calls in a row while the GIL was released
+REC_CALLS = 160
+REC_REASON_COUNTS = 168  # ptr to i64 per reason
+REC_MUTATES = 176  # whether the program may change a container
+REC_WORDS = 23
+
+# fill row: which attribute goes where in the tensor table
+FILL_DICT = 0
+FILL_NAME = 8
+FILL_INDEX = 16
+FILL_NULLABLE = 24
+FILL_MODULE = 32
+FILL_SIZE = 40
+# guard row: ``dict[name]`` must still be ``expected``
+GUARD_DICT = 0
+GUARD_NAME = 8
+GUARD_EXPECTED = 16
+GUARD_SIZE = 24
+
+# ---- frame ----
+FRAME_CTX = 0
+FRAME_TRACE = CTX_SIZE
+FRAME_RECORD = FRAME_TRACE + WORD * TRACE_CAPACITY
+FRAME_MEMO_N = FRAME_RECORD + 8
+FRAME_MEMO_CAPACITY = FRAME_RECORD + 16
+FRAME_MEMO_DATA = FRAME_RECORD + 24
+FRAME_MEMO_INDEX = FRAME_RECORD + 32
+FRAME_REASON = FRAME_RECORD + 40
+FRAME_OBJECTS = FRAME_RECORD + 48  # tensor objects in the order of the fill rows
+FRAME_START = FRAME_RECORD + 56  # clock before the run: seconds, nanoseconds
+FRAME_STOP = FRAME_RECORD + 72
+FRAME_SEQUENCE = FRAME_RECORD + 88
+FRAME_SIZE = FRAME_RECORD + 96
+
+MEMO_OBJECT = 0
+MEMO_NATIVE = 8
+MEMO_PLAN = 16
+MEMO_SNAPSHOT = 24  # the native container as it came in; null when it need not be written back
+MEMO_SIZE = 32
+
+# ---- state: Python objects and facts of the process ----
+STATE_TENSOR = 0  # torch.Tensor
+STATE_PARAMETER = 8  # torch.nn.Parameter
+STATE_PRINT = 16  # helpers: Python callables
+STATE_WARN = 24
+STATE_ERROR = 32
+STATE_PLAN = 40
+STATE_ASSIGN = 48
+STATE_MAIN_THREAD = 56  # pthread_self of the main thread
+STATE_HOST = 64  # the host table
+STATE_MISFIT = 80
+STATE_DEBUG = 72  # 1: owned tensors are counted in sm_live_tensors
+STATE_STACKS = 88  # STACK_ROWS rows {thread state id, stack limit}
+STACK_ROWS = 64
+STATE_SIZE = STATE_STACKS + 16 * STACK_ROWS
+
+SHORT_CALL = 20_000  # nanoseconds below which a call keeps the GIL

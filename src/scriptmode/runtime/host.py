@@ -1,0 +1,251 @@
+"""The host table in a Python process: what native code asks of Python.
+
+Each function takes the GIL if the call is without it, and gives it back.  A Python exception goes
+into the context (``ERROR_PYTHON``) with status 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from scriptmode.abi.convention import ERROR_PYTHON, ctx_offset
+from scriptmode.abi.objects import LIST_DATA, LIST_LENGTH
+from scriptmode.codegen.native import i32, i64, load, native, ptr, stack, store
+from scriptmode.runtime.boxing import box, box_str, plan_of, write_back
+from scriptmode.runtime.frame import (
+    FITS,
+    FRAME_MEMO_N,
+    FRAME_RECORD,
+    IN_LIST,
+    MEMO_NATIVE,
+    MEMO_OBJECT,
+    MEMO_PLAN,
+    MEMO_SNAPSHOT,
+    MISFIT,
+    PLAN_DESCRIPTOR,
+    PLAN_KIND,
+    REC_OWNER,
+    STATE_MISFIT,
+    STATE_PRINT,
+    STATE_WARN,
+)
+from scriptmode.runtime.gil import clear_flag, release_gil, take_gil
+from scriptmode.runtime.memo import memo_row
+from scriptmode.runtime.pyapi import (
+    LIST_ITEMS,
+    OB_SIZE,
+    Py_DecRef,
+    PyErr_CheckSignals,
+    PyErr_Fetch,
+    PyErr_NoMemory,
+    PyErr_NormalizeException,
+    PyException_SetTraceback,
+    PyLong_FromLongLong,
+    PyLong_FromVoidPtr,
+    PyObject_Call,
+    PyObject_CallFunctionObjArgs,
+    PyTuple_New,
+    PyTuple_SetItem,
+    sm_list_from,
+    sm_release,
+    state,
+)
+from scriptmode.runtime.unboxing import unbox, unbox_items
+
+CTX_ERROR_KIND = ctx_offset("error_kind")
+CTX_ERROR_VALUE = ctx_offset("error_value")
+CTX_CALL = ctx_offset("call")
+
+
+@native
+def _finish(ctx: ptr, result: ptr, was_without: bool) -> i32:
+    """The end of a host function: give ``result`` up (null: an exception is set) and the GIL."""
+    status: i32 = 0
+    if result == 0:
+        _take_exception(ctx)
+        status = 1
+    Py_DecRef(result)
+    if was_without:
+        release_gil(ctx)
+    return status
+
+
+@native(noinline=True)
+def _take_exception(ctx: ptr) -> None:
+    """Move Python's current exception into the context."""
+    place = stack(32)
+    PyErr_Fetch(place, place + 8, place + 16)
+    PyErr_NormalizeException(place, place + 8, place + 16)
+    error = load(ptr, place, 8)
+    if load(ptr, place, 16) != 0:
+        PyException_SetTraceback(error, load(ptr, place, 16))
+    Py_DecRef(load(ptr, place))
+    Py_DecRef(load(ptr, place, 16))
+    store(i64, ctx, CTX_ERROR_KIND, ERROR_PYTHON)
+    store(ptr, ctx, CTX_ERROR_VALUE, error)
+
+
+@native
+def sm_host_print(ctx: ptr, text: ptr) -> i32:
+    """Write a str to ``sys.stdout``."""
+    was_without = take_gil(ctx)
+    result = ptr(0)
+    boxed = box_str(text)
+    if boxed != 0:
+        result = PyObject_CallFunctionObjArgs(state(STATE_PRINT), boxed, ptr(0))
+        Py_DecRef(boxed)
+    return _finish(ctx, result, was_without)
+
+
+@native
+def sm_host_warn(ctx: ptr, category: ptr, message: ptr, location: i64, stacklevel: i64) -> i32:
+    """Issue a warning at a place of the user's source."""
+    was_without = take_gil(ctx)
+    result = ptr(0)
+    boxed = box_str(message)
+    where = PyLong_FromLongLong(location)
+    level = PyLong_FromLongLong(stacklevel)
+    if boxed != 0 and where != 0 and level != 0:
+        owner = load(ptr, load(ptr, load(ptr, ctx, CTX_CALL), FRAME_RECORD), REC_OWNER)
+        helper = state(STATE_WARN)
+        result = PyObject_CallFunctionObjArgs(helper, owner, category, boxed, where, level, ptr(0))
+    Py_DecRef(boxed)
+    Py_DecRef(where)
+    Py_DecRef(level)
+    return _finish(ctx, result, was_without)
+
+
+@native
+def sm_host_poll(ctx: ptr) -> i32:
+    """Handle signals, and let other threads have the GIL if the call has kept it."""
+    take_gil(ctx)
+    clear_flag(ctx)
+    status = PyErr_CheckSignals()
+    if status != 0:
+        _take_exception(ctx)
+        status = 1
+    release_gil(ctx)
+    return status
+
+
+@native
+def sm_host_python_call(
+    ctx: ptr, function: ptr, n: i64, descriptors: ptr, slots: ptr, result_type: ptr, result: ptr
+) -> i32:
+    """Call a Python function on native values; lists that it changes are changed natively too."""
+    take_gil(ctx)
+    frame = load(ptr, ctx, CTX_CALL)
+    answer = ptr(0)
+    if write_back(frame):
+        answer = _call(frame, function, n, descriptors, slots)
+        if read_back(frame) == 0:
+            Py_DecRef(answer)
+            answer = ptr(0)
+    plan = plan_of(result_type)
+    if answer != 0 and plan != 0:
+        fits = unbox(frame, answer, plan, result)
+        if fits != FITS:
+            if fits == MISFIT:
+                _refuse(answer, result_type)
+            Py_DecRef(answer)
+            answer = ptr(0)
+    return _finish(ctx, answer, True)
+
+
+@native
+def _call(frame: ptr, function: ptr, n: i64, descriptors: ptr, slots: ptr) -> ptr:
+    arguments = PyTuple_New(n)
+    if arguments == 0:
+        return arguments
+    for i in range(n):
+        plan = plan_of(load(ptr, descriptors, i * 8))
+        value = ptr(0)
+        if plan != 0:
+            value = box(frame, load(ptr, slots, i * 8), plan)
+        if value == 0:
+            Py_DecRef(arguments)
+            return value
+        PyTuple_SetItem(arguments, i, value)
+    answer = PyObject_Call(function, arguments, ptr(0))
+    Py_DecRef(arguments)
+    return answer
+
+
+@native(noinline=True)
+def _refuse(value: ptr, descriptor: ptr) -> None:
+    """Raise TypeError: a Python function gave a value of another type."""
+    wanted = PyLong_FromVoidPtr(descriptor)
+    Py_DecRef(PyObject_CallFunctionObjArgs(state(STATE_MISFIT), value, wanted, ptr(0)))
+    Py_DecRef(wanted)
+
+
+@native(noinline=True)
+def read_back(frame: ptr) -> i64:
+    """Bring native containers up to date with the Python objects they belong to; 0 on failure."""
+    for i in range(load(i64, frame, FRAME_MEMO_N)):
+        row = memo_row(frame, i)
+        if load(i64, load(ptr, row, MEMO_PLAN), PLAN_KIND) == IN_LIST:
+            if _read_back_list(frame, i) == 0:
+                return 0
+    return 1
+
+
+@native
+def _read_back_list(frame: ptr, number: i64) -> i64:
+    row = memo_row(frame, number)
+    obj = load(ptr, row, MEMO_OBJECT)
+    plan = load(ptr, row, MEMO_PLAN)
+    value = load(ptr, row, MEMO_NATIVE)
+    place = stack(16)
+    store(ptr, place, 8, ptr(0))
+    fits = unbox_items(frame, load(ptr, obj, LIST_ITEMS), load(i64, obj, OB_SIZE), plan, place)
+    if fits != FITS:
+        if fits == MISFIT:
+            _refuse(obj, load(ptr, plan, PLAN_DESCRIPTOR))
+        return 0
+    fresh = load(ptr, place)
+    for offset in range(LIST_LENGTH, LIST_DATA + 8, 8):
+        word = load(i64, value, offset)
+        store(i64, value, offset, load(i64, fresh, offset))
+        store(i64, fresh, offset, word)
+    sm_release(fresh)
+    data = load(ptr, value, LIST_DATA)
+    descriptor = load(ptr, plan, PLAN_DESCRIPTOR)
+    if sm_list_from(frame, descriptor, data, load(i64, value, LIST_LENGTH), place + 8):
+        PyErr_NoMemory()
+        return 0
+    # the memo may have grown meanwhile
+    row = memo_row(frame, number)
+    sm_release(load(ptr, row, MEMO_SNAPSHOT))
+    store(ptr, row, MEMO_SNAPSHOT, load(ptr, place, 8))
+    return 1
+
+
+# ---- the Python side ----
+
+
+def write_text(text: str) -> None:
+    """What ``print`` does with its text."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+
+
+def issue_warning(
+    owner: Any, category: type[Warning], message: str, location: int, stacklevel: int
+) -> None:
+    """``warnings.warn`` as if called at the place of the user's source."""
+    if stacklevel > 1:
+        # level 1 is this frame, level 2 the caller of the compiled function
+        warnings.warn(message, category, stacklevel=stacklevel)
+        return
+    span = owner.locations[location]
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == span.file:
+            registry = vars(module).setdefault("__warningregistry__", {})
+            name = module.__name__
+            break
+    else:
+        registry, name = owner.warnings, None
+    warnings.warn_explicit(message, category, span.file, span.line, name, registry)

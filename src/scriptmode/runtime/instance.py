@@ -1,0 +1,179 @@
+"""Native instances of modules: who owns the state that is not tensors.
+
+``NativeInstance(class_type, module)`` builds the instances of a module and of all its submodules; a
+module that is reached twice is one instance.  Tensors stay with the Python modules: each tensor
+attribute of the tree has a number, its place in the table that every call fills.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+import torch
+
+from scriptmode.abi import layouts
+from scriptmode.abi.instances import instance_size, is_tensor_slot, slot_offsets
+from scriptmode.ir import types as T
+from scriptmode.runtime import boundary_state, descriptors
+from scriptmode.runtime.crossing import Crossing, drop_slot
+
+PLAIN_TENSORS = (torch.Tensor, torch.nn.Parameter)
+
+
+class Tree:
+    """What the instances of one root share."""
+
+    def __init__(self) -> None:
+        boundary_state.load()
+        self.instances: dict[int, NativeInstance] = {}  # by id of the Python module
+        self.table_size = 0
+        self.users: list[object] = []  # programs whose constants instances may refer to
+
+
+class NativeInstance:
+    """The native counterpart of one Python module."""
+
+    def __init__(
+        self, class_type: T.ClassType, module: torch.nn.Module, tree: Tree | None = None
+    ) -> None:
+        self.class_type = class_type
+        self.module = module
+        self.tree = tree if tree is not None else Tree()
+        self.tree.instances[id(module)] = self
+        self.offsets = slot_offsets(class_type)
+        self.table_indexes: dict[str, int] = {}
+        self._children: dict[str, NativeInstance] = {}
+        self._filled: list[str] = []
+        self._memory = ctypes.create_string_buffer(instance_size(class_type) + 16)
+        self.address = -(-ctypes.addressof(self._memory) // 16) * 16
+        self._write(layouts.HEAP_COUNT, layouts.IMMORTAL)
+        self._write(layouts.HEAP_DESCRIPTOR, descriptors.descriptor(class_type))
+        with Crossing() as crossing:
+            for name, t in class_type.attributes.items():
+                self._fill(name, t, crossing)
+
+    def _write(self, offset: int, value: int) -> None:
+        ctypes.c_int64.from_address(self.address + offset).value = value
+
+    def _fill(self, name: str, t: T.Type, crossing: Crossing) -> None:
+        offset = self.offsets[name]
+        if is_tensor_slot(t):
+            self.table_indexes[name] = self.tree.table_size
+            self._write(offset, self.tree.table_size)
+            self.tree.table_size += 1
+            return
+        if isinstance(t, T.ClassType) and t.is_module:
+            child = self._instance_of(getattr(self.module, name), t)
+            self._children[name] = child
+            self._write(offset, child.address)
+            return
+        crossing.to_native(getattr(self.module, name), t, self.address + offset)
+        self._filled.append(name)
+
+    def _instance_of(self, module: torch.nn.Module, t: T.ClassType) -> NativeInstance:
+        known = self.tree.instances.get(id(module))
+        if known is not None:
+            if known.class_type != t:
+                raise TypeError(f"one module is used as {known.class_type} and as {t}")
+            return known
+        return NativeInstance(t, module, self.tree)
+
+    def __del__(self) -> None:
+        for name in getattr(self, "_filled", ()):
+            descriptor = descriptors.descriptor(self.class_type.attributes[name])
+            drop_slot(self.address + self.offsets[name], descriptor)
+
+    # ---- attributes
+
+    def child(self, name: str) -> NativeInstance | None:
+        """The instance of a submodule."""
+        return self._children.get(name)
+
+    def has_slot(self, name: str) -> bool:
+        """Whether ``name`` is a compiled attribute, submodules excluded."""
+        return name in self.class_type.attributes and name not in self._children
+
+    def get(self, name: str) -> Any:
+        """The value of an attribute; containers are copies."""
+        if name in self.table_indexes:
+            return getattr(self.module, name)
+        with Crossing() as crossing:
+            t = self.class_type.attributes[name]
+            return crossing.to_python(self.address + self.offsets[name], t)
+
+    def set(self, name: str, value: Any) -> None:
+        """Assign an attribute; TypeError when the value is not of its type."""
+        t = self.class_type.attributes[name]
+        if name in self.table_indexes:
+            if not (isinstance(value, torch.Tensor) or (value is None and T.is_optional(t))):
+                raise TypeError(f"`{name}` is compiled as {t}, not {type(value).__name__}")
+            setattr(self.module, name, value)
+            return
+        size = layouts.size_of(t)
+        fresh = ctypes.create_string_buffer(size + 8)
+        slot = self.address + self.offsets[name]
+        with Crossing() as crossing:
+            crossing.to_native(value, t, ctypes.addressof(fresh))
+        old = ctypes.create_string_buffer(ctypes.string_at(slot, size), size + 8)
+        ctypes.memmove(slot, fresh, size)
+        drop_slot(ctypes.addressof(old), descriptors.descriptor(t))
+
+    def export_to(self, module: torch.nn.Module) -> None:
+        """Write the native state of the tree to the attributes of ``module`` and its submodules."""
+        for name in self._filled:
+            value = self.get(name)
+            if not _same(getattr(module, name, None), value):
+                setattr(module, name, value)
+        for name, child in self._children.items():
+            child.export_to(getattr(module, name))
+
+    # ---- tensors
+
+    def walk(self) -> Iterator[NativeInstance]:
+        """This instance and those below it, each once."""
+        seen = {id(self)}
+        pending = [self]
+        while pending:
+            found = pending.pop()
+            yield found
+            for child in found._children.values():
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    pending.append(child)
+
+    def tensor_rows(self, wanted: Collection[tuple[str, str]] | None) -> Iterable[TensorRow]:
+        """The tensor attributes of the tree; ``wanted`` limits them by class and attribute name."""
+        for instance in self.walk():
+            for name, index in instance.table_indexes.items():
+                if wanted is None or (instance.class_type.name, name) in wanted:
+                    yield TensorRow(instance, name, index)
+
+    def unusual(self) -> str | None:
+        """Why native code cannot read the module's tensors as they are now; None if it can."""
+        for row in self.tensor_rows(None):
+            value = row.place.get(row.name)
+            if value is not None and type(value) not in PLAIN_TENSORS:
+                return f"`{row.name}` is a {type(value).__name__}"
+        return None
+
+
+class TensorRow:
+    """One tensor attribute: where it lies in Python, and its number in the table."""
+
+    def __init__(self, instance: NativeInstance, name: str, index: int) -> None:
+        self.module = instance.module
+        self.name = name
+        self.index = index
+        self.nullable = T.is_optional(instance.class_type.attributes[name])
+        state = instance.module.__dict__
+        self.container: str | None = None  # None: the module's own dict
+        self.place: dict[str, Any] = state
+        for container in ("_parameters", "_buffers"):
+            if name in state.get(container, ()):
+                self.container, self.place = container, state[container]
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(a == b)

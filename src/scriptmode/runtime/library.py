@@ -1,0 +1,150 @@
+"""The boundary's native code in this process: built from the dialect, cached, loaded for good."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import inspect
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import torch
+
+from scriptmode.abi import convention, instances, layouts, objects
+from scriptmode.abi import python as python_layout
+from scriptmode.codegen import engine, native, native_lower, native_words
+from scriptmode.codegen.object_cache import ObjectCache
+from scriptmode.runtime import (
+    boxing,
+    entry,
+    frame,
+    gil,
+    host,
+    interrupt,
+    memo,
+    nativelib,
+    plans,
+    pyapi,
+    unboxing,
+)
+
+_SOURCES: tuple[ModuleType, ...] = (
+    boxing, entry, frame, gil, host, interrupt, memo, pyapi, unboxing,
+    native, native_lower, native_words, convention, instances, layouts, objects, python_layout,
+)  # fmt: skip
+_HOST: Mapping[str, Any] = {
+    "print": host.sm_host_print,
+    "warn": host.sm_host_warn,
+    "python_call": host.sm_host_python_call,
+    "poll": host.sm_host_poll,
+}
+_EXPORTS: tuple[Any, ...] = (
+    entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox, boxing.box, boxing.write_back,
+    memo.memo_close, *_HOST.values(),
+)  # fmt: skip
+
+_lock = threading.Lock()
+_engine: engine.Engine | None = None
+_kept: list[object] = []  # objects that the state refers to
+
+
+@cache
+def _environment() -> str:
+    digest = hashlib.sha256()
+    for text in (llvmlite.__version__, str(llvm.llvm_version_info), *engine.host_cpu(),
+                 torch.__version__, sys.version):  # fmt: skip
+        digest.update(text.encode() + b"\0")
+    for module in _SOURCES:
+        digest.update(Path(inspect.getfile(module)).read_bytes())
+    return f"boundary-{digest.hexdigest()[:32]}"
+
+
+def _object_code() -> bytes:
+    cached = ObjectCache(_environment())
+    for _, code in cached.load(["boundary"]):
+        return code
+    module = native_lower.lower_module(_EXPORTS, "scriptmode.boundary")
+    code = engine.compile_object(str(module), level=2, optimize_level=2)
+    cached.store(["boundary"], code)
+    return code
+
+
+def ensure_loaded(
+    error_helper: Callable[..., object], assign_helper: Callable[..., object]
+) -> None:
+    """Load the code once and fill the process's state."""
+    global _engine
+    with _lock:
+        if _engine is not None:
+            return
+        python_layout.check_layout()
+        nativelib.ensure_loaded()
+        loaded = engine.Engine()
+        code = _object_code()
+        wanted, _ = engine.object_symbols(code)
+        engine.require_symbols(wanted)
+        loaded.add_object(code)
+        _engine = loaded
+        # threads may sleep in this code until the process ends
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded._engine))
+        _fill_state(loaded, error_helper, assign_helper)
+    reset_after_fork()
+    os.register_at_fork(after_in_child=reset_after_fork)
+
+
+def _fill_state(
+    loaded: engine.Engine,
+    error_helper: Callable[..., object],
+    assign_helper: Callable[..., object],
+) -> None:
+    hosts = (ctypes.c_int64 * len(convention.HOST_FIELDS))(
+        *(loaded.address(_HOST[name].name) for name in convention.HOST_FIELDS)
+    )
+    helpers = {
+        frame.STATE_TENSOR: torch.Tensor,
+        frame.STATE_PARAMETER: torch.nn.Parameter,
+        frame.STATE_PRINT: host.write_text,
+        frame.STATE_WARN: host.issue_warning,
+        frame.STATE_ERROR: error_helper,
+        frame.STATE_PLAN: plans.plan_of_descriptor,
+        frame.STATE_ASSIGN: assign_helper,
+        frame.STATE_MISFIT: refuse_result,
+    }
+    _kept.extend([hosts, *helpers.values()])
+    for offset, helper in helpers.items():
+        write_state(offset, id(helper))
+    write_state(frame.STATE_HOST, ctypes.addressof(hosts))
+    write_state(frame.STATE_DEBUG, int(engine.thunks.debug))
+
+
+def refuse_result(value: object, descriptor: int) -> None:
+    """Raise: a Python function gave what its annotation does not allow."""
+    wanted = plans.type_of_descriptor(descriptor)
+    raise TypeError(f"a Python function gave {value!r} where {wanted} is expected")
+
+
+def write_state(offset: int, value: int) -> None:
+    """Set a word of the process's state."""
+    ctypes.c_int64.from_address(address("sm_python") + offset).value = value
+
+
+def reset_after_fork() -> None:
+    """Set what depends on process and main thread."""
+    # the ident is what pthread_self gives
+    write_state(frame.STATE_MAIN_THREAD, threading.main_thread().ident or 0)
+    ctypes.CFUNCTYPE(None, ctypes.c_int64)(address("sm_ticker_reset"))(0)
+
+
+def address(name: str) -> int:
+    """The address of one of the boundary's functions or data."""
+    assert _engine is not None, "the boundary is not loaded"
+    return _engine.address(name)

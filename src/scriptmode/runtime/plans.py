@@ -1,0 +1,189 @@
+"""Plans: how values of each IR type cross the Python boundary.
+
+``plan(t)`` is the address of an immortal block laid out by ``frame``; native code follows it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping, Sequence
+
+import torch
+from llvmlite import ir
+
+from scriptmode.abi import dtypes, layouts, objects
+from scriptmode.ir import types as T
+from scriptmode.runtime import descriptors, frame
+from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
+
+_lock = threading.RLock()
+_plans: dict[int, int] = {}  # by descriptor: class types of one name differ there
+_kept: list[object] = []  # blocks, and Python objects that they refer to
+
+_SIMPLE: Mapping[T.Type, int] = {
+    T.NONE: frame.IN_NONE,
+    T.NEVER: frame.IN_NONE,
+    T.INT: frame.IN_INT,
+    T.FLOAT: frame.IN_FLOAT,
+    T.BOOL: frame.IN_BOOL,
+    T.COMPLEX: frame.IN_COMPLEX,
+    T.NUMBER: frame.IN_NUMBER,
+    T.STR: frame.IN_STR,
+    T.TENSOR: frame.IN_TENSOR,
+    T.SIZE: frame.IN_SIZE,
+    T.DEVICE: frame.IN_DEVICE,
+    T.DTYPE: frame.IN_CODE,
+    T.LAYOUT: frame.IN_CODE,
+    T.MEMORY_FORMAT: frame.IN_CODE,
+    T.QSCHEME: frame.IN_CODE,
+    T.GENERATOR: frame.IN_GENERATOR,
+}
+_CLASSES: Mapping[T.Type, type] = {
+    T.SIZE: torch.Size,
+    T.DEVICE: torch.device,
+    T.DTYPE: torch.dtype,
+    T.LAYOUT: torch.layout,
+    T.MEMORY_FORMAT: torch.memory_format,
+    T.QSCHEME: torch.qscheme,
+    T.GENERATOR: torch.Generator,
+}
+_QSCHEMES = (
+    torch.per_tensor_affine, torch.per_channel_affine, torch.per_tensor_symmetric,
+    torch.per_channel_symmetric, torch.per_channel_affine_float_qparams,
+)  # fmt: skip
+_CODES: Mapping[T.Type, Mapping[int, object]] = {
+    T.DTYPE: dtypes.DTYPES,
+    T.LAYOUT: dtypes.LAYOUTS,
+    T.MEMORY_FORMAT: dtypes.MEMORY_FORMATS,
+    T.QSCHEME: dict(enumerate(_QSCHEMES)),
+}
+# What an Any argument may be; containers need a static type.
+_ANY_MEMBERS = (
+    T.NONE, T.TENSOR, T.INT, T.FLOAT, T.BOOL, T.STR, T.COMPLEX, T.SIZE, T.DEVICE, T.DTYPE, T.LAYOUT,
+    T.MEMORY_FORMAT, T.GENERATOR,
+)  # fmt: skip
+
+
+def words(values: Sequence[int]) -> int:
+    """The address of an immortal array of 8-byte words; 0 when empty."""
+    if not values:
+        return 0
+    block = (ctypes.c_int64 * len(values))(*values)
+    _kept.append(block)
+    return ctypes.addressof(block)
+
+
+def plan(t: T.Type) -> int:
+    """The address of the type's plan."""
+    with _lock:
+        descriptor = descriptors.descriptor(t)
+        found = _plans.get(descriptor)
+        if found is None:
+            block = (ctypes.c_int64 * frame.PLAN_WORDS)()
+            _kept.append(block)
+            # known before it is filled: a type may contain itself
+            found = _plans[descriptor] = ctypes.addressof(block)
+            for offset, value in _fields(t, descriptor).items():
+                block[offset // 8] = value
+            reserved = ctypes.c_int64.from_address(descriptor + objects.DESC_RESERVED)
+            reserved.value = found
+        return found
+
+
+def plan_of_descriptor(address: int | None) -> int:
+    """The plan of a type met at run time, by its descriptor; None: a value without Python form."""
+    if address is None:
+        raise NotImplementedError("the value has no Python form")
+    return plan(descriptors.type_of(address))
+
+
+def type_of_descriptor(address: int) -> T.Type:
+    """The type behind a descriptor."""
+    return descriptors.type_of(address)
+
+
+def check_supported(t: T.Type, what: str) -> None:
+    """Raise NotBuiltError unless values of ``t`` can cross the boundary as ``what``."""
+    for part in T.walk(t):
+        if _kind(part) == frame.IN_UNSUPPORTED:
+            raise NotBuiltError(
+                Diagnostic("SM0902", f"{what} of type {part} cannot cross to Python yet")
+            )
+
+
+def _kind(t: T.Type) -> int:
+    if t in _SIMPLE:
+        return _SIMPLE[t]
+    if isinstance(t, T.OptionalType):
+        is_pointer = isinstance(layouts.llvm_type(t), ir.PointerType)
+        return frame.IN_OPTIONAL_POINTER if is_pointer else frame.IN_OPTIONAL_VALUE
+    if t == T.ANY:
+        return frame.IN_UNION
+    for constructor, kind in (
+        (T.ListType, frame.IN_LIST),
+        (T.DictType, frame.IN_DICT),
+        (T.NamedTupleType, frame.IN_NAMED_TUPLE),
+        (T.TupleType, frame.IN_TUPLE),
+        (T.VarTupleType, frame.IN_VAR_TUPLE),
+        (T.UnionType, frame.IN_UNION),
+        (T.EnumType, frame.IN_ENUM),
+    ):
+        if isinstance(t, constructor):
+            if getattr(t, "python_class", t) is None:
+                return frame.IN_UNSUPPORTED
+            return kind
+    return frame.IN_UNSUPPORTED
+
+
+def _children(t: T.Type, kind: int, descriptor: int) -> tuple[Sequence[T.Type], int]:
+    """Contained types, and the address of their offsets (0 where there are none)."""
+    offsets = ctypes.c_int64.from_address(descriptor + objects.DESC_OFFSETS).value
+    if kind == frame.IN_SIZE:
+        return (T.INT,), 0
+    if t == T.ANY:
+        return _ANY_MEMBERS, 0
+    if kind == frame.IN_UNSUPPORTED:
+        return (), 0
+    return t.contained, offsets
+
+
+def _fields(t: T.Type, descriptor: int) -> dict[int, int]:
+    kind = _kind(t)
+    contained, offsets = _children(t, kind, descriptor)
+    table, natives = _table(t, kind)
+    python_class = _CLASSES.get(t, getattr(t, "python_class", None))
+    if kind == frame.IN_VAR_TUPLE:
+        python_class = tuple
+    _kept.extend([table, python_class])
+    return {
+        frame.PLAN_KIND: kind,
+        frame.PLAN_DESCRIPTOR: descriptor,
+        frame.PLAN_SIZE: layouts.size_of(t),
+        frame.PLAN_CLASS: 0 if python_class is None else id(python_class),
+        frame.PLAN_N: len(contained),
+        frame.PLAN_CHILDREN: words([plan(c) for c in contained]),
+        frame.PLAN_OFFSETS: offsets,
+        frame.PLAN_TABLE: words([id(o) for o in table]),
+        frame.PLAN_TABLE_N: len(table),
+        frame.PLAN_NATIVE: words(natives),
+    }
+
+
+def _table(t: T.Type, kind: int) -> tuple[list[object], list[int]]:
+    """Python objects by number, and the native objects that they stand for."""
+    if kind == frame.IN_CODE:
+        return code_table(t), []
+    if kind == frame.IN_ENUM and isinstance(t, T.EnumType) and t.python_class is not None:
+        members: list[object] = [getattr(t.python_class, name) for name in t.members]
+        return members, [descriptors.enum_member(t, name) for name in t.members]
+    if kind == frame.IN_NAMED_TUPLE and isinstance(t, T.NamedTupleType):
+        # torch.return_types.* are called with a sequence, classes of namedtuple have _make
+        return [getattr(t.python_class, "_make", t.python_class)], []
+    return [], []
+
+
+def code_table(t: T.Type) -> list[object]:
+    """The dtypes, layouts, memory formats or qschemes by number; None where there is none."""
+    numbered = _CODES[t]
+    return [numbered.get(number) for number in range(max(numbered) + 1)]

@@ -1,0 +1,473 @@
+"""Python values to native ones, driven by plans.
+
+``unbox(frame, object, plan, slot)`` writes an owned value to ``slot`` and returns ``FITS``, or
+leaves nothing behind and returns ``MISFIT`` (the object is not exactly of the plan's type; the frame
+has the reason) or ``FAILED`` (a Python exception is set).  No Python code runs meanwhile, so objects do
+not change under it.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.objects import (
+    LIST_DATA,
+    LIST_LENGTH,
+    STR_DATA,
+    STR_HASH,
+    STR_LENGTH,
+    STR_WIDTH,
+    TAG_BOOL,
+    TAG_COMPLEX,
+    TAG_FLOAT,
+    TAG_INT,
+)
+from scriptmode.codegen.native import (
+    bitcast,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    load,
+    memset,
+    native,
+    ptr,
+    stack,
+    store,
+)
+from scriptmode.runtime.frame import (
+    FAILED,
+    FITS,
+    FRAME_MEMO_N,
+    FRAME_REASON,
+    FRAME_RECORD,
+    IN_BOOL,
+    IN_CODE,
+    IN_COMPLEX,
+    IN_DEVICE,
+    IN_ENUM,
+    IN_FLOAT,
+    IN_GENERATOR,
+    IN_INT,
+    IN_LIST,
+    IN_NAMED_TUPLE,
+    IN_NONE,
+    IN_NUMBER,
+    IN_OPTIONAL_POINTER,
+    IN_OPTIONAL_VALUE,
+    IN_SIZE,
+    IN_STR,
+    IN_TENSOR,
+    IN_TUPLE,
+    IN_UNION,
+    IN_VAR_TUPLE,
+    MEMO_NATIVE,
+    MEMO_OBJECT,
+    MEMO_PLAN,
+    MISFIT,
+    PLAN_CHILDREN,
+    PLAN_CLASS,
+    PLAN_DESCRIPTOR,
+    PLAN_KIND,
+    PLAN_N,
+    PLAN_NATIVE,
+    PLAN_OFFSETS,
+    PLAN_SIZE,
+    PLAN_TABLE,
+    PLAN_TABLE_N,
+    REASON_ALIAS,
+    REASON_OVERFLOW,
+    REASON_SUBCLASS,
+    REASON_TYPE,
+    REASON_UNSUPPORTED,
+    REC_MUTATES,
+    STATE_PARAMETER,
+    STATE_TENSOR,
+)
+from scriptmode.runtime.memo import memo_add, memo_find, memo_truncate
+from scriptmode.runtime.pyapi import (
+    BOOL_TYPE,
+    COMPLEX_TYPE,
+    FLOAT_TYPE,
+    LIST_ITEMS,
+    LIST_TYPE,
+    LONG_TYPE,
+    NONE,
+    OB_SIZE,
+    OB_TYPE,
+    STR_DESCRIPTOR,
+    THP_DEVICE,
+    THP_GENERATOR,
+    THP_TENSOR,
+    TRUE,
+    TUPLE_ITEMS,
+    TUPLE_TYPE,
+    UNICODE_TYPE,
+    PyComplex_ImagAsDouble,
+    PyComplex_RealAsDouble,
+    PyErr_NoMemory,
+    PyFloat_AsDouble,
+    PyLong_AsLongLongAndOverflow,
+    PyType_IsSubtype,
+    PyUnicode_AsUCS4,
+    PyUnicode_GetLength,
+    free,
+    malloc,
+    sm_any_new,
+    sm_counted_retain,
+    sm_list_from,
+    sm_list_new,
+    sm_object_new,
+    sm_release,
+    sm_retain,
+    sm_slot_drop,
+    state,
+    tensor_retain_wrapped,
+)
+
+NEW = -1
+SMALL = 64  # bytes of scratch memory on the stack
+
+
+@native
+def _misfit(frame: ptr, reason: i64) -> i64:
+    store(i64, frame, FRAME_REASON, reason)
+    return MISFIT
+
+
+@native(noinline=True)
+def _no_memory() -> i64:
+    PyErr_NoMemory()
+    return FAILED
+
+
+@native
+def plan_child(plan: ptr, index: i64) -> ptr:
+    """The plan of a contained type."""
+    return load(ptr, load(ptr, plan, PLAN_CHILDREN), index * 8)
+
+
+@native
+def plan_offset(plan: ptr, index: i64) -> i64:
+    """Where a contained value lies."""
+    return load(i64, load(ptr, plan, PLAN_OFFSETS), index * 8)
+
+
+@native
+def is_plain_tensor(obj: ptr) -> bool:
+    """Whether the object is a Tensor or Parameter, and of no other class."""
+    t = load(ptr, obj, OB_TYPE)
+    return t == state(STATE_TENSOR) or t == state(STATE_PARAMETER)
+
+
+@native(noinline=True)
+def _not_a_tensor(frame: ptr, obj: ptr) -> i64:
+    if PyType_IsSubtype(load(ptr, obj, OB_TYPE), state(STATE_TENSOR)):
+        return _misfit(frame, REASON_SUBCLASS)
+    return _misfit(frame, REASON_TYPE)
+
+
+@native
+def unbox(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """Write the native form of ``obj``."""
+    kind = load(i64, plan, PLAN_KIND)
+    t = load(ptr, obj, OB_TYPE)
+    if kind == IN_TENSOR:
+        if not is_plain_tensor(obj):
+            return _not_a_tensor(frame, obj)
+        impl = load(ptr, obj, THP_TENSOR)
+        tensor_retain_wrapped(impl, obj)
+        store(ptr, slot, 0, impl)
+        return FITS
+    if kind == IN_INT:
+        if t != LONG_TYPE:
+            return _misfit(frame, REASON_TYPE)
+        return unbox_int(frame, obj, slot)
+    if kind == IN_FLOAT:
+        if t != FLOAT_TYPE:
+            return _misfit(frame, REASON_TYPE)
+        store(f64, slot, 0, PyFloat_AsDouble(obj))
+        return FITS
+    if kind == IN_BOOL:
+        if t != BOOL_TYPE:
+            return _misfit(frame, REASON_TYPE)
+        store(i8, slot, 0, i8(obj == TRUE))
+        return FITS
+    if kind == IN_OPTIONAL_POINTER:
+        if obj == NONE:
+            store(ptr, slot, 0, ptr(0))
+            return FITS
+        return unbox(frame, obj, plan_child(plan, 0), slot)
+    if kind == IN_OPTIONAL_VALUE:
+        memset(slot, i8(0), load(i64, plan, PLAN_SIZE))
+        if obj == NONE:
+            return FITS
+        store(i8, slot, 0, i8(1))
+        return unbox(frame, obj, plan_child(plan, 0), slot + plan_offset(plan, 0))
+    if kind == IN_NONE:
+        return FITS if obj == NONE else _misfit(frame, REASON_TYPE)
+    if kind == IN_STR:
+        return unbox_str(frame, obj, slot)
+    if kind == IN_LIST:
+        return unbox_list(frame, obj, plan, slot)
+    if kind == IN_TUPLE:
+        if t != TUPLE_TYPE:
+            return _misfit(frame, REASON_TYPE)
+        return unbox_tuple(frame, obj, plan, slot)
+    return unbox_rare(frame, obj, plan, slot)
+
+
+@native(noinline=True)
+def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """``unbox`` of the types that are seldom arguments."""
+    kind = load(i64, plan, PLAN_KIND)
+    t = load(ptr, obj, OB_TYPE)
+    if kind == IN_NAMED_TUPLE:
+        if t != load(ptr, plan, PLAN_CLASS):
+            return _misfit(frame, REASON_TYPE)
+        return unbox_tuple(frame, obj, plan, slot)
+    if kind == IN_VAR_TUPLE or kind == IN_SIZE:  # noqa: SIM109
+        if t != load(ptr, plan, PLAN_CLASS):
+            return _misfit(frame, REASON_TYPE)
+        return unbox_items(frame, obj + TUPLE_ITEMS, load(i64, obj, OB_SIZE), plan, slot)
+    if kind == IN_NUMBER:
+        return unbox_number(frame, obj, slot)
+    if kind == IN_COMPLEX:
+        if t != COMPLEX_TYPE:
+            return _misfit(frame, REASON_TYPE)
+        store(f64, slot, 0, PyComplex_RealAsDouble(obj))
+        store(f64, slot, 8, PyComplex_ImagAsDouble(obj))
+        return FITS
+    if kind == IN_UNION:
+        return unbox_union(frame, obj, plan, slot)
+    if kind == IN_DEVICE:
+        if t != load(ptr, plan, PLAN_CLASS):
+            return _misfit(frame, REASON_TYPE)
+        store(i16, slot, 0, load(i16, obj, THP_DEVICE))
+        return FITS
+    if kind == IN_CODE or kind == IN_ENUM:  # noqa: SIM109
+        return unbox_from_table(frame, obj, plan, slot)
+    if kind == IN_GENERATOR:
+        if t != load(ptr, plan, PLAN_CLASS):
+            return _misfit(frame, REASON_TYPE)
+        impl = load(ptr, obj, THP_GENERATOR)
+        sm_counted_retain(impl)
+        store(ptr, slot, 0, impl)
+        return FITS
+    return _misfit(frame, REASON_UNSUPPORTED)
+
+
+@native
+def unbox_int(frame: ptr, obj: ptr, slot: ptr) -> i64:
+    """An int of 64 bits."""
+    overflow = stack(8)
+    value = PyLong_AsLongLongAndOverflow(obj, overflow)
+    if load(i32, overflow) != 0:
+        return _misfit(frame, REASON_OVERFLOW)
+    store(i64, slot, 0, value)
+    return FITS
+
+
+@native(noinline=True)
+def unbox_number(frame: ptr, obj: ptr, slot: ptr) -> i64:
+    """A {tag, lo, hi} of an int, float, bool or complex."""
+    t = load(ptr, obj, OB_TYPE)
+    store(i64, slot, 8, 0)
+    store(i64, slot, 16, 0)
+    if t == LONG_TYPE:
+        store(i64, slot, 0, TAG_INT)
+        return unbox_int(frame, obj, slot + 8)
+    if t == FLOAT_TYPE:
+        store(i64, slot, 0, TAG_FLOAT)
+        store(f64, slot, 8, PyFloat_AsDouble(obj))
+        return FITS
+    if t == BOOL_TYPE:
+        store(i64, slot, 0, TAG_BOOL)
+        store(i64, slot, 8, i64(obj == TRUE))
+        return FITS
+    if t == COMPLEX_TYPE:
+        store(i64, slot, 0, TAG_COMPLEX)
+        store(i64, slot, 8, bitcast(i64, PyComplex_RealAsDouble(obj)))
+        store(i64, slot, 16, bitcast(i64, PyComplex_ImagAsDouble(obj)))
+        return FITS
+    return _misfit(frame, REASON_TYPE)
+
+
+@native(noinline=True)
+def unbox_str(frame: ptr, obj: ptr, slot: ptr) -> i64:
+    """A str in the smallest width that holds its code points."""
+    if load(ptr, obj, OB_TYPE) != UNICODE_TYPE:
+        return _misfit(frame, REASON_TYPE)
+    n = PyUnicode_GetLength(obj)
+    small = stack(512)
+    wide = small
+    if n > 128:
+        wide = malloc(n * 4)
+        if wide == 0:
+            return _no_memory()
+    PyUnicode_AsUCS4(obj, wide, n, i32(0))
+    text = _narrowed(wide, n)
+    if n > 128:
+        free(wide)
+    if text == 0:
+        return _no_memory()
+    store(ptr, slot, 0, text)
+    return FITS
+
+
+@native
+def _narrowed(wide: ptr, n: i64) -> ptr:
+    """A native str of ``n`` 32-bit code points."""
+    every: i32 = 0
+    for i in range(n):
+        every = every | load(i32, wide, i * 4)
+    width = 1 if every < 256 else 2 if every < 65536 else 4
+    text = sm_object_new(STR_DATA + (n + 1) * width, STR_DESCRIPTOR)
+    if text == 0:
+        return text
+    store(i64, text, STR_LENGTH, n)
+    store(i64, text, STR_HASH, 0)
+    store(i64, text, STR_WIDTH, width)
+    data = text + STR_DATA
+    if width == 1:
+        for i in range(n):
+            store(i8, data, i, i8(load(i32, wide, i * 4)))
+        store(i8, data, n, i8(0))
+    elif width == 2:
+        for i in range(n):
+            store(i16, data, i * 2, i16(load(i32, wide, i * 4)))
+        store(i16, data, n * 2, i16(0))
+    else:
+        for i in range(n):
+            store(i32, data, i * 4, load(i32, wide, i * 4))
+        store(i32, data, n * 4, i32(0))
+    return text
+
+
+@native
+def _known(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """FITS when the container is in the memo already, NEW when it is not."""
+    row = memo_find(frame, obj, MEMO_OBJECT)
+    if row == 0:
+        return NEW
+    if load(ptr, row, MEMO_PLAN) != plan:
+        return _misfit(frame, REASON_ALIAS)
+    found = load(ptr, row, MEMO_NATIVE)
+    sm_retain(found)
+    store(ptr, slot, 0, found)
+    return FITS
+
+
+@native(noinline=True)
+def unbox_list(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """A list, remembered in the memo with a copy of what it was."""
+    if load(ptr, obj, OB_TYPE) != LIST_TYPE:
+        return _misfit(frame, REASON_TYPE)
+    known = _known(frame, obj, plan, slot)
+    if known != NEW:
+        return known
+    n = load(i64, obj, OB_SIZE)
+    fits = unbox_items(frame, load(ptr, obj, LIST_ITEMS), n, plan, slot)
+    if fits != FITS:
+        return fits
+    made = load(ptr, slot)
+    snapshot = stack(8)
+    store(ptr, snapshot, 0, ptr(0))
+    if _is_written_back(frame):
+        data = load(ptr, made, LIST_DATA)
+        if sm_list_from(frame, load(ptr, plan, PLAN_DESCRIPTOR), data, n, snapshot):
+            sm_release(made)
+            return _no_memory()
+    return _remember(frame, obj, made, plan, load(ptr, snapshot))
+
+
+@native
+def _is_written_back(frame: ptr) -> bool:
+    return load(i64, load(ptr, frame, FRAME_RECORD), REC_MUTATES) != 0
+
+
+@native
+def _remember(frame: ptr, obj: ptr, made: ptr, plan: ptr, snapshot: ptr) -> i64:
+    if memo_add(frame, obj, made, plan, snapshot) == 0:
+        sm_release(snapshot)
+        sm_release(made)
+        return _no_memory()
+    return FITS
+
+
+@native(noinline=True)
+def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
+    """A list (or a tuple of any length) of ``n`` objects."""
+    made = sm_list_new(load(ptr, plan, PLAN_DESCRIPTOR), n)
+    if made == 0:
+        return _no_memory()
+    element = plan_child(plan, 0)
+    size = load(i64, element, PLAN_SIZE)
+    data = load(ptr, made, LIST_DATA)
+    for i in range(n):
+        fits = unbox(frame, load(ptr, items, i * 8), element, data + i * size)
+        if fits != FITS:
+            sm_release(made)
+            return fits
+        store(i64, made, LIST_LENGTH, i + 1)
+    store(ptr, slot, 0, made)
+    return FITS
+
+
+@native(noinline=True)
+def unbox_tuple(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """The elements of a tuple, into a struct."""
+    n = load(i64, plan, PLAN_N)
+    if load(i64, obj, OB_SIZE) != n:
+        return _misfit(frame, REASON_TYPE)
+    memset(slot, i8(0), load(i64, plan, PLAN_SIZE))
+    for i in range(n):
+        item = load(ptr, obj, TUPLE_ITEMS + i * 8)
+        fits = unbox(frame, item, plan_child(plan, i), slot + plan_offset(plan, i))
+        if fits != FITS:
+            for j in range(i):
+                done = plan_child(plan, j)
+                sm_slot_drop(slot + plan_offset(plan, j), load(ptr, done, PLAN_DESCRIPTOR))
+            return fits
+    return FITS
+
+
+@native(noinline=True)
+def unbox_union(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """The first member type that the object fits, as {descriptor, payload}."""
+    small = stack(SMALL)
+    before = load(i64, frame, FRAME_MEMO_N)
+    for i in range(load(i64, plan, PLAN_N)):
+        member = plan_child(plan, i)
+        size = load(i64, member, PLAN_SIZE)
+        scratch = small if size <= SMALL else malloc(size)
+        if scratch == 0:
+            return _no_memory()
+        fits = unbox(frame, obj, member, scratch)
+        if fits == FITS:
+            descriptor = load(ptr, member, PLAN_DESCRIPTOR)
+            if sm_any_new(slot, scratch, descriptor) == 0:
+                fits = _no_memory()
+            sm_slot_drop(scratch, descriptor)
+        if size > SMALL:
+            free(scratch)
+        if fits != MISFIT:
+            return fits
+        if load(i64, frame, FRAME_MEMO_N) != before:
+            memo_truncate(frame, before)
+    return _misfit(frame, REASON_TYPE)
+
+
+@native(noinline=True)
+def unbox_from_table(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """A dtype, layout or memory format as its number; an enum member as its native object."""
+    if load(ptr, obj, OB_TYPE) != load(ptr, plan, PLAN_CLASS):
+        return _misfit(frame, REASON_TYPE)
+    table = load(ptr, plan, PLAN_TABLE)
+    for i in range(load(i64, plan, PLAN_TABLE_N)):
+        if load(ptr, table, i * 8) == obj:
+            if load(i64, plan, PLAN_KIND) == IN_CODE:
+                store(i8, slot, 0, i8(i))
+            else:
+                store(ptr, slot, 0, load(ptr, load(ptr, plan, PLAN_NATIVE), i * 8))
+            return FITS
+    return _misfit(frame, REASON_TYPE)
