@@ -1,4 +1,4 @@
-"""The native library in this process: built once per target and version, cached, loaded, registered.
+"""The native library in this process: built once per target and version, cached, registered.
 
 ``ensure_loaded()`` makes every public native function a symbol that engines resolve; ``signature``
 gives the LLVM type to declare it with.  The sources determine the code, so the cache key is their
@@ -13,7 +13,7 @@ import inspect
 import sys
 import threading
 import unicodedata
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,13 +23,16 @@ import llvmlite.binding as llvm
 
 from scriptmode.abi import convention, layouts, objects
 from scriptmode.codegen import engine, native, native_lower, native_words
+from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, errors
 from scriptmode.runtime.native import (
+    arithmetic,
     builder,
     compare,
     digits,
     lists,
+    mathematics,
     memory,
     reprs,
     strings,
@@ -39,6 +42,7 @@ from scriptmode.runtime.native import errors as native_errors
 
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
+    arithmetic, mathematics,
 )  # fmt: skip
 _COMPILER: tuple[ModuleType, ...] = (
     native, native_lower, native_words, convention, layouts, objects,
@@ -52,7 +56,7 @@ _lock = threading.Lock()
 _engine: engine.Engine | None = None
 
 
-@lru_cache(maxsize=None)
+@cache
 def functions() -> dict[str, native.NativeFunction]:
     """Every public function of the library by name."""
     return {
@@ -65,7 +69,7 @@ def functions() -> dict[str, native.NativeFunction]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def signature(name: str) -> Any:
     """The LLVM function type of a native function; KeyError for an unknown one."""
     return native_lower.function_type(functions()[name])
@@ -76,24 +80,27 @@ def build() -> Any:
     return native_lower.lower_module(functions().values(), "scriptmode.native")
 
 
-@lru_cache(maxsize=None)
-def _key() -> str:
+@cache
+def _environment() -> str:
     digest = hashlib.sha256()
     for text in (llvmlite.__version__, str(llvm.llvm_version_info), *engine.host_cpu(),
                  unicodedata.unidata_version, sys.version):  # fmt: skip
         digest.update(text.encode() + b"\0")
     for module in (*_COMPILER, *LIBRARY):
         digest.update(Path(inspect.getfile(module)).read_bytes())
-    return f"native-{digest.hexdigest()}"
+    return f"native-{digest.hexdigest()[:32]}"
+
+
+_NAME = "native"  # of the library in the object cache
 
 
 def object_code() -> bytes:
     """The library's object code, from the cache or built now."""
-    cache = engine.ObjectCache()
-    code = cache.read(_key())
-    if code is None:
-        code = engine.compile_object(str(build()), level=2, optimize_level=2)
-        cache.write(_key(), code)
+    objects_on_disk = ObjectCache(_environment())
+    for _, code in objects_on_disk.load([_NAME]):
+        return code
+    code = engine.compile_object(str(build()), level=2, optimize_level=2)
+    objects_on_disk.store([_NAME], code)
     return code
 
 
