@@ -1,1 +1,1 @@
-"""scriptmode."""
+"""Facts about graphs that passes ask for: effects, aliases, liveness, ownership."""

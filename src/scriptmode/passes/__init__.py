@@ -1,1 +1,1 @@
-"""scriptmode."""
+"""Passes: IR to IR, one file each."""

@@ -1,0 +1,20 @@
+"""The passes by the names that cases use."""
+
+import scriptmode.passes.rules  # noqa: F401  (registers the rules)
+from scriptmode.passes.cse import eliminate_common_subexpressions
+from scriptmode.passes.dce import eliminate_dead_code
+from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.inline import inline_calls
+from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.rewrite import apply_rules
+from scriptmode.passes.simplify_control_flow import simplify_control_flow
+
+PASSES = {
+    "cse": eliminate_common_subexpressions,
+    "dce": eliminate_dead_code,
+    "fold": fold_constants,
+    "inline": inline_calls,
+    "licm": hoist_loop_invariants,
+    "rules": apply_rules,
+    "simplify_control_flow": simplify_control_flow,
+}
