@@ -126,7 +126,7 @@ CASES = {
     ),
     "vmap": (lambda x: torch.vmap(lambda y: y.sin() * 2)(x), R(3, 2), R(3, 2)),
     "functional_grad": (
-        lambda x: torch.func.grad(lambda y: (y.sin() * 2).sum())(x), R(3, 2), R(4, 2)
+        lambda x: torch.func.grad(lambda y: y.sin().dot(y * 2))(x), R(3), R(4)
     ),
     "reorder": (
         lambda x: torch.stack([x[i] for i in range(3)]).cumsum(0).flip(0).roll(1), R(3, 2), R(4, 5)

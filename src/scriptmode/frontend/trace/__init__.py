@@ -1,5 +1,6 @@
 """The trace front end: record the tensor operations of one run."""
 
+from scriptmode.frontend.trace.calling import call_compiled, call_program
 from scriptmode.frontend.trace.modules import ModuleTree
 from scriptmode.frontend.trace.record import (
     Arguments,
@@ -8,10 +9,11 @@ from scriptmode.frontend.trace.record import (
     trace_function,
     trace_module_methods,
 )
+from scriptmode.frontend.trace.scripted import Callee
 from scriptmode.frontend.trace.state import Frozen, is_tracing
 from scriptmode.frontend.trace.structure import InputTree, OutputTree
 
 __all__ = [
-    "Arguments", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult", "TracedMethod",
-    "is_tracing", "trace_function", "trace_module_methods",
+    "Arguments", "Callee", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult", "TracedMethod",
+    "call_compiled", "call_program", "is_tracing", "trace_function", "trace_module_methods",
 ]  # fmt: skip

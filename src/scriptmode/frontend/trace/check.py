@@ -254,7 +254,7 @@ class _Check:
         if found is not None and found.is_structural and not is_random:
             raise TraceError(diagnostic)
         warnings.warn_explicit(
-            diagnostic.render(), TracerWarning, span.file, span.line or 1
+            diagnostic.render().replace("error", "warning", 1), TracerWarning, span.file, span.line or 1
         )
 
 

@@ -65,9 +65,18 @@ class DispatchMode(TorchDispatchMode):
         if self.is_claimed:
             result = function(*args, **kwargs)
         else:
+            self._note_sizes(function, args, kwargs)
             result = record_overload(self.recorder, function, args, kwargs)
         self.recorder.snapshot.after_op(inputs, list(tensors_in(result)))
         return result
+
+    def _note_sizes(self, function: Any, args: Any, kwargs: Any) -> None:
+        """Sizes that C++ has computed are numbers here and cannot follow another input."""
+        schema = aten_schema(op_kind(function))
+        for argument, value in zip(schema.arguments if schema else (), args, strict=False):
+            if argument.written.startswith("SymInt[") and value:
+                what = f"{function} was recorded in pieces, below autograd"
+                self.recorder.freeze("size", list(value), what)
 
 
 def record_overload(recorder: Recorder, function: Any, args: Any, kwargs: Any) -> Any:

@@ -37,6 +37,10 @@ _CONVERSIONS: dict[Any, str] = {
     _TENSOR.__dlpack__: "dlpack", _TENSOR.data_ptr: "data_ptr",
 }  # fmt: skip
 _CONVERSION_TEXTS = {
+    "item": "converting a tensor to a Python number",
+    "index": "converting a tensor to a Python int",
+    "tolist": "converting a tensor to a Python list",
+
     "len": "len() of a tensor gives a Python int",
     "equal": "comparing tensors gives a Python bool",
     "allclose": "comparing tensors gives a Python bool",
@@ -63,6 +67,10 @@ _REFUSED: dict[Any, str] = {
     torch.autograd.backward: "torch.autograd.backward",
     _TENSOR.register_hook: "a hook on a tensor",
     _TENSOR.retain_grad: "retain_grad()",
+}
+_SYMBOLIC: dict[Any, Callable[[Any], Any]] = {
+    torch.sym_int: math.trunc,
+    torch.sym_float: numbers.as_traced_float,
 }
 _NEVER = {
     name: (lambda *args, **kwargs: False)
@@ -197,17 +205,18 @@ class FunctionMode(TorchFunctionMode):
             return self._metadata(name, function, args, kwargs)
         if name == "shape" or (function is _TENSOR.size and len(args) == 1 and not kwargs):
             return self._shape(args[0])
-        try:
-            conversion = _CONVERSIONS.get(function)
-            refused = _REFUSED.get(function)
-        except TypeError:  # not hashable
-            conversion = refused = None
+        conversion = _CONVERSIONS.get(function)
+        refused = _REFUSED.get(function)
+        if torch._C._are_functorch_transforms_active():
+            return self._record_below(function, args, kwargs)
         if refused is not None:
             self.recorder.refuse("SM0615", f"{refused} inside a traced function is not built yet")
         if conversion is not None:
             return self._convert(conversion, function, args, kwargs)
         if accessor_name(function, "__set__") is not None:
             return self._assign(function, args)
+        if function in _SYMBOLIC and numbers.is_live(args[0]):
+            return _SYMBOLIC[function](args[0])
         if _is_python(function):
             return self._enter(function, args, kwargs)
         return self._record(function, args, kwargs)
@@ -228,8 +237,6 @@ class FunctionMode(TorchFunctionMode):
 
     def _record(self, function: Any, args: Any, kwargs: Any) -> Any:
         recorder = self.recorder
-        if torch._C._are_functorch_transforms_active():
-            return self._record_below(function, args, kwargs)
         operands = [recorder.operand(a) for a in args]
         keywords = {k: recorder.operand(v) for k, v in kwargs.items()}
         recorder.before_call()

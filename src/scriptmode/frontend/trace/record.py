@@ -179,8 +179,10 @@ def _trace(module: torch.nn.Module | None, runs: Mapping[str, _Run]) -> TraceRes
     index = ModuleIndex(program, module)
     linker = scripted.Linker(program)
     methods: dict[str, TracedMethod] = {}
+    graphs = {name: program.add(Graph(name)) for name in runs}  # the names are taken
     for name, (fn, args, kwargs) in runs.items():
-        methods[name] = _Tracing(program, index, linker, name, fn, args, kwargs).run()
+        tracing = _Tracing(program, index, linker, graphs[name], fn, args, kwargs)
+        methods[name] = tracing.run()
         if module is not None:
             known = index.find(module)
             assert known is not None, "the root module is known"
@@ -220,15 +222,11 @@ class _Hooks:
 
     def call_compiled(self, recorder: Recorder, compiled: Any, args: Any, kwargs: Any) -> Any:
         program, name, owner = getattr(compiled, scripted.PROTOCOL)()
-        return self.call_program(recorder, program, name, owner, compiled, args, kwargs)
+        callee = scripted.Callee(program, name, owner, compiled)
+        return self.call_program(recorder, callee, args, kwargs)
 
-    def call_program(
-        self, recorder: Recorder, program: Program, name: str, owner: Any, holder: Any,
-        args: Any, kwargs: Any,
-    ) -> Any:  # fmt: skip
-        return scripted.record_program(
-            recorder, self.linker, program, name, owner, holder, args, kwargs
-        )
+    def call_program(self, recorder: Recorder, callee: Any, args: Any, kwargs: Any) -> Any:
+        return scripted.record_program(recorder, self.linker, callee, args, kwargs)
 
 
 class _Tracing:
@@ -239,20 +237,19 @@ class _Tracing:
         program: Program,
         index: ModuleIndex,
         linker: scripted.Linker,
-        name: str,
+        graph: Graph,
         fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        self.program, self.index, self.name, self.fn = program, index, name, fn
+        self.program, self.index, self.graph, self.fn = program, index, graph, fn
         self.args, self.kwargs = args, kwargs
         target = fn.forward if isinstance(fn, torch.nn.Module) else fn
         self.signature = signature_of(target)
         for captured, module in _captured_modules(target):
             index.capture(module, captured)
-        self.graph = Graph(name)
         self.graph.span = _span_of(target)
-        self.recorder = Recorder(program, self.graph, index)
+        self.recorder = Recorder(program, graph, index)
         self.dispatch = DispatchMode(self.recorder)
         self.recorder.call_hooks = _Hooks(linker, self.dispatch)
 
@@ -277,9 +274,8 @@ class _Tracing:
             output = self._output(result)
             self._record_assignments()
             recorder.finish(output[0])
-        self.program.add(self.graph)
         return TracedMethod(
-            self.name,
+            self.graph.name,
             InputTree(self.signature, specs, tuple(builder.leaves)),
             output[1],
             recorder.frozen,

@@ -6,7 +6,8 @@ being recorded; names that are taken get a number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -139,37 +140,54 @@ def is_compiled(value: Any) -> bool:
     return getattr(type(value), PROTOCOL, None) is not None
 
 
+@dataclass(frozen=True)
+class Callee:
+    """A function of a compiled program.
+
+    ``owner`` is the module object that the program runs with, ``holder`` the module as the traced
+    code has it.  ``flatten`` and ``unflatten`` are those of a recorded function, whose graph takes
+    and returns flat leaves.
+    """
+
+    program: Program
+    name: str
+    owner: Any = None
+    holder: Any = None
+    flatten: Callable[[Sequence[Any], Mapping[str, Any]], Sequence[Any]] | None = None
+    unflatten: Callable[[Any], Any] | None = None
+
+
 def record_program(
     recorder: Recorder,
     linker: Linker,
-    program: Program,
-    name: str,
-    owner: Any,
-    holder: Any,
+    callee: Callee,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """Record a call of ``program``'s function ``name``; ``holder`` is the module as Python has it."""
-    callee = linker.link(program)[name]
-    graph = recorder.program.functions[callee]
+    """Record one call of ``callee`` and run it by the interpreter for its value."""
+    program, name = callee.program, callee.name
+    linked = linker.link(program)[name]
+    graph = recorder.program.functions[linked]
+    if callee.flatten is not None:
+        args, kwargs = callee.flatten(args, kwargs), {}
     recorder.before_call()
     params = list(graph.params)
     inputs: list[Value] = []
     plain: list[Any] = []
-    if owner is not None:
-        own = params.pop(0).type
-        inputs.append(_self_value(recorder, holder, own))
-        plain.append(owner)
+    if callee.owner is not None:
+        inputs.append(_self_value(recorder, callee.holder, params.pop(0).type))
+        plain.append(callee.owner)
     for param, value in _bind(recorder, graph, params, args, kwargs):
         inputs.append(value_for(recorder, param.type, value, f"{name}() argument {param.name}"))
         plain.append(_plain(value))
     assert graph.return_type is not None, "a compiled function has its return type"
-    result_value = recorder.builder.call(callee, inputs, graph.return_type)
-    assert recorder.call_hooks is not None, "the recorder was not started"
+    result_value = recorder.builder.call(linked, inputs, graph.return_type)
+    assert recorder.call_hooks is not None, "the recorder was started"
     with recorder.call_hooks.claimed():
         result = Interpreter(program).run(name, *plain)
     recorder.index.rescan()
-    return recorder.bind_result(result, result_value, name)
+    result = recorder.bind_result(result, result_value, name)
+    return result if callee.unflatten is None else callee.unflatten(result)
 
 
 def _self_value(recorder: Recorder, holder: Any, own: T.Type) -> Value:
