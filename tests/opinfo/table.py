@@ -80,21 +80,20 @@ def name_of(op: Any) -> str:
 
 def build(op: Any, way: str, args: Any, kwargs: Any) -> tuple[Program, list[Any]]:
     """The program of one call and the arguments to run it on."""
-    if way == "function" and not calls.is_torch_callable(op.op):
-        building, value = record(op.op, args, kwargs)
+    target = _target(op, way)
+    name = getattr(target, "__name__", "")
+    if not (calls.is_torch_callable(target) or (way != "function" and calls.has_method(name))):
+        building, value = record(target, args, kwargs)
         return building.finish(value), building.arguments
     building = Building()
     operands = [building.operand(a) for a in args]
     named = {k: building.operand(v) for k, v in kwargs.items()}
     builder = building.builder
     if way == "function":
-        value = calls.call_torch(builder, op.op, operands, named, UNKNOWN)
+        value = calls.call_torch(builder, target, operands, named, UNKNOWN)
     else:
-        variant = op.method_variant if way == "method" else op.inplace_variant
         receiver = operands[0].value
-        value = calls.call_method(
-            builder, receiver, variant.__name__, operands[1:], named, UNKNOWN
-        )
+        value = calls.call_method(builder, receiver, name, operands[1:], named, UNKNOWN)
     return building.finish(value), building.arguments
 
 

@@ -28,7 +28,7 @@ _DEVICE_TYPES = {
     f"is_{name}": name
     for name in ("cpu", "cuda", "mps", "xpu", "meta", "xla", "ipu", "maia", "mtia", "vulkan")
 }
-_LAYOUTS = {"is_sparse_csr": torch.sparse_csr, "is_mkldnn": torch._mkldnn}
+_LAYOUTS = {"is_sparse_csr": torch.sparse_csr}
 
 
 def _nbytes(builder: Builder, value: Value) -> Value:
@@ -76,5 +76,3 @@ def assign_tensor_attribute(
             builder.op_node("aten::set_data", [value, C.to_value(builder, new, T.TENSOR)])
         else:
             raise C.not_built(f"assigning `{name}` of a tensor is not supported", span)
-
-

@@ -85,8 +85,7 @@ def method_name(target: Any) -> str | None:
     if isinstance(target, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return name if getattr(target, "__objclass__", None) is torch._C.TensorBase else None
     if isinstance(target, types.FunctionType):
-        found = _PYTHON_METHODS.get(target)
-        return found
+        return _PYTHON_METHODS.get(target)
     return None
 
 
@@ -130,9 +129,9 @@ def call_torch(
             name = target._qualified_op_name
             return overloads.call(builder, name, op_signatures(name), args, kwargs, style="ops")
         if isinstance(target, torch._ops.OpOverload):
-            kind = target.name()
-            found = [op_signature(kind)]
-            return overloads.call(builder, kind, found, args, kwargs, style="ops")
+            kind = str(target.name())  # type: ignore[no-untyped-call]
+            single = [op_signature(kind)]
+            return overloads.call(builder, kind, single, args, kwargs, style="ops")
         if isinstance(target, types.MethodWrapperType):
             return _call_descriptor(builder, target, args, span)
         if target in FUNCTIONS:
@@ -141,16 +140,15 @@ def call_torch(
         if method is not None and args:
             receiver = to_value(builder, args[0])
             return call_method(builder, receiver, method, args[1:], kwargs, span)
-        name = function_name(target)
-        if name is None or not signatures(name):
+        function = function_name(target)
+        if function is None or not signatures(function):
             text = getattr(target, "__qualname__", None) or repr(target)
             raise C.not_built(f"`{text}` is not supported", span)
-        return overloads.call(builder, f"torch.{name}", signatures(name), args, kwargs)
+        found = signatures(function)
+        return overloads.call(builder, f"torch.{function}", found, args, kwargs)
 
 
-def _call_descriptor(
-    builder: Builder, target: Any, args: Sequence[Operand], span: Span
-) -> Value:
+def _call_descriptor(builder: Builder, target: Any, args: Sequence[Operand], span: Span) -> Value:
     """``Tensor.shape.__get__(x)`` and ``__set__(x, v)``, as ``__torch_function__`` sees them."""
     name = target.__self__.__name__
     receiver = to_value(builder, args[0])
@@ -195,5 +193,3 @@ def call_method(
         if not found:
             raise C.not_built(f"`Tensor.{name}` is not supported", span)
         return overloads.call(builder, f"Tensor.{name}", found, args, kwargs, receiver=self_value)
-
-

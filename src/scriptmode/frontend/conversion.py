@@ -240,7 +240,7 @@ def _accepts_list(element: T.Type, item: Operand, size: int | None, level: int) 
         found = element_type(item)
         if found is not None:
             if inner in (T.FLOAT, T.NUMBER) and level == STRICT:
-                return found == element or found == inner
+                return found in (element, inner)
             return _accepts_type(inner, T.unwrap_optional(found), level)
         single = type_of(item)
         return (
@@ -261,9 +261,7 @@ def _accepts_list(element: T.Type, item: Operand, size: int | None, level: int) 
 # ------------------------------------------------------------------------------------- conversion
 
 
-def convert(
-    builder: Builder, formal: T.Type, item: Operand, size: int | None = None
-) -> Value:
+def convert(builder: Builder, formal: T.Type, item: Operand, size: int | None = None) -> Value:
     """``item`` as a value that fits ``formal``; ``accepts`` has said that it can be one."""
     optional = isinstance(formal, T.OptionalType)
     inner = T.unwrap_optional(formal)
@@ -287,7 +285,10 @@ def _convert_constant(builder: Builder, formal: T.Type, value: Any) -> Value:
     if isinstance(value, type) and value in _PYTHON_DTYPES:
         return builder.constant(_PYTHON_DTYPES[value], T.DTYPE)
     if formal == T.DEVICE and isinstance(value, (str, int)):
-        return builder.constant(torch.device(value), T.DEVICE)
+        try:
+            return builder.constant(torch.device(value), T.DEVICE)
+        except RuntimeError as error:
+            raise type_error(str(error).partition("\n")[0], builder.span) from None
     if formal == T.FLOAT and isinstance(value, int):
         return builder.constant(float(value))
     if formal == T.COMPLEX and isinstance(value, (int, float)):
@@ -296,11 +297,11 @@ def _convert_constant(builder: Builder, formal: T.Type, value: Any) -> Value:
     return _convert_value(builder, formal, constant)
 
 
-_FROM_TENSOR = {
+_FROM_TENSOR: dict[T.Type, str] = {
     T.INT: "tensor::index", T.FLOAT: "tensor::float", T.COMPLEX: "tensor::complex",
     T.NUMBER: "aten::item",
 }  # fmt: skip
-_NUMERIC = {
+_NUMERIC: dict[tuple[T.Type, T.Type], tuple[str, ...]] = {
     (T.INT, T.FLOAT): ("int::float",),
     (T.BOOL, T.FLOAT): ("bool::float",),
     (T.NUMBER, T.FLOAT): ("number::float",),
@@ -341,9 +342,7 @@ def _map_optional(builder: Builder, value: Value, formal: T.Type) -> Value:
     return node.add_output(formal)
 
 
-def _convert_list(
-    builder: Builder, element: T.Type, item: Operand, size: int | None
-) -> Value:
+def _convert_list(builder: Builder, element: T.Type, item: Operand, size: int | None) -> Value:
     items = items_of(builder, item)
     if items is not None:
         return builder.list([convert(builder, element, i) for i in items], element)
@@ -378,9 +377,7 @@ def as_list(builder: Builder, value: Value) -> Value:
     """A ``Tuple[T, ...]`` or ``Size`` under its list type."""
     element = T.INT if value.type == T.SIZE else value.type.contained[0]
     schema = builder.resolve("tuple::as_list")
-    return builder.node(
-        "tuple::as_list", [value], [T.ListType([element])], schema=schema
-    ).output
+    return builder.node("tuple::as_list", [value], [T.ListType([element])], schema=schema).output
 
 
 def as_tuple(builder: Builder, value: Value) -> Value:
@@ -390,6 +387,9 @@ def as_tuple(builder: Builder, value: Value) -> Value:
     return builder.node(
         "tuple::from_list", [value], [T.VarTupleType([value.type.element])], schema=schema
     ).output
+
+
+_CLASS = type
 
 
 def to_value(builder: Builder, item: Operand, type: T.Type | None = None) -> Value:
@@ -403,13 +403,11 @@ def to_value(builder: Builder, item: Operand, type: T.Type | None = None) -> Val
         return item.value
     if isinstance(item, ConstOperand):
         value = item.value
-        if isinstance(value, type_class) and value in _PYTHON_DTYPES:
+        if isinstance(value, _CLASS) and value in _PYTHON_DTYPES:
             return builder.constant(_PYTHON_DTYPES[value], T.DTYPE)
         found = type_of_constant(value)
         if found is None:
-            raise type_error(
-                f"a {type_name(value)} cannot be used as a value here", builder.span
-            )
+            raise type_error(f"a {type_name(value)} cannot be used as a value here", builder.span)
         return builder.constant(value, found)
     if isinstance(item, SequenceOperand):
         values = [to_value(builder, i) for i in item.items]
@@ -418,9 +416,6 @@ def to_value(builder: Builder, item: Operand, type: T.Type | None = None) -> Val
         element = T.union_of([v.type for v in values]) if values else T.TENSOR
         return builder.list(values, element)
     raise type_error("a slice stands only in a subscript", builder.span)
-
-
-type_class = type
 
 
 def type_name(value: Any) -> str:
@@ -447,5 +442,5 @@ def constant_for(builder: Builder, formal: T.Type, value: Any) -> Value:
         (T.DTYPE, _SCALAR_TYPES), (T.LAYOUT, _LAYOUTS), (T.MEMORY_FORMAT, _MEMORY_FORMATS),
     ):  # fmt: skip
         if inner == wanted and isinstance(value, int):
-            return builder.constant(numbers[value], wanted)  # type: ignore[index]
+            return builder.constant(numbers[value], wanted)
     return convert(builder, formal, operand(value))

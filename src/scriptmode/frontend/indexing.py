@@ -213,7 +213,7 @@ def _list_index(
     return builder.op("tensor::from_data", data, builder.constant(dtype, T.DTYPE), none, no)
 
 
-# ---------------------------------------------------------------------------- ranks known at run time
+# ------------------------------------------------------------------------------ ranks known at run time
 
 
 def _by_rank(
@@ -277,7 +277,7 @@ def _is_mask(builder: Builder, index: Value) -> Value:
     return builder.op("bool::or", is_bool, is_byte)
 
 
-# --------------------------------------------------------------------------------------------- views
+# ------------------------------------------------------------------------------ views
 
 _OPTIONAL_TENSOR = T.OptionalType([T.TENSOR])
 
@@ -457,9 +457,7 @@ def _write(builder: Builder, cursor: _Cursor, self: Value, new: Operand) -> None
         dtype = builder.op("tensor::dtype", self)
         device = builder.op("tensor::device", self)
         source = scalar_tensor(builder, C.to_value(builder, new), dtype, device)
-    builder.op(
-        "aten::index_put_", cursor.view, cursor.indices(), source, builder.constant(False)
-    )
+    builder.op("aten::index_put_", cursor.view, cursor.indices(), source, builder.constant(False))
 
 
 def _copy_to(builder: Builder, target: Value, new: Operand) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from scriptmode.frontend import conversion as C
-from scriptmode.frontend.operands import ConstOperand, Operand, SequenceOperand, ValueOperand
+from scriptmode.frontend.operands import ConstOperand, Operand, SequenceOperand
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Value
@@ -23,6 +23,8 @@ Handler = Callable[[Builder, Sequence[Operand], Mapping[str, Operand]], Value]
 METHODS: dict[str, Handler] = {}
 
 NONE = ConstOperand(None)
+_TRUE, _FALSE = ConstOperand(True), ConstOperand(False)
+_CONTIGUOUS = ConstOperand(torch.contiguous_format)
 
 
 def bind(name: str, function: Callable[..., Value]) -> Handler:
@@ -30,9 +32,7 @@ def bind(name: str, function: Callable[..., Value]) -> Handler:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def handler(
-        builder: Builder, args: Sequence[Operand], kwargs: Mapping[str, Operand]
-    ) -> Value:
+    def handler(builder: Builder, args: Sequence[Operand], kwargs: Mapping[str, Operand]) -> Value:
         items = [C.normalise(a) for a in args]
         named = {k: C.normalise(v) for k, v in kwargs.items()}
         try:
@@ -115,16 +115,14 @@ def _element_size(b: Builder, self: Operand) -> Value:
 
 
 @method("is_contiguous")
-def _is_contiguous(
-    b: Builder, self: Operand, *, memory_format: Operand = ConstOperand(torch.contiguous_format)
-) -> Value:
+def _is_contiguous(b: Builder, self: Operand, *, memory_format: Operand = _CONTIGUOUS) -> Value:
     if C.constant_of(memory_format) is torch.contiguous_format:
         return b.op("aten::is_contiguous", tensor(b, self))
     wanted = C.to_value(b, memory_format, T.MEMORY_FORMAT)
     return b.op("aten::is_contiguous.memory_format", tensor(b, self), wanted)
 
 
-# ---------------------------------------------------------------------------------- Python's numbers
+# ------------------------------------------------------------------------------ Python's numbers
 
 
 @method("item")
@@ -200,9 +198,6 @@ def _strict(function: Callable[..., Value]) -> Callable[..., Value]:
     return lambda b, *args, **kwargs: handler(b, args, kwargs)
 
 
-_FALSE = ConstOperand(False)
-
-
 @_strict
 def _to_tensor(
     b: Builder, self: Operand, tensor_: Operand = NONE, non_blocking: Operand = _FALSE,
@@ -258,9 +253,7 @@ def _cuda(
     target = ConstOperand(torch.device("cuda")) if C.is_none(device) else device
     if not torch.cuda.is_available():
         raise C.not_built("this torch has no CUDA device", b.span)
-    return _to_device(
-        b, self, target, non_blocking=non_blocking, memory_format=memory_format
-    )
+    return _to_device(b, self, target, non_blocking=non_blocking, memory_format=memory_format)
 
 
 @method("type")
@@ -281,9 +274,7 @@ def _type(
 
 
 @method("contiguous")
-def _contiguous(
-    b: Builder, self: Operand, *, memory_format: Operand = ConstOperand(torch.contiguous_format)
-) -> Value:
+def _contiguous(b: Builder, self: Operand, *, memory_format: Operand = _CONTIGUOUS) -> Value:
     wanted = C.to_value(b, memory_format, T.MEMORY_FORMAT)
     return b.op("aten::contiguous", tensor(b, self), wanted)
 
@@ -301,7 +292,7 @@ def _copy(
 
 
 @method("requires_grad_")
-def _requires_grad(b: Builder, self: Operand, requires_grad: Operand = ConstOperand(True)) -> Value:
+def _requires_grad(b: Builder, self: Operand, requires_grad: Operand = _TRUE) -> Value:
     return b.op("aten::requires_grad_", tensor(b, self), flag(b, requires_grad))
 
 
@@ -346,8 +337,3 @@ def varargs(items: Sequence[Operand]) -> Operand:
     if len(items) == 1 and C.type_of(items[0]) not in (T.INT, T.TENSOR):
         return items[0]
     return SequenceOperand(tuple(items), "tuple")
-
-
-def value_of(b: Builder, item: Operand) -> ValueOperand:
-    """The operand, built."""
-    return ValueOperand(C.to_value(b, item))

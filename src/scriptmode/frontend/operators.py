@@ -107,9 +107,7 @@ def _reflected(builder: Builder, name: str, left: Operand, right: Operand) -> Va
     return _function(builder, _REFLECTED_FUNCTION[name], left, right)
 
 
-def inplace_binary(
-    builder: Builder, name: str, left: Operand, right: Operand, span: Span
-) -> Value:
+def inplace_binary(builder: Builder, name: str, left: Operand, right: Operand, span: Span) -> Value:
     """The new binding of ``left op= right``; only a Tensor on the left is changed in place."""
     left, right = C.normalise(left), C.normalise(right)
     if not C.is_tensor(left) or name not in _INPLACE:

@@ -271,7 +271,9 @@ def number_tensor(builder: Builder, number: Operand, partner: Value | None) -> V
     return scalar_tensor(builder, value, dtype)
 
 
-def scalar_tensor(builder: Builder, value: Value, dtype: Value, device: Value | None = None) -> Value:
+def scalar_tensor(
+    builder: Builder, value: Value, dtype: Value, device: Value | None = None
+) -> Value:
     """``aten::scalar_tensor`` of the number ``value``."""
     none = builder.constant(None)
     return builder.op("aten::scalar_tensor", value, dtype, none, device or none, none)
@@ -284,9 +286,7 @@ def results(builder: Builder, schema: OpSchema, node: Node, style: Style) -> Val
     """The node's outputs as one value: None, the result, or a (named) tuple."""
     outputs = node.outputs
     if style == "python":
-        outputs = [
-            C.as_tuple(builder, o) if isinstance(o.type, T.ListType) else o for o in outputs
-        ]
+        outputs = [C.as_tuple(builder, o) if isinstance(o.type, T.ListType) else o for o in outputs]
     if not outputs:
         return builder.constant(None)
     if len(outputs) == 1:
@@ -305,5 +305,3 @@ def named_result(schema: OpSchema, types: Sequence[T.Type]) -> T.NamedTupleType 
     if cls is None or len(fields) != len(types):
         return None
     return T.NamedTupleType(f"torch.return_types.{name}", fields, types, cls)
-
-

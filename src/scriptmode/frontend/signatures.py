@@ -3,9 +3,9 @@
 torch generates, for each name, a list of signatures that its Python argument parser tries in order.
 The same list follows from the registry by the same rules (torchgen's gen_python_functions)::
 
-    aten::max.dim_max(...)  merges into  aten::max.dim       max(input, dim, keepdim=False, *, out=None)
-    aten::max                                                max(input)
-    aten::max.other                                          max(input, other, *, out=None)
+    max(Tensor input)                                            aten::max
+    max(Tensor input, Tensor other, *, Tensor out=None)          aten::max.other, aten::max.out
+    max(Tensor input, int64_t dim, bool keepdim=False, *, ...)   aten::max.dim, aten::max.dim_max
 
 ``self`` is called ``input`` in functions and is bound in methods; an overload that takes a Tensor
 goes before one that takes a number in the same place; the old positional forms of ``addmm`` and
@@ -37,9 +37,7 @@ NUMBERS_AS_TENSORS = frozenset(
 
 # schemas without a Python signature: their Tensor overload takes the number
 _HIDDEN = frozenset(
-    f"aten::{name}{suffix}.Scalar"
-    for name in ("add", "sub", "mul", "div")
-    for suffix in ("", "_")
+    f"aten::{name}{suffix}.Scalar" for name in ("add", "sub", "mul", "div") for suffix in ("", "_")
 )
 
 # parameter orders of old positional forms
@@ -115,9 +113,7 @@ class Signature:
         """Whether ``f(2, 3)`` stands for ``f((2, 3))``."""
         first = next(iter(self.parameters), None)
         return (
-            self.positional_count == 1
-            and first is not None
-            and first.type == T.ListType([T.INT])
+            self.positional_count == 1 and first is not None and first.type == T.ListType([T.INT])
         )
 
     def __str__(self) -> str:
@@ -134,13 +130,13 @@ def _default_text(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-_WRITTEN = {
+_WRITTEN: dict[T.Type, str] = {
     T.TENSOR: "Tensor", T.NUMBER: "Scalar", T.INT: "int64_t", T.FLOAT: "double", T.BOOL: "bool",
     T.STR: "c10::string_view", T.DTYPE: "ScalarType", T.LAYOUT: "Layout", T.DEVICE: "Device",
     T.MEMORY_FORMAT: "MemoryFormat", T.GENERATOR: "Generator", T.STORAGE: "Storage",
     T.STREAM: "Stream",
 }  # fmt: skip
-_WRITTEN_LISTS = {
+_WRITTEN_LISTS: dict[T.Type, str] = {
     T.INT: "IntArrayRef", T.TENSOR: "TensorList", T.NUMBER: "ScalarList",
     T.FLOAT: "ArrayRef<double>",
 }  # fmt: skip
@@ -214,10 +210,10 @@ def _key(schema: OpSchema) -> tuple[str, ...]:
     )
 
 
-def _signature(
-    name: str, schema: OpSchema, out: OpSchema | None, is_method: bool
-) -> Signature:
-    positional, keyword, options = [], [], []
+def _signature(name: str, schema: OpSchema, out: OpSchema | None, is_method: bool) -> Signature:
+    positional: list[Parameter] = []
+    keyword: list[Parameter] = []
+    options: list[Parameter] = []
     names = {a.name for a in schema.arguments}
     is_factory = set(_OPTIONS) <= names
     for argument in _inputs(schema):
@@ -234,9 +230,7 @@ def _signature(
     if is_factory:
         wanted = Parameter("requires_grad", T.BOOL, "bool?", None, False, True, "")
         options.append(wanted)
-    return Signature(
-        name, (*positional, *keyword, *options), schema, None if is_method else out
-    )
+    return Signature(name, (*positional, *keyword, *options), schema, None if is_method else out)
 
 
 def _out_parameter(outs: Sequence[Argument]) -> Parameter:
@@ -314,9 +308,7 @@ def _is_out(parameter: Parameter) -> bool:
 
 def _sorted(found: list[Signature]) -> list[Signature]:
     found = sorted(found, key=str)
-    after = {
-        i: {j for j, b in enumerate(found) if _is_smaller(a, b)} for i, a in enumerate(found)
-    }
+    after = {i: {j for j, b in enumerate(found) if _is_smaller(a, b)} for i, a in enumerate(found)}
     order = [i for i in range(len(found)) if not after[i]]
     waiting = {i: larger for i, larger in after.items() if larger}
     for done in order:

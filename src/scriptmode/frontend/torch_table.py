@@ -8,7 +8,7 @@ all others are compiled from their source by the script front end.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,9 +25,9 @@ from scriptmode.ir.graph import Value
 FUNCTIONS: dict[Any, Handler] = {}
 PYTHON_METHODS: dict[str, Handler] = {}
 
-_MODULES: tuple[Any, ...] = (
-    torch._C._VariableFunctions, torch._C._nn, torch._C._linalg, torch._C._fft, torch._C._special,
-    torch._C._sparse, torch._C._nested,
+_C: Any = torch._C  # whose stubs lack some of the modules
+_MODULES = (
+    _C._VariableFunctions, _C._nn, _C._linalg, _C._fft, _C._special, _C._sparse, _C._nested,
 )  # fmt: skip
 _BUILTINS: dict[Any, str] = {
     f: name
@@ -63,18 +63,32 @@ def aten(b: Builder, name: str, *args: Any, **kwargs: Any) -> Value:
 for _target, _handler in factories.FACTORIES.items():
     FUNCTIONS[_target] = _handler
 
-# functions whose methods are bound by hand
-for _name in ("numel", "nonzero"):
-    FUNCTIONS[getattr(torch, _name)] = METHODS[_name]
 
-_TRUE, _FALSE = ConstOperand(True), ConstOperand(False)
+def _of_method(name: str) -> Handler:
+    """The handler of a function that is a method with ``input`` for ``self``."""
+
+    def handler(b: Builder, args: Sequence[Operand], kwargs: Mapping[str, Operand]) -> Value:
+        kwargs = {("self" if k == "input" else k): v for k, v in kwargs.items()}
+        return METHODS[name](b, args, kwargs)
+
+    return handler
+
+
+for _name in ("numel", "nonzero"):
+    FUNCTIONS[getattr(torch, _name)] = _of_method(_name)
+
+_TRUE, _FALSE, _ZERO = ConstOperand(True), ConstOperand(False), ConstOperand(0)
+_TWO, _FROBENIUS = ConstOperand(2.0), ConstOperand("fro")
+_USE_MM = ConstOperand("use_mm_for_euclid_dist_if_necessary")
+_TWO_DIMS, _NO_SIZES = ConstOperand(2), SequenceOperand((), "tuple")
+_REFLECT = ConstOperand("reflect")
 
 
 # ----------------------------------------------------------------------------- split and friends
 
 
 def _split(
-    b: Builder, tensor_: Operand, split_size_or_sections: Operand, dim: Operand = ConstOperand(0)
+    b: Builder, tensor_: Operand, split_size_or_sections: Operand, dim: Operand = _ZERO
 ) -> Value:
     if C.type_of(split_size_or_sections) in (T.INT, T.TENSOR):
         size = C.to_value(b, split_size_or_sections, T.INT)
@@ -84,7 +98,7 @@ def _split(
 
 @function(torch.functional.split)
 def _split_function(
-    b: Builder, tensor: Operand, split_size_or_sections: Operand, dim: Operand = ConstOperand(0)
+    b: Builder, tensor: Operand, split_size_or_sections: Operand, dim: Operand = _ZERO
 ) -> Value:
     return _split(b, tensor, split_size_or_sections, dim)
 
@@ -100,9 +114,7 @@ def python_method(name: str) -> Callable[[Callable[..., Value]], Callable[..., V
 
 
 @python_method("split")
-def _split_method(
-    b: Builder, self: Operand, split_size: Operand, dim: Operand = ConstOperand(0)
-) -> Value:
+def _split_method(b: Builder, self: Operand, split_size: Operand, dim: Operand = _ZERO) -> Value:
     return _split(b, self, split_size, dim)
 
 
@@ -161,8 +173,8 @@ _COMPUTE_MODES = {
 
 @function(torch.functional.cdist)
 def _cdist(
-    b: Builder, x1: Operand, x2: Operand, p: Operand = ConstOperand(2.0),
-    compute_mode: Operand = ConstOperand("use_mm_for_euclid_dist_if_necessary"),
+    b: Builder, x1: Operand, x2: Operand, p: Operand = _TWO,
+    compute_mode: Operand = _USE_MM,
 ) -> Value:  # fmt: skip
     mode = C.constant_of(compute_mode)
     if mode not in _COMPUTE_MODES:
@@ -174,7 +186,7 @@ def _cdist(
 
 
 def _norm(
-    b: Builder, input: Operand, p: Operand = ConstOperand("fro"), dim: Operand = NONE,
+    b: Builder, input: Operand, p: Operand = _FROBENIUS, dim: Operand = NONE,
     keepdim: Operand = _FALSE, out: Operand = NONE, dtype: Operand = NONE,
 ) -> Value:  # fmt: skip
     """``torch.norm`` of a strided tensor."""
@@ -207,7 +219,7 @@ function(torch.functional.norm)(_norm)
 
 @python_method("norm")
 def _norm_method(
-    b: Builder, self: Operand, p: Operand = ConstOperand("fro"), dim: Operand = NONE,
+    b: Builder, self: Operand, p: Operand = _FROBENIUS, dim: Operand = NONE,
     keepdim: Operand = _FALSE, dtype: Operand = NONE,
 ) -> Value:  # fmt: skip
     return _norm(b, self, p, dim, keepdim, dtype=dtype)
@@ -270,6 +282,103 @@ python_method("unique")(_as_method(_unique))
 python_method("unique_consecutive")(_as_method(_unique_consecutive))
 
 
+# ------------------------------------------------------------------------------- decompositions
+
+
+def _lu(
+    b: Builder, A: Operand, pivot: Operand = _TRUE, get_infos: Operand = _FALSE,
+    out: Operand = NONE,
+) -> Value:  # fmt: skip
+    if not C.is_none(out):
+        raise C.not_built("`torch.lu` with `out` is not supported", b.span)
+    infos = _static_flag(b, "get_infos", get_infos)
+    whole = aten(b, "_lu_with_info", A, pivot=pivot, check_errors=not infos)
+    return whole if infos else b.tuple([b.tuple_index(whole, i) for i in range(2)])
+
+
+function(torch.functional.lu)(_lu)
+
+
+@python_method("lu")
+def _lu_method(
+    b: Builder, self: Operand, pivot: Operand = _TRUE, get_infos: Operand = _FALSE
+) -> Value:
+    infos = _static_flag(b, "get_infos", get_infos)
+    whole = aten(b, "_lu_with_info", self, pivot=pivot, check_errors=not infos)
+    return b.tuple([b.tuple_index(whole, i) for i in range(3 if infos else 2)])
+
+
+@function(torch.functional.tensordot)
+def _tensordot(
+    b: Builder, a: Operand, b_: Operand = NONE, dims: Operand = _TWO_DIMS,
+    out: Operand = NONE, **kwargs: Operand,
+) -> Value:  # fmt: skip
+    right = kwargs.get("b", b_)
+    count = C.constant_of(dims)
+    if isinstance(count, int):
+        pairs: Sequence[Any] = (list(range(-count, 0)), list(range(count)))
+    else:
+        found = C.items_of(b, dims)
+        if found is None or len(found) != 2:
+            message = "the `dims` of tensordot must be a constant int or a pair of lists"
+            raise C.type_error(message, b.span)
+        pairs = found
+    return aten(b, "tensordot", a, right, *pairs, out=out)
+
+
+# ------------------------------------------------------------------------------- Fourier transform
+
+
+def _stft(
+    b: Builder, input: Operand, n_fft: Operand, hop_length: Operand = NONE,
+    win_length: Operand = NONE, window: Operand = NONE, center: Operand = _TRUE,
+    pad_mode: Operand = _REFLECT, normalized: Operand = _FALSE, onesided: Operand = NONE,
+    return_complex: Operand = NONE, align_to_window: Operand = NONE,
+) -> Value:  # fmt: skip
+    signal = tensor(b, input)
+    if _static_flag(b, "center", center):
+        if not C.is_none(align_to_window):
+            message = "stft align_to_window should only be set when center = false"
+            raise C.type_error(message, b.span)
+        signal = _padded_signal(b, signal, n_fft, pad_mode)
+    return aten(
+        b, "stft", signal, n_fft, hop_length, win_length, window, normalized, onesided,
+        return_complex, align_to_window,
+    )  # fmt: skip
+
+
+def _padded_signal(b: Builder, signal: Value, n_fft: Operand, mode: Operand) -> Value:
+    """Half a window on both sides, as a signal of three dimensions is padded."""
+    rank = b.op("tensor::ndim", signal)
+    ones = b.list([b.constant(1)], T.INT)
+    missing = b.op("list::repeat", ones, b.op("int::sub", b.constant(3), rank))
+    sizes = C.as_list(b, b.op("tensor::shape", signal))
+    extended = aten(b, "reshape", signal, b.op("list::concat", missing, sizes))
+    half = b.op("int::floordiv", C.to_value(b, n_fft, T.INT), b.constant(2))
+    padded = aten(b, "pad", extended, [half, half], mode)
+    none = b.constant(None)
+    sizes = C.as_list(b, b.op("tensor::shape", padded))
+    rest = b.op("list::slice", sizes, b.op("int::neg", rank), none, none)
+    return aten(b, "reshape", padded, rest)
+
+
+function(torch.functional.stft)(_stft)
+python_method("stft")(_stft)
+
+
+@python_method("istft")
+def _istft(b: Builder, self: Operand, *args: Operand, **kwargs: Operand) -> Value:
+    return aten(b, "istft", self, *args, **kwargs)
+
+
+@python_method("to_sparse_coo")
+def _to_sparse_coo(b: Builder, self: Operand) -> Value:
+    return overloads.call(
+        b, "Tensor.to_sparse", signatures("to_sparse", is_method=True), [], {},
+        receiver=tensor(b, self),
+    )  # fmt: skip
+
+
 # ----------------------------------------------------------------------------------- tensor types
 
 
@@ -292,6 +401,24 @@ for _target, _kind in {
         return b.op(_kind)
 
     function(_target)(_state)
+
+
+@function(torch.Size)
+def _size(b: Builder, sizes: Operand = _NO_SIZES) -> Value:
+    return b.op("size::from_list", C.convert(b, T.ListType([T.INT]), sizes))
+
+
+@function(torch.device)
+def _device(b: Builder, type: Operand, index: Operand = NONE) -> Value:
+    constants = [C.constant_of(type), C.constant_of(index)]
+    if C.NOT_CONSTANT not in constants:
+        return b.constant(torch.device(*[c for c in constants if c is not None]), T.DEVICE)
+    if C.type_of(type) == T.DEVICE:
+        return C.to_value(b, type)
+    kind = C.to_value(b, type, T.STR)
+    if C.is_none(index):
+        return b.op("device::make", kind)
+    return b.op("device::make_index", kind, C.to_value(b, index, T.INT))
 
 
 @function(torch._C._set_grad_enabled)
