@@ -2,7 +2,8 @@
 
 An op ``list::insert`` without a lowering of its own is the native function ``sm_list_insert`` with
 status and context; arguments whose type is a type variable go by the address of their memory,
-aggregates (complex numbers, optional ints) as their scalars one by one, results by address.
+aggregates (complex numbers, optional ints) as their scalars one by one, the result by address
+(several results as one tuple).
 
 The library itself belongs to the runtime, which registers it here (``use_library``).
 """
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from llvmlite import ir
 
+from scriptmode.abi.layouts import llvm_type
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.ir import types as T
@@ -64,8 +66,17 @@ def emit_native(f: FunctionEmitter, node: Node, *values: ir.Value) -> object:
             arguments.append(f.spill(value))
         else:
             arguments += flattened(f, value)
+    if len(node.outputs) > 1:
+        return native_tuple(f, node, arguments)
     f.native_call(native_name(node.kind), arguments, node.outputs)
     return DEFINED
+
+
+def native_tuple(f: FunctionEmitter, node: Node, arguments: list[ir.Value]) -> list[ir.Value]:
+    """Several results, which the function writes as one tuple."""
+    t = ir.LiteralStructType([llvm_type(o.type) for o in node.outputs])
+    value = f.native_result(native_name(node.kind), arguments, t)
+    return [f.b.extract_value(value, index) for index in range(len(node.outputs))]
 
 
 def flattened(f: FunctionEmitter, value: ir.Value) -> list[ir.Value]:

@@ -16,8 +16,8 @@ from scriptmode.abi.dtypes import DTYPES
 from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, NUMBER_TYPE
 from scriptmode.codegen.aten import thunk_result
 from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.library import flattened
 from scriptmode.codegen.lowering import DEFINED, lower
-from scriptmode.codegen.scalars import by_tag
 from scriptmode.codegen.values import boolean, make_struct, truth
 from scriptmode.ir.graph import Node
 from scriptmode.ops.aten import aten_schema
@@ -170,28 +170,19 @@ def real_item(f: FunctionEmitter, self: ir.Value, name: str) -> ir.Value:
 @lower("tensor::int")
 def tensor_int(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``int(self)``: floats are truncated."""
-    number = real_item(f, self, "int64_t")
-    return by_tag(f, number, "int", I64, lambda x: f.native_result("sm_float_int", [x], I64))
+    return f.native_result("sm_number_int", flattened(f, real_item(f, self, "int64_t")), I64)
 
 
 @lower("tensor::float")
 def tensor_float(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``float(self)``."""
-    return by_tag(f, real_item(f, self, "double"), "float", F64, lambda x: x)
+    return f.native_result("sm_number_float", flattened(f, real_item(f, self, "double")), F64)
 
 
 @lower("tensor::complex")
 def tensor_complex(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``complex(self)``."""
-    number = item(f, self)
-    tag, low, high = (f.b.extract_value(number, i) for i in range(3))
-    is_complex = f.b.icmp_signed("==", tag, ir.Constant(I64, NUMBER_COMPLEX))
-    is_float = f.b.or_(
-        is_complex, f.b.icmp_signed("==", tag, ir.Constant(I64, NUMBER_FLOAT))
-    )
-    re = f.b.select(is_float, f.b.bitcast(low, F64), f.b.sitofp(low, F64))
-    im = f.b.select(is_complex, f.b.bitcast(high, F64), ir.Constant(F64, 0.0))
-    return make_struct(f.b, COMPLEX_TYPE, [re, im])
+    return f.native_result("sm_number_complex", flattened(f, item(f, self)), COMPLEX_TYPE)
 
 
 @lower("tensor::bool")

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from scriptmode.abi.convention import F64, I1, I8, I32, I64, PTR
-from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_BOOL, NUMBER_COMPLEX, NUMBER_FLOAT
-from scriptmode.abi.layouts import NUMBER_INT
+from scriptmode.abi.layouts import COMPLEX_TYPE
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import lower
 from scriptmode.codegen.values import boolean, make_struct
@@ -147,13 +146,6 @@ def int_mod(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Valu
     inexact = f.b.icmp_signed("!=", rest, i64(0))
     adjusted = f.b.add(rest, b)
     return f.b.select(f.b.and_(crossed, inexact), adjusted, rest)
-
-
-@lower("int::truediv")
-def int_truediv(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
-    """The quotient rounded once: exact below 2**53, else by the native library."""
-    _check_divisor(f, b, "division by zero")
-    return f.native_value("sm_int_divide", F64, [a, b])
 
 
 @lower("int::neg")
@@ -415,97 +407,12 @@ def complex_sub(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.
     return make_complex(f, f.b.fsub(ar, br), f.b.fsub(ai, bi))
 
 
-@lower("complex::mul")
-def complex_mul(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
-    """``a * b``, by the schoolbook formula as CPython."""
-    (ar, ai), (br, bi) = complex_parts(f, a), complex_parts(f, b)
-    re = f.b.fsub(f.b.fmul(ar, br), f.b.fmul(ai, bi))
-    im = f.b.fadd(f.b.fmul(ar, bi), f.b.fmul(ai, br))
-    return make_complex(f, re, im)
-
-
 @lower("complex::bool")
 def complex_bool(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
     """Some part is not zero."""
     zero = ir.Constant(F64, 0.0)
     parts = [f.b.fcmp_unordered("!=", p, zero) for p in complex_parts(f, a)]
     return boolean(f.b, f.b.or_(*parts))
-
-
-# ---- numbers ----
-
-
-@lower("number::int")
-def number_int(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
-    """``int(a)``: floats are truncated, complex numbers raise."""
-    return by_tag(f, a, "int", I64, lambda x: f.native_result("sm_float_int", [x], I64))
-
-
-@lower("number::float")
-def number_float(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
-    """``float(a)``; complex numbers raise."""
-    return by_tag(f, a, "float", F64, lambda x: x)
-
-
-def by_tag(
-    f: FunctionEmitter,
-    a: ir.Value,
-    name: str,
-    result: ir.Type,
-    of_float: Callable[[ir.Value], ir.Value],
-) -> ir.Value:
-    """A conversion of the real numbers: floats by ``of_float``, int and bool by value."""
-    tag, low = f.b.extract_value(a, 0), f.b.extract_value(a, 1)
-    is_complex = f.b.icmp_signed("==", tag, i64(NUMBER_COMPLEX))
-    message = (
-        f"{name}() argument must be a string, a bytes-like object or a real number, not 'complex'"
-        if name == "int"
-        else "float() argument must be a string or a real number, not 'complex'"
-    )
-    f.raise_if(is_complex, TypeError, message)
-    blocks = [f.llvm.append_basic_block(n) for n in ("float", "whole", "both")]
-    f.b.cbranch(f.b.icmp_signed("==", tag, i64(NUMBER_FLOAT)), blocks[0], blocks[1])
-    f.b.position_at_end(blocks[0])
-    converted = of_float(f.b.bitcast(low, F64))
-    after_float = f.b.block
-    f.b.branch(blocks[2])
-    f.b.position_at_end(blocks[1])
-    whole = f.b.sitofp(low, F64) if result == F64 else low
-    f.b.branch(blocks[2])
-    f.b.position_at_end(blocks[2])
-    phi = f.b.phi(result)
-    phi.add_incoming(converted, after_float)
-    phi.add_incoming(whole, blocks[1])
-    return phi
-
-
-@lower("number::bool")
-def number_bool(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
-    """``a != 0``."""
-    tag, low, high = (f.b.extract_value(a, i) for i in range(3))
-    zero = ir.Constant(F64, 0.0)
-    whole = f.b.icmp_signed("!=", low, i64(0))
-    real = f.b.fcmp_unordered("!=", f.b.bitcast(low, F64), zero)
-    imaginary = f.b.fcmp_unordered("!=", f.b.bitcast(high, F64), zero)
-    imaginary = f.b.and_(imaginary, f.b.icmp_signed("==", tag, i64(NUMBER_COMPLEX)))
-    is_whole = f.b.or_(
-        f.b.icmp_signed("==", tag, i64(NUMBER_INT)), f.b.icmp_signed("==", tag, i64(NUMBER_BOOL))
-    )
-    return boolean(f.b, f.b.select(is_whole, whole, f.b.or_(real, imaginary)))
-
-
-@lower("number::complex")
-def number_complex(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
-    """``complex(a)``."""
-    tag, low, high = (f.b.extract_value(a, i) for i in range(3))
-    is_float = f.b.or_(
-        f.b.icmp_signed("==", tag, i64(NUMBER_FLOAT)),
-        f.b.icmp_signed("==", tag, i64(NUMBER_COMPLEX)),
-    )
-    re = f.b.select(is_float, f.b.bitcast(low, F64), f.b.sitofp(low, F64))
-    is_complex = f.b.icmp_signed("==", tag, i64(NUMBER_COMPLEX))
-    im = f.b.select(is_complex, f.b.bitcast(high, F64), ir.Constant(F64, 0.0))
-    return make_complex(f, re, im)
 
 
 @lower("dtype::eq", "device::eq", "layout::eq", "memory_format::eq")
