@@ -31,6 +31,7 @@ from scriptmode.runtime.native import (
     builder,
     compare,
     digits,
+    formats,
     lists,
     mathematics,
     memory,
@@ -42,7 +43,7 @@ from scriptmode.runtime.native import errors as native_errors
 
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
-    arithmetic, mathematics,
+    arithmetic, mathematics, formats,
 )  # fmt: skip
 _COMPILER: tuple[ModuleType, ...] = (
     native, native_lower, native_words, convention, layouts, objects,

@@ -71,7 +71,7 @@ def b_int(b: ptr, value: i64) -> None:
 
 
 @native
-def _collect(source: ptr, digits: ptr, count: ptr) -> i64:
+def collect(source: ptr, digits: ptr, count: ptr) -> i64:
     """Digits and decimal point position of ``d.ddde+xx``; trailing zeros stay."""
     n = 0
     i = 0
@@ -101,6 +101,26 @@ def strip_zeros(digits: ptr, n: i64) -> i64:
 
 
 @native
+def _next_reads_back(buffer: ptr, x: f64) -> bool:
+    """Whether the digits, one unit up in the last place, read back as a power of two.
+
+    Below a power of two floats are twice as dense: the nearest decimal may lie outside what rounds
+    to it, and the next one inside.
+    """
+    if bitcast(i64, x) & ((1 << 52) - 1) != 0:
+        return False
+    at = 0
+    while load(i8, buffer, at) != 101:
+        at += 1
+    # a final 9 would carry, and then fewer digits would have been enough
+    at -= 1
+    if load(i8, buffer, at) == 57:
+        return False
+    store(i8, buffer, at, load(i8, buffer, at) + 1)
+    return strtod(buffer, ptr(0)) == x
+
+
+@native
 def shortest_digits(x: f64, digits: ptr, count: ptr) -> i64:
     """Write the fewest digits that read back as ``x`` (finite, not negative); the point's position."""
     buffer = stack(64)
@@ -112,12 +132,12 @@ def shortest_digits(x: f64, digits: ptr, count: ptr) -> i64:
     precision = i32(0) if x < 2.3e-308 else i32(14)
     while precision < 17:
         snprintf(buffer, 64, utf8("%.*e"), precision, x)
-        if strtod(buffer, ptr(0)) == x:
+        if strtod(buffer, ptr(0)) == x or _next_reads_back(buffer, x):
             break
         precision += 1
     if precision == 17:
         precision = 16
-    point = _collect(buffer, digits, count)
+    point = collect(buffer, digits, count)
     store(i64, count, 0, strip_zeros(digits, load(i64, count)))
     return point
 
