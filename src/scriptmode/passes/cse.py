@@ -54,7 +54,7 @@ class _Merger:
                 changed |= self.block(inner, dict(available))
             if effects & (Effect.WRITES | Effect.IO):
                 self.invalidate(node, effects, available)
-            elif not node.blocks:
+            elif not node.blocks and node.outputs:
                 changed |= self.merge(node, effects, available)
         return changed
 

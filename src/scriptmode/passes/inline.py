@@ -146,6 +146,7 @@ def _absorb_rest(node: Node, block: Block) -> None:
     going_on = [b for b in node.blocks if b.terminator.kind == YIELD]
     if not going_on:
         truncate_after(node)
+        node.outputs.clear()
         return
     (branch,) = going_on
     for output, value in zip(node.outputs, branch.terminator.inputs, strict=True):

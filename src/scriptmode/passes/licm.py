@@ -94,7 +94,8 @@ class _Hoister:
 
     def may_move(self, node: Node, effects: Effect, loop: Node) -> bool:
         """Whether one execution before the loop does for all."""
-        if node.blocks or effects & (Effect.WRITES | Effect.IO):
+        # what has no outputs is there for its effect: it raises
+        if node.blocks or not node.outputs or effects & (Effect.WRITES | Effect.IO):
             return False
         if effects & Effect.READS and any(self.aliases.may_write(loop, v) for v in node.inputs):
             return False
