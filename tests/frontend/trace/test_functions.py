@@ -13,7 +13,7 @@ from tests.frontend.trace.helpers import quiet_trace, run, trace_agrees
 R = torch.randn
 
 
-def I(hi, *shape):
+def ints(hi, *shape):
     return torch.randint(0, hi, shape)
 
 
@@ -140,10 +140,10 @@ CASES = {
     "expand": (
         lambda x: x[:, None].expand(x.shape[0], 4, -1).reshape(-1, x.shape[-1]), R(3, 2), R(4, 4)
     ),
-    "one_hot": (lambda x: F.one_hot(x, 5).float(), I(5, 4), I(5, 3, 2)),
+    "one_hot": (lambda x: F.one_hot(x, 5).float(), ints(5, 4), ints(5, 3, 2)),
     "meshgrid": (lambda x: torch.meshgrid(x, x, indexing="ij")[0], R(3), R(4)),
     "sort": (lambda x: x.sort(descending=True)[0] + x.argsort().float(), R(3), R(4)),
-    "unique": (lambda x: torch.unique(x), I(3, 5), I(3, 9)),
+    "unique": (lambda x: torch.unique(x), ints(3, 5), ints(3, 9)),
     "new": (lambda x: x.new_zeros(x.shape[0], 2) + x.new_full((x.shape[0], 2), 3.0), R(3), R(4)),
     "repeat": (lambda x: x.repeat(2, x.shape[0]).repeat_interleave(2, 0).tile(2), R(3, 3), R(2, 4)),
     "attention": (generic_attention, (R(1, 2, 3, 4), R(1, 2, 3, 4)), (R(2, 2, 5, 8), R(2, 2, 5, 8))),

@@ -14,6 +14,7 @@ from scriptmode.frontend.trace.state import Frozen, is_tracing
 from scriptmode.frontend.trace.structure import InputTree, OutputTree
 
 __all__ = [
-    "Arguments", "Callee", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult", "TracedMethod",
-    "call_compiled", "call_program", "is_tracing", "trace_function", "trace_module_methods",
+    "Arguments", "Callee", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult",
+    "TracedMethod", "call_compiled", "call_program", "is_tracing", "trace_function",
+    "trace_module_methods",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from scriptmode.frontend.trace.record import (
     rebuild_call,
     trace_function,
 )
-from scriptmode.frontend.trace.snapshot import storage_key
+from scriptmode.frontend.trace.snapshot import copy_of, storage_key
 from scriptmode.frontend.trace.structure import bind_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir.graph import Graph, Node, Value
@@ -101,10 +101,10 @@ class _Copier:
                 copy = tensor.detach().clone()
             else:
                 if key not in self._storages:
-                    self._storages[key] = tensor.untyped_storage().clone()
+                    self._storages[key] = copy_of(tensor.untyped_storage())
                 copy = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
                 place = tensor.storage_offset(), tensor.shape, tensor.stride()
-                copy.set_(self._storages[key], *place)  # type: ignore[call-overload]
+                copy.set_(self._storages[key], *place)
         return copy.requires_grad_(tensor.requires_grad)
 
 
@@ -239,9 +239,11 @@ class _Check:
 
     def _report(self, what: str, found: _Divergence | None, is_random: bool) -> None:
         message = f"the trace of {self.method.name} differs from eager on {self.where}"
-        span = found.span if found is not None else self.result.program.functions[
-            self.method.name
-        ].span
+        span = (
+            found.span
+            if found is not None
+            else self.result.program.functions[self.method.name].span
+        )
         notes = [what]
         if found is not None:
             node = f"first different node: {found.node}: " if found.node else ""
@@ -254,7 +256,10 @@ class _Check:
         if found is not None and found.is_structural and not is_random:
             raise TraceError(diagnostic)
         warnings.warn_explicit(
-            diagnostic.render().replace("error", "warning", 1), TracerWarning, span.file, span.line or 1
+            diagnostic.render().replace("error", "warning", 1),
+            TracerWarning,
+            span.file,
+            span.line or 1,
         )
 
 
@@ -314,8 +319,8 @@ def first_difference(first: Graph, second: Graph) -> _Divergence | None:
         longer = (ours if len(ours) > len(theirs) else theirs)[min(len(ours), len(theirs))]
         who = "the trace" if len(ours) > len(theirs) else "eager"
         return _Divergence(longer.span, describe(longer), f"only {who} has it", True)
-    for a, b in zip(first.block.returns, second.block.returns, strict=True):
-        if mapping.get(a) is not b:
+    for x, y in zip(first.block.returns, second.block.returns, strict=True):
+        if mapping.get(x) is not y:
             return _Divergence(first.span, "the result", "another value is returned", True)
     return None
 

@@ -37,11 +37,11 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
         yield from tensors_in(list(value.values()))
 
 
-class DispatchMode(TorchDispatchMode):
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every op that runs during the trace."""
 
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
         self.is_claimed = False
 
@@ -107,10 +107,8 @@ def overload_value(
     raise AssertionError("refuse raises")
 
 
-def _with_numbers(
-    recorder: Recorder, kind: str, args: list[Operand]
-) -> tuple[str, list[Operand]]:
-    """Numbers where tensors are wanted, as the dispatcher shows them: a Scalar overload or tensors."""
+def _with_numbers(recorder: Recorder, kind: str, args: list[Operand]) -> tuple[str, list[Operand]]:
+    """Numbers where tensors are wanted, in the dispatcher's arguments: a Scalar overload."""
     schema = aten_schema(kind)
     assert schema is not None, kind
     pairs = zip(schema.arguments, args, strict=False)

@@ -40,7 +40,6 @@ _CONVERSION_TEXTS = {
     "item": "converting a tensor to a Python number",
     "index": "converting a tensor to a Python int",
     "tolist": "converting a tensor to a Python list",
-
     "len": "len() of a tensor gives a Python int",
     "equal": "comparing tensors gives a Python bool",
     "allclose": "comparing tensors gives a Python bool",
@@ -145,7 +144,7 @@ def _enterable(function: types.FunctionType) -> Callable[..., Any]:
 
 def _body(function: Any, args: Any, kwargs: Any) -> Callable[..., Any]:
     """The Python code that a call of ``function`` runs."""
-    choice = boolean_dispatched.get(function)
+    choice: Any = boolean_dispatched.get(function)
     if choice is not None:
         flag = choice["default"]
         if choice["arg_name"] in kwargs:
@@ -251,7 +250,9 @@ class FunctionMode(TorchFunctionMode):
         what = getattr(function, "__name__", str(function))
         if _iterates():
             count = len(result)
-            recorder.freeze("iteration", count, "iterating over a tensor unrolls its first dimension")
+            recorder.freeze(
+                "iteration", count, "iterating over a tensor unrolls its first dimension"
+            )
         return recorder.bind_result(result, value, what)
 
     def _record_below(self, function: Any, args: Any, kwargs: Any) -> Any:
@@ -344,7 +345,7 @@ def _writes(function: Any) -> bool:
     name = getattr(function, "__name__", "")
     if isinstance(function, torch._ops.OpOverload):
         return bool(function._schema.is_mutable)
-    return name.endswith("_") and not name.endswith("__") or name.startswith("__i")
+    return (name.endswith("_") and not name.endswith("__")) or name.startswith("__i")
 
 
 def _iterates() -> bool:

@@ -218,10 +218,11 @@ def _rounding(name: str, function: Callable[[Any], int]) -> Any:
         result = function(plain(self))
         if not is_live(self):
             return result
+        recorder: Sink = self._recorder
         traced = self._traced
-        if isinstance(self, float):
-            traced = self._recorder.emit(f"math::{name}", traced)
-        return traced_int(self._recorder, result, traced)
+        if traced.type == T.FLOAT:
+            traced = recorder.emit(f"math::{name}", traced)
+        return traced_int(recorder, result, traced)
 
     return method
 
@@ -260,8 +261,8 @@ def _install(cls: Any) -> None:
             setattr(cls, f"__r{name}__", _binary(name, function, True))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(cls, f"__{name}__", _comparison(name, getattr(operator, name)))
-    for name, function in (("neg", operator.neg), ("abs", abs), ("pos", operator.pos)):
-        setattr(cls, f"__{name}__", _unary(name, function))
+    for name in ("neg", "abs", "pos"):
+        setattr(cls, f"__{name}__", _unary(name, getattr(operator, name)))
     for name in ("floor", "ceil", "trunc"):
         setattr(cls, f"__{name}__", _rounding(name, getattr(math, name)))
     for name in ("bool", "int", "float", "complex"):

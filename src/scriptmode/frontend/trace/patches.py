@@ -1,8 +1,9 @@
 """What Python and torch do not report by modes is watched by replacing functions during a trace.
 
 Replaced are ``nn.Module.__call__`` (module scopes, compiled modules), ``autograd.Function.apply``,
-the functions of ``math``, and ``min``, ``max`` and ``range``, which do not ask an int subclass.  Each replacement behaves
-as the original on threads that do not trace; the originals are put back when the last trace ends.
+the functions of ``math``, and ``min``, ``max`` and ``range``, which do not ask an int subclass.
+Each replacement behaves as the original on threads that do not trace; the originals are put back
+when the last trace ends.
 """
 
 from __future__ import annotations

@@ -126,9 +126,9 @@ def trace_function(
     if module is not None:
         method = "forward" if isinstance(fn, torch.nn.Module) else fn.__name__
         return _trace(module, {name or method: (fn, args, dict(kwargs or {}))})
-    name = name or getattr(fn, "__name__", type(fn).__name__)
-    name = name if name.isidentifier() else "traced"
-    return _trace(None, {name: (fn, args, dict(kwargs or {}))})
+    own = str(name or getattr(fn, "__name__", type(fn).__name__))
+    own = own if own.isidentifier() else "traced"
+    return _trace(None, {own: (fn, args, dict(kwargs or {}))})
 
 
 def trace_module_methods(module: torch.nn.Module, inputs: Mapping[str, Any]) -> TraceResult:
@@ -144,10 +144,9 @@ def trace_module_methods(module: torch.nn.Module, inputs: Mapping[str, Any]) -> 
             raise TraceError(
                 Diagnostic("SM0604", f"{type(module).__name__} has no method `{method}`")
             )
-        kwargs: dict[str, Any] = {}
-        if isinstance(example, Arguments):
-            example, kwargs = example.args, example.kwargs
-        runs[method] = (fn, example if isinstance(example, tuple) else (example,), kwargs)
+        if not isinstance(example, Arguments):
+            example = Arguments(example if isinstance(example, tuple) else (example,))
+        runs[method] = (fn, example.args, example.kwargs)
     return _trace(module, runs)
 
 
@@ -383,7 +382,7 @@ def rebuild_call(
     kwargs: Mapping[str, Any],
     given: Mapping[str, Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The call ``args``, ``kwargs`` with the values of ``given``, which has its parameters' order."""
+    """The call ``args``, ``kwargs`` with other values, given in the order of the parameters."""
     values = iter(given.values())
     if signature is None:
         return tuple(next(values) for _ in args), {k: next(values) for k in kwargs}

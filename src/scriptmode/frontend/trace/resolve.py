@@ -14,7 +14,7 @@ from scriptmode.support.diagnostics import ScriptError
 
 
 def accessor_name(function: Any, kind: str) -> str | None:
-    """The attribute that ``Tensor.name.__get__`` or ``__set__`` is for; None for other callables."""
+    """The attribute that ``Tensor.name.__get__`` or ``__set__`` is for; None for others."""
     if isinstance(function, types.MethodWrapperType) and function.__name__ == kind:
         owner: Any = function.__self__
         name = getattr(owner, "__name__", None)

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from scriptmode.frontend.conversion import convert
 from scriptmode.frontend.trace import numbers
 from scriptmode.frontend.trace.recorder import Recorder
 from scriptmode.interp import Interpreter
-from scriptmode.frontend.conversion import convert
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program, Value, copy_graph
 from scriptmode.support.diagnostics import ScriptError

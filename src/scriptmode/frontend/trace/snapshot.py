@@ -49,8 +49,8 @@ def written_tensors(function: Any, args: Any, kwargs: Any) -> Iterator[torch.Ten
 
 
 def _rng_state() -> tuple[torch.Tensor, list[torch.Tensor]]:
-    gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    return torch.get_rng_state(), gpu
+    is_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if is_used else []
 
 
 def _set_rng_state(state: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
@@ -104,7 +104,7 @@ class Snapshot:
             key = storage_key(tensor)
             if key is not None and key not in self._fresh and key not in self._storages:
                 storage = tensor.untyped_storage()
-                self._storages[key] = (storage, storage.clone())
+                self._storages[key] = (storage, copy_of(storage))
 
     def after_op(self, inputs: Any, outputs: Any) -> None:
         """Note memory that the op has allocated."""
@@ -119,7 +119,7 @@ class Snapshot:
         found = []
         for storage, _ in self._storages.values():
             flat = torch.empty(0, dtype=torch.uint8, device=storage.device)
-            found.append(flat.set_(storage))  # type: ignore[call-overload]
+            found.append(flat.set_(storage))
         return found
 
     @contextlib.contextmanager
@@ -127,7 +127,7 @@ class Snapshot:
         """The state before the run within the ``with``; the present state again after it."""
         after_rng = _rng_state()
         after_modules = [(module, _module_state(module)) for module, _ in self._modules.values()]
-        after_storages = [(storage, storage.clone()) for storage, _ in self._storages.values()]
+        after_storages = [(storage, copy_of(storage)) for storage, _ in self._storages.values()]
         try:
             self.rewind()
             yield
@@ -145,6 +145,12 @@ class Snapshot:
         for storage, content in self._storages.values():
             _refill(storage, content)
         _set_rng_state(self._rng)
+
+
+def copy_of(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    """A copy of the bytes."""
+    copy: torch.UntypedStorage = storage.clone()  # type: ignore[no-untyped-call]
+    return copy
 
 
 def _refill(storage: torch.UntypedStorage, content: torch.UntypedStorage) -> None:

@@ -16,8 +16,8 @@ from scriptmode.support.source import Span
 class Frozen:
     """A Python value that the recorded program depends on and does not compute.
 
-    ``kind`` says how it came about (``bool``, ``item``, ``size comparison``, ``len``, ...); ``text``
-    is the remark that the user was given, ``warned`` whether it was given as a warning.
+    ``kind`` says how it came about (``bool``, ``item``, ``comparison``, ``len``, ...); ``text`` is
+    the remark about it, ``warned`` whether the user was given it as a warning.
     """
 
     kind: str

@@ -172,7 +172,7 @@ def _fields(value: Any) -> tuple[tuple[Any, ...], Sequence[Any]]:
 
 def _make_dataclass(python_class: type, names: Sequence[str]) -> Callable[[Sequence[Any]], Any]:
     def make(values: Sequence[Any]) -> Any:
-        instance = object.__new__(python_class)
+        instance: Any = object.__new__(python_class)
         for name, value in zip(names, values, strict=True):
             object.__setattr__(instance, name, value)
         return instance
@@ -215,14 +215,14 @@ def _take_registered(value: Any) -> Container | None:
 
         def take(other: Any) -> tuple[tuple[Any, ...], Sequence[Any]]:
             found = node.flatten_fn(other)[0]
-            return (_mapping(other)[0] if isinstance(other, dict) else tuple(range(len(found)))), found
+            return (
+                _mapping(other)[0] if isinstance(other, dict) else tuple(range(len(found)))
+            ), found
 
         return Container(cls, keys, (), take, lambda v: node.unflatten_fn(v, context))
     if isinstance(value, dict) and dataclasses.is_dataclass(value):  # ModelOutput and its like
         keys = tuple(value)
-        return Container(
-            cls, keys, (), _mapping, lambda v: cls(**dict(zip(keys, v, strict=True)))
-        )
+        return Container(cls, keys, (), _mapping, lambda v: cls(**dict(zip(keys, v, strict=True))))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = _fields(value)[0]
         return Container(cls, names, (), _fields, _make_dataclass(cls, names))
