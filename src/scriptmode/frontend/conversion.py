@@ -25,17 +25,13 @@ from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import YIELD, Value
 from scriptmode.ir.schema import NO_DEFAULT, Argument, EnumDefault
+from scriptmode.ops.aten import SCALAR_TYPES
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError, ScriptTypeError
 from scriptmode.support.source import Span
 
 STRICT, LENIENT = 0, 1
 
-# the numbers of at::ScalarType, at::Layout and at::MemoryFormat that schemas have as defaults
-_SCALAR_TYPES: dict[int, torch.dtype] = {
-    0: torch.uint8, 1: torch.int8, 2: torch.int16, 3: torch.int32, 4: torch.int64,
-    5: torch.float16, 6: torch.float32, 7: torch.float64, 8: torch.complex32,
-    9: torch.complex64, 10: torch.complex128, 11: torch.bool, 15: torch.bfloat16,
-}  # fmt: skip
+# the numbers of at::Layout and at::MemoryFormat that schemas have as defaults
 _LAYOUTS = {0: torch.strided}
 _MEMORY_FORMATS = {
     0: torch.contiguous_format,
@@ -267,15 +263,16 @@ def convert(builder: Builder, formal: T.Type, item: Operand, size: int | None = 
     inner = T.unwrap_optional(formal)
     if optional and is_none(item):
         return builder.constant(None)
+    if isinstance(item, ValueOperand) and isinstance(item.value.type, T.OptionalType):
+        if T.is_subtype(item.value.type, formal):
+            return item.value
+        if optional:
+            return _map_optional(builder, item.value, formal, size)
     if isinstance(inner, T.ListType):
         return _convert_list(builder, inner.element, item, size)
     if isinstance(item, ConstOperand):
         return _convert_constant(builder, inner, item.value)
     value = to_value(builder, item)
-    if optional and isinstance(value.type, T.OptionalType):
-        if T.is_subtype(value.type, formal):
-            return value
-        return _map_optional(builder, value, formal)
     if isinstance(value.type, T.OptionalType):
         value = builder.node("prim::checked_cast", [value], [value.type.element]).output
     return _convert_value(builder, inner, value)
@@ -329,7 +326,7 @@ def _convert_value(builder: Builder, formal: T.Type, value: Value) -> Value:
     raise type_error(f"a {found} cannot become a {formal}", builder.span)
 
 
-def _map_optional(builder: Builder, value: Value, formal: T.Type) -> Value:
+def _map_optional(builder: Builder, value: Value, formal: T.Type, size: int | None) -> Value:
     """Optional[A] as Optional[B] where an A converts to a B."""
     assert isinstance(value.type, T.OptionalType) and isinstance(formal, T.OptionalType)
     missing = builder.node("prim::is_none", [value], [T.BOOL]).output
@@ -338,7 +335,7 @@ def _map_optional(builder: Builder, value: Value, formal: T.Type) -> Value:
         builder.node(YIELD, [builder.constant(None)])
     with builder.at(node.blocks[1]):
         present = builder.cast(value, value.type.element)
-        builder.node(YIELD, [convert(builder, formal.element, ValueOperand(present))])
+        builder.node(YIELD, [convert(builder, formal.element, ValueOperand(present), size)])
     return node.add_output(formal)
 
 
@@ -439,7 +436,7 @@ def constant_for(builder: Builder, formal: T.Type, value: Any) -> Value:
     if isinstance(value, EnumDefault):
         return convert(builder, formal, ConstOperand(getattr(torch, value.name)))
     for wanted, numbers in (
-        (T.DTYPE, _SCALAR_TYPES), (T.LAYOUT, _LAYOUTS), (T.MEMORY_FORMAT, _MEMORY_FORMATS),
+        (T.DTYPE, SCALAR_TYPES), (T.LAYOUT, _LAYOUTS), (T.MEMORY_FORMAT, _MEMORY_FORMATS),
     ):  # fmt: skip
         if inner == wanted and isinstance(value, int):
             return builder.constant(numbers[value], wanted)

@@ -213,7 +213,7 @@ def _list_index(
     return builder.op("tensor::from_data", data, builder.constant(dtype, T.DTYPE), none, no)
 
 
-# ------------------------------------------------------------------------------ ranks known at run time
+# -------------------------------------------------------------------------- ranks known at run time
 
 
 def _by_rank(

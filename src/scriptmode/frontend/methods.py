@@ -186,7 +186,7 @@ def _looks_like_dtype(item: Operand) -> bool:
 @method("to")
 def _to(b: Builder, self: Operand, *args: Operand, **kwargs: Operand) -> Value:
     first = args[0] if args else NONE
-    if C.is_tensor(first) or "tensor" in kwargs or "other" in kwargs:
+    if C.is_tensor(first) or "tensor" in kwargs:
         return _to_tensor(b, self, *args, **kwargs)
     if args and _looks_like_dtype(first):
         return _to_dtype(b, self, *args, **kwargs)
@@ -201,10 +201,10 @@ def _strict(function: Callable[..., Value]) -> Callable[..., Value]:
 @_strict
 def _to_tensor(
     b: Builder, self: Operand, tensor_: Operand = NONE, non_blocking: Operand = _FALSE,
-    copy: Operand = _FALSE, *, other: Operand = NONE, memory_format: Operand = NONE,
+    copy: Operand = _FALSE, *, memory_format: Operand = NONE,
     **kwargs: Operand,
 ) -> Value:  # fmt: skip
-    target = kwargs.get("tensor", other if C.is_none(tensor_) else tensor_)
+    target = kwargs.get("tensor", tensor_)
     return b.op(
         "aten::to.other", tensor(b, self), tensor(b, target), flag(b, non_blocking),
         flag(b, copy), optional(b, T.MEMORY_FORMAT, memory_format),

@@ -25,7 +25,7 @@ from scriptmode.frontend.signatures import (
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import YIELD, Node, Value
-from scriptmode.ir.schema import Argument, OpSchema
+from scriptmode.ir.schema import NO_DEFAULT, Argument, OpSchema
 from scriptmode.ops.aten import aten_schema
 from scriptmode.support.diagnostics import Diagnostic, ScriptTypeError
 
@@ -105,7 +105,10 @@ def _keyword(parameter: Parameter, kwargs: Mapping[str, Operand]) -> str:
 
 
 def _takes(signature: Signature, parameter: Parameter, item: Operand, level: int) -> bool:
-    if parameter.type == T.TENSOR and signature.name in NUMBERS_AS_TENSORS:
+    # an op of torch.ops takes a number for any tensor
+    if parameter.type == T.TENSOR and (
+        signature.name in NUMBERS_AS_TENSORS or "::" in signature.name
+    ):
         found = C.type_of(item)
         if found is not None and T.is_numeric(found):
             return True
@@ -175,6 +178,7 @@ def emit(builder: Builder, match: Match, receiver: Value | None, style: Style) -
         if "dtype" in given and "dtype" not in names:
             raise C.not_built("`dtype` together with `out` is not supported", builder.span)
     by_source = {p.source: given[p.name] for p in signature.parameters if p.name in given}
+    defaults = {p.source: p.default for p in signature.parameters}
     schema, by_source = _without_number_tensors(builder, schema, by_source, receiver)
     inputs = []
     for argument in schema.arguments:
@@ -184,10 +188,10 @@ def emit(builder: Builder, match: Match, receiver: Value | None, style: Style) -
             inputs.append(C.convert(builder, argument.type, outs[argument.name]))
         elif argument.name in by_source:
             inputs.append(_input(builder, argument, by_source[argument.name]))
-        elif argument.has_default:
-            inputs.append(C.default_value(builder, argument))
-        else:  # None was given
-            inputs.append(builder.constant(None))
+        else:
+            default = defaults.get(argument.name, argument.default)
+            default = None if default is NO_DEFAULT else default  # None was given
+            inputs.append(C.constant_for(builder, argument.type, default))
     node = builder.call_schema(schema, inputs)
     result = results(builder, schema, node, style)
     wanted = given.get("requires_grad")

@@ -159,13 +159,15 @@ def _written(argument: Argument) -> str:
     return name + optional
 
 
-def _parameter(argument: Argument, *, is_method: bool, default: Any = None) -> Parameter:
-    name = argument.name
+def _parameter(argument: Argument, *, is_method: bool) -> Parameter:
+    name, default = argument.name, argument.default
+    if name == "reduction" and argument.type == T.INT and default == 1:
+        default = 0  # the parser reads `reduction=at::Reduction::Mean` as 0
     if name == "self" and argument.type == T.TENSOR and not is_method:
         name = "input"
     return Parameter(
         name, argument.type, _written(argument), argument.size,
-        argument.default if default is None else default, argument.kwarg_only, argument.name,
+        default, argument.kwarg_only, argument.name,
     )  # fmt: skip
 
 

@@ -30,8 +30,9 @@ from scriptmode.ir.graph import (
     Program,
     Value,
 )
+from scriptmode.ir.types import DTYPE
 from scriptmode.ops import table
-from scriptmode.ops.aten import aten_schema, overload
+from scriptmode.ops.aten import SCALAR_TYPES, aten_schema, overload
 from scriptmode.support.diagnostics import Diagnostic, InternalError
 
 Environment = dict[Value, Any]
@@ -130,7 +131,9 @@ def call_torch(node: Node, inputs: Sequence[Any]) -> Any:
     pairs = list(zip(schema.arguments, inputs, strict=True))
     positional = [value for argument, value in pairs if not argument.kwarg_only]
     keywords = {argument.name: value for argument, value in pairs if argument.kwarg_only}
-    return function(*positional, **keywords)
+    result = function(*positional, **keywords)
+    is_dtype = [r.type for r in schema.returns] == [DTYPE]
+    return SCALAR_TYPES[result] if is_dtype and isinstance(result, int) else result
 
 
 def _bind(graph: Graph, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:

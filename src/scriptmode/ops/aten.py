@@ -11,6 +11,13 @@ from scriptmode.ir.schema import OpSchema, parse_schema
 from scriptmode.ops import table
 from scriptmode.ops.table import EVERYTHING, Effect
 
+# the numbers of at::ScalarType, as schemas have them for defaults and the dispatcher for results
+SCALAR_TYPES: dict[int, torch.dtype] = {
+    0: torch.uint8, 1: torch.int8, 2: torch.int16, 3: torch.int32, 4: torch.int64,
+    5: torch.float16, 6: torch.float32, 7: torch.float64, 8: torch.complex32,
+    9: torch.complex64, 10: torch.complex128, 11: torch.bool, 15: torch.bfloat16,
+}  # fmt: skip
+
 
 @functools.cache
 def overload(kind: str) -> Any:
