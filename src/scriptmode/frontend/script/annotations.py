@@ -1,0 +1,161 @@
+"""Annotations as types.
+
+``None`` stands for an annotation that says nothing of the layout: a type variable, a callable, a
+class that is known at compile time only.  Python does not enforce annotations, so they type what a
+call does not: parameters of entry functions, empty displays, attributes.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from scriptmode.ir import types as T
+
+_SIMPLE: dict[Any, T.Type] = {
+    int: T.INT, float: T.FLOAT, bool: T.BOOL, complex: T.COMPLEX, str: T.STR, None: T.NONE,
+    type(None): T.NONE, torch.Tensor: T.TENSOR, nn.Parameter: T.TENSOR, torch.Size: T.SIZE,
+    torch.device: T.DEVICE, torch.dtype: T.DTYPE, torch.layout: T.LAYOUT,
+    torch.memory_format: T.MEMORY_FORMAT, torch.Generator: T.GENERATOR, Any: T.ANY,
+    torch.qscheme: T.QSCHEME, torch.SymInt: T.INT, torch.SymFloat: T.FLOAT,
+    list: T.ListType([T.TENSOR]), dict: T.DictType([T.STR, T.TENSOR]), object: T.ANY,
+}  # fmt: skip
+_LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection,
+          collections.abc.MutableSequence)  # fmt: skip
+_DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, collections.OrderedDict)
+
+TypeOf = Callable[[type], "T.Type | None"]
+
+
+class BadAnnotation(Exception):
+    """An annotation that cannot be resolved; the message says why."""
+
+
+def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type | None:
+    """The type that an annotation means; strings are evaluated in ``names``."""
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        annotation = evaluate(annotation, names)
+        if isinstance(annotation, str):
+            raise BadAnnotation(f"the annotation `{annotation}` is a string of a string")
+    try:
+        if annotation in _SIMPLE:
+            return _SIMPLE[annotation]
+    except TypeError:  # not hashable: no annotation
+        raise BadAnnotation(f"`{annotation!r}` is not a type") from None
+    if isinstance(annotation, T.Type):
+        return annotation
+    origin = typing.get_origin(annotation)
+    if origin is not None:
+        return _generic(annotation, origin, names, type_of_class)
+    if isinstance(annotation, typing.TypeVar):
+        return None
+    supertype = getattr(annotation, "__supertype__", None)  # NewType
+    if supertype is not None:
+        return resolve(supertype, names, type_of_class)
+    value = getattr(annotation, "__value__", None)  # type X = ...
+    if value is not None and type(annotation).__name__ == "TypeAliasType":
+        return resolve(value, names, type_of_class)
+    if isinstance(annotation, type):
+        return _class(annotation, names, type_of_class)
+    if annotation in (typing.List, typing.Dict, typing.Tuple, typing.Callable, typing.Optional):
+        raise BadAnnotation(f"`{annotation}` says nothing of what it contains")
+    return None
+
+
+def evaluate(text: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate an annotation's text."""
+    scope = {**vars(typing), "torch": torch, "Tensor": torch.Tensor, **names}
+    try:
+        return eval(text, scope)  # noqa: S307: annotations are the user's own code
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise BadAnnotation(f"the annotation `{text}` cannot be resolved: {error}") from None
+
+
+def _class(cls: type, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type | None:
+    if issubclass(cls, torch.Tensor):
+        return T.TENSOR
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return named_tuple(cls, type_of_class)
+    if issubclass(cls, enum.Enum):
+        return type_of_class(cls)
+    if cls.__name__.startswith("BroadcastingList"):
+        return T.ListType([T.INT])
+    if cls is tuple:
+        raise BadAnnotation("`tuple` says nothing of what it contains")
+    return type_of_class(cls)
+
+
+def named_tuple(cls: type, type_of_class: TypeOf) -> T.Type | None:
+    """The type of a NamedTuple class; fields without annotations are tensors."""
+    fields: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
+    hints = dict(getattr(cls, "__annotations__", {}))
+    module = inspect.getmodule(cls)
+    names = vars(module) if module is not None else {}
+    parts = []
+    for name in fields:
+        t = resolve(hints[name], names, type_of_class) if name in hints else T.TENSOR
+        if t is None:
+            return None
+        parts.append(t)
+    return T.NamedTupleType(f"{cls.__module__}.{cls.__qualname__}", fields, parts, cls)
+
+
+def _generic(
+    annotation: Any, origin: Any, names: Mapping[str, Any], type_of_class: TypeOf
+) -> T.Type | None:
+    arguments = typing.get_args(annotation)
+
+    def inner(argument: Any) -> T.Type | None:
+        return resolve(argument, names, type_of_class)
+
+    if origin is typing.Annotated or origin in (typing.Final, typing.ClassVar):
+        return inner(arguments[0])
+    if origin is typing.Literal:
+        return T.union_of([_SIMPLE[type(a)] for a in arguments])
+    if origin in (typing.Union, types.UnionType):
+        parts = [inner(a) for a in arguments]
+        known = [p for p in parts if p is not None]
+        return T.union_of(known) if len(known) == len(parts) else None
+    if origin is tuple:
+        return _tuple(arguments, inner)
+    if origin in _LISTS:
+        element = inner(arguments[0])
+        return None if element is None else T.ListType([element])
+    if origin in _DICTS:
+        key, value = (inner(a) for a in arguments)
+        return None if key is None or value is None else T.DictType([key, value])
+    if isinstance(origin, type) and origin.__name__ in ("Future", "Await"):
+        element = inner(arguments[0])
+        return None if element is None else T.FutureType([element])
+    if getattr(origin, "__name__", "").startswith("BroadcastingList"):
+        element = inner(arguments[0])
+        return None if element is None else T.ListType([element])
+    return None
+
+
+def _tuple(arguments: tuple[Any, ...], inner: Callable[[Any], T.Type | None]) -> T.Type | None:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        element = inner(arguments[0])
+        return None if element is None else T.VarTupleType([element])
+    if arguments == ((),):
+        arguments = ()
+    parts = [inner(a) for a in arguments]
+    known = [p for p in parts if p is not None]
+    return T.TupleType(known) if len(known) == len(parts) else None
+
+
+def is_final(annotation: Any) -> bool:
+    """Whether an annotation says that an attribute never changes."""
+    if isinstance(annotation, str):
+        return annotation.split("[")[0].rpartition(".")[2] == "Final"
+    return annotation is typing.Final or typing.get_origin(annotation) is typing.Final

@@ -1,0 +1,278 @@
+"""The entrance: functions and modules to programs."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from scriptmode.frontend.script import annotations as A
+from scriptmode.frontend.script import builtin_calls, call_expressions, expressions, special
+from scriptmode.frontend.script.environment import closure_of
+from scriptmode.frontend.script.functions import Instance, Target, instance_of
+from scriptmode.frontend.script.modules import fits, type_of_object
+from scriptmode.frontend.script.shapes import Leaf, Shape, Static
+from scriptmode.frontend.script.source import place_of, source_of
+from scriptmode.frontend.script.unit import AttributeLearnt, Unit
+from scriptmode.frontend.script.values import ModuleValue
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph, Program
+from scriptmode.support.diagnostics import (
+    CompileError,
+    Diagnostic,
+    InternalError,
+    ScriptError,
+    ScriptTypeError,
+)
+from scriptmode.support.markers import EXPORT, modifier_of
+
+HANDLERS = (builtin_calls, call_expressions, expressions, special)  # they enter themselves
+_RECURSION_LIMIT = 20_000
+_MOST_ATTEMPTS = 50
+
+
+def compile_function(
+    function: Callable[..., Any], arg_types: Mapping[str, T.Type] | None = None
+) -> Program:
+    """Compile a function; ``arg_types`` overrides what annotations and defaults say."""
+    if isinstance(function, types.MethodType) and isinstance(function.__self__, nn.Module):
+        return compile_module(function.__self__, [function.__name__])
+    plain = _plain_function(function)
+
+    def build(unit: Unit) -> None:
+        target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
+        instance = instance_of(unit, target, _entry_shapes(unit, plain, arg_types, 0), None)
+        unit.program.root = instance.name
+        _complete_signature(instance, plain)
+
+    return _build(build, plain)
+
+
+def compile_module(
+    module: nn.Module,
+    methods: Sequence[str] | None = None,
+    arg_types: Mapping[str, Mapping[str, T.Type]] | None = None,
+) -> Program:
+    """Compile ``forward`` and the exported methods of a module, or the named methods."""
+    names = list(methods) if methods is not None else entry_methods(module)
+
+    def build(unit: Unit) -> None:
+        info = unit.modules.info(module)
+        unit.program.self_object = module
+        for name in names:
+            function = _method(module, name)
+            given = (arg_types or {}).get(name)
+            prototype = ModuleValue(info, Graph().add_param(info.type, "self"))
+            first = next(iter(inspect.signature(function).parameters))
+            shapes: dict[str, Shape] = {
+                first: Static(prototype, prototype.key(), (Leaf(info.type),))
+            }
+            shapes.update(_entry_shapes(unit, function, given, 1))
+            target = Target(
+                source_of(function), function, function.__globals__, closure_of(function),
+                name=f"{info.type.name}.{name}",
+            )  # fmt: skip
+            instance = instance_of(unit, target, shapes, None)
+            info.type.methods[name] = instance.name
+            _complete_signature(instance, function)
+        if names:
+            root = "forward" if "forward" in names else names[0]
+            unit.program.root = info.type.methods[root]
+
+    return _build(build, module)
+
+
+def entry_methods(module: nn.Module) -> list[str]:
+    """``forward``, when the class has one, and methods marked for export."""
+    cls = type(module)
+    forward = inspect.getattr_static(cls, "forward", None)
+    base = inspect.getattr_static(nn.Module, "forward")
+    names = [] if forward is base and "forward" not in vars(module) else ["forward"]
+    for name in dir(cls):
+        found = inspect.getattr_static(cls, name, None)
+        if name != "forward" and isinstance(found, types.FunctionType):
+            if modifier_of(found) == EXPORT:
+                names.append(name)
+    return names
+
+
+def _plain_function(function: Any) -> types.FunctionType:
+    if isinstance(function, types.FunctionType):
+        return function
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    raise CompileError(
+        Diagnostic(
+            "SM0101",
+            f"`{name}` is not a Python function and cannot be compiled",
+            place_of(function),
+            help="pass a function defined with `def` or `lambda`, or an nn.Module",
+        )
+    )
+
+
+def _method(module: nn.Module, name: str) -> types.FunctionType:
+    found = getattr(module, name, None)
+    if isinstance(found, types.MethodType) and isinstance(found.__func__, types.FunctionType):
+        return found.__func__
+    raise CompileError(
+        Diagnostic("SM0303", f"`{type(module).__name__}` has no method `{name}` to compile")
+    )
+
+
+def _build(build: Callable[[Unit], None], subject: Any) -> Program:
+    learnt: dict[tuple[type, str], T.Type] = {}
+    with _deep_recursion():
+        for _ in range(_MOST_ATTEMPTS):
+            unit = Unit(learnt)
+            try:
+                build(unit)
+            except AttributeLearnt:
+                continue
+            except ScriptError:
+                raise
+            except RecursionError:
+                raise CompileError(
+                    Diagnostic("SM0208", "the program is nested too deeply", place_of(subject))
+                ) from None
+            except (AssertionError, KeyError, IndexError, AttributeError, TypeError) as error:
+                raise _internal(unit, subject, error) from error
+            program = unit.program
+            root = program.functions.pop(program.root)
+            program.functions = {program.root: root, **program.functions}
+            return program
+    raise CompileError(
+        Diagnostic("SM0203", "the types of the attributes do not settle", place_of(subject))
+    )
+
+
+def _internal(unit: Unit, subject: Any, error: Exception) -> InternalError:
+    """A defect of the compiler, with the place that was being compiled."""
+    span = unit.last_span or place_of(subject)
+    return InternalError(
+        Diagnostic(
+            "SM9001",
+            f"the script front end failed: {type(error).__name__}: {error}",
+            span,
+            help="this is a defect of scriptmode; please report it with this program",
+        )
+    )
+
+
+@contextlib.contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """The front end recurses over nested syntax and calls."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+# parameters of entries
+
+
+def _entry_shapes(
+    unit: Unit,
+    function: types.FunctionType,
+    arg_types: Mapping[str, T.Type] | None,
+    skip: int,
+) -> dict[str, Shape]:
+    """Shapes of the parameters of an entry function, after the first ``skip`` ones."""
+    shapes: dict[str, Shape] = {}
+    given = dict(arg_types or {})
+    comments = _type_comment(unit, function, skip)
+    for parameter in list(inspect.signature(function, follow_wrapped=False).parameters.values())[
+        skip:
+    ]:
+        t = given.pop(parameter.name, None)
+        if t is None:
+            t = comments.get(parameter.name) or _parameter_type(unit, function, parameter)
+        shapes[parameter.name] = Leaf(t)
+    if given:
+        names = ", ".join(given)
+        raise ScriptTypeError(
+            Diagnostic("SM0210", f"there is no parameter {names}", place_of(function))
+        )
+    return shapes
+
+
+def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[str, T.Type]:
+    """Types from a ``# type: (int, Tensor) -> Tensor`` comment."""
+    node = source_of(function).node
+    comment = getattr(node, "type_comment", None)
+    if not comment or not comment.startswith("("):
+        return {}
+    names = {**function.__globals__, **closure_of(function)}
+    text = comment.rpartition("->")[0].strip()
+    try:
+        parts = A.evaluate(f"({text[1:-1].strip()},)" if text != "()" else "()", names)
+        found = [A.resolve(p, names, unit.type_of_class) for p in parts]
+    except A.BadAnnotation as problem:
+        raise ScriptTypeError(
+            Diagnostic("SM0209", str(problem), place_of(function))
+        ) from None
+    parameters = list(inspect.signature(function, follow_wrapped=False).parameters)[skip:]
+    if len(parameters) != len(found):
+        return {}
+    return {n: t for n, t in zip(parameters, found, strict=True) if t is not None}
+
+
+def _parameter_type(
+    unit: Unit, function: types.FunctionType, parameter: inspect.Parameter
+) -> T.Type:
+    names = {**function.__globals__, **closure_of(function)}
+    default = parameter.default
+    annotated: T.Type | None = None
+    if parameter.annotation is not inspect.Parameter.empty:
+        try:
+            annotated = A.resolve(parameter.annotation, names, unit.type_of_class)
+        except A.BadAnnotation as problem:
+            raise ScriptTypeError(
+                Diagnostic(
+                    "SM0209", f"parameter `{parameter.name}`: {problem}", place_of(function)
+                )
+            ) from None
+        if annotated is None:
+            raise ScriptTypeError(
+                Diagnostic(
+                    "SM0209",
+                    f"parameter `{parameter.name}`: `{parameter.annotation}` cannot be the type "
+                    "of an entry's parameter",
+                    place_of(function),
+                    help="annotate it with a type of values, or pass it through a closure",
+                )
+            )
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return T.TupleType([])
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        return T.DictType([T.STR, T.TENSOR])
+    if annotated is not None:
+        if default is None and not T.is_optional(annotated):
+            return T.optional_of(annotated)
+        return annotated
+    if default is inspect.Parameter.empty:
+        return T.TENSOR
+    if default is None:
+        return T.optional_of(T.TENSOR)
+    found = type_of_object(default)
+    return found if found is not None and fits(default, found) else T.TENSOR
+
+
+def _complete_signature(instance: Instance, function: types.FunctionType) -> None:
+    """Enter defaults and keyword-only names, for the boundary."""
+    graph = instance.graph
+    assert graph is not None
+    for parameter in inspect.signature(function, follow_wrapped=False).parameters.values():
+        if parameter.default is not inspect.Parameter.empty:
+            graph.defaults[parameter.name] = parameter.default
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            graph.kwarg_only.add(parameter.name)
+    graph.doc = function.__doc__ or ""
+
+

@@ -1,0 +1,97 @@
+"""Variables of the function being compiled.
+
+A ``Scope`` is one Python scope: its function, what its free names mean.  An ``Environment`` says
+what its local names and the attributes that were tested mean *here*; branches work on copies.
+"""
+
+from __future__ import annotations
+
+import builtins
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scriptmode.frontend.script.source import FunctionSource, local_names, outer_names
+from scriptmode.frontend.script.values import Place, Sugared
+from scriptmode.ir.types import Type
+
+MISSING: Any = object()
+
+
+@dataclass(eq=False)
+class Scope:
+    """Static facts about the function being compiled.
+
+    ``captured`` maps free names to values when the function is nested in another compiled one.
+    """
+
+    source: FunctionSource
+    function: types.FunctionType | None
+    globals: Mapping[str, Any]
+    closure: Mapping[str, Any]
+    captured: dict[str, Sugared] = field(default_factory=dict)
+    locals: set[str] = field(default_factory=set)
+    nonlocals: set[str] = field(default_factory=set)
+    owner_class: type | None = None  # for super() and __class__
+    declared: dict[str, Type] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.locals = local_names(self.source.node)
+        _, self.nonlocals = outer_names(self.source.node)
+
+    def find_object(self, name: str) -> Any:
+        """The Python object that a free name means; MISSING when there is none."""
+        if name in self.closure:
+            return self.closure[name]
+        if name in self.globals:
+            return self.globals[name]
+        return getattr(builtins, name, MISSING)
+
+
+def closure_of(function: types.FunctionType) -> dict[str, Any]:
+    """Free variables of a function that are bound."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+    return found
+
+
+class Environment:
+    """Local names and tested attributes at one point of the program."""
+
+    __slots__ = ("attributes", "names")
+
+    def __init__(
+        self,
+        names: dict[str, Sugared] | None = None,
+        attributes: dict[Place, Sugared] | None = None,
+    ) -> None:
+        self.names = names if names is not None else {}
+        self.attributes = attributes if attributes is not None else {}
+
+    def copy(self) -> Environment:
+        """An independent copy."""
+        return Environment(dict(self.names), dict(self.attributes))
+
+    def bind(self, name: str, value: Sugared) -> None:
+        """Assign a variable; what was known of its attributes is forgotten."""
+        self.names[name] = value
+        if self.attributes:
+            for place in [p for p in self.attributes if p[0] == name]:
+                del self.attributes[place]
+
+    def unbind(self, name: str) -> None:
+        """Delete a variable."""
+        self.names.pop(name, None)
+
+    def forget_attributes(self, name: str | None = None) -> None:
+        """Forget what is known of attributes called ``name``, or of all attributes."""
+        if self.attributes:
+            kept = {} if name is None else {
+                p: v for p, v in self.attributes.items() if name not in p[1:]
+            }  # fmt: skip
+            self.attributes = kept

@@ -1,0 +1,395 @@
+"""Structured control flow: branches and loops over environments.
+
+``branch`` compiles the arms of an If into copies of the environment and merges them.  ``loop``
+compiles a Loop whose carried variables get their types by a fixed point: the body is compiled with
+the types that the variables have on entry; while it changes them to wider ones, what was compiled
+is discarded and compiled again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scriptmode.frontend.script.emitter import DeadCode, Emitter
+from scriptmode.frontend.script.environment import Environment
+from scriptmode.frontend.script.literals import reconcile
+from scriptmode.frontend.script.shapes import (
+    Leaf,
+    Shape,
+    flatten,
+    is_visible,
+    join_all,
+    join_shapes,
+    leaves,
+    rebuild,
+    root_of,
+    same_value,
+    shape_of,
+)
+from scriptmode.frontend.script.values import Constant, IRValue, Sugared, Unusable
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import BREAK, CONTINUE, UNREACHABLE, YIELD, Block, Node, Value
+from scriptmode.ops.scalars import INT_MAX
+from scriptmode.support.source import Span
+
+Arm = Callable[[], Sugared | None]
+
+
+def narrow(e: Emitter, subject: Sugared, t: T.Type) -> Sugared:
+    """``subject`` under the narrower type that has been proved."""
+    known = e.type_of(subject)
+    if known is None or known == t:
+        return subject
+    root = root_of(subject)
+    if t == T.NONE:
+        return Constant(None, origin=root)
+    cast = e.lift(e.builder.cast(e.value(subject), t))
+    if isinstance(cast, IRValue):
+        cast.origin = root
+    return cast
+
+
+@dataclass
+class _Outcome:
+    """An arm that reaches its end."""
+
+    block: Block
+    env: Environment
+    result: Sugared | None
+
+
+def branch(e: Emitter, condition: Value, *arms: Arm) -> Sugared | None:
+    """An If on ``condition``; the result is the merge of the arms' results."""
+    node = e.builder.if_node(condition)
+    outer = e.env
+    alive: list[_Outcome] = []
+    for block, arm in zip(node.blocks, arms, strict=True):
+        e.env = outer.copy()
+        result = None
+        with e.builder.at(block):
+            try:
+                result = arm()
+            except DeadCode:
+                assert block.is_terminated, "dead code without a terminator"
+        if not block.is_terminated:
+            alive.append(_Outcome(block, e.env, result))
+    e.env = outer
+    if not alive:
+        e.die()
+    return _Merge(e, node, alive).run()
+
+
+class _Merge:
+    """Merges the environments at the ends of an If's arms."""
+
+    def __init__(self, e: Emitter, node: Node, alive: Sequence[_Outcome]) -> None:
+        self.e = e
+        self.node = node
+        self.alive = alive
+        self.outer = e.builder.block
+        self.yields: list[list[Value]] = [[] for _ in alive]
+        self.names: list[str] = []
+
+    def run(self) -> Sugared | None:
+        e = self.e
+        merged: dict[str, Callable[[], Sugared]] = {}
+        for name in dict.fromkeys(n for o in self.alive for n in o.env.names):
+            merged[name] = self._merge(name, [o.env.names.get(name) for o in self.alive])
+        attributes: dict[tuple[str, ...], Callable[[], Sugared]] = {}
+        for place in self.alive[0].env.attributes:
+            found = [o.env.attributes.get(place) for o in self.alive]
+            if all(f is not None for f in found):
+                attributes[place] = self._merge(".".join(place), found)
+        results = [o.result for o in self.alive]
+        result = None
+        if all(r is not None for r in results):
+            result = self._merge("", results)
+        for outcome, values in zip(self.alive, self.yields, strict=True):
+            outcome.block.terminate(YIELD, values, e.span)
+        e.env = Environment(
+            {name: make() for name, make in merged.items()},
+            {place: make() for place, make in attributes.items()},
+        )
+        return None if result is None else result()
+
+    def _merge(self, name: str, found: Sequence[Sugared | None]) -> Callable[[], Sugared]:
+        """Prepare the merge of one variable; the result makes it after the If."""
+        e = self.e
+        same = found[0]
+        if same is not None and all(v is same for v in found[1:]):
+            if isinstance(same, Unusable) or is_visible(same, self.outer):
+                kept = same
+                return lambda: kept
+        values = [v for v in found if v is not None and not isinstance(v, Unusable)]
+        if len(values) < len(found):
+            missing = Unusable("unbound", self._place(values))
+            clash = next((v for v in found if isinstance(v, Unusable)), missing)
+            return lambda: missing if clash.reason == "unbound" else clash
+        root = root_of(values[0])
+        if (
+            any(root_of(v) is not v for v in values)
+            and all(same_value(root_of(v), root) for v in values)
+            and is_visible(root, self.outer)
+        ):
+            return self._renarrow(root, values)
+        reconcile(e, [v for v in values if isinstance(v, IRValue)])
+        shape = join_all(e, [shape_of(e, v) for v in values])
+        if shape is None:
+            kinds = " and ".join(dict.fromkeys(v.describe() for v in values))
+            poison = Unusable(f"`{name}` is {kinds} on different paths")
+            return lambda: poison
+        return self._export(name, shape, values)
+
+    def _place(self, values: Sequence[Sugared]) -> Span | None:
+        for value in values:
+            if isinstance(value, IRValue) and value.value.node is not None:
+                return value.value.node.span
+        return None
+
+    def _renarrow(self, root: Sugared, values: Sequence[Sugared]) -> Callable[[], Sugared]:
+        e = self.e
+        joined: T.Type = T.NEVER
+        for value in values:
+            t = e.type_of(value)
+            joined = joined if t is None else T.join(joined, t) or T.ANY
+        if joined == e.type_of(root):
+            return lambda: root
+        return lambda: narrow(e, root, joined)
+
+    def _export(self, name: str, shape: Shape, values: Sequence[Sugared]) -> Callable[[], Sugared]:
+        e = self.e
+        for outcome, out, value in zip(self.alive, self.yields, values, strict=True):
+            with e.builder.at(outcome.block):
+                out += flatten(e, value, shape)
+        outputs = [self.node.add_output(t, name) for t in leaves(shape)]
+        return lambda: rebuild(e, shape, iter(outputs))
+
+
+def when(e: Emitter, condition: Value, then: Callable[[], None]) -> None:
+    """An If without an else arm."""
+
+    def arm() -> None:
+        then()
+
+    branch(e, condition, arm, lambda: None)
+
+
+def choose(e: Emitter, condition: Value, a: Arm, b: Arm) -> Sugared:
+    """An If whose arms have results."""
+    result = branch(e, condition, a, b)
+    assert result is not None
+    return result
+
+
+def choose_value(e: Emitter, condition: Value, a: Arm, b: Arm) -> Value:
+    """An If whose arms have results that are built."""
+    return e.value(choose(e, condition, a, b))
+
+
+# loops
+
+
+@dataclass(eq=False)
+class LoopContext:
+    """The innermost loop while its body is compiled."""
+
+    names: list[str]  # carried variables, in order
+    shapes: list[Shape]
+    next_condition: Callable[[], Value] | None
+    cleanup_depth: int
+    seen: list[Shape] = field(default_factory=list)
+    late: dict[str, Value] = field(default_factory=dict)  # not bound before the loop: params
+    seen_late: dict[str, T.Type] = field(default_factory=dict)
+    has_break: bool = False
+    block: Block | None = None  # of an unrolled iteration
+
+    def leave(self, e: Emitter, kind: str) -> None:
+        """End the current block: next iteration, break, or fall through (YIELD)."""
+        values: list[Value] = []
+        if kind != BREAK:
+            values.append(
+                self.next_condition()
+                if self.next_condition is not None
+                else e.builder.constant(True)
+            )
+        for index, name in enumerate(self.names):
+            found = e.env.names.get(name)
+            if found is None or isinstance(found, Unusable):
+                if found is not None and found.reason != "unbound":
+                    e.fail_type(found.reason)
+                e.fail(
+                    "SM0207",
+                    f"`{name}` may be unbound at the end of an iteration",
+                    help=f"give `{name}` a value on every path of the loop's body",
+                )
+            shape = shape_of(e, found, general=True)
+            joined = join_shapes(e, self.seen[index], shape)
+            if joined is None:
+                e.fail_type(
+                    f"`{name}` is {found.describe()} after an iteration, another kind before it"
+                )
+            self.seen[index] = joined
+            values += flatten(e, found, shape if joined != self.shapes[index] else joined)
+        for name, param in self.late.items():
+            values.append(self._late(e, name, param))
+        self.has_break = self.has_break or kind == BREAK
+        e.builder.block.terminate(kind, values, e.span)
+
+
+    def _late(self, e: Emitter, name: str, param: Value) -> Value:
+        """The value of a variable first bound in the loop: None while it is not bound."""
+        found = e.env.names.get(name)
+        if found is None or isinstance(found, Unusable):
+            return param
+        t = e.type_of(found)
+        if t is None or T.is_optional(t):
+            t = T.NONE  # None could not be told from unbound: refused when used
+        self.seen_late[name] = T.join(self.seen_late[name], T.optional_of(t)) or T.NONE
+        return param if t == T.NONE else e.value(found)
+
+
+_MOST_PASSES = 30
+
+
+def loop(
+    e: Emitter,
+    trips: Value | None,
+    condition: Value | None,
+    assigned: Sequence[str],
+    body: Callable[[Value], None],
+    next_condition: Callable[[Value], Value] | None = None,
+    key: object = None,
+    late: Sequence[str] = (),
+) -> bool:
+    """A Loop; ``body`` gets the index; the environment afterwards has the carried variables.
+
+    ``late`` are variables first bound in the loop and used after it.  The result says whether the
+    loop has a break.
+    """
+    outer = e.env
+    names = [
+        n for n in dict.fromkeys(assigned)
+        if n in outer.names and not isinstance(outer.names[n], Unusable)
+    ]  # fmt: skip
+    entry = [shape_of(e, outer.names[n], general=True) for n in names]
+    for index, name in enumerate(names):
+        declared = e.scope.declared.get(name)
+        own = entry[index]
+        if declared is not None and isinstance(own, Leaf) and T.is_subtype(own.type, declared):
+            entry[index] = Leaf(declared)
+    memory_key = (key, tuple(entry)) if key is not None else None
+    shapes = list(e.loop_memory.get(memory_key, entry)) if memory_key is not None else list(entry)
+    if len(shapes) != len(entry):
+        shapes = list(entry)
+    late_types: dict[str, T.Type] = {n: T.NONE for n in late if n not in names}
+    mark = e.builder.block.last
+    for _ in range(_MOST_PASSES):
+        context = LoopContext(
+            names, shapes, None, len(e.cleanups), seen=list(shapes), seen_late=dict(late_types)
+        )
+        _emit_loop(e, outer, trips, condition, context, body, next_condition)
+        if context.seen == shapes and context.seen_late == late_types:
+            break
+        discard_after(e, mark)
+        shapes, late_types = context.seen, context.seen_late
+    else:
+        e.fail_type("the types of the loop's variables do not settle", help="annotate them")
+    if memory_key is not None:
+        e.loop_memory[memory_key] = tuple(shapes)
+    return context.has_break
+
+
+def _emit_loop(
+    e: Emitter,
+    outer: Environment,
+    trips: Value | None,
+    condition: Value | None,
+    context: LoopContext,
+    body: Callable[[Value], None],
+    next_condition: Callable[[Value], Value] | None,
+) -> None:
+    """One pass over the body; ``context.seen`` tells what the variables have become."""
+    names, shapes, late_types = context.names, context.shapes, dict(context.seen_late)
+    inputs = [
+        trips if trips is not None else e.int_constant(INT_MAX),
+        condition if condition is not None else e.builder.constant(True),
+    ]
+    for name, shape in zip(names, shapes, strict=True):
+        inputs += flatten(e, outer.names[name], shape)
+    inputs += [e.builder.constant(None) for _ in late_types]
+    node = e.builder.node("prim::Loop", inputs)
+    block = node.add_block()
+    index = block.add_param(T.INT, "i")
+    env = outer.copy()
+    env.attributes.clear()
+    span = e.span
+    if next_condition is not None:
+        context.next_condition = lambda: next_condition(index)
+    with e.builder.at(block):
+        for name, shape in zip(names, shapes, strict=True):
+            params = [block.add_param(t, name) for t in leaves(shape)]
+            env.bind(name, rebuild(e, shape, iter(params)))
+        for name, t in late_types.items():
+            context.late[name] = block.add_param(t, name)
+        e.env = env
+        e.loops.append(context)
+        try:
+            body(index)
+            with e.builder.located(span):
+                context.leave(e, YIELD)
+        except DeadCode:
+            assert block.is_terminated, "dead code without a terminator"
+        finally:
+            e.loops.pop()
+    e.env = _after_loop(e, outer, node, context, late_types)
+
+
+def _after_loop(
+    e: Emitter,
+    outer: Environment,
+    node: Node,
+    context: LoopContext,
+    late_types: dict[str, T.Type],
+) -> Environment:
+    """The environment after the loop."""
+    after = outer.copy()
+    after.attributes.clear()
+    for name, shape in zip(context.names, context.shapes, strict=True):
+        outputs = [node.add_output(t, name) for t in leaves(shape)]
+        after.bind(name, rebuild(e, shape, iter(outputs)))
+    for name, t in late_types.items():
+        output = node.add_output(t, name)
+        known = t != T.NONE
+        after.names[name] = Unusable("unbound", e.span, IRValue(output) if known else None)
+    for name in e.env.names:
+        if name not in after.names:
+            after.names[name] = Unusable("unbound", e.span)
+    return after
+
+
+def discard_after(e: Emitter, mark: Node | None) -> None:
+    """Erase what was appended to the current block after ``mark``."""
+    block = e.builder.block
+    while block.last is not mark and block.last is not None:
+        block.last.erase()
+
+
+def terminates(block: Block) -> bool:
+    """Whether control never passes the block's end."""
+    return block.is_terminated and block.terminator.kind != YIELD
+
+
+def leave_loop(e: Emitter, kind: str) -> None:
+    """``break`` or ``continue`` in the innermost loop."""
+    context = e.loops[-1]
+    for cleanup in reversed(e.cleanups[context.cleanup_depth :]):
+        cleanup()
+    context.leave(e, kind)
+    raise DeadCode
+
+
+__all__ = [
+    "BREAK", "CONTINUE", "UNREACHABLE", "LoopContext", "branch", "choose", "choose_value",
+    "discard_after", "leave_loop", "loop", "narrow", "terminates", "when",
+]  # fmt: skip

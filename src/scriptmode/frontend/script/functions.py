@@ -1,0 +1,394 @@
+"""Calls of Python functions: binding of arguments, and one IR function per kinds of arguments.
+
+An *instance* of a function is compiled for the shapes of its arguments: IR values become parameters,
+what is known at compile time (None, flags, strings, functions, modules' classes) is part of the
+instance.  Free variables of nested functions are passed as further parameters.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import types
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
+from scriptmode.frontend.script.environment import Scope, closure_of
+from scriptmode.frontend.script.literals import settle_literals
+from scriptmode.frontend.script.shapes import (
+    Leaf,
+    Shape,
+    Static,
+    flatten,
+    join_all,
+    leaves,
+    rebuild,
+    shape_of,
+)
+from scriptmode.frontend.script.source import FunctionSource, loaded_names, local_names, source_of
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    DictDisplay,
+    ListDisplay,
+    LocalFunction,
+    Sugared,
+    TupleDisplay,
+    Unusable,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph, Node
+from scriptmode.support.diagnostics import CompileError
+
+_MOST_RESTARTS = 200
+_MOST_DEPTH = 150
+
+
+@dataclass(eq=False)
+class Target:
+    """A function to be compiled."""
+
+    source: FunctionSource
+    function: types.FunctionType | None
+    globals: Mapping[str, Any]
+    closure: Mapping[str, Any]
+    captured: dict[str, Sugared] = field(default_factory=dict)
+    itself: LocalFunction | None = None  # a nested function may call itself by name
+    name: str = ""
+
+    def key(self) -> Hashable:
+        """Identity of the function."""
+        return (id(self.source.node), id(self.function), tuple(self.captured))
+
+
+@dataclass(eq=False)
+class Instance:
+    """A function compiled for one combination of argument shapes."""
+
+    name: str
+    target: Target
+    shapes: dict[str, Shape]
+    graph: Graph | None = None
+    result: Shape | None = None
+    return_type: T.Type | None = None  # while compiling: what a recursive call assumes
+    is_recursive: bool = False
+    is_provisional: bool = False  # compiled against another instance's assumption
+    hints: dict[Hashable, T.Type] = field(default_factory=dict)
+
+
+# binding
+
+
+def bind(
+    e: Emitter,
+    source: FunctionSource,
+    defaults: Sequence[Sugared],
+    keyword_defaults: Mapping[str, Sugared],
+    given: Arguments,
+) -> dict[str, Sugared]:
+    """Parameters of a function by name, as Python binds the arguments of a call."""
+    arguments = source.node.args
+    name = source.qualname.rpartition(".")[2]
+    positional = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    bound: dict[str, Sugared] = dict(zip(positional, given.positional, strict=False))
+    extra = given.positional[len(positional) :]
+    if extra and arguments.vararg is None:
+        e.fail_type(
+            f"{name}() takes {len(positional)} positional arguments, {len(given.positional)} given"
+        )
+    only_positional = {a.arg for a in arguments.posonlyargs}
+    by_keyword = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
+    rest: dict[str, Sugared] = {}
+    for key, value in given.keywords.items():
+        if key in by_keyword:
+            if key in bound:
+                e.fail_type(f"{name}() got multiple values for argument `{key}`")
+            bound[key] = value
+        elif arguments.kwarg is not None:
+            rest[key] = value
+        elif key in only_positional:
+            e.fail_type(f"{name}() takes `{key}` by position only")
+        else:
+            e.fail_type(f"{name}() got an unexpected keyword argument `{key}`")
+    for key, value in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
+        bound.setdefault(key, value)
+    for key, value in keyword_defaults.items():
+        bound.setdefault(key, value)
+    missing = [a for a in (*positional, *(a.arg for a in arguments.kwonlyargs)) if a not in bound]
+    if missing:
+        e.fail_type(f"{name}() misses the argument `{missing[0]}`")
+    ordered = {a: bound[a] for a in positional}
+    if arguments.vararg is not None:
+        ordered[arguments.vararg.arg] = TupleDisplay(tuple(extra))
+    ordered.update({a.arg: bound[a.arg] for a in arguments.kwonlyargs})
+    if arguments.kwarg is not None:
+        keys = tuple(Constant(k) for k in rest)
+        ordered[arguments.kwarg.arg] = DictDisplay(keys, tuple(rest.values()), frozen=True)
+    return ordered
+
+
+def argument_shape(e: Emitter, value: Sugared) -> Shape:
+    """Shape by which an argument selects an instance: numbers vary, flags and names do not."""
+    if isinstance(value, Constant):
+        t = e.type_of(value)
+        return Leaf(t) if t in (T.INT, T.FLOAT, T.COMPLEX) and t else Static(value, value.key(), ())
+    if isinstance(value, (ListDisplay, DictDisplay)) and not value.frozen:
+        t = e.type_of(value)
+        if t is not None:
+            return Leaf(t)
+    parts = value.parts()
+    if not parts:
+        return shape_of(e, value)
+    return Static(value, value.key(), tuple(argument_shape(e, p) for p in parts))
+
+
+# calls
+
+
+def call_function(e: Emitter, function: types.FunctionType, given: Arguments) -> Sugared:
+    """Call a Python function by its source."""
+    source = source_of(function)
+    defaults = [e.unit.wrap_default(e, d) for d in function.__defaults__ or ()]
+    keyword_defaults = {
+        k: e.unit.wrap_default(e, d) for k, d in (function.__kwdefaults__ or {}).items()
+    }
+    bound = bind(e, source, defaults, keyword_defaults, given)
+    target = Target(source, function, function.__globals__, closure_of(function))
+    return call_target(e, target, bound)
+
+
+def local_function(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> LocalFunction:
+    """The value of a nested ``def`` or ``lambda``."""
+    arguments = node.args
+    defaults = tuple(e.expression(d) for d in arguments.defaults)
+    keyword_defaults = {
+        a.arg: e.expression(d)
+        for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if d is not None
+    }
+    source = e.scope.source.nested(node)
+    return LocalFunction(source, e.scope, defaults, keyword_defaults)
+
+
+def close(e: Emitter, function: LocalFunction, seen: tuple[ast.AST, ...] = ()) -> LocalFunction:
+    """The function with the present values of its free variables."""
+    if function.captured is not None:
+        return function
+    node = function.source.node
+    body: list[ast.AST] = [node] if isinstance(node, ast.Lambda) else list(node.body)
+    names = sorted(loaded_names(body) - local_names(node))
+    captured: dict[str, Sugared] = {}
+    for name in names:
+        value = e.env.names.get(name) if function.scope is e.scope else None
+        value = value or function.scope.captured.get(name)
+        if value is None or isinstance(value, Unusable):
+            continue
+        if isinstance(value, LocalFunction):
+            if value.source.node is node or value.source.node in seen:
+                continue
+            value = close(e, value, (*seen, node))
+        captured[name] = value
+    return dataclasses.replace(function, captured=captured)
+
+
+def call_local(e: Emitter, function: LocalFunction, given: Arguments) -> Sugared:
+    """Call a nested function."""
+    closed = close(e, function)
+    assert closed.captured is not None
+    bound = bind(e, closed.source, closed.defaults, closed.keyword_defaults, given)
+    scope = closed.scope
+    target = Target(
+        closed.source, None, scope.globals, scope.closure, dict(closed.captured), closed
+    )
+    return call_target(e, target, bound)
+
+
+def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
+    """Call the instance for these arguments."""
+    bound = {
+        name: close(e, v) if isinstance(v, LocalFunction) else v for name, v in bound.items()
+    }
+    values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
+    shapes = {name: argument_shape(e, v) for name, v in values.items()}
+    instance = instance_of(e.unit, target, shapes, e)
+    inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
+    assert instance.return_type is not None
+    output = e.builder.call(instance.name, inputs, instance.return_type)
+    e.env.forget_attributes()
+    e.epoch += 1
+    if instance.return_type == T.NEVER:
+        e.die()
+    if isinstance(instance.result, Static):
+        return instance.result.prototype
+    return e.lift(output)
+
+
+def instance_of(
+    unit: Any, target: Target, shapes: dict[str, Shape], caller: Emitter | None
+) -> Instance:
+    """The instance for these shapes, compiled now if it is new."""
+    key = (target.key(), tuple(shapes.items()))
+    found: Instance | None = unit.instances.get(key)
+    if found is None:
+        name = unit.unique_name(target.name or f"{target.source.module}.{target.source.qualname}")
+        found = unit.instances[key] = Instance(name, target, shapes)
+        if len(unit.stack) > _MOST_DEPTH and caller is not None:
+            caller.fail("SM0208", "calls are nested too deeply to be compiled")
+        try:
+            _compile(unit, found, key)
+        except CompileError as error:
+            del unit.instances[key]
+            if caller is None:
+                raise
+            raise type(error)(
+                [
+                    dataclasses.replace(d, chain=(caller.span, *d.chain))
+                    for d in error.diagnostics
+                ]
+            ) from None
+    elif found.graph is None:
+        _assume_result(unit, found, caller)
+    return found
+
+
+def _assume_result(unit: Any, instance: Instance, caller: Emitter | None) -> None:
+    """A recursive call: take the annotated result, or none until a first pass has found one."""
+    instance.is_recursive = True
+    if instance.return_type is None:
+        annotated = unit.return_annotation(instance.target, caller)
+        instance.return_type = annotated if annotated is not None else T.NEVER
+    above = unit.stack[unit.stack.index(instance) + 1 :]
+    for other in above:
+        other.is_provisional = True
+
+
+def _compile(unit: Any, instance: Instance, key: Hashable) -> None:
+    unit.stack.append(instance)
+    try:
+        for _ in range(_MOST_RESTARTS):
+            before = set(unit.instances)
+            emitter = _emit(unit, instance)
+            if emitter is not None and _settle_result(emitter, instance):
+                break
+            instance.graph = None
+            for other in [k for k in unit.instances if k not in before]:
+                if unit.instances[other].is_provisional:
+                    unit.program.functions.pop(unit.instances[other].name, None)
+                    del unit.instances[other]
+        else:
+            span = instance.target.source.span(instance.target.source.node)
+            unit.fail_at(span, "SM0203", "the types of this function do not settle; annotate them")
+    finally:
+        unit.stack.pop()
+    assert instance.graph is not None
+    unit.program.functions[instance.name] = instance.graph
+
+
+def _emit(unit: Any, instance: Instance) -> Emitter | None:
+    """One pass over the function; None when it must start again with what was learnt."""
+    target = instance.target
+    source = target.source
+    node = source.node
+    graph = Graph(instance.name)
+    graph.span = source.span(node)
+    scope = Scope(source, target.function, target.globals, target.closure)
+    owner = target.closure.get("__class__")
+    scope.owner_class = owner if isinstance(owner, type) else None
+    e = unit.new_emitter(scope, graph, instance.hints)
+    e.builder.span = graph.span
+    _check_supported(e, node)
+    _bind_parameters(e, instance, scope)
+    unit.declare_parameters(e, target)
+    try:
+        _run_body(e, node)
+        settle_literals(e)
+    except Restart:
+        return None
+    return e
+
+
+def _run_body(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
+    try:
+        if isinstance(node, ast.Lambda):
+            value = e.expression(node.body)
+            e.unit.finish(e, e.settle(value))
+        else:
+            e.statements(node.body)
+            e.unit.finish(e, Constant(None))
+    except DeadCode:
+        assert e.builder.block.is_terminated, "dead code without a terminator"
+
+
+def _check_supported(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
+    if e.scope.nonlocals:
+        e.not_built("`nonlocal` is", help="return the new value instead")
+    for inner in _own_nodes(node):
+        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
+            with e.at(inner):
+                e.not_built("a generator function is", help="build and return a list")
+        if isinstance(inner, ast.Await):
+            with e.at(inner):
+                e.fail_syntax("async code cannot be compiled")
+
+
+def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)):
+            yield from _own_nodes(child)
+
+
+def _bind_parameters(e: Emitter, instance: Instance, scope: Scope) -> None:
+    for name, shape in instance.shapes.items():
+        kinds = leaves(shape)
+        plain = name.removesuffix(" (captured)")
+        names = [plain] if len(kinds) == 1 else [f"{plain}_{i}" for i in range(len(kinds))]
+        params = [e.graph.add_param(t, n) for t, n in zip(kinds, names, strict=True)]
+        value = rebuild(e, shape, iter(params))
+        if name != plain:
+            scope.captured[plain] = value
+        else:
+            e.env.names[name] = value
+    itself = instance.target.itself
+    if itself is not None and isinstance(itself.source.node, ast.FunctionDef):
+        captured = {name: scope.captured[name] for name in instance.target.captured}
+        own = itself.source.node.name
+        scope.captured.setdefault(own, dataclasses.replace(itself, captured=captured))
+
+
+def _settle_result(e: Emitter, instance: Instance) -> bool:
+    """Find what the function returns; False when a recursive call has assumed another type."""
+    graph = e.graph
+    returned: list[tuple[Node, Sugared]] = [
+        (node, e.returned[node]) for node in graph.walk() if node in e.returned
+    ]
+    actual: T.Type = T.NEVER
+    for node, _ in returned:
+        actual = T.join(actual, node.inputs[0].type) or T.ANY
+    instance.result = None
+    if returned:
+        shape = join_all(e, [shape_of(e, v) for _, v in returned])
+        if isinstance(shape, Static) and not leaves(shape):
+            instance.result = shape
+        elif any(e.type_of(v) is None for _, v in returned):
+            node = next(n for n, v in returned if e.type_of(v) is None)
+            value = e.returned[node]
+            e.unit.fail_at(
+                node.span, "SM0202", f"{value.describe()} cannot be returned from a function"
+            )
+    if instance.is_recursive:
+        assumed = instance.return_type
+        assert assumed is not None
+        instance.result = None
+        if not T.is_subtype(actual, assumed):
+            joined = T.join(assumed, actual)
+            instance.return_type = joined if joined is not None else T.ANY
+            return False
+        actual = assumed
+    instance.return_type = graph.return_type = actual
+    instance.graph = graph
+    return True
+
+

@@ -1,0 +1,461 @@
+"""Iteration: what a ``for``, a comprehension or an unpacking sees of a value.
+
+``items_of`` gives the elements of a value whose length is known; ``cursor_of`` a ``Cursor`` that
+reaches the elements by index in a Loop.  A list is asked for its length before each element, as
+Python does, and a dict refuses to be changed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scriptmode.frontend.script.conditions import members, truth
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import branch, choose_value, when
+from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_items
+from scriptmode.frontend.script.values import (
+    Constant,
+    DictDisplay,
+    IRValue,
+    IterableValue,
+    ListDisplay,
+    ModuleValue,
+    PythonObject,
+    Sugared,
+    TupleDisplay,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+
+_LONGEST_STATIC_RANGE = 0  # ranges are loops, never unrolled
+
+
+@dataclass
+class Cursor:
+    """Elements by index.
+
+    ``trips`` bounds the number of elements; ``more(i)``, where there is one, says whether element
+    ``i`` exists and is asked before each.
+    """
+
+    element: Callable[[Value], Sugared]
+    trips: Value | None = None
+    more: Callable[[Value], Value] | None = None
+
+
+def items_of(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
+    """The elements of a value whose length is known at compile time."""
+    match value:
+        case TupleDisplay(items=items) | ListDisplay(items=items):
+            return items
+        case DictDisplay(keys=keys):
+            return keys
+        case ModuleValue():
+            return e.unit.module_items(e, value)
+        case Constant(value=str(text)):
+            return [Constant(c) for c in text]
+        case PythonObject(object=obj):
+            return e.unit.object_items(e, obj)
+        case IterableValue():
+            return _iterable_items(e, value)
+    return tuple_items(e, value)
+
+
+def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | None:
+    arguments = value.arguments
+    if value.kind == "range":
+        return None
+    if value.kind == "enumerate":
+        inner, start = items_of(e, arguments[0]), arguments[1]
+        if inner is None or not isinstance(start, Constant):
+            return None
+        first = start.value
+        return [TupleDisplay((Constant(first + i), v)) for i, v in enumerate(inner)]
+    if value.kind == "zip":
+        columns = [items_of(e, a) for a in arguments]
+        known = [c for c in columns if c is not None]
+        if len(known) < len(columns) or not columns:
+            return [] if not columns else None
+        return [TupleDisplay(row) for row in zip(*known)]
+    if value.kind == "reversed":
+        inner = items_of(e, arguments[0])
+        return None if inner is None else list(reversed(inner))
+    if value.kind == "map":
+        columns = [items_of(e, a) for a in arguments[1:]]
+        known = [c for c in columns if c is not None]
+        if len(known) < len(columns):
+            return None
+        return [e.call_positional(arguments[0], *row) for row in zip(*known)]
+    owner = arguments[0]
+    if isinstance(owner, DictDisplay):
+        if value.kind == "keys":
+            return owner.keys
+        if value.kind == "values":
+            return owner.values
+        if value.kind == "items":
+            return [TupleDisplay(p) for p in zip(owner.keys, owner.values, strict=True)]
+    return None
+
+
+def cursor_of(e: Emitter, value: Sugared) -> Cursor:
+    """Elements of a value by index."""
+    if isinstance(value, IterableValue):
+        found = _iterable_cursor(e, value)
+        if found is not None:
+            return found
+    items = items_of(e, value)
+    if items is not None:
+        value = _as_indexable(e, items)
+    t = e.type_of(value)
+    if t is None:
+        e.fail_type(f"{value.describe()} cannot be iterated over")
+    return _value_cursor(e, e.value(value), t)
+
+
+def _as_indexable(e: Emitter, items: Sequence[Sugared]) -> Sugared:
+    display = ListDisplay(tuple(items))
+    if e.type_of(display) is None:
+        e.fail_type("values of these kinds can be iterated over only where the loop is unrolled")
+    return display
+
+
+def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
+    if t == T.STR:
+        return Cursor(
+            lambda i: e.op("str::getitem", value, i), e.builder.op("str::len", value)
+        )
+    if t == T.TENSOR:
+        e.builder.op("tensor::len", value)  # a TypeError for a 0-dim tensor
+        slices = e.value(e.call_positional(e.attribute(IRValue(value), "unbind"), Constant(0)))
+        return Cursor(
+            lambda i: e.op("list::getitem", slices, i), e.builder.op("list::len", slices)
+        )
+    if isinstance(t, T.DictType):
+        return _dict_cursor(e, value, "keys")
+    if is_sequence(t):
+        whole = as_list(e, value)
+        if isinstance(t, T.ListType):
+            return Cursor(
+                lambda i: e.lift(e.builder.op("list::getitem", whole, i)),
+                None,
+                lambda i: e.builder.op("int::lt", i, e.builder.op("list::len", whole)),
+            )
+        return Cursor(
+            lambda i: e.lift(e.builder.op("list::getitem", whole, i)),
+            e.builder.op("list::len", whole),
+        )
+    if isinstance(t, T.OptionalType):
+        e.fail("SM0205", "a value that may be None cannot be iterated over",
+               help="test it first: `if x is not None:`")  # fmt: skip
+    if len(members(t)) > 1:
+        e.not_built(f"iteration over a {t} is", help="narrow it with isinstance first")
+    e.fail_type(f"a value of type {t} cannot be iterated over")
+
+
+def _dict_cursor(e: Emitter, value: Value, kind: str) -> Cursor:
+    """Keys, values or items; RuntimeError when the dict changes its size meanwhile."""
+    if kind == "keys":
+        entries = [e.builder.op("dict::keys", value)]
+    elif kind == "values":
+        entries = [e.builder.op("dict::values", value)]
+    else:
+        entries = [e.builder.op(f"dict::{k}", value) for k in ("keys", "values")]
+    count = e.builder.op("dict::len", value)
+
+    def element(i: Value) -> Sugared:
+        found = [e.lift(e.builder.op("list::getitem", x, i)) for x in entries]
+        return found[0] if len(found) == 1 else TupleDisplay(tuple(found))
+
+    def more(i: Value) -> Value:
+        changed = e.builder.op("int::ne", e.builder.op("dict::len", value), count)
+        when(
+            e, changed,
+            lambda: e.raise_error(RuntimeError, "dictionary changed size during iteration"),
+        )  # fmt: skip
+        return e.builder.op("int::lt", i, count)
+
+    return Cursor(element, None, more)
+
+
+def range_bounds(e: Emitter, value: IterableValue) -> tuple[Value, Value, Value]:
+    """Start, stop and step of a range."""
+    found = []
+    for part in value.arguments:
+        found.append(index_value(e, part, "an argument of range"))
+    return found[0], found[1], found[2]
+
+
+def index_value(e: Emitter, value: Sugared, what: str) -> Value:
+    """An int where Python takes anything with ``__index__``."""
+    built = e.value(value)
+    if built.type == T.INT:
+        return built
+    if built.type == T.BOOL:
+        return e.builder.op("bool::int", built)
+    if built.type == T.TENSOR:
+        return e.builder.op("tensor::index", built)
+    if built.type == T.NUMBER or isinstance(built.type, T.UnionType):
+        return e.builder.node("prim::checked_cast", [built], [T.INT]).output
+    e.fail_type(f"{what} must be int, not {built.type}")
+
+
+def _range_cursor(e: Emitter, value: IterableValue) -> Cursor:
+    start, stop, step = range_bounds(e, value)
+    trips = range_length(e, value, start, stop, step)
+    if isinstance(value.arguments[2], Constant) and value.arguments[2].value == 1:
+        if isinstance(value.arguments[0], Constant) and value.arguments[0].value == 0:
+            return Cursor(lambda i: IRValue(i), trips)
+        return Cursor(lambda i: e.op("int::add", start, i), trips)
+    return Cursor(lambda i: e.op("int::add", start, e.builder.op("int::mul", i, step)), trips)
+
+
+def range_length(
+    e: Emitter, value: IterableValue, start: Value, stop: Value, step: Value
+) -> Value:
+    """Number of elements of a range; negative for an empty one."""
+    op = e.builder.op
+    known = value.arguments[2]
+    if isinstance(known, Constant):
+        size = int(known.value)
+        if size == 0:
+            e.raise_error(ValueError, "range() arg 3 must not be zero")
+        if size == 1:
+            if isinstance(value.arguments[0], Constant) and value.arguments[0].value == 0:
+                return stop
+            return op("int::sub", stop, start)
+        return _divided(e, start, stop, step, size > 0)
+    zero = e.int_constant(0)
+    when(
+        e, op("int::eq", step, zero),
+        lambda: e.raise_error(ValueError, "range() arg 3 must not be zero"),
+    )  # fmt: skip
+    return choose_value(
+        e, op("int::gt", step, zero),
+        lambda: IRValue(_divided(e, start, stop, step, True)),
+        lambda: IRValue(_divided(e, start, stop, step, False)),
+    )  # fmt: skip
+
+
+def _divided(e: Emitter, start: Value, stop: Value, step: Value, upwards: bool) -> Value:
+    op = e.builder.op
+    if upwards:  # (stop - start + step - 1) // step
+        distance, pace = op("int::sub", stop, start), step
+    else:
+        distance, pace = op("int::sub", start, stop), op("int::neg", step)
+    rounded = op("int::add", distance, op("int::sub", pace, e.int_constant(1)))
+    return op("int::floordiv", rounded, pace)
+
+
+def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
+    arguments = value.arguments
+    match value.kind:
+        case "range":
+            return _range_cursor(e, value)
+        case "enumerate":
+            inner = cursor_of(e, arguments[0])
+            start = index_value(e, arguments[1], "the start of enumerate")
+
+            def pair(i: Value) -> Sugared:
+                known = isinstance(arguments[1], Constant) and arguments[1].value == 0
+                number = IRValue(i) if known else e.op("int::add", start, i)
+                return TupleDisplay((number, inner.element(i)))
+
+            return Cursor(pair, inner.trips, inner.more)
+        case "zip":
+            return _zip_cursor(e, arguments)
+        case "reversed":
+            return _reversed_cursor(e, arguments[0])
+        case "map":
+            inner = _zip_cursor(e, arguments[1:])
+
+            def mapped(i: Value) -> Sugared:
+                row = inner.element(i)
+                assert isinstance(row, TupleDisplay)
+                return e.call_positional(arguments[0], *row.items)
+
+            return Cursor(mapped, inner.trips, inner.more)
+        case "keys" | "values" | "items":
+            t = e.type_of(arguments[0])
+            if isinstance(t, T.DictType) and not isinstance(arguments[0], DictDisplay):
+                return _dict_cursor(e, e.value(arguments[0]), value.kind)
+    return None
+
+
+def _zip_cursor(e: Emitter, arguments: Sequence[Sugared]) -> Cursor:
+    inner = [cursor_of(e, a) for a in arguments]
+    trips: Value | None = None
+    for cursor in inner:
+        if cursor.trips is not None:
+            trips = cursor.trips if trips is None else minimum(e, trips, cursor.trips)
+    conditions = [c.more for c in inner if c.more is not None]
+
+    def more(i: Value) -> Value:
+        result = conditions[0](i)
+        for condition in conditions[1:]:
+            result = e.builder.op("bool::and", result, condition(i))
+        return result
+
+    return Cursor(
+        lambda i: TupleDisplay(tuple(c.element(i) for c in inner)),
+        trips,
+        more if conditions else None,
+    )
+
+
+def minimum(e: Emitter, a: Value, b: Value) -> Value:
+    """The smaller of two ints."""
+    less = e.builder.op("int::lt", b, a)
+    return choose_value(e, less, lambda: IRValue(b), lambda: IRValue(a))
+
+
+def _reversed_cursor(e: Emitter, value: Sugared) -> Cursor:
+    if isinstance(value, IterableValue) and value.kind != "range":
+        return cursor_of(e, as_built_list(e, value))
+    t = e.type_of(value)
+    if isinstance(t, T.DictType):
+        value = as_built_list(e, value)
+    inner = cursor_of(e, value)
+    length = e.value(length_of(e, value))
+
+    def element(i: Value) -> Sugared:
+        last = e.builder.op("int::sub", length, e.int_constant(1))
+        return inner.element(e.builder.op("int::sub", last, i))
+
+    return Cursor(element, length)
+
+
+def length_of(e: Emitter, value: Sugared) -> Sugared:
+    """``len(value)``."""
+    items = None if isinstance(value, IterableValue) else items_of(e, value)
+    if items is not None:
+        return Constant(len(items))
+    if isinstance(value, IterableValue):
+        if value.kind == "range":
+            trips = range_length(e, value, *range_bounds(e, value))
+            zero = e.int_constant(0)
+            return IRValue(
+                choose_value(
+                    e, e.builder.op("int::lt", trips, zero),
+                    lambda: Constant(0), lambda: IRValue(trips),
+                )  # fmt: skip
+            )
+        if value.kind in ("keys", "values", "items"):
+            return length_of(e, value.arguments[0])
+        e.fail_type(f"{value.describe()} has no len()")
+    t = e.type_of(value)
+    if t is None:
+        e.fail_type(f"{value.describe()} has no len()")
+    built = e.value(value)
+    if t == T.STR:
+        return e.op("str::len", built)
+    if t == T.TENSOR:
+        return e.op("tensor::len", built)
+    if isinstance(t, T.DictType):
+        return e.op("dict::len", built)
+    if is_sequence(t):
+        return e.op("list::len", as_list(e, built))
+    if isinstance(t, T.OptionalType):
+        e.fail("SM0205", "len() of a value that may be None",
+               help="test it first: `if x is not None:`")  # fmt: skip
+    e.fail_type(f"a value of type {t} has no len()")
+
+
+def as_built_list(e: Emitter, value: Sugared) -> Sugared:
+    """``list(value)``: a new list."""
+    items = items_of(e, value)
+    if items is not None:
+        return ListDisplay(tuple(items))
+    if isinstance(value, IterableValue):
+        if value.kind == "range":
+            return e.op("list::range", *range_bounds(e, value))
+        if value.kind in ("keys", "values"):
+            return e.op(f"dict::{value.kind}", e.value(value.arguments[0]))
+    elif isinstance(value, IRValue):
+        t = value.type
+        if t == T.STR:
+            return e.op("str::list", value.value)
+        if isinstance(t, T.DictType):
+            return e.op("dict::keys", value.value)
+        if is_sequence(t):
+            return e.op("list::copy", as_list(e, value.value))
+    return e.unit.collect(e, value)
+
+
+def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sugared]:
+    """Elements for ``count`` targets, of which number ``star`` takes a list of the rest."""
+    items = items_of(e, value)
+    if items is not None:
+        return _unpack_items(e, list(items), count, star)
+    t = e.type_of(value)
+    if t == T.TENSOR or t == T.STR or isinstance(value, IterableValue) or isinstance(t, T.DictType):
+        value = as_built_list(e, value)
+        if isinstance(value, ListDisplay):
+            return _unpack_items(e, list(value.items), count, star)
+        t = e.type_of(value)
+    if t is None or not is_sequence(t):
+        e.fail_type(f"{value.describe()} cannot be unpacked")
+    whole = as_list(e, e.value(value))
+    length = e.builder.op("list::len", whole)
+    fixed = count - (star is not None)
+    _check_length(e, length, fixed, exact=star is None)
+    found: list[Sugared] = []
+    for index in range(count):
+        if index == star:
+            stop = e.builder.op("int::sub", length, e.int_constant(count - 1 - index))
+            none = e.builder.constant(None)
+            found.append(e.op("list::slice", whole, e.int_constant(index), stop, none))
+        else:
+            place = index if star is None or index < star else index - count
+            found.append(e.lift(e.builder.op("list::getitem", whole, e.int_constant(place))))
+    return found
+
+
+def _check_length(e: Emitter, length: Value, fixed: int, *, exact: bool) -> None:
+    expected = e.int_constant(fixed)
+    text = "" if exact else "at least "
+    few = e.builder.op("int::lt", length, expected)
+
+    def too_few() -> None:
+        got = e.builder.op("int::str", length)
+        head = e.builder.constant(
+            f"not enough values to unpack (expected {text}{fixed}, got "
+        )
+        whole = e.builder.op("str::concat", head, got)
+        e.raise_error(ValueError, e.builder.op("str::concat", whole, e.builder.constant(")")))
+
+    when(e, few, too_few)
+    if exact:
+        many = e.builder.op("int::gt", length, expected)
+        when(
+            e, many,
+            lambda: e.raise_error(ValueError, f"too many values to unpack (expected {fixed})"),
+        )  # fmt: skip
+
+
+def _unpack_items(
+    e: Emitter, items: list[Sugared], count: int, star: int | None
+) -> list[Sugared]:
+    if star is None:
+        if len(items) < count:
+            e.raise_error(
+                ValueError,
+                f"not enough values to unpack (expected {count}, got {len(items)})",
+            )
+        if len(items) > count:
+            e.raise_error(ValueError, f"too many values to unpack (expected {count})")
+        return items
+    after = count - 1 - star
+    if len(items) < count - 1:
+        e.raise_error(
+            ValueError,
+            f"not enough values to unpack (expected at least {count - 1}, got {len(items)})",
+        )
+    middle = ListDisplay(tuple(items[star : len(items) - after]))
+    return [*items[:star], middle, *items[len(items) - after :]]
+
+
+__all__ = [
+    "Cursor", "as_built_list", "branch", "cursor_of", "index_value", "items_of", "length_of",
+    "minimum", "range_bounds", "range_length", "truth", "unpack",
+]  # fmt: skip

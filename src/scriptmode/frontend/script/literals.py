@@ -1,0 +1,133 @@
+"""Element types of lists and dicts that are learnt from their uses.
+
+``xs = []`` says nothing of its elements; ``xs.append(1.0)`` does, and ``xs[0] = None`` adds to it.
+A use that an element type does not admit is traced back to the displays that made the container;
+what they should have been is kept as a hint under the display's *site*, and the function is compiled
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from scriptmode.frontend.script.emitter import Emitter, Restart
+from scriptmode.frontend.script.values import IRValue
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import YIELD, Node, Value
+
+_SAME_ELEMENTS = {
+    "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy",
+    "prim::unchecked_cast",
+}  # fmt: skip
+
+
+def sites_of(e: Emitter, value: Value, seen: set[int] | None = None) -> list[Hashable] | None:
+    """The displays that a container may come from; None when it may come from elsewhere."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return []
+    seen.add(id(value))
+    found: list[Hashable] = []
+    for source in _sources(e, value, found) or [None]:
+        if source is None:
+            return found or None
+        inner = sites_of(e, source, seen)
+        if inner is None:
+            return None
+        found += inner
+    return found
+
+
+def _sources(e: Emitter, value: Value, found: list[Hashable]) -> list[Value] | None:
+    """Values that ``value`` may be the same object as, or a copy of; sites go to ``found``."""
+    node = value.node
+    if node is None:
+        block = value.block
+        if block.owner is None or block.owner.kind != "prim::Loop":
+            return None
+        return [block.owner.inputs[1 + block.params.index(value)]]
+    site = e.sites.get(node)
+    if site is not None:
+        found.append(site)
+        return None
+    if node.kind == "prim::If":
+        index = node.outputs.index(value)
+        ends = [b.terminator for b in node.blocks if b.is_terminated]
+        return [end.inputs[index] for end in ends if end.kind == YIELD]
+    if node.kind == "prim::Loop":
+        return [node.inputs[2 + node.outputs.index(value)]]
+    if node.kind in _SAME_ELEMENTS:
+        return [v for v in node.inputs if isinstance(v.type, (T.ListType, T.DictType))]
+    return None
+
+
+def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
+    """Learn that ``value`` should be of the container type ``wanted``; False if it cannot be."""
+    sites = sites_of(e, value)
+    if not sites:
+        return False
+    changed = False
+    for site in sites:
+        old = e.hints.get(site)
+        new = wanted if old is None else _join_elements(old, wanted)
+        if new is None:
+            return False
+        if new != old:
+            e.hints[site] = new
+            changed = True
+    if changed:
+        raise Restart
+    return False
+
+
+def _join_elements(a: T.Type, b: T.Type) -> T.Type | None:
+    if type(a) is not type(b) or len(a.contained) != len(b.contained):
+        return None
+    parts = [T.join(x, y) or T.ANY for x, y in zip(a.contained, b.contained, strict=True)]
+    return a.with_contained(parts)
+
+
+def reconcile(e: Emitter, values: Sequence[IRValue]) -> None:
+    """Make lists (or dicts) that meet in one variable agree in their element types."""
+    containers = [v.value for v in values if isinstance(v.type, (T.ListType, T.DictType))]
+    if len({v.type for v in containers}) < 2:
+        return
+    joined: T.Type | None = containers[0].type
+    for value in containers[1:]:
+        joined = None if joined is None else _join_elements(joined, value.type)
+    if joined is None:
+        return
+    for value in containers:
+        if value.type != joined:
+            widen(e, value, joined)
+
+
+def settle_literals(e: Emitter) -> None:
+    """Give containers of which nothing was learnt elements of type Tensor."""
+    changed = False
+    for node, site in e.sites.items():
+        if node.block is None:
+            continue
+        t = node.output.type
+        if T.NEVER in t.contained and site not in e.hints:
+            defaults = [T.TENSOR] if isinstance(t, T.ListType) else [T.STR, T.TENSOR]
+            e.hints[site] = t.with_contained(defaults)
+            changed = True
+    if changed:
+        raise Restart
+
+
+def admit(e: Emitter, value: Value, *elements: T.Type) -> T.Type:
+    """Element types must enter container ``value``; its type, or a restart, or an error."""
+    t = value.type
+    assert isinstance(t, (T.ListType, T.DictType))
+    if all(T.is_subtype(new, own) for new, own in zip(elements, t.contained, strict=True)):
+        return t
+    joined = _join_elements(t, t.with_contained(elements))
+    if joined is not None:
+        widen(e, value, joined)
+    shown = ", ".join(map(str, elements))
+    e.fail_type(
+        f"a value of type {shown} does not fit into a {t}",
+        help=f"annotate the container's type, or convert the value to {t.contained[-1]}",
+    )

@@ -1,0 +1,265 @@
+"""``while`` and ``for``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+
+from scriptmode.frontend.script.conditions import assume, condition
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import (
+    LoopContext,
+    branch,
+    discard_after,
+    leave_loop,
+    loop,
+)
+from scriptmode.frontend.script.handlers import STATEMENTS
+from scriptmode.frontend.script.iteration import Cursor, cursor_of, items_of
+from scriptmode.frontend.script.shapes import shape_of
+from scriptmode.frontend.script.source import stored_names
+from scriptmode.frontend.script.statements import assign_target
+from scriptmode.frontend.script.values import Constant, IRValue, Sugared
+from scriptmode.ir.graph import BREAK, CONTINUE, Value
+
+CursorBody = Callable[[Sugared], None]
+_BROKEN = "%broken"  # whether a loop with an else part was left by break
+
+
+class _NeedsLoop(Exception):
+    """An unrolled loop has a break or continue under a run-time condition."""
+
+
+class _EndIteration(Exception):
+    """A break or continue that every run of an unrolled iteration reaches."""
+
+    def __init__(self, is_break: bool) -> None:
+        super().__init__()
+        self.is_break = is_break
+
+
+@STATEMENTS(ast.Break)
+def _break(e: Emitter, node: ast.Break) -> None:
+    if _BROKEN in e.loops[-1].names:
+        e.env.bind(_BROKEN, Constant(True))
+    _leave(e, BREAK)
+
+
+@STATEMENTS(ast.Continue)
+def _continue(e: Emitter, node: ast.Continue) -> None:
+    _leave(e, CONTINUE)
+
+
+def _leave(e: Emitter, kind: str) -> None:
+    context = e.loops[-1]
+    if context.block is None:
+        leave_loop(e, kind)
+    if context.block is not e.builder.block or len(e.cleanups) != context.cleanup_depth:
+        raise _NeedsLoop
+    raise _EndIteration(kind == BREAK)
+
+
+def _has_break(body: Sequence[ast.stmt]) -> bool:
+    """Whether a break of this loop itself is among ``body``."""
+
+    def visit(node: ast.AST) -> bool:
+        if isinstance(node, ast.Break):
+            return True
+        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            return False
+        if isinstance(node, (ast.For, ast.While)):
+            return any(visit(n) for n in node.orelse)
+        return any(visit(n) for n in ast.iter_child_nodes(node))
+
+    return any(visit(n) for n in body)
+
+
+def _late_names(e: Emitter, node: ast.For | ast.While, assigned: Sequence[str]) -> list[str]:
+    """Variables first bound in the loop and read outside it."""
+    unbound = [n for n in assigned if n not in e.env.names and n in e.scope.locals]
+    if not unbound:
+        return []
+
+    def loads(root: ast.AST) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for n in ast.walk(root):
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
+                found[n.id] = found.get(n.id, 0) + 1
+        return found
+
+    inside, everywhere = loads(node), loads(e.scope.source.node)
+    return [n for n in unbound if everywhere.get(n, 0) > inside.get(n, 0)]
+
+
+def _with_else(e: Emitter, node: ast.For | ast.While) -> bool:
+    """Prepare the flag that an else part needs."""
+    needed = bool(node.orelse) and _has_break(node.body)
+    if needed:
+        e.env.bind(_BROKEN, Constant(False))
+    return needed
+
+
+def _run_else(e: Emitter, node: ast.For | ast.While, flagged: bool) -> None:
+    if not node.orelse:
+        return
+    if not flagged:
+        e.statements(node.orelse)
+        return
+    flag = e.env.names[_BROKEN]
+    e.env.unbind(_BROKEN)
+    if isinstance(flag, Constant):
+        if not flag.value:
+            e.statements(node.orelse)
+        return
+    branch(e, e.value(flag), lambda: None, lambda: e.statements(node.orelse))
+
+
+def _assigned(e: Emitter, nodes: Sequence[ast.AST], flagged: bool) -> list[str]:
+    names = stored_names(list(nodes))
+    return [*names, _BROKEN] if flagged else names
+
+
+@STATEMENTS(ast.While)
+def _while(e: Emitter, node: ast.While) -> None:
+    flagged = _with_else(e, node)
+    assigned = _assigned(e, [node.test, *node.body], flagged)
+    endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
+
+    def body(index: Value) -> None:
+        outcome, facts = condition(e, node.test)
+        if outcome is False:
+            leave_loop(e, BREAK)
+        if not isinstance(outcome, bool):
+
+            def go_on() -> None:
+                assume(e, facts.when_true)
+
+            branch(e, outcome, go_on, lambda: leave_loop(e, BREAK))
+        e.statements(node.body)
+
+    has_break = loop(
+        e, None, None, assigned, body, key=id(node), late=_late_names(e, node, assigned)
+    )
+    if endless and not has_break:
+        e.die()
+    _run_else(e, node, flagged)
+
+
+@STATEMENTS(ast.For)
+def _for(e: Emitter, node: ast.For) -> None:
+    iterable = e.settle(e.expression(node.iter))
+    items = None if isinstance(iterable, IRValue) and _is_uniform(e, iterable) else items_of(
+        e, iterable
+    )  # fmt: skip
+    if items is not None:
+        _for_items(e, node, list(items))
+    else:
+        _for_cursor(e, node, cursor_of(e, iterable))
+
+
+def _is_uniform(e: Emitter, value: IRValue) -> bool:
+    return not getattr(value.type, "elements", None)
+
+
+def run_cursor(
+    e: Emitter,
+    cursor: Cursor,
+    assigned: Sequence[str],
+    body: CursorBody,
+    key: object = None,
+    late: Sequence[str] = (),
+) -> None:
+    """A Loop over a cursor's elements."""
+    more = cursor.more
+    if more is None:
+        loop(e, cursor.trips, None, assigned, lambda i: body(cursor.element(i)), None, key, late)
+        return
+    first = more(e.int_constant(0))
+
+    def following(i: Value) -> Value:
+        return more(e.builder.op("int::add", i, e.int_constant(1)))
+
+    loop(
+        e, cursor.trips, first, assigned, lambda i: body(cursor.element(i)), following, key, late
+    )
+
+
+def _for_cursor(e: Emitter, node: ast.For, cursor: Cursor) -> None:
+    flagged = _with_else(e, node)
+    assigned = _assigned(e, [node.target, *node.body], flagged)
+
+    def body(item: Sugared) -> None:
+        assign_target(e, node.target, item)
+        e.statements(node.body)
+
+    run_cursor(e, cursor, assigned, body, id(node), _late_names(e, node, assigned))
+    _run_else(e, node, flagged)
+
+
+def _for_items(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
+    """Unrolled, one copy of the body for each element."""
+    mark, env, hints = e.builder.block.last, e.env.copy(), len(e.returned)
+    context = LoopContext([], [], None, len(e.cleanups), block=e.builder.block)
+    e.loops.append(context)
+    try:
+        broken = _unroll(e, node, items, context)
+    except _NeedsLoop:
+        discard_after(e, mark)
+        e.env = env
+        broken = None
+    finally:
+        e.loops.pop()
+    assert hints <= len(e.returned)
+    if broken is None:
+        _for_choice(e, node, items)
+    elif not broken:
+        e.statements(node.orelse)
+
+
+def _unroll(
+    e: Emitter, node: ast.For, items: list[Sugared], context: LoopContext
+) -> bool:
+    """Whether a break was reached."""
+    for item in items:
+        context.block = e.builder.block
+        assign_target(e, node.target, item)
+        try:
+            e.statements(node.body)
+        except _EndIteration as end:
+            if end.is_break:
+                return True
+    return False
+
+
+def _for_choice(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
+    """A Loop whose body chooses the element by the index, for break and continue in it."""
+
+    def pick(index: Value, first: int) -> Sugared | None:
+        if first == len(items) - 1:
+            return run(items[first])
+        here = e.builder.op("int::eq", index, e.int_constant(first))
+        return branch(e, here, lambda: run(items[first]), lambda: pick(index, first + 1))
+
+    def run(item: Sugared) -> None:
+        assign_target(e, node.target, item)
+        e.statements(node.body)
+
+    flagged = _with_else(e, node)
+    assigned = _assigned(e, [node.target, *node.body], flagged)
+    late = _late_names(e, node, assigned)
+    uniform = {repr(shape_of(e, i, general=True)) for i in items}
+    if len(uniform) == 1 and all(e.type_of(i) is not None for i in items):
+        built = [e.value(i) for i in items]
+        whole = e.builder.list(built, built[0].type)
+        cursor = Cursor(
+            lambda i: e.lift(e.builder.op("list::getitem", whole, i)), e.int_constant(len(items))
+        )
+        run_cursor(e, cursor, assigned, run, id(node), late)
+    else:
+        count = e.int_constant(len(items))
+        loop(e, count, None, assigned, lambda i: _ignore(pick(i, 0)), None, id(node), late)
+    _run_else(e, node, flagged)
+
+
+def _ignore(value: object) -> None:
+    """Drop a result."""

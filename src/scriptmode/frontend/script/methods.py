@@ -1,0 +1,697 @@
+"""Attributes and methods of IR values: tensors, numbers, strings, lists, dicts, tuples."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from scriptmode.frontend import calls
+from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import choose
+from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS, Table
+from scriptmode.frontend.script.iteration import as_built_list, index_value
+from scriptmode.frontend.script.literals import admit
+from scriptmode.frontend.script.operands import operand
+from scriptmode.frontend.script.operators import (
+    as_list,
+    as_var_tuple,
+    binary,
+    convert_number,
+    equal,
+    is_sequence,
+    tuple_items,
+)
+from scriptmode.frontend.script.stores import slice_bounds
+from scriptmode.frontend.script.values import (
+    Arguments,
+    BoundMethod,
+    BuiltinMethod,
+    Constant,
+    DictDisplay,
+    IRValue,
+    IterableValue,
+    ListDisplay,
+    PythonObject,
+    SliceValue,
+    Sugared,
+    TupleDisplay,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+from scriptmode.ir.schema import OpSchema
+from scriptmode.ops import table
+
+METHODS = Table("METHODS")  # (kind of type, name) -> (e, owner, arguments) -> Sugared
+
+_PYTHON_TYPES: dict[T.Type, type] = {
+    T.STR: str, T.INT: int, T.FLOAT: float, T.BOOL: bool, T.COMPLEX: complex, T.SIZE: torch.Size,
+    T.DTYPE: torch.dtype, T.DEVICE: torch.device,
+}  # fmt: skip
+
+
+def python_type(t: T.Type) -> type | None:
+    """The Python class of a type's values."""
+    if t in _PYTHON_TYPES:
+        return _PYTHON_TYPES[t]
+    for cls, python in ((T.ListType, list), (T.DictType, dict), (T.VarTupleType, tuple)):
+        if isinstance(t, cls):
+            return python
+    if isinstance(t, T.NamedTupleType):
+        return t.python_class or tuple
+    if isinstance(t, T.TupleType):
+        return tuple
+    if isinstance(t, (T.ClassType, T.EnumType)):
+        return t.python_class
+    return None
+
+
+def _kind(t: T.Type | None) -> str:
+    python = python_type(t) if t is not None else None
+    if isinstance(t, T.TupleType):
+        return "tuple"
+    return python.__name__ if python is not None else str(t)
+
+
+_READ_OPS: dict[tuple[T.Type, str], str] = {
+    (T.COMPLEX, "real"): "complex::real", (T.COMPLEX, "imag"): "complex::imag",
+    (T.DTYPE, "is_floating_point"): "dtype::is_floating_point",
+    (T.DTYPE, "is_complex"): "dtype::is_complex", (T.DTYPE, "is_signed"): "dtype::is_signed",
+    (T.DTYPE, "itemsize"): "dtype::itemsize", (T.DEVICE, "type"): "device::type",
+    (T.DEVICE, "index"): "device::index",
+}  # fmt: skip
+
+
+@ATTRIBUTES(IRValue)
+def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
+    """``value.name``."""
+    t = value.type
+    if t == T.TENSOR:
+        return _tensor_attribute(e, value, name)
+    if (t, name) in _READ_OPS:
+        return e.op(_READ_OPS[t, name], value.value)
+    if isinstance(t, T.NamedTupleType) and name in t.fields:
+        return e.lift(e.builder.tuple_index(value.value, t.fields.index(name)))
+    if (_kind(t), name) in METHODS or (t == T.STR and table.overloads(f"str::{name}")):
+        return BuiltinMethod(value, name)
+    if isinstance(t, T.OptionalType):
+        e.fail("SM0205", f"attribute `{name}` of a value that may be None",
+               help="test it first: `if x is not None:` or `assert x is not None`")  # fmt: skip
+    if len(members(t)) > 1:
+        return _union_attribute(e, value, name)
+    if t in (T.INT, T.BOOL, T.FLOAT) and name == "real":
+        return IRValue(convert_number(e, value.value, T.INT)) if t == T.BOOL else value
+    if t in (T.INT, T.BOOL) and name == "imag":
+        return Constant(0)
+    python = python_type(t)
+    if python is not None and name == "__class__":
+        return PythonObject(python)
+    return None
+
+
+def _union_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
+    found = [
+        python is not None and callable(inspect.getattr_static(python, name, None))
+        for python in (
+            torch.Tensor if m == T.TENSOR else python_type(m) for m in members(value.type)
+        )
+    ]
+    if all(found):
+        return BuiltinMethod(value, name)
+    return split(e, value, lambda v: e.attribute(v, name))
+
+
+def _tensor_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
+    found = calls.tensor_attribute(e.builder, value.value, name, e.span)
+    if found is not None:
+        return e.lift(found)
+    if name == "__class__":
+        return PythonObject(torch.Tensor)
+    if calls.has_method(name):
+        return BuiltinMethod(value, name)
+    on_class = inspect.getattr_static(torch.Tensor, name, None)
+    if isinstance(on_class, types.FunctionType):
+        return BoundMethod(value, PythonObject(on_class))
+    if on_class is not None:
+        e.not_built(f"`Tensor.{name}` is")
+    return None
+
+
+@ATTRIBUTES(TupleDisplay, ListDisplay, DictDisplay)
+def _display_attribute(e: Emitter, value: Sugared, name: str) -> Sugared | None:
+    kinds = {TupleDisplay: "tuple", ListDisplay: "list", DictDisplay: "dict"}
+    if (kinds[type(value)], name) not in METHODS:
+        return None
+    if e.type_of(value) is None or getattr(value, "frozen", False):
+        return BuiltinMethod(value, name)
+    settled = e.settle(value)
+    return BuiltinMethod(settled, name)
+
+
+@CALLS(BuiltinMethod)
+def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> Sugared:
+    """Call a method of an IR value or a constant."""
+    owner = method.owner
+    if isinstance(owner, Constant):
+        folded = _fold_method(e, owner.value, method.name, given)
+        if folded is not None:
+            return folded
+    if isinstance(owner, (TupleDisplay, ListDisplay, DictDisplay)):
+        return _display_method(e, owner, method.name, given)
+    t = e.type_of(owner)
+    if t == T.TENSOR:
+        positional = [operand(e, a) for a in given.positional]
+        keywords = {k: operand(e, v) for k, v in given.keywords.items()}
+        built = e.value(owner)
+        return e.lift(
+            calls.call_method(e.builder, built, method.name, positional, keywords, e.span)
+        )
+    handler = METHODS.get((_kind(t), method.name))
+    if handler is not None:
+        result: Sugared = handler(e, e.value(owner), given)
+        return result
+    if t == T.STR and table.overloads(f"str::{method.name}"):
+        return call_op(e, f"str::{method.name}", [owner, *given.positional], given.keywords)
+    if isinstance(owner, IRValue) and t is not None and len(members(t)) > 1:
+        return split(e, owner, lambda v: e.call(e.attribute(v, method.name), given))
+    e.fail_type(f"a {t} has no method `{method.name}`")
+
+
+def _fold_method(e: Emitter, owner: Any, name: str, given: Arguments) -> Sugared | None:
+    if not isinstance(owner, (str, int, float, complex)) or given.keywords:
+        return None
+    if not all(isinstance(a, Constant) for a in given.positional):
+        return None
+    if isinstance(owner, str) and name in ("format", "encode", "maketrans", "translate"):
+        return None
+    arguments = [a.value for a in given.positional if isinstance(a, Constant)]
+    try:
+        result = getattr(owner, name)(*arguments)
+    except (TypeError, AttributeError) as error:
+        e.fail_type(str(error))
+    except (ValueError, ArithmeticError) as error:
+        e.raise_error(type(error), str(error))
+    if isinstance(result, list):
+        return ListDisplay(tuple(Constant(r) for r in result), site=given.node)
+    if isinstance(result, tuple):
+        return TupleDisplay(tuple(Constant(r) for r in result))
+    return Constant(result) if isinstance(result, (str, int, float, bool, complex)) else None
+
+
+def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> Sugared:
+    if isinstance(owner, DictDisplay):
+        if name in ("keys", "values", "items"):
+            return IterableValue(name, (owner,))
+        if name in ("get", "pop", "__getitem__") and isinstance(given.positional[0], Constant):
+            found = owner.find(given.positional[0].value)
+            if found is not None and name != "pop":
+                return found
+            if name == "get":
+                return given.positional[1] if len(given.positional) > 1 else Constant(None)
+            if name == "pop" and found is None and len(given.positional) > 1:
+                return given.positional[1]
+            if name == "pop" and found is not None:
+                e.not_built("removing from a dict of keyword arguments is")
+        if name == "copy":
+            return owner
+    items = owner.parts()
+    if name in ("index", "count") and given.positional and not isinstance(owner, DictDisplay):
+        if name == "count":
+            total: Sugared = Constant(0)
+            for item in items:
+                same = e.unit.truth(e, equal(e, item, given.positional[0]))
+                total = binary(e, "add", total, same)
+            return total
+        return _tuple_index(e, items, given.positional[0], 0)
+    e.fail_type(f"{owner.describe()} of compile-time values has no method `{name}` that works here")
+
+
+def _tuple_index(e: Emitter, items: Sequence[Sugared], item: Sugared, first: int) -> Sugared:
+    if first == len(items):
+        e.raise_error(ValueError, "tuple.index(x): x not in tuple")
+    same = e.unit.truth(e, equal(e, items[first], item))
+    if isinstance(same, Constant):
+        return Constant(first) if same.value else _tuple_index(e, items, item, first + 1)
+    return choose(
+        e, e.value(same),
+        lambda: Constant(first), lambda: _tuple_index(e, items, item, first + 1),
+    )  # fmt: skip
+
+
+# ops by schema
+
+
+def call_op(
+    e: Emitter, kind: str, positional: Sequence[Sugared], keywords: Mapping[str, Sugared]
+) -> Sugared:
+    """Call one of our ops as its schema takes arguments, with Python's conversions of numbers."""
+    schema = table.overloads(kind)[0].schema
+    name = schema.base_name
+    given = dict(zip((a.name for a in schema.arguments), positional, strict=False))
+    if len(positional) > len(schema.arguments):
+        e.fail_type(f"{name}() takes at most {len(schema.arguments)} arguments")
+    for key, value in keywords.items():
+        if key in given or all(a.name != key for a in schema.arguments):
+            e.fail_type(f"{name}() got an unexpected argument `{key}`")
+        given[key] = value
+    inputs = []
+    for argument in schema.arguments:
+        value = given.get(argument.name)
+        if value is None:
+            if not argument.has_default:
+                e.fail_type(f"{name}() misses the argument `{argument.name}`")
+            value = Constant(argument.default)
+        inputs.append(fit(e, value, argument.type, f"`{argument.name}` of {name}()"))
+    return run_op(e, schema, inputs)
+
+
+def run_op(e: Emitter, schema: OpSchema, inputs: Sequence[Value]) -> Sugared:
+    """Append an op; without results it is None."""
+    node = e.builder.call_schema(schema, inputs)
+    return e.lift(node.output) if node.outputs else Constant(None)
+
+
+def fit(e: Emitter, value: Sugared, t: T.Type, what: str) -> Value:
+    """``value`` where an op takes a ``t``."""
+    if isinstance(t, T.OptionalType) and e.type_of(value) != T.NONE:
+        if not isinstance(e.type_of(value), T.OptionalType):
+            t = t.element
+    if t == T.INT:
+        return index_value(e, value, what)
+    if t == T.FLOAT:
+        return float_value(e, value, what)
+    if isinstance(t, T.ListType) and not isinstance(e.type_of(value), T.ListType):
+        value = as_built_list(e, value)
+    built = e.value(value, t)
+    if not T.has_type_var(t) and not T.is_subtype(built.type, t):
+        if isinstance(t, T.ListType):
+            admit(e, built, t.element)
+        e.fail_type(f"{what} must be {t}, not {built.type}")
+    return built
+
+
+def float_value(e: Emitter, value: Sugared, what: str) -> Value:
+    """A float where Python takes anything with ``__float__``."""
+    built = e.value(value)
+    if built.type == T.TENSOR:
+        return e.builder.op("tensor::float", built)
+    if built.type in (T.INT, T.BOOL, T.FLOAT, T.NUMBER):
+        return convert_number(e, built, T.FLOAT)
+    if isinstance(value, IRValue) and len(members(built.type)) > 1:
+        return e.value(split(e, value, lambda v: IRValue(float_value(e, v, what))))
+    e.fail_type(f"{what} must be a real number, not {built.type}")
+
+
+# str
+
+
+@METHODS(("str", "join"))
+def _join(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    parts = e.value(as_built_list(e, given.positional[0]), T.ListType([T.STR]))
+    if parts.type.contained[0] == T.NEVER:
+        admit(e, parts, T.STR)
+    if parts.type != T.ListType([T.STR]):
+        e.fail_type(f"join() needs strings, not {parts.type}")
+    return e.op("str::join", owner, parts)
+
+
+def _affix(name: str) -> Callable[..., Sugared]:
+    def test(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+        items = tuple_items(e, given.positional[0])
+        rest = given.positional[1:]
+        if items is None:
+            return call_op(e, f"str::{name}", [IRValue(owner), *given.positional], {})
+        found: Sugared = Constant(False)
+        for item in items:
+            one = call_op(e, f"str::{name}", [IRValue(owner), item, *rest], {})
+            found = one if isinstance(found, Constant) else binary(e, "or", found, one)
+        return found
+
+    return test
+
+
+METHODS(("str", "startswith"))(_affix("startswith"))
+METHODS(("str", "endswith"))(_affix("endswith"))
+
+
+@METHODS(("str", "format"))
+def _format(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    if not owner.is_constant:
+        e.not_built("`format` of a string known at run time only is", help="use an f-string")
+    return e.unit.brace_format(e, owner.constant, given)
+
+
+# numbers
+
+
+@METHODS(("complex", "conjugate"))
+def _conjugate(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("complex::conjugate", owner)
+
+
+@METHODS(("int", "bit_length"), ("bool", "bit_length"))
+def _bit_length(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("int::bit_length", convert_number(e, owner, T.INT))
+
+
+@METHODS(("int", "bit_count"))
+def _bit_count(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("int::bit_count", owner)
+
+
+@METHODS(("float", "is_integer"))
+def _is_integer(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("float::is_integer", owner)
+
+
+# list
+
+
+@METHODS(("list", "append"))
+def _append(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    (item,) = exactly(e, given, 1, "append")
+    built = e.value(e.settle(item), owner.type.contained[0])
+    admit(e, owner, built.type)
+    e.builder.op_node("list::append", [owner, built])
+    return Constant(None)
+
+
+def extend_list(e: Emitter, owner: Value, other: Sugared) -> Sugared:
+    """``owner.extend(other)``."""
+    whole = e.value(as_built_list(e, other), owner.type)
+    if whole.type != owner.type:
+        admit(e, owner, whole.type.contained[0])
+        if T.is_subtype(whole.type.contained[0], owner.type.contained[0]):
+            admit(e, whole, owner.type.contained[0])
+        e.fail_type(f"a {owner.type} cannot be extended by a {whole.type}")
+    e.builder.op_node("list::extend", [owner, whole])
+    return Constant(None)
+
+
+@METHODS(("list", "extend"))
+def _extend(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    (other,) = exactly(e, given, 1, "extend")
+    return extend_list(e, owner, other)
+
+
+@METHODS(("list", "insert"))
+def _insert(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    index, item = exactly(e, given, 2, "insert")
+    place = index_value(e, index, "the index")
+    built = e.value(e.settle(item), owner.type.contained[0])
+    admit(e, owner, built.type)
+    e.builder.op_node("list::insert", [owner, place, built])
+    return Constant(None)
+
+
+@METHODS(("list", "pop"))
+def _pop(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    index = given.positional[0] if given.positional else Constant(-1)
+    return e.lift(e.builder.op("list::pop", owner, index_value(e, index, "the index")))
+
+
+@METHODS(("list", "clear"))
+def _clear(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    e.builder.op_node("list::clear", [owner])
+    return Constant(None)
+
+
+@METHODS(("list", "reverse"))
+def _reverse(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    e.builder.op_node("list::reverse", [owner])
+    return Constant(None)
+
+
+@METHODS(("list", "copy"))
+def _copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("list::copy", owner)
+
+
+def refuse_tensor_equality(e: Emitter, t: T.Type, what: str) -> None:
+    """Elements that contain tensors cannot be compared one by one."""
+    if T.TENSOR in T.walk(t):
+        e.fail_type(f"{what} compares tensors, which is ambiguous", help="write a loop")
+
+
+@METHODS(("list", "remove"))
+def _remove(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    (item,) = exactly(e, given, 1, "remove")
+    refuse_tensor_equality(e, owner.type, "remove()")
+    e.builder.op_node("list::remove", [owner, element_value(e, owner, item)])
+    return Constant(None)
+
+
+def element_value(e: Emitter, owner: Value, item: Sugared) -> Value:
+    """``item`` as it is looked for in a list."""
+    element = owner.type.contained[0]
+    built = e.value(item, element)
+    if T.is_subtype(built.type, element):
+        return built
+    if T.is_numeric(built.type) and element in (T.INT, T.FLOAT) and built.type != T.FLOAT:
+        return convert_number(e, built, element)
+    e.fail_type(f"a {built.type} cannot be looked for in a {owner.type}")
+
+
+@METHODS(("list", "index"), ("Size", "index"), ("tuple", "index"))
+def _index(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    refuse_tensor_equality(e, owner.type, "index()")
+    if isinstance(owner.type, T.TupleType):
+        return _tuple_index(e, tuple_items(e, IRValue(owner)) or (), given.positional[0], 0)
+    owner = as_list(e, owner)
+    item = element_value(e, owner, given.positional[0])
+    bounds = [index_value(e, p, "a bound") for p in given.positional[1:]]
+    while len(bounds) < 2:
+        bounds.append(e.builder.constant(None))
+    return e.op("list::index", owner, item, *bounds)
+
+
+@METHODS(("list", "count"), ("Size", "count"), ("tuple", "count"))
+def _count(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    (item,) = exactly(e, given, 1, "count")
+    refuse_tensor_equality(e, owner.type, "count()")
+    if isinstance(owner.type, T.TupleType):
+        display = TupleDisplay(tuple_items(e, IRValue(owner)) or ())
+        return _display_method(e, display, "count", given)
+    owner = as_list(e, owner)
+    return e.op("list::count", owner, element_value(e, owner, item))
+
+
+@METHODS(("list", "sort"))
+def _sort(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    if "key" in given.keywords and e.type_of(given.keywords["key"]) != T.NONE:
+        e.not_built("`sort` with a key is")
+    sort_in_place(e, owner, given.keywords.get("reverse", Constant(False)))
+    return Constant(None)
+
+
+def sort_in_place(e: Emitter, owner: Value, reverse: Sugared) -> None:
+    """``owner.sort(reverse=reverse)``."""
+    element = owner.type.contained[0]
+    if element not in (T.INT, T.FLOAT, T.BOOL, T.STR):
+        e.not_built(f"sorting a {owner.type} is")
+    e.builder.op_node("list::sort", [owner, e.value(e.unit.truth(e, reverse))])
+
+
+@METHODS(("Size", "numel"))
+def _size_numel(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("size::numel", owner)
+
+
+def exactly(e: Emitter, given: Arguments, count: int, name: str) -> list[Sugared]:
+    """Exactly ``count`` positional arguments."""
+    if len(given.positional) != count or given.keywords:
+        e.fail_type(f"{name}() takes {count} arguments")
+    return given.positional
+
+
+# dict
+
+
+def _view(kind: str) -> Callable[..., Sugared]:
+    return lambda e, owner, given: IterableValue(kind, (IRValue(owner),))
+
+
+for _kind_of_view in ("keys", "values", "items"):
+    METHODS(("dict", _kind_of_view))(_view(_kind_of_view))
+
+
+def _dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
+    t = owner.type.contained[0]
+    if t == T.NEVER:
+        admit(e, owner, e.value(key).type, T.NEVER)
+    return e.value_of_type(key, t, "the key")
+
+
+@METHODS(("dict", "get"))
+def _get(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    key = _dict_key(e, owner, given.positional[0])
+    default = given.positional[1] if len(given.positional) > 1 else Constant(None)
+    return choose(
+        e, e.builder.op("dict::contains", owner, key),
+        lambda: e.lift(e.builder.op("dict::getitem", owner, key)), lambda: default,
+    )  # fmt: skip
+
+
+@METHODS(("dict", "pop"))
+def _dict_pop(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    key = _dict_key(e, owner, given.positional[0])
+    if len(given.positional) == 1:
+        return e.lift(e.builder.op("dict::pop", owner, key))
+    return choose(
+        e, e.builder.op("dict::contains", owner, key),
+        lambda: e.lift(e.builder.op("dict::pop", owner, key)), lambda: given.positional[1],
+    )  # fmt: skip
+
+
+@METHODS(("dict", "popitem"))
+def _popitem(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.lift(e.builder.op("dict::popitem", owner))
+
+
+@METHODS(("dict", "setdefault"))
+def _setdefault(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    default = given.positional[1] if len(given.positional) > 1 else Constant(None)
+    key, value = e.value(given.positional[0]), e.value(e.settle(default), owner.type.contained[1])
+    admit(e, owner, key.type, value.type)
+    return e.lift(e.builder.op("dict::setdefault", owner, key, value))
+
+
+@METHODS(("dict", "update"))
+def _update(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    for other in given.positional:
+        binary(e, "or", IRValue(owner), other, in_place=True)
+    if given.keywords:
+        keys = tuple(Constant(k) for k in given.keywords)
+        display = DictDisplay(keys, tuple(given.keywords.values()), site=(given.node, "update"))
+        binary(e, "or", IRValue(owner), display, in_place=True)
+    return Constant(None)
+
+
+@METHODS(("dict", "clear"))
+def _dict_clear(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    e.builder.op_node("dict::clear", [owner])
+    return Constant(None)
+
+
+@METHODS(("dict", "copy"))
+def _dict_copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    return e.op("dict::copy", owner)
+
+
+# subscripts
+
+
+@SUBSCRIPTS(IRValue)
+def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
+    t = value.type
+    if t == T.TENSOR:
+        return e.lift(calls.subscript(e.builder, value.value, operand(e, index), e.span))
+    if t == T.STR:
+        if isinstance(index, SliceValue):
+            return e.op("str::slice", value.value, *slice_bounds(e, index))
+        return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
+    if isinstance(t, T.DictType):
+        return e.lift(
+            e.builder.op("dict::getitem", value.value, _dict_key(e, value.value, index))
+        )
+    if isinstance(t, T.TupleType):
+        return _subscript_items(e, tuple_items(e, value) or (), index)
+    if is_sequence(t):
+        return _sequence_subscript(e, value.value, index)
+    if isinstance(t, T.OptionalType):
+        e.fail("SM0205", "a subscript of a value that may be None",
+               help="test it first: `if x is not None:`")  # fmt: skip
+    if len(members(t)) > 1:
+        return split(e, value, lambda v: e.subscript(v, index))
+    e.fail_type(f"a value of type {t} cannot be subscripted")
+
+
+def _sequence_subscript(e: Emitter, value: Value, index: Sugared) -> Sugared:
+    whole = as_list(e, value)
+    if not isinstance(index, SliceValue):
+        place = index_value(e, index, "a list index")
+        return e.lift(e.builder.op("list::getitem", whole, place))
+    part = e.builder.op("list::slice", whole, *slice_bounds(e, index))
+    if value.type == T.SIZE:
+        return e.op("size::from_list", part)
+    return IRValue(part if isinstance(value.type, T.ListType) else as_var_tuple(e, part))
+
+
+@SUBSCRIPTS(TupleDisplay)
+def _tuple_subscript(e: Emitter, value: TupleDisplay, index: Sugared) -> Sugared:
+    return _subscript_items(e, value.items, index)
+
+
+@SUBSCRIPTS(ListDisplay)
+def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
+    if isinstance(index, SliceValue) and value.frozen:
+        bounds = _constant_slice(index)
+        if bounds is not None:
+            return ListDisplay(value.items[bounds], frozen=True)
+    if isinstance(index, Constant) and isinstance(index.value, int):
+        return _subscript_items(e, value.items, index)
+    return e.subscript(IRValue(e.value(value)), index)
+
+
+@SUBSCRIPTS(DictDisplay)
+def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
+    if isinstance(index, Constant):
+        found = value.find(index.value)
+        if found is None:
+            e.raise_error(KeyError, str(index.value))
+        return found
+    return e.subscript(IRValue(e.value(value)), index)
+
+
+def _constant_slice(index: SliceValue) -> slice | None:
+    parts = [p.value for p in index.parts() if isinstance(p, Constant)]
+    return slice(*parts) if len(parts) == 3 else None
+
+
+def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> Sugared:
+    if isinstance(index, SliceValue):
+        bounds = _constant_slice(index)
+        if bounds is not None:
+            return TupleDisplay(items[bounds])
+        display = ListDisplay(items)
+        part = e.subscript(IRValue(e.value(display)), index)
+        return IRValue(as_var_tuple(e, e.value(part)))
+    if isinstance(index, Constant) and isinstance(index.value, int):
+        if not -len(items) <= index.value < len(items):
+            e.raise_error(IndexError, "tuple index out of range")
+        return items[index.value]
+    if not items:
+        e.raise_error(IndexError, "tuple index out of range")
+    if all(isinstance(i, PythonObject) or e.type_of(i) is None for i in items):
+        e.fail_type("these compile-time values can be chosen only by an index that is constant")
+    return e.subscript(IRValue(e.value(ListDisplay(items))), index)
+
+
+@SUBSCRIPTS(Constant)
+def _constant_subscript(e: Emitter, value: Constant, index: Sugared) -> Sugared:
+    if not isinstance(value.value, str):
+        e.fail_type(f"{value.describe()} cannot be subscripted")
+    if isinstance(index, SliceValue):
+        bounds = _constant_slice(index)
+        if bounds is not None:
+            return Constant(value.value[bounds])
+    elif isinstance(index, Constant) and isinstance(index.value, int):
+        if -len(value.value) <= index.value < len(value.value):
+            return Constant(value.value[index.value])
+    return e.subscript(IRValue(e.value(value)), index)
+
+
+@ATTRIBUTES(Constant)
+def _constant_attribute(e: Emitter, value: Constant, name: str) -> Sugared | None:
+    if value.value is None:
+        return None
+    found = getattr(value.value, name, None)
+    if found is None and not hasattr(value.value, name):
+        return None
+    if isinstance(value.value, (str, int, float, complex)) and callable(found):
+        return BuiltinMethod(value, name)
+    return e.unit.wrap(e, found, name)

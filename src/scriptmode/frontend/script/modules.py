@@ -1,0 +1,738 @@
+"""``nn.Module`` instances: their class types, attributes, children and calls.
+
+A module is described by a ``ModuleInfo``: which attributes are tensors, numbers, submodules, and
+which are known at compile time.  Modules of one Python class with equal descriptions share one
+``ClassType`` and the functions compiled for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import types
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
+from scriptmode.frontend.script.flow import choose
+from scriptmode.frontend.script.functions import Target, bind, call_function, call_target
+from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS
+from scriptmode.frontend.script.iteration import index_value
+from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.values import (
+    Arguments,
+    BoundMethod,
+    Constant,
+    IRValue,
+    IterableValue,
+    ListDisplay,
+    ModuleChoice,
+    ModuleValue,
+    PythonObject,
+    SliceValue,
+    Sugared,
+    SuperValue,
+    TupleDisplay,
+)
+from scriptmode.frontend.script.environment import closure_of
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+
+if TYPE_CHECKING:
+    from scriptmode.frontend.script.unit import Unit
+
+# state of nn.Module itself
+_INTERNAL = frozenset(nn.Module().__dict__) - {"training"}
+_CONTAINERS = (nn.ModuleList, nn.Sequential, nn.ModuleDict)
+_PARAMETER_CONTAINERS = (nn.ParameterList, nn.ParameterDict)
+_PLAIN = (bool, int, float, complex, str)
+
+
+@dataclass(eq=False)
+class ModuleInfo:
+    """What is known of a module at compile time; ``python`` is one module of this description."""
+
+    type: T.ClassType
+    python: nn.Module
+    children: dict[str, ModuleInfo] = field(default_factory=dict)
+    static: dict[str, Any] = field(default_factory=dict)
+
+
+class ModuleTable:
+    """All modules of one program."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self._by_object: dict[int, ModuleInfo] = {}
+        self._by_key: dict[Hashable, ModuleInfo] = {}
+        self._by_type: dict[T.Type, ModuleInfo] = {}
+        self._alive: list[Any] = []  # keeps ids in keys unique
+
+    def info(self, module: nn.Module) -> ModuleInfo:
+        """The description of a module."""
+        found = self._by_object.get(id(module))
+        if found is None:
+            found = self._by_object[id(module)] = self._describe(module)
+            self._alive.append(module)
+        return found
+
+    def of_type(self, t: T.Type) -> ModuleInfo | None:
+        """The description whose class type is ``t``."""
+        return self._by_type.get(t)
+
+    def _describe(self, module: nn.Module) -> ModuleInfo:
+        cls = type(module)
+        attributes, children, static, tensors = self._attributes(module)
+        key = (
+            cls,
+            tuple(attributes.items()),
+            tuple((n, id(c)) for n, c in children.items()),
+            tuple((n, _static_key(v)) for n, v in static.items()),
+            tuple(sorted(tensors)),
+            _hook_key(module),
+        )
+        found = self._by_key.get(key)
+        if found is not None:
+            return found
+        self._alive.append(list(static.values()))
+        name = self.unit.unique_class(f"{cls.__module__}.{cls.__qualname__}")
+        t = T.ClassType(name, is_module=True, original_name=cls.__name__)
+        t.attributes = dict(attributes)
+        t.attributes.update({n: c.type for n, c in children.items()})
+        t.parameters = {n for n in tensors if n in module._parameters}
+        t.buffers = {n for n in tensors if n in module._buffers}
+        t.constants = {n: v for n, v in static.items() if _is_printable(v)}
+        t.python_class = cls
+        info = ModuleInfo(t, module, children, static)
+        self._by_key[key] = self._by_type[t] = info
+        self.unit.program.classes[name] = t
+        return info
+
+    def _attributes(
+        self, module: nn.Module
+    ) -> tuple[dict[str, T.Type], dict[str, ModuleInfo], dict[str, Any], set[str]]:
+        attributes: dict[str, T.Type] = {}
+        static: dict[str, Any] = {}
+        tensors: set[str] = set()
+        annotations = self.unit.class_annotations(type(module))
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            declared = annotations.get(name)
+            if tensor is not None:
+                attributes[name] = T.TENSOR
+                tensors.add(name)
+            elif isinstance(declared, T.OptionalType) and _is_assigned(type(module), name):
+                attributes[name] = declared
+                tensors.add(name)
+            else:
+                static[name] = None
+        children = {}
+        for name, child in module._modules.items():
+            if child is None:
+                static[name] = None
+            else:
+                children[name] = self.info(child)
+        constants = _constant_names(module, annotations)
+        for name, value in module.__dict__.items():
+            if name in _INTERNAL or name in attributes:
+                continue
+            t = self._attribute_type(module, name, value, annotations, constants)
+            if t is None:
+                static[name] = value
+            else:
+                attributes[name] = t
+        return attributes, children, static, tensors
+
+    def _attribute_type(
+        self,
+        module: nn.Module,
+        name: str,
+        value: Any,
+        annotations: dict[str, Any],
+        constants: set[str],
+    ) -> T.Type | None:
+        """Type of a run-time attribute; None for what is known at compile time."""
+        if name in constants or isinstance(value, nn.Module):
+            return None
+        learnt = self.unit.attribute_types.get((type(module), name))
+        if learnt is not None:
+            return learnt
+        declared = annotations.get(name)
+        if isinstance(value, tuple) and type(value).__name__ == "Attribute":
+            return None
+        actual = type_of_object(value)
+        if _is_own_tensor_list(module, value):
+            return None
+        if actual is None:
+            return None
+        if actual == T.NONE:
+            if isinstance(declared, T.OptionalType) and _is_assigned(type(module), name):
+                return declared
+            return None
+        if isinstance(declared, T.Type) and fits(value, declared):
+            return declared
+        if T.NEVER in T.walk(actual):
+            return None
+        return actual
+
+
+def _constant_names(module: nn.Module, annotations: dict[str, Any]) -> set[str]:
+    names = set(getattr(module, "__constants__", ()))
+    return names | {n for n, t in annotations.items() if t == "Final"}
+
+
+def _is_printable(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_printable(v) for v in value)
+    return type(value) in CONSTANT_TYPES
+
+
+def _static_key(value: Any) -> Hashable:
+    if isinstance(value, (float, complex)):
+        return (type(value), repr(value))
+    if type(value) in CONSTANT_TYPES:
+        return (type(value), value)
+    if type(value) in (list, tuple):
+        return (type(value), tuple(_static_key(v) for v in value))
+    return id(value)
+
+
+def _hook_key(module: nn.Module) -> Hashable:
+    hooks = (module._forward_pre_hooks, module._forward_hooks)
+    return tuple(tuple(id(h) for h in group.values()) for group in hooks)
+
+
+def _is_own_tensor_list(module: nn.Module, value: Any) -> bool:
+    """Whether a list holds parameters and buffers of the module, as nn.LSTM's flat weights."""
+    if not isinstance(value, list) or not value:
+        return False
+    own = {id(t) for t in (*module._parameters.values(), *module._buffers.values())}
+    return all(isinstance(v, torch.Tensor) and id(v) in own for v in value)
+
+
+_ASSIGNED: dict[type, frozenset[str]] = {}
+
+
+def _is_assigned(cls: type, name: str) -> bool:
+    """Whether a method of the class other than ``__init__`` assigns ``self.name``."""
+    found = _ASSIGNED.get(cls)
+    if found is None:
+        names: set[str] = set()
+        for base in cls.__mro__[: cls.__mro__.index(nn.Module)]:
+            for method in vars(base).values():
+                if isinstance(method, types.FunctionType) and method.__name__ != "__init__":
+                    names |= _stored_attributes(method)
+        found = _ASSIGNED[cls] = frozenset(names)
+    return name in found
+
+
+def _stored_attributes(function: types.FunctionType) -> set[str]:
+    if not any(
+        i.opname == "STORE_ATTR" for i in dis.get_instructions(function.__code__)
+    ):
+        return set()
+    return {
+        n.attr
+        for n in ast.walk(source_of(function).node)
+        if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+    }
+
+
+def type_of_object(value: Any) -> T.Type | None:
+    """Type of a Python object as an attribute or argument; None when it has none."""
+    if isinstance(value, torch.Tensor):
+        return T.TENSOR
+    if isinstance(value, torch.Size):
+        return T.SIZE
+    simple = CONSTANT_TYPES.get(type(value))
+    if simple is not None:
+        return simple
+    if isinstance(value, tuple) and type(value) is tuple:
+        parts = [type_of_object(v) for v in value]
+        known = [p for p in parts if p is not None]
+        return T.TupleType(known) if len(known) == len(parts) else None
+    if type(value) is list:
+        element = _joined_type(value)
+        return None if element is None else T.ListType([element])
+    if isinstance(value, dict) and type(value) in (dict,):
+        k, v = _joined_type(list(value)), _joined_type(list(value.values()))
+        return None if k is None or v is None else T.DictType([k, v])
+    return None
+
+
+def _joined_type(values: Sequence[Any]) -> T.Type | None:
+    joined: T.Type = T.NEVER
+    for value in values:
+        t = type_of_object(value)
+        if t is None:
+            return None
+        joined = T.join(joined, t) or T.ANY
+    return joined
+
+
+def fits(value: Any, t: T.Type) -> bool:
+    """Whether a Python object is a value of type ``t``, empty containers included."""
+    actual = type_of_object(value)
+    if actual is None:
+        return False
+    if T.is_subtype(actual, t):
+        return True
+    inner = T.unwrap_optional(t)
+    if isinstance(inner, T.ListType) and isinstance(value, list):
+        return all(fits(v, inner.element) for v in value)
+    if isinstance(inner, T.DictType) and isinstance(value, dict):
+        return all(fits(k, inner.key) and fits(v, inner.value) for k, v in value.items())
+    return False
+
+
+# attributes
+
+
+def get_attribute(e: Emitter, module: ModuleValue, name: str) -> Value:
+    """Read a run-time attribute."""
+    t = module.info.type.attributes[name]
+    return e.builder.node("prim::GetAttr", [module.value], [t], name=name).output
+
+
+@ATTRIBUTES(ModuleValue)
+def module_attribute(e: Emitter, module: ModuleValue, name: str) -> Sugared | None:
+    """``module.name``, as Python finds it: properties, the instance, the class."""
+    info = module.info
+    on_class = inspect.getattr_static(type(info.python), name, None)
+    if isinstance(on_class, property):
+        if on_class.fget is None:
+            return None
+        return e.call_positional(e.unit.wrap(e, on_class.fget, name), module)
+    if name in info.type.attributes:
+        return e.lift(get_attribute(e, module, name))
+    if name in info.static:
+        return _static_attribute(e, module, name, info.static[name])
+    if name == "_modules":
+        return _children_dict(e, module)
+    if name in ("_parameters", "_buffers"):
+        return _tensors_dict(e, module, getattr(info.python, name))
+    if on_class is not None:
+        return _class_attribute(e, module, on_class, name)
+    return None
+
+
+def _static_attribute(e: Emitter, module: ModuleValue, name: str, value: Any) -> Sugared:
+    if _is_own_tensor_list(module.info.python, value):
+        python = module.info.python
+        names = {id(t): n for n, t in (*python._parameters.items(), *python._buffers.items())}
+        items = [e.lift(get_attribute(e, module, names[id(v)])) for v in value]
+        return ListDisplay(tuple(items), frozen=True)
+    if isinstance(value, types.MethodType) and value.__self__ is module.info.python:
+        return BoundMethod(module, PythonObject(value.__func__))
+    if isinstance(value, list) and value and all(isinstance(v, nn.Module) for v in value):
+        e.not_built(
+            f"a plain list of modules (`{name}`) is", help="use nn.ModuleList, which registers them"
+        )
+    return e.unit.wrap(e, value, name)
+
+
+def _class_attribute(e: Emitter, owner: Sugared, found: Any, name: str) -> Sugared:
+    """An attribute found on the class, bound to its owner as Python binds it."""
+    if isinstance(found, staticmethod):
+        return e.unit.wrap(e, found.__func__, name)
+    if isinstance(found, classmethod):
+        cls = type(owner.info.python) if isinstance(owner, ModuleValue) else None
+        return BoundMethod(PythonObject(cls), PythonObject(found.__func__))
+    if isinstance(found, types.FunctionType):
+        return BoundMethod(owner, PythonObject(found))
+    if isinstance(found, (types.BuiltinFunctionType, type)):
+        return e.unit.wrap(e, found, name)
+    return e.unit.wrap(e, found, name)
+
+
+@ATTRIBUTES(SuperValue)
+def _super_attribute(e: Emitter, value: SuperValue, name: str) -> Sugared | None:
+    owner = value.owner
+    assert isinstance(owner, ModuleValue)
+    mro = type(owner.info.python).__mro__
+    for base in mro[mro.index(value.after) + 1 :]:
+        if name in vars(base):
+            found = vars(base)[name]
+            if isinstance(found, property) and found.fget is not None:
+                return e.call_positional(e.unit.wrap(e, found.fget, name), owner)
+            return _class_attribute(e, owner, found, name)
+    return None
+
+
+def assign_module_attribute(e: Emitter, module: ModuleValue, name: str, value: Sugared) -> None:
+    """``module.name = value``."""
+    info = module.info
+    t = info.type.attributes.get(name)
+    on_class = inspect.getattr_static(type(info.python), name, None)
+    if isinstance(on_class, property) and on_class.fset is not None:
+        e.call_positional(e.unit.wrap(e, on_class.fset, name), module, value)
+        return
+    if t is None or name in info.children:
+        known = name in info.static
+        reason = "it is constant in the compiled program" if known else "it does not exist"
+        if known and name not in getattr(info.python, "__constants__", ()):
+            actual = e.type_of(value)
+            own = type_of_object(info.static[name])
+            if actual is not None and own is not None:
+                joined = T.join(own, actual)
+                if joined is not None:
+                    e.unit.learn_attribute(e, info, name, joined)
+        e.fail(
+            "SM0304",
+            f"attribute `{name}` of {module.describe()} cannot be assigned: {reason}",
+            help=f"set `self.{name}` in __init__, annotated with its type",
+        )
+    built = e.value(value, t)
+    if not T.is_subtype(built.type, t):
+        joined = T.join(t, built.type)
+        if joined is not None and name not in info.python._parameters:
+            e.unit.learn_attribute(e, info, name, joined)
+        e.fail_type(f"`self.{name}` is a {t}; a {built.type} cannot be assigned to it")
+    e.builder.node("prim::SetAttr", [module.value, built], name=name)
+
+
+# children
+
+
+def child(e: Emitter, module: ModuleValue, name: str) -> ModuleValue:
+    """A submodule."""
+    found = e.lift(get_attribute(e, module, name))
+    assert isinstance(found, ModuleValue)
+    return found
+
+
+def _children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+    return [
+        (n, child(e, module, n) if c is not None else Constant(None))
+        for n, c in module.info.python._modules.items()
+    ]
+
+
+def _children_dict(e: Emitter, module: ModuleValue) -> Sugared:
+    return e.unit.frozen_dict((Constant(n), c) for n, c in _children(e, module))
+
+
+def _tensors_dict(e: Emitter, module: ModuleValue, tensors: dict[str, Any]) -> Sugared:
+    return e.unit.frozen_dict(
+        (Constant(n), e.lift(get_attribute(e, module, n)) if t is not None else Constant(None))
+        for n, t in tensors.items()
+    )
+
+
+def module_items(e: Emitter, module: ModuleValue) -> list[Sugared] | None:
+    """What iteration over a container module yields."""
+    python = module.info.python
+    if isinstance(python, (nn.ModuleList, nn.Sequential)):
+        return [c for _, c in _children(e, module)]
+    if isinstance(python, nn.ModuleDict):
+        return [Constant(n) for n in python._modules]
+    if isinstance(python, nn.ParameterList):
+        return [_parameter_item(e, module, str(i)) for i in range(len(python))]
+    if isinstance(python, nn.ParameterDict):
+        return [Constant(n) for n in python]
+    return None
+
+
+def _parameter_item(e: Emitter, module: ModuleValue, name: str) -> Sugared:
+    return e.attribute(module, name)
+
+
+def _named(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+    python = module.info.python
+    if isinstance(python, nn.ParameterDict):
+        return [(n, _parameter_item(e, module, n)) for n in python]
+    return _children(e, module)
+
+
+@SUBSCRIPTS(ModuleValue)
+def _module_subscript(e: Emitter, module: ModuleValue, index: Sugared) -> Sugared:
+    python = module.info.python
+    items = module_items(e, module)
+    if items is None:
+        return e.call_positional(e.attribute(module, "__getitem__"), index)
+    if isinstance(index, Constant) and isinstance(index.value, str):
+        for name, value in _named(e, module):
+            if name == index.value:
+                return value
+        e.raise_error(KeyError, index.value)
+    if isinstance(python, (nn.ModuleDict, nn.ParameterDict)):
+        e.not_built("a module dict indexed by a variable is", help="use `if` on the key")
+    if isinstance(index, SliceValue):
+        parts = index.parts()
+        if not all(isinstance(p, Constant) for p in parts):
+            e.not_built("a slice of modules with variable bounds is")
+        bounds = slice(*(p.value for p in parts if isinstance(p, Constant)))
+        return ListDisplay(tuple(items[bounds]), frozen=True)
+    if isinstance(index, Constant) and isinstance(index.value, int):
+        if not -len(items) <= index.value < len(items):
+            e.raise_error(IndexError, f"index {index.value} is out of range")
+        return items[index.value]
+    return _choose_item(e, items, index)
+
+
+def _choose_item(e: Emitter, items: Sequence[Sugared], index: Sugared) -> Sugared:
+    """One of several items by an index that is known at run time only."""
+    place = index_value(e, index, "the index")
+    op = e.builder.op
+    count = e.int_constant(len(items))
+    place = e.value(
+        choose(
+            e, op("int::lt", place, e.int_constant(0)),
+            lambda: e.op("int::add", place, count), lambda: IRValue(place),
+        )  # fmt: skip
+    )
+    outside = op("bool::or", op("int::lt", place, e.int_constant(0)), op("int::ge", place, count))
+    choose(
+        e, outside,
+        lambda: e.raise_error(IndexError, "index is out of range"), lambda: Constant(None),
+    )  # fmt: skip
+    if all(isinstance(i, ModuleValue) for i in items):
+        candidates = tuple(i for i in items if isinstance(i, ModuleValue))
+        return ModuleChoice(candidates, IRValue(place))
+    return e.subscript(IRValue(e.value(ListDisplay(tuple(items)))), IRValue(place))
+
+
+@ATTRIBUTES(ModuleChoice)
+def _choice_attribute(e: Emitter, value: ModuleChoice, name: str) -> Sugared | None:
+    first = inspect.getattr_static(type(value.candidates[0].info.python), name, None)
+    if isinstance(first, types.FunctionType):
+        return BoundMethod(value, PythonObject(first))
+    return _dispatch(e, value, 0, lambda m: e.attribute(m, name))
+
+
+@CALLS(ModuleChoice)
+def _call_choice(e: Emitter, value: ModuleChoice, given: Arguments) -> Sugared:
+    return _dispatch(e, value, 0, lambda m: call_module(e, m, given))
+
+
+def _dispatch(e: Emitter, value: ModuleChoice, first: int, act: Any) -> Sugared:
+    if first == len(value.candidates) - 1:
+        result: Sugared = act(value.candidates[first])
+        return result
+    here = e.builder.op("int::eq", e.value(value.index), e.int_constant(first))
+    return choose(
+        e, here,
+        lambda: act(value.candidates[first]), lambda: _dispatch(e, value, first + 1, act),
+    )  # fmt: skip
+
+
+# calls
+
+
+@CALLS(ModuleValue)
+def call_module(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+    """``module(...)``: hooks and forward, as ``nn.Module.__call__``."""
+    python = module.info.python
+    own_call = inspect.getattr_static(type(python), "__call__", None)
+    if own_call is not inspect.getattr_static(nn.Module, "__call__"):
+        if isinstance(own_call, types.FunctionType):
+            return call_method(e, module, own_call, given)
+    _refuse_backward_hooks(e, module)
+    for key, hook in python._forward_pre_hooks.items():
+        given = _pre_hook(e, module, hook, given, key in python._forward_pre_hooks_with_kwargs)
+    result = e.call(e.attribute(module, "forward"), given)
+    for key, hook in python._forward_hooks.items():
+        with_keywords = key in python._forward_hooks_with_kwargs
+        result = _hook(e, module, hook, given, result, with_keywords)
+    return result
+
+
+def _refuse_backward_hooks(e: Emitter, module: ModuleValue) -> None:
+    python = module.info.python
+    if python._backward_hooks or python._backward_pre_hooks:
+        e.not_built(f"a backward hook on {module.describe()} is", help="remove the hook")
+
+
+def _pre_hook(
+    e: Emitter, module: ModuleValue, hook: Any, given: Arguments, with_keywords: bool
+) -> Arguments:
+    function = e.unit.wrap(e, hook, "hook")
+    positional = TupleDisplay(tuple(given.positional))
+    if with_keywords:
+        keywords = e.unit.frozen_dict((Constant(k), v) for k, v in given.keywords.items())
+        result = e.call_positional(function, module, positional, keywords)
+        if e.type_of(result) != T.NONE:
+            e.not_built("a forward pre-hook that changes keyword arguments is")
+        return given
+    result = e.call_positional(function, module, positional)
+    t = e.type_of(result)
+    if t == T.NONE:
+        return given
+    if isinstance(t, (T.OptionalType, T.UnionType)):
+        e.not_built("a hook that changes its input on some paths only is")
+    items = e.unit.tuple_items(e, result)
+    changed = list(items) if items is not None else [result]
+    return Arguments(changed, given.keywords)
+
+
+def _hook(
+    e: Emitter,
+    module: ModuleValue,
+    hook: Any,
+    given: Arguments,
+    output: Sugared,
+    with_keywords: bool,
+) -> Sugared:
+    function = e.unit.wrap(e, hook, "hook")
+    output = e.settle(output)
+    arguments: list[Sugared] = [module, TupleDisplay(tuple(given.positional))]
+    if with_keywords:
+        arguments.append(e.unit.frozen_dict((Constant(k), v) for k, v in given.keywords.items()))
+    result = e.call_positional(function, *arguments, output)
+    t = e.type_of(result)
+    if t == T.NONE:
+        return output
+    if isinstance(t, (T.OptionalType, T.UnionType)):
+        e.not_built("a hook that changes its output on some paths only is")
+    return result
+
+
+def call_method(
+    e: Emitter, module: ModuleValue, function: types.FunctionType, given: Arguments
+) -> Sugared:
+    """Call a Python function with the module as its first argument."""
+    arguments = Arguments([module, *given.positional], given.keywords, given.node)
+    special = _METHODS.get(function)
+    if special is not None:
+        return special(e, module, given)
+    marker = e.unit.marker_call(e, function, arguments)
+    if marker is not None:
+        result: Sugared = marker
+        return result
+    source = source_of(function)
+    defaults = [e.unit.wrap_default(e, d) for d in function.__defaults__ or ()]
+    keyword_defaults = {
+        k: e.unit.wrap_default(e, d) for k, d in (function.__kwdefaults__ or {}).items()
+    }
+    bound = bind(e, source, defaults, keyword_defaults, arguments)
+    name = f"{module.info.type.name}.{function.__name__}"
+    target = Target(
+        source, function, function.__globals__, closure_of(function), name=name
+    )
+    return call_target(e, target, bound)
+
+
+@CALLS(BoundMethod)
+def _call_bound(e: Emitter, value: BoundMethod, given: Arguments) -> Sugared:
+    function = value.function.object if isinstance(value.function, PythonObject) else None
+    if isinstance(value.owner, ModuleChoice) and isinstance(function, types.FunctionType):
+        name = function.__name__
+        return _dispatch(e, value.owner, 0, lambda m: e.call(e.attribute(m, name), given))
+    if isinstance(value.owner, ModuleValue) and isinstance(function, types.FunctionType):
+        return call_method(e, value.owner, function, given)
+    arguments = Arguments([value.owner, *given.positional], given.keywords, given.node)
+    if isinstance(function, types.FunctionType):
+        return call_function(e, function, arguments)
+    return e.call(value.function, arguments)
+
+
+# methods of nn.Module that are answered at compile time
+
+
+def _named_modules(
+    e: Emitter, module: ModuleValue, prefix: str = "", seen: set[int] | None = None
+) -> list[tuple[str, ModuleValue, nn.Module]]:
+    """Every module below, with the actual Python object that identifies it, once each."""
+    return _walk_modules(e, module, module.info.python, prefix, set() if seen is None else seen)
+
+
+def _walk_modules(
+    e: Emitter, module: ModuleValue, python: nn.Module, prefix: str, seen: set[int]
+) -> list[tuple[str, ModuleValue, nn.Module]]:
+    if id(python) in seen:
+        return []
+    seen.add(id(python))
+    found = [(prefix, module, python)]
+    for name, inner in python._modules.items():
+        if inner is not None:
+            path = f"{prefix}.{name}" if prefix else name
+            found += _walk_modules(e, child(e, module, name), inner, path, seen)
+    return found
+
+
+def _named_tensors(
+    e: Emitter, module: ModuleValue, given: Arguments, group: str
+) -> list[tuple[str, Sugared]]:
+    recurse = given.keywords.get("recurse", Constant(True))
+    modules = _named_modules(e, module)
+    if isinstance(recurse, Constant) and not recurse.value:
+        modules = modules[:1]
+    found: list[tuple[str, Sugared]] = []
+    seen: set[int] = set()
+    for path, owner, python in modules:
+        for name, tensor in getattr(python, group).items():
+            if tensor is None or id(tensor) in seen:
+                continue
+            seen.add(id(tensor))
+            whole = f"{path}.{name}" if path else name
+            found.append((whole, e.lift(get_attribute(e, owner, name))))
+    return found
+
+
+def _pairs(items: Sequence[tuple[str, Sugared]]) -> Sugared:
+    return ListDisplay(tuple(TupleDisplay((Constant(n), v)) for n, v in items), frozen=True)
+
+
+def _only(items: Sequence[tuple[str, Sugared]]) -> Sugared:
+    return ListDisplay(tuple(v for _, v in items), frozen=True)
+
+
+def _train(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+    e.not_built("changing the training mode inside a compiled program is")
+
+
+def _dict_view(kind: str) -> Any:
+    def view(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+        named = e.unit.frozen_dict((Constant(n), v) for n, v in _named(e, module))
+        return IterableValue(kind, (named,))
+
+    return view
+
+
+def _length(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+    return e.unit.length(e, module)
+
+
+def _contains(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+    return contains_key(e, module, given.positional[0])
+
+
+def contains_key(e: Emitter, module: ModuleValue, item: Sugared) -> Sugared:
+    """``key in module``."""
+    if not isinstance(item, Constant):
+        e.not_built("`in` of a module container with a variable key is")
+    return Constant(item.value in [n for n, _ in _named(e, module)])
+
+
+def _getitem(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+    return _module_subscript(e, module, given.positional[0])
+
+
+_METHODS: dict[Any, Any] = {
+    nn.Module.parameters: lambda e, m, a: _only(_named_tensors(e, m, a, "_parameters")),
+    nn.Module.named_parameters: lambda e, m, a: _pairs(_named_tensors(e, m, a, "_parameters")),
+    nn.Module.buffers: lambda e, m, a: _only(_named_tensors(e, m, a, "_buffers")),
+    nn.Module.named_buffers: lambda e, m, a: _pairs(_named_tensors(e, m, a, "_buffers")),
+    nn.Module.children: lambda e, m, a: _only(_children(e, m)),
+    nn.Module.named_children: lambda e, m, a: _pairs(_children(e, m)),
+    nn.Module.modules: lambda e, m, a: _only([(n, v) for n, v, _ in _named_modules(e, m)]),
+    nn.Module.named_modules: lambda e, m, a: _pairs(
+        [(n, v) for n, v, _ in _named_modules(e, m)]
+    ),
+    nn.Module.train: _train,
+    nn.Module.eval: _train,
+    nn.Module.__call__: lambda e, m, a: call_module(e, m, a),
+}
+for _container in (*_CONTAINERS, *_PARAMETER_CONTAINERS):
+    for _name, _handler in (
+        ("keys", _dict_view("keys")), ("values", _dict_view("values")),
+        ("items", _dict_view("items")), ("__len__", _length), ("__contains__", _contains),
+        ("__getitem__", _getitem),
+    ):  # fmt: skip
+        _found = vars(_container).get(_name)
+        if isinstance(_found, types.FunctionType):
+            _METHODS[_found] = _handler

@@ -1,0 +1,215 @@
+"""Python objects known at compile time: attributes, calls, classes."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import types
+from typing import Any
+
+import torch
+from torch import nn
+
+from scriptmode.frontend import calls
+from scriptmode.frontend.script.annotations import named_tuple
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.functions import call_function, call_local
+from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
+from scriptmode.frontend.script.modules import call_method
+from scriptmode.frontend.script.operands import operand
+from scriptmode.frontend.script.values import (
+    Arguments,
+    BoundMethod,
+    Constant,
+    IRValue,
+    LocalFunction,
+    ModuleValue,
+    PartialFunction,
+    PythonObject,
+    Sugared,
+)
+from scriptmode.ir import types as T
+from scriptmode.support.markers import IGNORE, UNUSED, modifier_of
+
+_MISSING = object()
+
+
+@ATTRIBUTES(PythonObject)
+def object_attribute(e: Emitter, value: PythonObject, name: str) -> Sugared | None:
+    """An attribute of a Python module, class or other object."""
+    obj = value.object
+    try:
+        found = getattr(obj, name, _MISSING)
+    except Exception as error:  # a user's property may raise anything
+        e.fail("SM0305", f"reading `{name}` of {value.describe()} raises {error!r}")
+    if found is _MISSING:
+        return None
+    if isinstance(found, types.MethodType) and not isinstance(obj, types.ModuleType):
+        owner = found.__self__
+        return BoundMethod(e.unit.wrap(e, owner, name), PythonObject(found.__func__))
+    return e.unit.wrap(e, found, name)
+
+
+@ATTRIBUTES(LocalFunction)
+def _function_attribute(e: Emitter, value: LocalFunction, name: str) -> Sugared | None:
+    if name in ("__name__", "__qualname__"):
+        return Constant(value.source.qualname.rpartition(".")[2])
+    return None
+
+
+@SUBSCRIPTS(PythonObject)
+def _object_subscript(e: Emitter, value: PythonObject, index: Sugared) -> Sugared:
+    obj = value.object
+    if isinstance(obj, type) or hasattr(obj, "__class_getitem__") or _is_typing(obj):
+        return PythonObject(e.unit.annotation_subscript(e, obj, index))
+    if isinstance(obj, (list, tuple, dict)) or hasattr(type(obj), "__getitem__"):
+        if isinstance(index, Constant):
+            try:
+                return e.unit.wrap(e, obj[index.value], "item")
+            except (KeyError, IndexError) as error:
+                e.raise_error(type(error), str(error))
+    e.fail_type(f"{value.describe()} cannot be subscripted here")
+
+
+def _is_typing(obj: Any) -> bool:
+    return getattr(type(obj), "__module__", "") == "typing"
+
+
+@CALLS(LocalFunction)
+def _call_local(e: Emitter, value: LocalFunction, given: Arguments) -> Sugared:
+    return call_local(e, value, given)
+
+
+@CALLS(PartialFunction)
+def _call_partial(e: Emitter, value: PartialFunction, given: Arguments) -> Sugared:
+    arguments = Arguments(
+        [*value.arguments, *given.positional], {**value.keywords, **given.keywords}, given.node
+    )
+    return e.call(value.function, arguments)
+
+
+@CALLS(PythonObject)
+def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
+    """Call a function, class or builtin."""
+    obj = value.object
+    handler = OBJECT_CALLS.get(obj)
+    if handler is not None:
+        return handler(e, given)
+    marker = marker_call(e, obj, given)
+    if marker is not None:
+        return marker
+    if calls.is_torch_callable(obj):
+        return call_torch(e, obj, given)
+    if isinstance(obj, types.FunctionType):
+        if given.positional and isinstance(given.positional[0], ModuleValue):
+            first = given.positional[0]
+            if inspect.getattr_static(type(first.info.python), obj.__name__, None) is obj:
+                rest = Arguments(given.positional[1:], given.keywords, given.node)
+                return call_method(e, first, obj, rest)
+        return call_function(e, obj, given)
+    if isinstance(obj, types.MethodType):
+        owner = e.unit.wrap(e, obj.__self__, "self")
+        return e.call(BoundMethod(owner, PythonObject(obj.__func__)), given)
+    if isinstance(obj, functools.partial):
+        inner = Arguments(
+            [*(e.unit.wrap(e, a, "argument") for a in obj.args), *given.positional],
+            {**{k: e.unit.wrap(e, v, k) for k, v in obj.keywords.items()}, **given.keywords},
+            given.node,
+        )
+        return e.call(e.unit.wrap(e, obj.func, "func"), inner)
+    if isinstance(obj, type):
+        return _construct(e, obj, given)
+    if hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__"):
+        e.not_built("a function under functools.lru_cache is", help="call the function itself")
+    compiled = getattr(obj, "__scriptmode_function__", None)
+    if isinstance(compiled, types.FunctionType):
+        return call_function(e, compiled, given)
+    name = getattr(obj, "__qualname__", None) or type(obj).__name__
+    module = getattr(obj, "__module__", None)
+    e.fail_type(f"`{f'{module}.' if module else ''}{name}` cannot be called from compiled code")
+
+
+def call_torch(e: Emitter, obj: Any, given: Arguments) -> Sugared:
+    """Call one of torch's functions."""
+    positional = [operand(e, a) for a in given.positional]
+    keywords = {k: operand(e, v) for k, v in given.keywords.items()}
+    result = calls.call_torch(e.builder, obj, positional, keywords, e.span)
+    return e.lift(result)
+
+
+def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
+    """A call of a function marked ``ignore`` or ``unused``; None for others."""
+    modifier = modifier_of(obj)
+    if modifier == UNUSED:
+        name = getattr(obj, "__qualname__", "function")
+        e.raise_error(RuntimeError, f"{name} is marked unused and cannot be called")
+    if modifier != IGNORE or not isinstance(obj, types.FunctionType):
+        return None
+    if given.keywords:
+        e.not_built("keyword arguments of an ignored function are", help="pass them by position")
+    inputs = [e.value(a) for a in given.positional]
+    result = e.unit.annotated_result(e, obj)
+    node = e.builder.node("prim::python_call", inputs, [result], function=obj)
+    e.env.forget_attributes()
+    e.epoch += 1
+    return e.lift(node.output)
+
+
+# classes
+
+
+def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
+    if issubclass(cls, enum.Enum):
+        return _enum_by_value(e, cls, given)
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return _construct_named_tuple(e, cls, given)
+    if issubclass(cls, nn.Module):
+        e.not_built("making a module inside compiled code is", help="make it in __init__")
+    if issubclass(cls, BaseException):
+        e.not_built("an exception as a value is", help="raise it where it is made")
+    if issubclass(cls, torch.autograd.Function):
+        e.not_built("torch.autograd.Function is")
+    if issubclass(cls, (set, frozenset)):
+        e.not_built("a set is")
+    e.not_built(f"making an object of class `{cls.__qualname__}` is: classes are not built yet;")
+
+
+def _enum_by_value(e: Emitter, cls: type[enum.Enum], given: Arguments) -> Sugared:
+    if len(given.positional) == 1 and isinstance(given.positional[0], Constant):
+        wanted = given.positional[0].value
+        try:
+            return Constant(cls(wanted))
+        except ValueError as error:
+            e.raise_error(ValueError, str(error))
+    e.not_built(f"looking up a `{cls.__name__}` by a variable value is")
+
+
+def _construct_named_tuple(e: Emitter, cls: type, given: Arguments) -> Sugared:
+    fields: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
+    defaults: dict[str, Any] = cls._field_defaults  # type: ignore[attr-defined]
+    values = dict(zip(fields, given.positional, strict=False))
+    if len(given.positional) > len(fields):
+        e.fail_type(f"{cls.__name__}() takes {len(fields)} arguments")
+    for key, value in given.keywords.items():
+        if key not in fields or key in values:
+            e.fail_type(f"{cls.__name__}() got an unexpected argument `{key}`")
+        values[key] = value
+    for key, default in defaults.items():
+        values.setdefault(key, e.unit.wrap_default(e, default))
+    missing = [f for f in fields if f not in values]
+    if missing:
+        e.fail_type(f"{cls.__name__}() misses the argument `{missing[0]}`")
+    declared = named_tuple(cls, e.unit.type_of_class)
+    wanted = declared.contained if declared is not None else [None] * len(fields)
+    parts = [e.value(e.settle(values[f]), t) for f, t in zip(fields, wanted, strict=True)]
+    kinds = [
+        t if t is not None and T.is_subtype(p.type, t) else p.type
+        for p, t in zip(parts, wanted, strict=True)
+    ]
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    t = T.NamedTupleType(name, fields, kinds, cls)
+    e.unit.program.named_tuples.setdefault(name, t)
+    return IRValue(e.builder.tuple(parts, t))
+
+

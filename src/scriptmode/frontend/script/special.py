@@ -1,0 +1,209 @@
+"""Torch's functions that ask about the world rather than compute: answered at compile time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from scriptmode.frontend.script.builtin_calls import is_instance
+from scriptmode.frontend.script.conditions import truth
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import when
+from scriptmode.frontend.script.handlers import OBJECT_CALLS
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    PythonObject,
+    Sugared,
+)
+from scriptmode.ir import types as T
+from scriptmode.support import markers
+
+
+def _answer(value: Any) -> Callable[[Emitter, Arguments], Sugared]:
+    return lambda e, given: Constant(value)
+
+
+# compiled code is scripted, and never traced or captured by another compiler
+OBJECT_CALLS(
+    ("torch._jit_internal", "is_scripting"), markers.is_scripting,
+)(_answer(True))  # fmt: skip
+OBJECT_CALLS(
+    ("torch.jit._trace", "is_tracing"), ("torch.compiler", "is_compiling"),
+    ("torch.compiler", "is_dynamo_compiling"), ("torch.compiler", "is_exporting"),
+    ("torch._dynamo.external_utils", "is_compiling"),
+    torch._C._get_tracing_state, ("torch._utils", "is_compiling"),
+)(_answer(False))  # fmt: skip
+if hasattr(torch, "_is_tracing"):
+    OBJECT_CALLS(torch._is_tracing)(_answer(False))
+OBJECT_CALLS(
+    torch.overrides.has_torch_function, torch.overrides.has_torch_function_unary,
+    torch.overrides.has_torch_function_variadic,
+)(_answer(False))  # fmt: skip
+OBJECT_CALLS(torch._C._get_privateuse1_backend_name)(
+    lambda e, given: Constant(torch._C._get_privateuse1_backend_name())
+)
+
+
+@OBJECT_CALLS(torch.is_tensor)
+def _is_tensor(e: Emitter, given: Arguments) -> Sugared:
+    arguments = Arguments(
+        [given.positional[0], PythonObject(torch.Tensor)], {}, given.node
+    )
+    return is_instance(e, arguments)
+
+
+@OBJECT_CALLS(("torch.jit", "annotate"), markers.annotate)
+def _annotate(e: Emitter, given: Arguments) -> Sugared:
+    declared, value = given.positional
+    t = e.unit.annotation_value(e, declared)
+    built = e.settle(value, t)
+    if t is not None and isinstance(e.type_of(built), T.OptionalType):
+        return built
+    return built
+
+
+@OBJECT_CALLS(torch._assert)
+def _assert(e: Emitter, given: Arguments) -> Sugared:
+    test, message = given.positional
+    outcome = truth(e, test)
+    if outcome is True:
+        return Constant(None)
+
+    def fail() -> None:
+        e.raise_error(AssertionError, e.value(e.unit.to_str(e, message)))
+
+    if outcome is False:
+        fail()
+    assert not isinstance(outcome, bool)
+    when(e, e.builder.op("bool::not", outcome), fail)
+    return Constant(None)
+
+
+@OBJECT_CALLS(torch.is_grad_enabled)
+def _is_grad_enabled(e: Emitter, given: Arguments) -> Sugared:
+    return e.op("torch::is_grad_enabled")
+
+
+@OBJECT_CALLS(torch.is_inference_mode_enabled)
+def _is_inference(e: Emitter, given: Arguments) -> Sugared:
+    return e.op("torch::is_inference_mode_enabled")
+
+
+@OBJECT_CALLS(torch.get_default_dtype)
+def _default_dtype(e: Emitter, given: Arguments) -> Sugared:
+    return e.op("torch::get_default_dtype")
+
+
+@OBJECT_CALLS(torch.is_autocast_enabled)
+def _is_autocast(e: Emitter, given: Arguments) -> Sugared:
+    device = given.positional[0] if given.positional else Constant("cuda")
+    return e.op("torch::is_autocast_enabled", e.value(device))
+
+
+@OBJECT_CALLS(torch.is_autocast_cpu_enabled)
+def _is_autocast_cpu(e: Emitter, given: Arguments) -> Sugared:
+    return e.op("torch::is_autocast_enabled", e.value(Constant("cpu")))
+
+
+@OBJECT_CALLS(torch.device)
+def _device(e: Emitter, given: Arguments) -> Sugared:
+    parts = [*given.positional, *given.keywords.values()]
+    if all(isinstance(p, Constant) for p in parts):
+        try:
+            return Constant(torch.device(*(p.value for p in parts if isinstance(p, Constant))))
+        except RuntimeError as error:
+            e.fail_type(str(error).splitlines()[0])
+    if e.type_of(parts[0]) == T.DEVICE:
+        return parts[0]
+    built = [e.value(p) for p in parts]
+    return e.op("device::make" if len(built) == 1 else "device::make_index", *built)
+
+
+@OBJECT_CALLS(torch.Size)
+def _size(e: Emitter, given: Arguments) -> Sugared:
+    if not given.positional:
+        return e.op("size::from_list", e.builder.list([], T.INT))
+    value = given.positional[0]
+    if e.type_of(value) == T.SIZE:
+        return value
+    built = e.value(e.unit.built_list(e, value), T.ListType([T.INT]))
+    if built.type != T.ListType([T.INT]):
+        e.fail_type(f"torch.Size of a {built.type}")
+    return e.op("size::from_list", built)
+
+
+@OBJECT_CALLS(nn.Parameter)
+def _parameter(e: Emitter, given: Arguments) -> Sugared:
+    e.not_built("making an nn.Parameter inside compiled code is", help="make it in __init__")
+
+
+# context managers
+
+Leave = Callable[[], None]
+
+
+def enter_context(e: Emitter, manager: Sugared) -> tuple[Sugared, Leave]:
+    """Enter a ``with``: what ``as`` binds, and how it is left."""
+    if isinstance(manager, GradMode):
+        before = e.builder.op("torch::is_grad_enabled")
+        e.builder.op_node("torch::set_grad_enabled", [e.value(manager.mode)])
+
+        def leave() -> None:
+            e.builder.op_node("torch::set_grad_enabled", [before])
+
+        return Constant(None), leave
+    if isinstance(manager, NullContext):
+        return Constant(None), lambda: None
+    e.not_built(f"`with` of {manager.describe()} is")
+
+
+class GradMode(Sugared):
+    """``torch.no_grad()``, ``torch.enable_grad()``, ``torch.set_grad_enabled(mode)``."""
+
+    def __init__(self, mode: Sugared) -> None:
+        self.mode = mode
+
+    def describe(self) -> str:
+        return "a gradient mode"
+
+
+class NullContext(Sugared):
+    """A context manager that does nothing compiled code can notice."""
+
+
+@OBJECT_CALLS(torch.no_grad)
+def _no_grad(e: Emitter, given: Arguments) -> Sugared:
+    return _grad_mode(e, given, Constant(False))
+
+
+@OBJECT_CALLS(torch.enable_grad)
+def _enable_grad(e: Emitter, given: Arguments) -> Sugared:
+    return _grad_mode(e, given, Constant(True))
+
+
+@OBJECT_CALLS(torch.set_grad_enabled)
+def _set_grad_enabled(e: Emitter, given: Arguments) -> Sugared:
+    mode = [*given.positional, *given.keywords.values()][0]
+    return GradMode(mode)
+
+
+def _grad_mode(e: Emitter, given: Arguments, mode: Sugared) -> Sugared:
+    if given.positional:
+        e.not_built("a gradient mode as the decorator of a nested function is")
+    return GradMode(mode)
+
+
+@OBJECT_CALLS(torch.profiler.record_function)
+def _record_function(e: Emitter, given: Arguments) -> Sugared:
+    return NullContext()
+
+
+@OBJECT_CALLS(("torch.utils._contextlib", "context_decorator"))
+def _context_decorator(e: Emitter, given: Arguments) -> Sugared:
+    e.not_built("this decorator is")
+
+

@@ -1,0 +1,299 @@
+"""Statements."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from scriptmode.frontend.script import operators
+from scriptmode.frontend.script.conditions import assume, condition, test
+from scriptmode.frontend.script.emitter import DeadCode, Emitter
+from scriptmode.frontend.script.flow import branch
+from scriptmode.frontend.script.functions import local_function
+from scriptmode.frontend.script.handlers import STATEMENTS
+from scriptmode.frontend.script.iteration import unpack
+from scriptmode.frontend.script.stores import (
+    assign_attribute,
+    assign_subscript,
+    delete_subscript,
+)
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    IRValue,
+    PythonObject,
+    Sugared,
+    Unusable,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import RETURN, YIELD
+
+BINARY = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "truediv",
+    ast.FloorDiv: "floordiv", ast.Mod: "mod", ast.Pow: "pow", ast.MatMult: "matmul",
+    ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "lshift",
+    ast.RShift: "rshift",
+}  # fmt: skip
+
+
+@STATEMENTS(ast.Pass, ast.Global, ast.Nonlocal)
+def _nothing(e: Emitter, node: ast.stmt) -> None:
+    if isinstance(node, ast.Global):
+        stored = {n.id for s in ast.walk(e.scope.source.node)
+                  if isinstance(n := s, ast.Name) and isinstance(n.ctx, ast.Store)}  # fmt: skip
+        written = [n for n in node.names if n in stored]
+        if written:
+            e.fail_syntax(
+                f"the global variable `{written[0]}` cannot be assigned",
+                help="keep state in a module's attribute, or return the new value",
+            )
+
+
+@STATEMENTS(ast.Expr)
+def _expression(e: Emitter, node: ast.Expr) -> None:
+    if not isinstance(node.value, ast.Constant):
+        e.expression(node.value)
+
+
+# assignment
+
+
+def assign_target(e: Emitter, target: ast.expr, value: Sugared) -> None:
+    """Bind a target of any form."""
+    with e.at(target):
+        match target:
+            case ast.Name(id=name):
+                e.assign(name, value)
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
+                _assign_many(e, targets, value)
+            case ast.Attribute(value=owner, attr=attr):
+                assign_attribute(e, e.expression(owner), attr, value)
+            case ast.Subscript(value=owner, slice=index):
+                container = e.expression(owner)
+                assign_subscript(e, container, e.expression(index), value)
+            case ast.Starred():
+                e.fail_syntax("a starred target must stand in a tuple or list")
+            case _:
+                e.fail_syntax(f"assignment to {type(target).__name__} is not supported")
+
+
+def _assign_many(e: Emitter, targets: Sequence[ast.expr], value: Sugared) -> None:
+    stars = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
+    if len(stars) > 1:
+        e.fail_syntax("only one target may be starred")
+    found = unpack(e, e.settle(value), len(targets), stars[0] if stars else None)
+    for target, item in zip(targets, found, strict=True):
+        inner = target.value if isinstance(target, ast.Starred) else target
+        assign_target(e, inner, item)
+
+
+@STATEMENTS(ast.Assign)
+def _assign(e: Emitter, node: ast.Assign) -> None:
+    expected: T.Type | None = None
+    first = node.targets[0]
+    if isinstance(first, ast.Name):
+        if node.type_comment:
+            e.scope.declared[first.id] = e.unit.annotation_text(e, node.type_comment)
+        expected = e.scope.declared.get(first.id)
+    elif isinstance(first, ast.Attribute):
+        expected = e.unit.attribute_type(e, first)
+    value = e.settle(e.expression(node.value, expected), expected)
+    for target in node.targets:
+        assign_target(e, target, value)
+
+
+@STATEMENTS(ast.AnnAssign)
+def _annotated(e: Emitter, node: ast.AnnAssign) -> None:
+    declared = e.unit.annotation_node(e, node.annotation)
+    if isinstance(node.target, ast.Name) and declared is not None:
+        e.scope.declared[node.target.id] = declared
+    if node.value is not None:
+        value = e.settle(e.expression(node.value, declared), declared)
+        assign_target(e, node.target, value)
+
+
+@STATEMENTS(ast.AugAssign)
+def _augmented(e: Emitter, node: ast.AugAssign) -> None:
+    name = BINARY[type(node.op)]
+    target = node.target
+    match target:
+        case ast.Name(id=variable):
+            old = e.lookup(variable)
+            new = operators.binary(e, name, old, e.expression(node.value), in_place=True)
+            e.assign(variable, new)
+        case ast.Attribute(value=owner_node, attr=attr):
+            owner = e.expression(owner_node)
+            old = e.attribute(owner, attr)
+            value = e.expression(node.value)
+            new = operators.binary(e, name, old, value, in_place=True)
+            if not (isinstance(new, IRValue) and isinstance(old, IRValue) and
+                    new.value is old.value):  # fmt: skip
+                assign_attribute(e, owner, attr, new)
+        case ast.Subscript(value=owner_node, slice=index_node):
+            container = e.expression(owner_node)
+            index = e.expression(index_node)
+            old = e.subscript(container, index)
+            new = operators.binary(e, name, old, e.expression(node.value), in_place=True)
+            assign_subscript(e, container, index, new)
+
+
+@STATEMENTS(ast.Delete)
+def _delete(e: Emitter, node: ast.Delete) -> None:
+    for target in node.targets:
+        with e.at(target):
+            match target:
+                case ast.Name(id=name):
+                    e.lookup(name)
+                    e.env.bind(name, Unusable("unbound", e.span))
+                case ast.Subscript(value=owner, slice=index):
+                    delete_subscript(e, e.expression(owner), e.expression(index))
+                case _:
+                    e.not_built("`del` of an attribute is")
+
+
+# control
+
+
+@STATEMENTS(ast.If)
+def _if(e: Emitter, node: ast.If) -> None:
+    test(e, node.test, lambda: e.statements(node.body), lambda: e.statements(node.orelse))
+
+
+@STATEMENTS(ast.Assert)
+def _assert(e: Emitter, node: ast.Assert) -> None:
+    outcome, facts = condition(e, node.test)
+    if outcome is True:
+        return
+
+    def failed() -> None:
+        message = None
+        if node.msg is not None:
+            text = e.expression(node.msg)
+            message = e.value(e.unit.to_str(e, text))
+        e.raise_error(AssertionError, message)
+
+    if outcome is False:
+        failed()
+        return
+    assert not isinstance(outcome, bool)
+
+    def held() -> None:
+        assume(e, facts.when_true)
+
+    branch(e, outcome, held, failed)
+
+
+@STATEMENTS(ast.Return)
+def _return(e: Emitter, node: ast.Return) -> None:
+    expected = e.unit.expected_return(e)
+    value: Sugared = Constant(None)
+    if node.value is not None:
+        value = e.settle(e.expression(node.value, expected), expected)
+    for cleanup in reversed(e.cleanups):
+        cleanup()
+    finish(e, value)
+    raise DeadCode
+
+
+def finish(e: Emitter, value: Sugared) -> None:
+    """Leave the function with ``value``."""
+    block = e.builder.block
+    known = e.type_of(value) is not None
+    built = e.value(value) if known else e.builder.constant(None)
+    kind = YIELD if block.owner is None else RETURN
+    end = block.terminate(kind, [built], e.span)
+    e.returned[end] = value
+
+
+@STATEMENTS(ast.Raise)
+def _raise(e: Emitter, node: ast.Raise) -> None:
+    if node.exc is None:
+        e.not_built("`raise` of the current exception is")
+    if node.cause is not None and not (
+        isinstance(node.cause, ast.Constant) and node.cause.value is None
+    ):
+        e.not_built("`raise ... from` is")
+    if isinstance(node.exc, ast.Call):
+        target = e.expression(node.exc.func)
+        if isinstance(target, PythonObject) and _is_exception(target.object):
+            arguments = e.unit.arguments(e, node.exc)
+            e.unit.check_exception(e, target.object)
+            e.raise_error(target.object, _message(e, arguments))
+    else:
+        target = e.expression(node.exc)
+        if isinstance(target, PythonObject) and _is_exception(target.object):
+            e.unit.check_exception(e, target.object)
+            e.raise_error(target.object, None)
+    e.fail_type("`raise` needs an exception class or a call of one")
+
+
+def _is_exception(obj: object) -> bool:
+    return isinstance(obj, type) and issubclass(obj, BaseException)
+
+
+def _message(e: Emitter, arguments: Arguments) -> object:
+    if arguments.keywords or len(arguments.positional) > 1:
+        e.not_built("an exception with several arguments is", help="format one message")
+    if not arguments.positional:
+        return None
+    return e.value(e.unit.to_str(e, arguments.positional[0]))
+
+
+# functions, context managers, and what is not built
+
+
+@STATEMENTS(ast.FunctionDef)
+def _function(e: Emitter, node: ast.FunctionDef) -> None:
+    function: Sugared = local_function(e, node)
+    for decorator in reversed(node.decorator_list):
+        function = e.call_positional(e.expression(decorator), function)
+    e.assign(node.name, function)
+
+
+@STATEMENTS(ast.With)
+def _with(e: Emitter, node: ast.With) -> None:
+    _with_items(e, node.items, node.body)
+
+
+def _with_items(e: Emitter, items: Sequence[ast.withitem], body: Sequence[ast.stmt]) -> None:
+    if not items:
+        e.statements(body)
+        return
+    manager = e.expression(items[0].context_expr)
+    entered, leave = e.unit.enter_context(e, manager)
+    if items[0].optional_vars is not None:
+        assign_target(e, items[0].optional_vars, entered)
+    e.cleanups.append(leave)
+    try:
+        _with_items(e, items[1:], body)
+    finally:
+        e.cleanups.pop()
+    e.check_alive()
+    leave()
+
+
+@STATEMENTS(ast.Import, ast.ImportFrom)
+def _import(e: Emitter, node: ast.Import | ast.ImportFrom) -> None:
+    e.unit.import_names(e, node)
+
+
+@STATEMENTS(ast.Try, *([ast.TryStar] if hasattr(ast, "TryStar") else []))
+def _try(e: Emitter, node: ast.stmt) -> None:
+    e.not_built("`try` is")
+
+
+@STATEMENTS(ast.ClassDef)
+def _class(e: Emitter, node: ast.ClassDef) -> None:
+    e.not_built("a class inside a function is", help="define the class at module level")
+
+
+@STATEMENTS(ast.Match)
+def _match(e: Emitter, node: ast.Match) -> None:
+    e.not_built("`match` is", help="write `if` and `elif`")
+
+
+@STATEMENTS(ast.AsyncFor, ast.AsyncFunctionDef, ast.AsyncWith)
+def _async(e: Emitter, node: ast.stmt) -> None:
+    e.fail_syntax("async code cannot be compiled")
+
+

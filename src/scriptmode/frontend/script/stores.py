@@ -1,0 +1,108 @@
+"""Writes through attributes and subscripts."""
+
+from __future__ import annotations
+
+from scriptmode.frontend import calls
+from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.iteration import as_built_list, index_value
+from scriptmode.frontend.script.literals import admit
+from scriptmode.frontend.script.operands import operand
+from scriptmode.frontend.script.operators import is_tensor
+from scriptmode.frontend.script.values import (
+    Constant,
+    IRValue,
+    ModuleValue,
+    SliceValue,
+    Sugared,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+
+
+def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> None:
+    """``owner.name = value``."""
+    if isinstance(owner, ModuleValue):
+        e.unit.assign_module_attribute(e, owner, name, value)
+    elif is_tensor(e, owner):
+        calls.assign_tensor_attribute(e.builder, e.value(owner), name, operand(e, value), e.span)
+    else:
+        e.not_built(f"assignment to an attribute of {owner.describe()} is")
+    e.env.forget_attributes(name)
+    e.epoch += 1
+
+
+def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Sugared) -> None:
+    """``container[index] = value``."""
+    t = e.type_of(container)
+    if t == T.TENSOR:
+        calls.assign_subscript(
+            e.builder, e.value(container), operand(e, index), operand(e, value), e.span
+        )
+        return
+    if isinstance(container, IRValue) and isinstance(t, T.ListType):
+        _store_list(e, container.value, index, value)
+        return
+    if isinstance(container, IRValue) and isinstance(t, T.DictType):
+        key, item = e.value(index, t.key), e.value(value, t.value)
+        admit(e, container.value, key.type, item.type)
+        e.builder.op_node("dict::setitem", [container.value, key, item])
+        return
+    if isinstance(container, IRValue) and isinstance(t, (T.UnionType, T.OptionalType)):
+        if isinstance(t, T.OptionalType):
+            e.fail("SM0205", "assignment to an item of a value that may be None",
+                   help="test it first: `if x is not None:`")  # fmt: skip
+        assert len(members(t)) > 1
+
+        def store(v: Sugared) -> Sugared:
+            assign_subscript(e, v, index, value)
+            return Constant(None)
+
+        split(e, container, store)
+        return
+    e.fail_type(f"items of {container.describe()} cannot be assigned")
+
+
+def _store_list(e: Emitter, container: Value, index: Sugared, value: Sugared) -> None:
+    element = container.type.contained[0]
+    if isinstance(index, SliceValue):
+        whole = e.value(as_built_list(e, value), container.type)
+        if whole.type != container.type:
+            admit(e, container, whole.type.contained[0])
+            admit(e, whole, element)
+        bounds = slice_bounds(e, index)
+        e.builder.op_node("list::setslice", [container, *bounds, whole])
+        return
+    place = index_value(e, index, "a list index")
+    item = e.value(value, element)
+    admit(e, container, item.type)
+    e.builder.op_node("list::setitem", [container, place, item])
+
+
+def slice_bounds(e: Emitter, index: SliceValue) -> list[Value]:
+    """Start, stop and step as ints or None."""
+    found = []
+    for part in index.parts():
+        t = e.type_of(part)
+        if t == T.NONE or isinstance(t, T.OptionalType):
+            found.append(e.value_of_type(part, T.optional_of(T.INT), "a slice bound"))
+        else:
+            found.append(index_value(e, part, "a slice bound"))
+    return found
+
+
+def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
+    """``del container[index]``."""
+    t = e.type_of(container)
+    built = e.value(container)
+    if isinstance(t, T.ListType):
+        if isinstance(index, SliceValue):
+            e.builder.op_node("list::delslice", [built, *slice_bounds(e, index)])
+        else:
+            place = index_value(e, index, "a list index")
+            e.builder.op_node("list::delitem", [built, place])
+    elif isinstance(t, T.DictType):
+        key = e.value_of_type(index, t.key, "the key")
+        e.builder.op_node("dict::delitem", [built, key])
+    else:
+        e.fail_type(f"items of {container.describe()} cannot be deleted")

@@ -1,0 +1,192 @@
+"""Strings made from values: str(), repr(), format specs, ``%`` and ``str.format``."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+
+from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.iteration import index_value
+from scriptmode.frontend.script.operators import binary, tuple_items
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    IRValue,
+    PythonObject,
+    Sugared,
+)
+from scriptmode.ir import types as T
+
+_STR_OPS = {
+    T.INT: "int::str", T.FLOAT: "float::str", T.BOOL: "bool::str", T.COMPLEX: "complex::str",
+    T.DTYPE: "dtype::str", T.DEVICE: "device::str",
+}  # fmt: skip
+
+
+def to_str(e: Emitter, value: Sugared) -> Sugared:
+    """``str(value)``."""
+    if isinstance(value, Constant):
+        return Constant(str(value.value))
+    if isinstance(value, PythonObject):
+        if not isinstance(value.object, type):
+            e.fail_type(f"the text of {value.describe()} is not known in compiled code")
+        return Constant(str(value.object))
+    t = e.type_of(value)
+    if t == T.STR:
+        return value
+    if t in _STR_OPS and t is not None:
+        return e.op(_STR_OPS[t], e.value(value))
+    return _structural(e, "str", value)
+
+
+def to_repr(e: Emitter, value: Sugared) -> Sugared:
+    """``repr(value)``."""
+    if isinstance(value, Constant):
+        return Constant(repr(value.value))
+    t = e.type_of(value)
+    if t in _STR_OPS and t != T.DEVICE and t is not None:
+        return e.op(_STR_OPS[t], e.value(value))
+    return _structural(e, "repr", value)
+
+
+def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
+    t = e.type_of(value)
+    if t is None or isinstance(t, T.ClassType):
+        e.fail_type(f"the text of {value.describe()} is not known in compiled code")
+    return IRValue(e.builder.node(f"prim::{kind}", [e.value(value)], [T.STR]).output)
+
+
+_FORMAT_OPS = {T.INT: "int::format", T.FLOAT: "float::format", T.STR: "str::format"}
+
+
+def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:
+    """``format(value, spec)``."""
+    if isinstance(value, Constant) and isinstance(spec, Constant):
+        try:
+            return Constant(format(value.value, spec.value))
+        except (ValueError, TypeError) as error:
+            e.raise_error(type(error), str(error))
+    if isinstance(spec, Constant) and spec.value == "":
+        return to_str(e, value)
+    t = e.type_of(value)
+    if t in _FORMAT_OPS and t is not None:
+        text = e.value_of_type(spec, T.STR, "the format spec")
+        return e.op(_FORMAT_OPS[t], e.value(value), text)
+    if isinstance(value, IRValue) and len(members(value.type)) > 1:
+        return split(e, value, lambda v: to_format(e, v, spec))
+    if t is None or isinstance(t, T.ClassType):
+        e.fail_type(f"the text of {value.describe()} is not known in compiled code")
+    text = e.value_of_type(spec, T.STR, "the format spec")
+    return IRValue(e.builder.node("prim::format", [e.value(value), text], [T.STR]).output)
+
+
+def concatenate(e: Emitter, parts: Sequence[Sugared]) -> Sugared:
+    """All parts as one string."""
+    result: Sugared = Constant("")
+    for part in parts:
+        if isinstance(result, Constant) and result.value == "":
+            result = part
+        elif not (isinstance(part, Constant) and part.value == ""):
+            result = binary(e, "add", result, part)
+    return result
+
+
+_PERCENT = re.compile(r"%([-+ 0#]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+
+
+def percent_format(e: Emitter, template: Sugared, values: Sugared) -> Sugared:
+    """``template % values``."""
+    if not isinstance(template, Constant):
+        e.not_built("`%` of a string known at run time only is", help="use an f-string")
+    items = tuple_items(e, values)
+    rest = list(items) if items is not None else [values]
+    parts: list[Sugared] = []
+    last = 0
+    for found in _PERCENT.finditer(template.value):
+        parts.append(Constant(template.value[last : found.start()]))
+        last = found.end()
+        flags, width, precision, kind = found.groups()
+        if kind == "%":
+            parts.append(Constant("%"))
+            continue
+        if not rest:
+            e.raise_error(TypeError, "not enough arguments for format string")
+        parts.append(_percent_one(e, flags, width, precision, kind, rest.pop(0)))
+    tail = template.value[last:]
+    if "%" in tail:
+        e.not_built(f"the format `{tail}` is")
+    parts.append(Constant(tail))
+    if rest:
+        e.raise_error(TypeError, "not all arguments converted during string formatting")
+    return concatenate(e, parts)
+
+
+def _percent_one(
+    e: Emitter, flags: str, width: str, precision: str | None, kind: str, value: Sugared
+) -> Sugared:
+    if kind in "sra":
+        text = to_str(e, value) if kind == "s" else to_repr(e, value)
+        spec = f"{'<' if '-' in flags else '>'}{width}" if width else ""
+        return to_format(e, text, Constant(spec + (f".{precision}" if precision else "")))
+    t = e.type_of(value)
+    if kind in "diu":
+        if t == T.FLOAT:
+            value = e.op("float::int", e.value(value))
+        elif t == T.BOOL:
+            value = IRValue(index_value(e, value, "the value of %d"))
+        elif t != T.INT:
+            e.fail_type(f"%{kind} needs a number, not {t}")
+        kind, precision = "d", None
+    elif kind in "xXoc":
+        value = IRValue(index_value(e, value, f"the value of %{kind}"))
+    elif kind in "eEfFgG":
+        from_value = e.value(value)
+        if from_value.type in (T.INT, T.BOOL):
+            value = e.op(f"{from_value.type}::float", from_value)
+        elif from_value.type == T.TENSOR:
+            value = e.op("tensor::float", from_value)
+        precision = precision if precision is not None else "6"
+    else:
+        e.not_built(f"the format `%{kind}` is")
+    align = "<" if "-" in flags else ""
+    sign = "+" if "+" in flags else " " if " " in flags else ""
+    zero = "0" if "0" in flags and not align else ""
+    alternate = "#" if "#" in flags else ""
+    dot = f".{precision}" if precision is not None else ""
+    return to_format(e, value, Constant(f"{align}{sign}{alternate}{zero}{width}{dot}{kind}"))
+
+
+def brace_format(e: Emitter, template: str, given: Arguments) -> Sugared:
+    """``template.format(...)``."""
+    parts: list[Sugared] = []
+    automatic = 0
+    try:
+        pieces = list(string.Formatter().parse(template))
+    except ValueError as error:
+        e.raise_error(ValueError, str(error))
+    for literal, field, spec, conversion in pieces:
+        parts.append(Constant(literal))
+        if field is None:
+            continue
+        head = re.match(r"[^.\[]*", field)
+        name = head.group() if head is not None else ""
+        if field != name or (spec and "{" in spec):
+            e.not_built(f"the replacement field `{{{field}}}` is", help="use an f-string")
+        if name == "":
+            name, automatic = str(automatic), automatic + 1
+        if name.isdigit():
+            if int(name) >= len(given.positional):
+                e.raise_error(
+                    IndexError, f"Replacement index {name} out of range for positional args tuple"
+                )
+            value = given.positional[int(name)]
+        elif name in given.keywords:
+            value = given.keywords[name]
+        else:
+            e.raise_error(KeyError, name)
+        if conversion:
+            value = to_str(e, value) if conversion == "s" else to_repr(e, value)
+        parts.append(to_format(e, value, Constant(spec or "")))
+    return concatenate(e, parts)

@@ -1,0 +1,532 @@
+"""The compilation unit: all that the functions of one program share.
+
+It owns the program, the instances of functions and the descriptions of modules, and gives the
+handlers the services that stand above them.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import importlib
+import inspect
+import types
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+
+from scriptmode.frontend.script import (
+    conditions,
+    iteration,
+    modules,
+    objects,
+    operators,
+    special,
+    statements,
+    stores,
+    text,
+)
+from scriptmode.frontend.script import annotations as A
+from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
+from scriptmode.frontend.script.call_expressions import call_arguments
+from scriptmode.frontend.script.environment import MISSING, Scope
+from scriptmode.frontend.script.expressions import collected
+from scriptmode.frontend.script.flow import branch, leave_loop
+from scriptmode.frontend.script.functions import Instance, Target
+from scriptmode.frontend.script.loops import run_cursor
+from scriptmode.frontend.script.methods import call_op, extend_list
+from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
+from scriptmode.frontend.script.values import (
+    NONE_VALUE,
+    Arguments,
+    Constant,
+    DictDisplay,
+    IRValue,
+    IterableValue,
+    ListDisplay,
+    ModuleValue,
+    Place,
+    PythonObject,
+    SliceValue,
+    Sugared,
+    TupleDisplay,
+    Unusable,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import BREAK, Graph, Program
+from scriptmode.support.diagnostics import (
+    Diagnostic,
+    ScriptAttributeError,
+    ScriptNameError,
+    ScriptTypeError,
+)
+from scriptmode.support.source import Span
+
+
+class AttributeLearnt(Exception):
+    """An attribute of a module has another type than was thought: the unit starts again."""
+
+
+class Unit:
+    """One program being compiled."""
+
+    def __init__(self, attribute_types: dict[tuple[type, str], T.Type]) -> None:
+        self.program = Program()
+        self.instances: dict[Hashable, Instance] = {}
+        self.stack: list[Instance] = []
+        self.attribute_types = attribute_types
+        self.modules = ModuleTable(self)
+        self._names: set[str] = set()
+        self._globals: dict[int, tuple[str, Any]] = {}
+        self._emitter: Emitter | None = None
+
+    # names
+
+    def unique_name(self, name: str) -> str:
+        """A new function name."""
+        candidate, number = name, 0
+        while candidate in self._names:
+            number += 1
+            candidate = f"{name}.{number}"
+        self._names.add(candidate)
+        return candidate
+
+    unique_class = unique_name
+
+    def new_emitter(
+        self, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]
+    ) -> Emitter:
+        """An emitter for one function of the unit."""
+        self._emitter = Emitter(self, scope, graph, hints)
+        return self._emitter
+
+    @property
+    def last_span(self) -> Span | None:
+        """The place that was compiled last."""
+        return None if self._emitter is None else self._emitter.span
+
+    # errors
+
+    def fail_at(self, span: Span, code: str, message: str) -> NoReturn:
+        """Report an error about types at a place."""
+        raise ScriptTypeError(Diagnostic(code, message, span))
+
+    def fail_attribute(self, e: Emitter, value: Sugared, name: str) -> NoReturn:
+        """Report a missing attribute."""
+        e.fail(
+            "SM0303", f"{value.describe()} has no attribute `{name}`", error=ScriptAttributeError
+        )
+
+    def usable(self, e: Emitter, name: str, found: Sugared) -> Sugared:
+        """The value of a variable; an error when it has none here."""
+        if not isinstance(found, Unusable):
+            return found
+        if found.value is not None:
+            return self._check_bound(e, name, found.value)
+        if found.reason == "unbound":
+            e.fail(
+                "SM0207",
+                f"`{name}` may be unbound here",
+                error=ScriptNameError,
+                label="used here",
+                help=f"give `{name}` a value on every path that leads here",
+            )
+        e.fail_type(found.reason)
+
+    def _check_bound(self, e: Emitter, name: str, value: IRValue) -> Sugared:
+        """A variable that only a loop binds: bound unless the loop did not run."""
+        missing = e.value(operators.is_none(e, value))
+        message = f"cannot access local variable '{name}' where it is not associated with a value"
+        branch(
+            e, missing, lambda: e.raise_error(UnboundLocalError, message), lambda: None
+        )
+        t = value.type
+        assert isinstance(t, T.OptionalType)
+        e.env.names[name] = e.lift(e.builder.cast(value.value, t.element))
+        return e.env.names[name]
+
+    # Python objects
+
+    def wrap(self, e: Emitter, obj: Any, name: str) -> Sugared:
+        """A Python object as a symbolic value."""
+        if isinstance(obj, enum.Enum) or type(obj) in CONSTANT_TYPES:
+            return Constant(obj)
+        if obj is Ellipsis or obj is NotImplemented:
+            return Constant(obj)
+        if isinstance(obj, Sugared):
+            return obj
+        if isinstance(obj, nn.Module):
+            return self._module(e, obj, name)
+        if isinstance(obj, torch.Tensor):
+            return self._global(e, obj, name, T.TENSOR)
+        if type(obj) is tuple:
+            return TupleDisplay(tuple(self.wrap(e, o, name) for o in obj))
+        if isinstance(obj, torch.Size):
+            items = [e.int_constant(n) for n in obj]
+            return e.op("size::from_list", e.builder.list(items, T.INT))
+        if type(obj) is list:
+            return ListDisplay(tuple(self.wrap(e, o, name) for o in obj), frozen=True)
+        if type(obj) is dict:
+            return self.frozen_dict((self.wrap(e, k, name), self.wrap(e, v, name))
+                                    for k, v in obj.items())  # fmt: skip
+        if isinstance(obj, types.MethodType) and isinstance(obj.__self__, nn.Module):
+            from_module = self._module(e, obj.__self__, name)
+            return e.attribute(from_module, obj.__name__)
+        if isinstance(obj, types.ModuleType) or callable(obj):
+            return PythonObject(obj)
+        return PythonObject(obj)
+
+    def _module(self, e: Emitter, module: nn.Module, name: str) -> Sugared:
+        info = self.modules.info(module)
+        found = self._global(e, module, name, info.type)
+        return found
+
+    def _global(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
+        known = self._globals.get(id(obj))
+        if known is None:
+            unique = name
+            number = 0
+            while unique in self.program.globals:
+                number += 1
+                unique = f"{name}.{number}"
+            known = self._globals[id(obj)] = (unique, obj)
+            self.program.globals[unique] = obj
+        return e.lift(e.builder.node("prim::Global", [], [t], name=known[0]).output)
+
+    def wrap_default(self, e: Emitter, obj: Any) -> Sugared:
+        """A parameter's default value."""
+        return self.wrap(e, obj, "default")
+
+    def frozen_dict(self, pairs: Iterable[tuple[Sugared, Sugared]]) -> Sugared:
+        """A dict of known keys that cannot be changed."""
+        items = list(pairs)
+        return DictDisplay(tuple(k for k, _ in items), tuple(v for _, v in items), frozen=True)
+
+    def module_of_type(self, t: T.Type) -> ModuleInfo | None:
+        """The module description behind a class type."""
+        return self.modules.of_type(t)
+
+    def enum_type(self, cls: type[enum.Enum]) -> T.Type:
+        """The type of an enum's members."""
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        found = self.program.enums.get(name)
+        if found is None:
+            members = {m.name: m.value for m in cls}
+            found = self.program.enums[name] = T.EnumType(name, members, cls)
+        return found
+
+    def type_of_class(self, cls: type) -> T.Type | None:
+        """The type of a user class's instances, where there is one."""
+        if issubclass(cls, enum.Enum):
+            return self.enum_type(cls)
+        return None
+
+    # annotations
+
+    def _names_of(self, scope: Scope) -> dict[str, Any]:
+        return {**scope.globals, **scope.closure}
+
+    def annotation(self, e: Emitter, annotation: Any) -> T.Type | None:
+        """The type of an annotation object."""
+        try:
+            return A.resolve(annotation, self._names_of(e.scope), self.type_of_class)
+        except A.BadAnnotation as problem:
+            e.fail("SM0209", str(problem), error=ScriptTypeError)
+
+    def annotation_node(self, e: Emitter, node: ast.expr) -> T.Type | None:
+        """The type of an annotation's syntax."""
+        with e.at(node):
+            return self.annotation(e, ast.unparse(node))
+
+    def annotation_text(self, e: Emitter, comment: str) -> Any:
+        """The type of a type comment."""
+        return self.annotation(e, comment)
+
+    def annotation_value(self, e: Emitter, value: Sugared) -> T.Type | None:
+        """The type that a value such as ``List[int]`` means."""
+        if isinstance(value, PythonObject):
+            return self.annotation(e, value.object)
+        if isinstance(value, Constant):
+            return self.annotation(e, value.value)
+        e.fail_type("a type is expected here")
+
+    def annotation_subscript(self, e: Emitter, obj: Any, index: Sugared) -> Any:
+        """``List[int]`` as a Python object."""
+
+        def plain(value: Sugared) -> Any:
+            if isinstance(value, PythonObject):
+                return value.object
+            if isinstance(value, Constant):
+                return value.value
+            if isinstance(value, TupleDisplay):
+                return tuple(plain(i) for i in value.items)
+            if isinstance(value, ListDisplay):
+                return [plain(i) for i in value.items]
+            e.fail_type("a type is expected here")
+
+        try:
+            return obj[plain(index)]
+        except (TypeError, KeyError) as error:
+            e.fail_type(str(error))
+
+    def class_annotations(self, cls: type) -> dict[str, Any]:
+        """Types of annotated class attributes; the word "Final" for constants."""
+        found: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            own = vars(base).get("__annotations__", {})
+            module = inspect.getmodule(base)
+            names = dict(vars(module)) if module is not None else {}
+            for name, annotation in own.items():
+                if A.is_final(annotation):
+                    found[name] = "Final"
+                    continue
+                try:
+                    found[name] = A.resolve(annotation, names, self.type_of_class)
+                except A.BadAnnotation:
+                    found[name] = None
+        return found
+
+    def declare_parameters(self, e: Emitter, target: Target) -> None:
+        """Enter the annotated types of parameters, for displays that are assigned to them."""
+
+    def return_annotation(self, target: Target, e: Emitter | None) -> T.Type | None:
+        """The annotated result type of a function; None when there is none."""
+        names = {**target.globals, **target.closure}
+        if target.function is not None:
+            annotation = target.function.__annotations__.get("return", MISSING)
+        else:
+            node = target.source.node
+            returns = node.returns if isinstance(node, ast.FunctionDef) else None
+            annotation = MISSING if returns is None else ast.unparse(returns)
+        if annotation is MISSING:
+            return None
+        try:
+            return A.resolve(annotation, names, self.type_of_class)
+        except A.BadAnnotation:
+            return None
+
+    def annotated_result(self, e: Emitter, function: types.FunctionType) -> T.Type:
+        """The result type of a function that is not compiled: annotated, else Tensor."""
+        annotation = function.__annotations__.get("return", MISSING)
+        if annotation is MISSING:
+            return T.TENSOR
+        found = A.resolve(annotation, function.__globals__, self.type_of_class)
+        return found if found is not None else T.ANY
+
+    def expected_return(self, e: Emitter) -> T.Type | None:
+        """The annotated result type, for displays that are returned."""
+        if self.stack:
+            return self.return_annotation(self.stack[-1].target, e)
+        return None
+
+    def attribute_type(self, e: Emitter, node: ast.Attribute) -> T.Type | None:
+        """The type of an attribute that is assigned."""
+        if isinstance(node.value, ast.Name):
+            owner = e.env.names.get(node.value.id)
+            if isinstance(owner, ModuleValue):
+                return owner.info.type.attributes.get(node.attr)
+        return None
+
+    def learn_attribute(self, e: Emitter, info: ModuleInfo, name: str, t: T.Type) -> NoReturn:
+        """Start the unit again with another type of a module's attribute."""
+        key = (type(info.python), name)
+        old = self.attribute_types.get(key)
+        joined = t if old is None else T.join(old, t)
+        if joined is None or joined == old:
+            e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
+        self.attribute_types[key] = joined
+        raise AttributeLearnt
+
+    # services of upper layers
+
+    def arguments(self, e: Emitter, node: ast.Call) -> Arguments:
+        """The arguments of a call, starred ones expanded."""
+        return call_arguments(e, node)
+
+    def place_of(self, node: ast.expr) -> Place | None:
+        """The variable or attribute path that an expression reads."""
+        return conditions.place_of(node)
+
+    def test(
+        self, e: Emitter, node: ast.expr, then: conditions.Arm, otherwise: conditions.Arm
+    ) -> Sugared | None:
+        """A choice on a test."""
+        return conditions.test(e, node, then, otherwise)
+
+    def truth(self, e: Emitter, value: Sugared) -> Sugared:
+        """``bool(value)``."""
+        return conditions.truth_sugared(e, value)
+
+    def length(self, e: Emitter, value: Sugared) -> Sugared:
+        """``len(value)``."""
+        if isinstance(value, ModuleValue):
+            items = modules.module_items(e, value)
+            if items is None:
+                return e.call_positional(e.attribute(value, "__len__"))
+            return Constant(len(items))
+        return iteration.length_of(e, value)
+
+    def module_items(self, e: Emitter, value: ModuleValue) -> Sequence[Sugared] | None:
+        """What iteration over a module yields."""
+        return modules.module_items(e, value)
+
+    def object_items(self, e: Emitter, obj: Any) -> Sequence[Sugared] | None:
+        """What iteration over a Python object yields."""
+        if isinstance(obj, type) and issubclass(obj, enum.Enum):
+            return [Constant(m) for m in obj]
+        return None
+
+    def contains(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
+        """``item in container`` for modules and iterables."""
+        if isinstance(container, ModuleValue):
+            return modules.contains_key(e, container, item)
+        assert isinstance(container, IterableValue)
+        if container.kind == "keys":
+            return operators.contains(e, container.arguments[0], item)
+        return operators.contains(e, self.built_list(e, container), item)
+
+    def built_list(self, e: Emitter, value: Sugared) -> Sugared:
+        """``list(value)``."""
+        return iteration.as_built_list(e, value)
+
+    def collect(self, e: Emitter, value: Sugared) -> Sugared:
+        """A new list of what iteration yields."""
+        cursor = iteration.cursor_of(e, value)
+
+        def fill(append: Callable[[Sugared], None]) -> None:
+            run_cursor(e, cursor, [], append)
+
+        return collected(e, fill, None)
+
+    def collected(
+        self, e: Emitter, fill: Callable[[Callable[[Sugared], None]], None], site: Hashable
+    ) -> Sugared:
+        """A new list that ``fill`` appends to."""
+        return collected(e, fill, site)
+
+    def collected_dict(
+        self,
+        e: Emitter,
+        fill: Callable[[Callable[[Sugared, Sugared], None]], None],
+        site: Hashable,
+    ) -> Sugared:
+        """A new dict that ``fill`` stores into."""
+        node = e.builder.node("prim::DictConstruct", [], [T.DictType([T.NEVER, T.NEVER])])
+        seen: list[tuple[T.Type, T.Type]] = []
+
+        def store(key: Sugared, value: Sugared) -> None:
+            k, v = e.value(key), e.value(value)
+            seen.append((k.type, v.type))
+            stored = e.builder.node("dict::setitem", [node.output, k, v], [])
+            stored.schema = e.builder.resolve("dict::setitem")
+
+        fill(store)
+        node.output.type = T.DictType(
+            [T.union_of([s[0] for s in seen]), T.union_of([s[1] for s in seen])]
+        )
+        return IRValue(node.output)
+
+    def break_if(self, e: Emitter, hit: Sugared) -> None:
+        """Leave the innermost loop when ``hit`` is true."""
+        if isinstance(hit, Constant):
+            if hit.value:
+                leave_loop(e, BREAK)
+            return
+        branch(e, e.value(hit), lambda: leave_loop(e, BREAK), lambda: None)
+
+    def slice_value(self, parts: Sequence[Sugared]) -> Sugared:
+        """``slice(...)``."""
+        if len(parts) == 1:
+            return SliceValue(NONE_VALUE, parts[0], NONE_VALUE)
+        return SliceValue(parts[0], parts[1], parts[2] if len(parts) > 2 else NONE_VALUE)
+
+    def tuple_items(self, e: Emitter, value: Sugared) -> tuple[Sugared, ...] | None:
+        """Items of a tuple of known length."""
+        return operators.tuple_items(e, value)
+
+    def extend_list(self, e: Emitter, owner: IRValue, other: Sugared) -> Sugared:
+        """``owner += other``."""
+        extend_list(e, owner.value, other)
+        return owner
+
+    def call_op(self, e: Emitter, kind: str, given: Arguments) -> Sugared:
+        """Call one of our ops."""
+        return call_op(e, kind, given.positional, given.keywords)
+
+    def has_attribute(self, e: Emitter, value: Sugared, name: str) -> bool:
+        """``hasattr(value, name)``."""
+        if isinstance(value, ModuleValue):
+            info = value.info
+            return (
+                name in info.type.attributes
+                or name in info.static
+                or inspect.getattr_static(type(info.python), name, None) is not None
+            )
+        if isinstance(value, PythonObject):
+            return hasattr(value.object, name)
+        if isinstance(value, Constant):
+            return hasattr(value.value, name)
+        t = e.type_of(value)
+        if t == T.TENSOR:
+            return hasattr(torch.Tensor, name)
+        return e.find_attribute(value, name) is not None
+
+    def assign_attribute(self, e: Emitter, owner: Sugared, name: str, value: Sugared) -> None:
+        """``owner.name = value``."""
+        stores.assign_attribute(e, owner, name, value)
+
+    def assign_module_attribute(
+        self, e: Emitter, owner: ModuleValue, name: str, value: Sugared
+    ) -> None:
+        """``module.name = value``."""
+        modules.assign_module_attribute(e, owner, name, value)
+
+    def marker_call(self, e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
+        """A call of a marked function."""
+        return objects.marker_call(e, obj, given)
+
+    def check_exception(self, e: Emitter, cls: type[BaseException]) -> None:
+        """Refuse exception classes whose construction would run user code."""
+        for name in ("__init__", "__new__"):
+            found = inspect.getattr_static(cls, name)
+            if isinstance(found, types.FunctionType):
+                e.not_built(f"the exception class `{cls.__name__}` with its own `{name}` is")
+
+    def enter_context(self, e: Emitter, manager: Sugared) -> tuple[Sugared, Callable[[], None]]:
+        """Enter a ``with``."""
+        return special.enter_context(e, manager)
+
+    def finish(self, e: Emitter, value: Sugared) -> None:
+        """Leave the function with a value."""
+        statements.finish(e, value)
+
+    def import_names(self, e: Emitter, node: ast.Import | ast.ImportFrom) -> None:
+        """An import inside a function, carried out at compile time."""
+        try:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    module = importlib.import_module(alias.name)
+                    top = importlib.import_module(alias.name.partition(".")[0])
+                    name = alias.asname or alias.name.partition(".")[0]
+                    e.assign(name, PythonObject(module if alias.asname else top))
+                return
+            package = e.scope.globals.get("__package__") if node.level else None
+            module = importlib.import_module("." * node.level + (node.module or ""), package)
+            for alias in node.names:
+                if alias.name == "*":
+                    e.fail_syntax("`import *` cannot stand in a function")
+                e.assign(
+                    alias.asname or alias.name,
+                    self.wrap(e, getattr(module, alias.name), alias.name),
+                )
+        except (ImportError, AttributeError) as error:
+            e.raise_error(ImportError, str(error))
+
+    to_str = staticmethod(text.to_str)
+    to_repr = staticmethod(text.to_repr)
+    to_format = staticmethod(text.to_format)
+    percent_format = staticmethod(text.percent_format)
+    brace_format = staticmethod(text.brace_format)
+
