@@ -1,0 +1,243 @@
+"""Calls of one compiled function: its primary instance, further instances, and the slow path.
+
+The primary instance is compiled at once.  Its native entry checks the arguments and, when they do
+not fit or the thread is in an unusual state, calls ``Dispatcher.slow``, which either finds the
+instance for the arguments' types (compiling it on first sight) or runs the reference interpreter
+under the mode that is active.  Everything that leaves native code is counted in ``bailouts``.
+"""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scriptmode.codegen.module import CompiledProgram
+from scriptmode.interp import Interpreter
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph, Program
+from scriptmode.jit.pipeline import compile_native
+from scriptmode.jit.values import type_of_value
+from scriptmode.runtime.boundary import make_entry, unusual_state
+from scriptmode.runtime.instance import NativeInstance
+from scriptmode.support import config
+from scriptmode.support.diagnostics import ArgumentError, CompileError, Diagnostic
+
+_BAILOUTS: collections.Counter[str] = collections.Counter()
+_COUNT_LOCK = threading.Lock()
+
+
+def bailout_count() -> int:
+    """How many calls of compiled programs have left native code in this process."""
+    return sum(_BAILOUTS.values())
+
+
+CompileInstance = Callable[[Mapping[str, T.Type]], Program]
+Flatten = Callable[[Sequence[Any], Mapping[str, Any]], list[Any]]
+
+
+@dataclass
+class Variant:
+    """One instance: the program for certain argument types, and its native code."""
+
+    program: Program
+    function: str
+    compiled: CompiledProgram
+    entry: Callable[..., Any]
+    types: tuple[T.Type, ...]
+
+    @property
+    def graph(self) -> Graph:
+        """The function's graph as the front end made it."""
+        return self.program.functions[self.function]
+
+
+class Dispatcher:
+    """All instances of one function or method.
+
+    ``self_object`` is the Python module that is passed as first argument (None for a function) and
+    ``instance`` its native counterpart; ``compile_instance`` compiles for other argument types and
+    is None where only the primary can exist (a trace).  ``flatten`` makes the graph's flat arguments
+    of a call's nested ones and ``unflatten`` the nested result of the flat one, for traces.  ``call``
+    is what a user calls: the native entry itself where nothing is nested.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        function: str,
+        *,
+        compiled: CompiledProgram | None = None,
+        signature: inspect.Signature | None = None,
+        compile_instance: CompileInstance | None = None,
+        flatten: Flatten | None = None,
+        unflatten: Callable[[Any], Any] | None = None,
+        self_object: Any = None,
+        instance: NativeInstance | None = None,
+    ) -> None:
+        self.name = name
+        self.self_object = self_object
+        self.instance = instance
+        self.bailouts: collections.Counter[str] = collections.Counter()
+        self._compile_instance = compile_instance
+        self._flatten, self._unflatten = flatten, unflatten
+        self._lock = threading.RLock()
+        graph = program.functions[function]
+        self.signature = signature or self._signature_of(graph)
+        self._variants: dict[tuple[T.Type, ...], Variant] = {}
+        self.primary = self._add_variant(program, function, compiled, self.slow)
+        self.entry = self.primary.entry
+        self.call = self.entry if unflatten is None else self._call_nested
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The instances, primary first."""
+        return list(self._variants.values())
+
+    def _parameters_of(self, graph: Graph) -> list[Any]:
+        return graph.params[1:] if self.self_object is not None else graph.params
+
+    def _signature_of(self, graph: Graph) -> inspect.Signature:
+        kinds = inspect.Parameter
+        return inspect.Signature(
+            [
+                kinds(
+                    p.name,
+                    kinds.KEYWORD_ONLY if p.name in graph.kwarg_only
+                    else kinds.POSITIONAL_OR_KEYWORD,
+                    default=graph.defaults.get(p.name, kinds.empty),
+                )
+                for p in self._parameters_of(graph)
+            ]
+        )  # fmt: skip
+
+    def _add_variant(
+        self,
+        program: Program,
+        function: str,
+        compiled: CompiledProgram | None,
+        slow: Callable[[tuple[Any, ...], dict[str, Any]], Any],
+    ) -> Variant:
+        graph = program.functions[function]
+        compiled = compiled or compile_native(program)
+        entry = make_entry(
+            compiled, function, graph, slow=slow, instance=self.instance, defaults=graph.defaults
+        )
+        types = tuple(p.type for p in self._parameters_of(graph))
+        variant = Variant(program, function, compiled, entry, types)
+        self._variants[types] = variant
+        return variant
+
+    def _call_nested(self, *args: Any, **kwargs: Any) -> Any:
+        assert self._flatten is not None and self._unflatten is not None
+        return self._unflatten(self.entry(*self._flatten(args, kwargs)))
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if self._flatten is not None:
+            names = [p.name for p in self._parameters_of(self.primary.graph)]
+            flat = args if self._unflatten is not None else self._flatten(args, kwargs)
+            return dict(zip(names, flat, strict=True))
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentError(
+                Diagnostic(
+                    "SM0401",
+                    f"{self.name}() {error}",
+                    self.primary.graph.span,
+                    label="defined here",
+                    help=f"the parameters are {self.signature}",
+                )
+            ) from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def _types_of(self, arguments: Mapping[str, Any]) -> dict[str, T.Type]:
+        hints = {p.name: p.type for p in self._parameters_of(self.primary.graph)}
+        found: dict[str, T.Type] = {}
+        for name, value in arguments.items():
+            t = type_of_value(value, hints.get(name))
+            if t is None:
+                raise ArgumentError(
+                    Diagnostic(
+                        "SM0402",
+                        f"{self.name}(): `{name}` is a {type(value).__name__}, "
+                        "which has no static type",
+                        self.primary.graph.span,
+                        help="pass tensors, numbers, strings, None, or lists, tuples and dicts "
+                        "of one element type",
+                    )
+                )
+            found[name] = t
+        return found
+
+    def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Find the instance for these arguments, or interpret; called by the native entry."""
+        arguments = self._bind(args, kwargs)
+        reason = unusual_state(arguments.values(), self.instance)
+        types = self._types_of(arguments)
+        variant = self.variant_for(types)
+        if reason is not None:
+            return self._interpret(variant, arguments, reason)
+        values = tuple(arguments.values())
+        if variant is self.primary and args == values and not kwargs:
+            return self._interpret(variant, arguments, "arguments refused by the native entry")
+        return variant.entry(*values)
+
+    def variant_for(self, types: Mapping[str, T.Type]) -> Variant:
+        """The instance for these argument types, compiled if it is new."""
+        key = tuple(types.values())
+        found = self._variants.get(key)
+        if found is not None:
+            return found
+        with self._lock:
+            found = self._variants.get(key)
+            return found if found is not None else self._compile_variant(types)
+
+    def _compile_variant(self, types: Mapping[str, T.Type]) -> Variant:
+        expected = dict(zip(types, self.primary.types, strict=True))
+        wrong = [n for n, t in types.items() if t != expected[n]]
+        listed = ", ".join(f"`{n}` is {types[n]}, not {expected[n]}" for n in wrong)
+        if self._compile_instance is None:
+            raise self._refused(f"{self.name}(): {listed}", "a trace takes the types it was "
+                                "recorded with")  # fmt: skip
+        if len(self._variants) >= config.get("max_instances"):
+            raise self._refused(
+                f"{self.name}() has {len(self._variants)} instances already",
+                "call it with fewer combinations of types, or raise "
+                "scriptmode.config.set('max_instances', n)",
+            )
+        try:
+            program = self._compile_instance(types)
+        except CompileError as error:
+            raise self._refused(f"{self.name}(): {listed}", "", cause=error) from error
+
+        def refuse(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            arguments = self._bind(args, kwargs)
+            reason = unusual_state(arguments.values(), self.instance)
+            return self._interpret(
+                self.variant_for(self._types_of(arguments)),
+                arguments,
+                reason or "arguments refused by the native entry",
+            )
+
+        return self._add_variant(program, program.root, None, refuse)
+
+    def _refused(self, message: str, help: str, cause: CompileError | None = None) -> ArgumentError:
+        notes = () if cause is None else (f"for these types it does not compile:\n{cause}",)
+        return ArgumentError(
+            Diagnostic("SM0403", message, self.primary.graph.span, notes=notes, help=help)
+        )
+
+    def _interpret(self, variant: Variant, arguments: Mapping[str, Any], reason: str) -> Any:
+        with _COUNT_LOCK:
+            self.bailouts[reason] += 1
+            _BAILOUTS[reason] += 1
+        values = list(arguments.values())
+        if self.self_object is not None:
+            values.insert(0, self.self_object)
+        return Interpreter(variant.program).run(variant.function, *values)

@@ -1,0 +1,72 @@
+"""``explain``: every stage of a compiled function, as text.
+
+::
+
+    == source ==            the user's lines
+    == IR ==                what the front end made of them
+    == after fold ==        a diff for each pass that changed something
+    == native IR ==         with retain and release
+    == LLVM ==              the module as it was compiled
+    == instances and bail-outs ==
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.pipeline import StageReport, optimize
+
+
+def explain(compiled: Any, *, llvm: bool = False, assembly: bool = False) -> str:
+    """The stages of a ``ScriptFunction`` or of a ``ScriptModule``'s ``forward``.
+
+    Parameters
+    ----------
+    compiled
+        What ``script`` or ``trace`` returned.
+    llvm, assembly
+        Also show the LLVM text and the machine code; both are long.
+    """
+    return "\n".join(_sections(compiled._dispatcher, llvm, assembly))
+
+
+def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[str]:
+    primary = dispatcher.primary
+    span = primary.graph.span
+    if span.line:
+        yield f"== source: {span.file} =="
+        yield from span.text_lines(span.line, max(span.line, span.end_line))
+    yield "== IR =="
+    yield str(primary.graph)
+    report: list[StageReport] = []
+    optimize(primary.program, report)
+    for stage in report:
+        if stage.changed:
+            yield f"== after {stage.name}: {stage.function} =="
+            yield from _diff(stage)
+    yield "== native IR =="
+    for name in primary.compiled.program.functions:
+        yield str(primary.compiled.program.functions[name])
+    if llvm:
+        yield "== LLVM =="
+        yield primary.compiled.llvm_text
+    if assembly:
+        yield "== assembly =="
+        yield primary.compiled.assembly
+    yield "== instances and bail-outs =="
+    for variant in dispatcher.variants:
+        yield f"instance ({', '.join(map(str, variant.types))}) -> {variant.graph.return_type}"
+    if not dispatcher.bailouts:
+        yield "no call left native code"
+    for reason, count in dispatcher.bailouts.items():
+        yield f"{count} calls interpreted: {reason}"
+
+
+def _diff(stage: StageReport) -> Iterator[str]:
+    before, after = stage.before.splitlines(), stage.after.splitlines()
+    for line in difflib.unified_diff(before, after, n=1, lineterm=""):
+        if not line.startswith(("---", "+++", "@@")):
+            yield line

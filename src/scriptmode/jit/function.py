@@ -1,0 +1,153 @@
+"""``ScriptFunction``: what ``script(fn)`` and ``trace(fn, inputs)`` return."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from scriptmode.frontend.script import compile_function
+from scriptmode.ir import types as T
+from scriptmode.ir.code import print_code
+from scriptmode.ir.graph import Graph, Program, copy_graph
+from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.values import type_of_value
+from scriptmode.passes.inline import inline_calls
+
+
+def reachable(program: Program, function: str) -> list[str]:
+    """``function`` and the functions it calls, directly or not, callers first."""
+    found = [function]
+    for name in found:
+        for node in program.functions[name].find_all("prim::Call"):
+            if node.attributes["callee"] not in found:
+                found.append(node.attributes["callee"])
+    return found
+
+
+class Compiled:
+    """What compiled functions and modules show of themselves."""
+
+    _dispatcher: Dispatcher
+
+    @property
+    def graph(self) -> Graph:
+        """The IR of the primary instance, as the front end made it."""
+        return self._dispatcher.primary.graph
+
+    @property
+    def inlined_graph(self) -> Graph:
+        """The same with every call inlined that can be."""
+        primary = self._dispatcher.primary
+        graph = copy_graph(primary.graph)
+        inline_calls(graph, primary.program)
+        return graph
+
+    @property
+    def code(self) -> str:
+        """The program as runnable Python source."""
+        primary = self._dispatcher.primary
+        return print_code(primary.program, reachable(primary.program, primary.function)).text
+
+    @property
+    def schema(self) -> str:
+        """The primary instance's signature, such as ``f(Tensor x, int n=3) -> Tensor``."""
+        graph = self.graph
+        arguments = []
+        for p in graph.params:
+            default = f"={graph.defaults[p.name]!r}" if p.name in graph.defaults else ""
+            arguments.append(f"{p.type} {p.name}{default}")
+        return f"{self._dispatcher.name}({', '.join(arguments)}) -> {graph.return_type}"
+
+    def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
+        """The IR of the instance that a call with these arguments runs."""
+        dispatcher = self._dispatcher
+        arguments = dispatcher._bind(args, kwargs)
+        return dispatcher.variant_for(dispatcher._types_of(arguments)).graph
+
+    @property
+    def bailouts(self) -> Mapping[str, int]:
+        """How often a call left native code, by reason."""
+        return dict(self._dispatcher.bailouts)
+
+
+class ScriptFunction(Compiled):
+    """A compiled function; call it as the original."""
+
+    def __init__(self, function: Callable[..., Any], dispatcher: Dispatcher) -> None:
+        functools.update_wrapper(self, function)
+        self._dispatcher = dispatcher
+        self._call = dispatcher.call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        # a compiled function in a class body is a method, as any function is
+        return self if instance is None else functools.partial(self, instance)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self._dispatcher.name
+
+    @property
+    def qualified_name(self) -> str:
+        """The name with its module."""
+        module = getattr(self.__wrapped__, "__module__", "")
+        return f"{module}.{self.__wrapped__.__qualname__}"
+
+    def __scriptmode_ir__(self) -> tuple[Program, str, Any]:
+        """Program, function name and module object, for the front ends."""
+        primary = self._dispatcher.primary
+        return primary.program, primary.function, self._dispatcher.self_object
+
+    def __repr__(self) -> str:
+        return f"<ScriptFunction {self.schema}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a ScriptFunction is saved with scriptmode.save, not with pickle")
+
+
+def script_function(
+    function: Callable[..., Any], example_inputs: list[tuple[Any, ...]] | None = None
+) -> ScriptFunction:
+    """Compile ``function``; types come from annotations, defaults and ``example_inputs``."""
+    signature = inspect.signature(function)
+    types: Mapping[str, T.Type] | None = None
+    if example_inputs:
+        types = _types_of_examples(signature, example_inputs)
+    program = compile_function(function, types)
+
+    def compile_instance(arg_types: Mapping[str, T.Type]) -> Program:
+        return compile_function(function, arg_types)
+
+    dispatcher = Dispatcher(
+        function.__name__,
+        program,
+        program.root,
+        signature=_without_annotations(signature),
+        compile_instance=compile_instance,
+    )
+    return ScriptFunction(function, dispatcher)
+
+
+def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
+    return signature.replace(
+        parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+        return_annotation=signature.empty,
+    )
+
+
+def _types_of_examples(
+    signature: inspect.Signature, examples: list[tuple[Any, ...]]
+) -> dict[str, T.Type]:
+    found: dict[str, T.Type] = {}
+    for example in examples:
+        for name, value in signature.bind(*example).arguments.items():
+            t = type_of_value(value)
+            if t is not None:
+                joined = T.join(found[name], t) if name in found else t
+                found[name] = joined if joined is not None else t
+    return found

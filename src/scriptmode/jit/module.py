@@ -1,0 +1,253 @@
+"""``ScriptModule``: a compiled module that is a real ``nn.Module``.
+
+It shares the *dicts* of parameters and buffers with the eager module it was made from, so that
+``load_state_dict``, ``.to()``, ``p.data = ...`` and optimizers on either side act on both.  All other
+state (ints, flags, strings, lists) is owned by the native instance; attribute access goes there.
+Submodules are ``ScriptModule`` views into the same native instance.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+
+from scriptmode.codegen.module import CompiledProgram
+from scriptmode.frontend.script import compile_module
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Program
+from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.function import Compiled
+from scriptmode.jit.pipeline import compile_native
+from scriptmode.runtime.instance import NativeInstance
+from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError
+
+_HOOK_MAPS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class ScriptModule(torch.nn.Module, Compiled):
+    """A module whose methods are native code."""
+
+    def __init__(self) -> None:
+        raise TypeError("make a ScriptModule with scriptmode.script(module)")
+
+    # ---- construction
+
+    @classmethod
+    def _wrap(
+        cls,
+        original: torch.nn.Module,
+        instance: NativeInstance | None,
+        build: Build,
+        path: str = "",
+    ) -> ScriptModule:
+        self = cls.__new__(cls)
+        torch.nn.Module.__init__(self)
+        state = self.__dict__
+        state["_original"] = original
+        state["_instance"] = instance
+        state["_build"] = build
+        state["_dispatchers"] = {}
+        for shared in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
+            state[shared] = original.__dict__[shared]
+        state["training"] = original.training
+        for name, child in original._modules.items():
+            if child is None:
+                self._modules[name] = None
+                continue
+            child_instance = instance.child(name) if instance is not None else None
+            child_path = f"{path}.{name}" if path else name
+            self._modules[name] = cls._wrap(child, child_instance, build, child_path)
+        state["_path"] = path
+        return self
+
+    def _dispatcher_for(self, method: str) -> Dispatcher:
+        found = self._dispatchers.get(method)
+        if found is None:
+            found = self._dispatchers[method] = self._build.dispatcher(self, method)
+        return cast(Dispatcher, found)
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        return self._dispatcher_for("forward")
+
+    # ---- calls and attributes
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the compiled ``forward``."""
+        return self._dispatcher_for("forward").call(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        state = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in state.get(table, ()):
+                return state[table][name]
+        if "_original" not in state:
+            raise AttributeError(name)
+        instance = state["_instance"]
+        if instance is not None and instance.has_slot(name):
+            return instance.get(name)
+        original = state["_original"]
+        if self._build.is_method(self, name):
+            return self._dispatcher_for(name).call
+        value = getattr(original, name, _MISSING)
+        if value is _MISSING:
+            raise AttributeError(f"{self.original_name!r} module has no attribute {name!r}")
+        if inspect.ismethod(value) and value.__self__ is original:
+            # a method that is not compiled runs as Python, on this module's state
+            return value.__func__.__get__(self)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        state = self.__dict__
+        if "_instance" in state and name not in state["_parameters"] | state["_buffers"]:
+            instance = state["_instance"]
+            if instance is not None and instance.has_slot(name):
+                instance.set(name, value)
+                if name == "training":
+                    state[name] = value
+                return
+        super().__setattr__(name, value)
+
+    def register_forward_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_inner_hook("register_forward_hook")
+        return super().register_forward_hook(*args, **kwargs)
+
+    def register_forward_pre_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_inner_hook("register_forward_pre_hook")
+        return super().register_forward_pre_hook(*args, **kwargs)
+
+    def register_full_backward_hook(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_inner_hook("register_full_backward_hook")
+        return super().register_full_backward_hook(*args, **kwargs)
+
+    def _refuse_inner_hook(self, what: str) -> None:
+        if self._path:
+            raise ScriptAttributeError(
+                Diagnostic(
+                    "SM0501",
+                    f"{what} on submodule `{self._path}` of a compiled module has no effect",
+                    notes=("the outer module calls it natively, without Python hooks",),
+                    help="register the hook before scripting, or on the outermost module",
+                )
+            )
+
+    # ---- printing
+
+    @property
+    def original_name(self) -> str:
+        """Class name of the eager module."""
+        return type(self._original).__name__
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """Shows the original class."""
+        return f"original_name={self.original_name}"
+
+    # ---- copies
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ScriptModule:
+        original = copy.deepcopy(self.to_eager(), memo)
+        return self._build.wrap(original)
+
+    def to_eager(self) -> torch.nn.Module:
+        """The eager module, with the native state written back to its attributes."""
+        if self._instance is not None:
+            self._instance.export_to(self._original)
+        return cast(torch.nn.Module, self._original)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a ScriptModule is saved with scriptmode.save, not with pickle")
+
+    def __scriptmode_ir__(self) -> tuple[Program, str, Any]:
+        """Program, name of its forward, and the eager module, for the front ends."""
+        primary = self._dispatcher.primary
+        return primary.program, primary.function, self.to_eager()
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self._original)})
+
+
+_MISSING = object()
+
+
+class Build:
+    """How the methods of one module tree are compiled; shared by all its ``ScriptModule`` views.
+
+    ``methods`` maps names of the root module's methods to the program's functions.
+    """
+
+    module_class: type[ScriptModule] = ScriptModule
+
+    def __init__(self, program: Program, methods: Mapping[str, str]) -> None:
+        self.program = program
+        self.compiled: CompiledProgram = compile_native(program)
+        self.methods = dict(methods)
+
+    def wrap(self, original: torch.nn.Module) -> ScriptModule:
+        """A ``ScriptModule`` over an eager module of the program's concrete type."""
+        root_type = self.program.functions[next(iter(self.methods.values()))].params[0].type
+        assert isinstance(root_type, T.ClassType)
+        return self.module_class._wrap(original, NativeInstance(root_type, original), self)
+
+    def is_method(self, module: ScriptModule, name: str) -> bool:
+        """Whether ``name`` is a compiled method of ``module``."""
+        raise NotImplementedError
+
+    def dispatcher(self, module: ScriptModule, method: str) -> Dispatcher:
+        """The dispatcher of a method."""
+        raise NotImplementedError
+
+
+class ScriptBuild(Build):
+    """Methods compiled from source; those of submodules on their own, when first called."""
+
+    def is_method(self, module: ScriptModule, name: str) -> bool:
+        if not module._path:
+            return name in self.methods
+        return name == "forward"
+
+    def dispatcher(self, module: ScriptModule, method: str) -> Dispatcher:
+        original = module._original
+        name = self.methods.get(method) if not module._path else None
+        program, compiled = self.program, self.compiled
+        if name is None:
+            program = compile_module(original, [method])
+            compiled, name = compile_native(program), program.root
+
+        def compile_instance(types: Mapping[str, T.Type]) -> Program:
+            return compile_module(module.to_eager(), [method], arg_types={method: types})
+
+        return Dispatcher(
+            f"{module.original_name}.{method}",
+            program,
+            name,
+            compiled=compiled,
+            signature=_signature(original, method),
+            compile_instance=compile_instance,
+            self_object=module,
+            instance=module._instance,
+        )
+
+
+def _signature(original: torch.nn.Module, method: str) -> inspect.Signature:
+    signature = inspect.signature(getattr(original, method))
+    return signature.replace(
+        parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+        return_annotation=signature.empty,
+    )
+
+
+def script_module(
+    original: torch.nn.Module, methods: Sequence[str] | None = None
+) -> ScriptModule:
+    """Compile ``forward`` and every exported method of ``original``."""
+    program = compile_module(original, methods)
+    root = program.graph.params[0].type
+    assert isinstance(root, T.ClassType)
+    return ScriptBuild(program, root.methods).wrap(original)

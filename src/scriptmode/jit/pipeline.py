@@ -1,0 +1,122 @@
+"""THE pass table: what happens to a program between the front end and code generation.
+
+``optimize(program)`` copies the program and runs ``PIPELINE`` over it in order; ``compile_native``
+hands the result to the code generator.  Order constraints stand in ``MUST_PRECEDE`` with their
+reason and are checked when this module is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scriptmode.codegen.module import CompiledProgram, compile_program
+from scriptmode.ir.graph import Graph, Program, copy_graph
+from scriptmode.ir.verifier import verify
+from scriptmode.ops.aten import schema_of
+from scriptmode.passes.cse import eliminate_common_subexpressions
+from scriptmode.passes.dce import eliminate_dead_code
+from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.rewrite import apply_rules
+from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.runtime import link  # noqa: F401  (registers the native library)
+from scriptmode.support import config
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A named step; ``run`` returns whether the graph changed."""
+
+    name: str
+    run: Callable[[Graph, Program], bool]
+    required: bool = False  # runs at optimisation level 0 too
+
+
+PIPELINE: list[Pass] = [
+    Pass("fold", fold_constants),
+    Pass("rules", apply_rules),
+    Pass("simplify_control_flow", simplify_control_flow),
+    Pass("cse", eliminate_common_subexpressions),
+    Pass("licm", hoist_loop_invariants),
+    Pass("dce", eliminate_dead_code),
+]
+
+MUST_PRECEDE: list[tuple[str, str, str]] = [
+    ("fold", "simplify_control_flow", "a condition must be constant before its If is removed"),
+    ("fold", "rules", "rules look for constant operands"),
+    ("cse", "licm", "equal nodes are merged before they are moved"),
+    ("licm", "dce", "moving leaves nodes without users"),
+]
+
+
+def _check_order() -> None:
+    position = {p.name: i for i, p in enumerate(PIPELINE)}
+    for first, second, reason in MUST_PRECEDE:
+        assert position[first] < position[second], f"{first} must precede {second}: {reason}"
+
+
+_check_order()
+
+
+def copy_program(program: Program) -> Program:
+    """A program with copied graphs; types, captured objects and constants are shared."""
+    copy = Program(program.root)
+    copy.functions = {name: copy_graph(graph) for name, graph in program.functions.items()}
+    copy.classes, copy.enums = program.classes, program.enums
+    copy.named_tuples = program.named_tuples
+    copy.self_object, copy.globals = program.self_object, program.globals
+    return copy
+
+
+@dataclass
+class StageReport:
+    """What one pass did to one function: the text before and after, when it changed."""
+
+    name: str
+    function: str
+    changed: bool
+    seconds: float
+    before: str = ""
+    after: str = ""
+
+
+def optimize(program: Program, report: list[StageReport] | None = None) -> Program:
+    """Run the pass table on a copy of ``program``."""
+    result = copy_program(program)
+    level, limit = config.get("opt"), config.get("stop_after")
+    dump = set(config.get("dump"))
+    for number, step in enumerate(PIPELINE):
+        if (level == 0 and not step.required) or 0 <= limit <= number:
+            continue
+        for graph in list(result.functions.values()):
+            before = str(graph) if report is not None else ""
+            start = time.perf_counter()
+            changed = step.run(graph, result)
+            seconds = time.perf_counter() - start
+            if report is not None:
+                after = str(graph) if changed else before
+                report.append(StageReport(step.name, graph.name, changed, seconds, before, after))
+            if changed and (step.name in dump or "all" in dump):
+                print(f"# after {step.name}\n{graph}", file=sys.stderr)
+            if config.get("verify"):
+                verify(graph, result, schema_of)
+    return result
+
+
+def compile_native(program: Program) -> CompiledProgram:
+    """Optimise and generate machine code."""
+    start = time.perf_counter()
+    optimised = optimize(program)
+    middle = time.perf_counter()
+    compiled = compile_program(optimised, debug=config.get("debug"))
+    if config.get("time"):
+        end = time.perf_counter()
+        print(
+            f"scriptmode: {program.root}: passes {1e3 * (middle - start):.1f} ms, "
+            f"code {1e3 * (end - middle):.1f} ms",
+            file=sys.stderr,
+        )
+    return compiled

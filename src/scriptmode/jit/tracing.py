@@ -1,0 +1,183 @@
+"""``trace`` and ``trace_module``: recorded runs as compiled functions and modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from scriptmode.frontend.trace import (
+    Arguments,
+    Frozen,
+    TracedMethod,
+    TraceResult,
+    trace_function,
+    trace_module_methods,
+)
+from scriptmode.frontend.trace.check import check_trace as check_recording
+from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.function import ScriptFunction
+from scriptmode.jit.module import Build, ScriptModule
+from scriptmode.jit.pipeline import compile_native
+from scriptmode.support import config
+
+
+class TracedFunction(ScriptFunction):
+    """A recorded run of a function."""
+
+    def __init__(
+        self, function: Callable[..., Any], dispatcher: Dispatcher, frozen: Sequence[Frozen]
+    ) -> None:
+        super().__init__(function, dispatcher)
+        self.frozen = list(frozen)
+
+
+class TracedModule(ScriptModule):
+    """A module whose methods are recorded runs; its submodules have no methods of their own."""
+
+    @property
+    def frozen(self) -> list[Frozen]:
+        """Every Python value that the recording has fixed, with its place."""
+        return list(self._build.frozen)
+
+
+class TraceBuild(Build):
+    """Methods that were recorded."""
+
+    module_class = TracedModule
+
+    def __init__(self, result: TraceResult) -> None:
+        super().__init__(result.program, {name: name for name in result.methods})
+        self.traced = dict(result.methods)
+        self.frozen = list(result.frozen)
+
+    def is_method(self, module: ScriptModule, name: str) -> bool:
+        return not module._path and name in self.methods
+
+    def dispatcher(self, module: ScriptModule, method: str) -> Dispatcher:
+        if module._path or method not in self.traced:
+            path = module._path or "the module"
+            raise AttributeError(f"{method} of {path} was not traced; trace that module itself")
+        return _dispatcher(
+            self.traced[method], self.program, self.compiled, module, module._instance
+        )
+
+
+def _dispatcher(
+    method: TracedMethod, program: Any, compiled: Any, owner: Any = None, instance: Any = None
+) -> Dispatcher:
+    tree, output = method.input_tree, method.output_tree
+    is_flat = tree.is_flat and output.is_plain and not any(leaf.is_frozen for leaf in tree.leaves)
+    return Dispatcher(
+        method.name,
+        program,
+        method.name,
+        compiled=compiled,
+        flatten=method.flatten,
+        unflatten=None if is_flat else method.unflatten,
+        self_object=owner,
+        instance=instance,
+    )
+
+
+def trace(
+    func: Any,
+    example_inputs: Any = None,
+    optimize: None = None,
+    check_trace: bool = True,
+    check_inputs: Sequence[Any] | None = None,
+    check_tolerance: float = 1e-5,
+    strict: bool = True,
+    *,
+    example_kwarg_inputs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Record one run of a function or module on example inputs.
+
+    Parameters
+    ----------
+    func
+        A function, a module, or a module's bound method.
+    example_inputs
+        A tuple of arguments (any other value is a single argument): nested tuples, lists and dicts
+        of tensors, ints, floats, bools, strings and None.
+    check_trace, check_inputs, check_tolerance
+        Run program and function again, on the example and on each further argument tuple, and
+        report the node that diverged.
+    strict
+        Accepted for torch.jit's callers; containers in results are always allowed.
+    example_kwarg_inputs
+        Keyword arguments of the run.
+
+    Returns
+    -------
+    ``TracedFunction`` or ``TracedModule``; ``.frozen`` lists what Python's control flow has fixed.
+    With ``SCRIPTMODE=0`` it is ``func`` itself.
+
+    Raises
+    ------
+    TraceError
+        The run cannot be recorded, or the recording does not reproduce.
+    """
+    if not config.get("enabled"):
+        return func
+    args = example_inputs
+    if args is None:
+        args = ()
+    elif not isinstance(args, tuple):
+        args = (args,)
+    result = trace_function(func, args, example_kwarg_inputs)
+    compiled = _compiled_trace(func, result)
+    if check_trace:
+        _check(compiled, result, check_inputs, check_tolerance)
+    result.forget_examples()
+    return compiled
+
+
+def trace_module(
+    mod: torch.nn.Module,
+    inputs: Mapping[str, Any],
+    optimize: None = None,
+    check_trace: bool = True,
+    check_inputs: Sequence[Any] | None = None,
+    check_tolerance: float = 1e-5,
+    strict: bool = True,
+    *,
+    example_inputs_is_kwarg: bool = False,
+) -> Any:
+    """Record several methods of a module: example arguments by method name.
+
+    The rest is as for ``trace``; with ``example_inputs_is_kwarg`` the examples are dicts of keyword
+    arguments.
+    """
+    if not config.get("enabled"):
+        return mod
+    if example_inputs_is_kwarg:
+        inputs = {name: Arguments((), dict(kwargs)) for name, kwargs in inputs.items()}
+    result = trace_module_methods(mod, inputs)
+    compiled = TraceBuild(result).wrap(mod)
+    if check_trace:
+        _check(compiled, result, check_inputs, check_tolerance)
+    result.forget_examples()
+    return compiled
+
+
+def _compiled_trace(func: Any, result: TraceResult) -> Any:
+    if result.program.self_object is not None:
+        return TraceBuild(result).wrap(result.program.self_object)
+    dispatcher = _dispatcher(result.root, result.program, compile_native(result.program))
+    return TracedFunction(func, dispatcher, result.frozen)
+
+
+def _check(
+    compiled: Any, result: TraceResult, check_inputs: Sequence[Any] | None, tolerance: float
+) -> None:
+    def run(method: TracedMethod, flat: Sequence[Any]) -> Any:
+        if isinstance(compiled, ScriptModule):
+            return compiled._dispatcher_for(method.name).entry(*flat)
+        return compiled._dispatcher.entry(*flat)
+
+    check_recording(result, run, check_inputs=list(check_inputs or ()), tolerance=tolerance)
+
+
+__all__ = ["TracedFunction", "TracedModule", "trace", "trace_module"]

@@ -1,0 +1,96 @@
+"""Types of Python values, as the key of an instance."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import torch
+
+from scriptmode.ir import types as T
+
+_SCALARS: dict[type, T.Type] = {
+    bool: T.BOOL,
+    int: T.INT,
+    float: T.FLOAT,
+    complex: T.COMPLEX,
+    str: T.STR,
+    type(None): T.NONE,
+    torch.Size: T.SIZE,
+    torch.dtype: T.DTYPE,
+    torch.device: T.DEVICE,
+    torch.layout: T.LAYOUT,
+    torch.memory_format: T.MEMORY_FORMAT,
+    torch.Generator: T.GENERATOR,
+}
+
+
+def type_of_value(value: Any, hint: T.Type | None = None) -> T.Type | None:
+    """The IR type of ``value``; None when it has none.
+
+    ``hint`` decides what a value leaves open: the element type of an empty list or dict, and an
+    ``Optional`` or ``Union`` which the value fits.
+    """
+    found = _SCALARS.get(type(value))
+    if found is None and isinstance(value, torch.Tensor):
+        found = T.TENSOR
+    if found is None:
+        found = _type_of_container(value, T.unwrap_optional(hint) if hint is not None else None)
+    if found is not None and hint is not None and T.is_subtype(found, hint):
+        return hint
+    return found
+
+
+def _type_of_container(value: Any, hint: T.Type | None) -> T.Type | None:
+    if type(value) is list:
+        element = hint.element if isinstance(hint, T.ListType) else None
+        joined = _join_all(value, element, empty=element or T.TENSOR)
+        return None if joined is None else T.ListType([joined])
+    if type(value) is dict:
+        key = hint.key if isinstance(hint, T.DictType) else None
+        held = hint.value if isinstance(hint, T.DictType) else None
+        keys = _join_all(list(value), key, empty=key or T.STR)
+        values = _join_all(list(value.values()), held, empty=held or T.TENSOR)
+        return None if keys is None or values is None else T.DictType([keys, values])
+    if isinstance(value, tuple):
+        return _type_of_tuple(value, hint)
+    if isinstance(value, enum.Enum):
+        cls = type(value)
+        return T.EnumType(
+            f"{cls.__module__}.{cls.__qualname__}", {m.name: m.value for m in cls}, cls
+        )
+    return None
+
+
+def _type_of_tuple(value: tuple[Any, ...], hint: T.Type | None) -> T.Type | None:
+    if isinstance(hint, T.VarTupleType) and type(value) is tuple:
+        joined = _join_all(list(value), hint.element, empty=hint.element)
+        return None if joined is None else T.VarTupleType([joined])
+    hints: list[T.Type | None] = [None] * len(value)
+    if isinstance(hint, T.TupleType) and len(hint.elements) == len(value):
+        hints = list(hint.elements)
+    parts = [type_of_value(v, h) for v, h in zip(value, hints, strict=True)]
+    elements = [p for p in parts if p is not None]
+    if len(elements) != len(parts):
+        return None
+    if type(value) is tuple:
+        return T.TupleType(elements)
+    fields = getattr(type(value), "_fields", None)
+    if fields is None:
+        return None
+    cls = type(value)
+    return T.NamedTupleType(f"{cls.__module__}.{cls.__qualname__}", fields, elements, cls)
+
+
+def _join_all(values: list[Any], hint: T.Type | None, *, empty: T.Type) -> T.Type | None:
+    if not values:
+        return empty
+    joined: T.Type | None = None
+    for value in values:
+        found = type_of_value(value, hint)
+        if found is None:
+            return None
+        joined = found if joined is None else T.join(joined, found)
+        if joined is None:
+            return None
+    return joined
