@@ -5,6 +5,8 @@ A value may be a subtype of its place; the code generator converts the represent
 
 from __future__ import annotations
 
+import functools
+
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
@@ -17,6 +19,7 @@ from scriptmode.ir.graph import (
     Program,
     innermost_loop,
 )
+from scriptmode.ir.schema import OpSchema
 from scriptmode.ir.types import Type
 
 
@@ -123,12 +126,19 @@ _RULES = {
 def schema_places(node: Node) -> list[Type]:
     """The argument types of an op's schema, its type variables bound as the inputs bind them."""
     assert node.schema is not None
+    formal, is_generic = argument_types(node.schema)
+    if not is_generic:
+        return formal
     binding: dict[str, Type] = {}
     places: list[Type] = []
-    for argument, value in zip(node.schema.arguments, node.inputs, strict=True):
-        if T.has_type_var(argument.type):
-            T.match_type(argument.type, value.type, binding)
-            places.append(T.substitute(argument.type, binding))
-        else:
-            places.append(argument.type)
+    for t, value in zip(formal, node.inputs, strict=True):
+        T.match_type(t, value.type, binding)
+        places.append(T.substitute(t, binding))
     return places
+
+
+@functools.cache
+def argument_types(schema: OpSchema) -> tuple[list[Type], bool]:
+    """Types of the arguments, and whether type variables are among them."""
+    types = [a.type for a in schema.arguments]
+    return types, any(map(T.has_type_var, types))

@@ -100,9 +100,16 @@ class Ownership:
         self.stored = stored
         self._params = frozenset(graph.params)
         self._bases: dict[Value, frozenset[Value]] = {}
+        self._owned: dict[Value, bool] = {}
 
     def is_owned(self, value: Value) -> bool:
         """Whether ``value`` holds references of its own."""
+        found = self._owned.get(value)
+        if found is None:
+            found = self._owned[value] = self._find_owned(value)
+        return found
+
+    def _find_owned(self, value: Value) -> bool:
         if not is_counted(value.type) or value in self._params:
             return False
         node = value.node

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I8, I32, I64, PTR
+from scriptmode.abi.convention import I32, I64, PTR
 from scriptmode.abi.layouts import llvm_type, size_of_llvm
 from scriptmode.analysis.ownership import is_counted, is_stack_list
 from scriptmode.codegen import tensors
@@ -226,18 +226,15 @@ def dict_lists(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
 
 @lower("dict::get")
 def dict_get(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> object:
-    """``self.get(key)``: found or not, and the value."""
-    t = node.inputs[0].type.contained[1]
-    wanted = llvm_type(node.output.type)
-    place = f.temporary(llvm_type(t))
-    f.b.store(ir.Constant(llvm_type(t), None), place)
-    found = f.temporary(I8)
-    types = [PTR, PTR, PTR, PTR, PTR]
-    getter = f.unit.native("sm_dict_find", I32, types)
-    f.check(f.b.call(getter, [f.ctx, self, f.spill(key), found, place]))
-    value = f.b.load(place, typ=llvm_type(t))
-    if isinstance(wanted, ir.PointerType) or value.type == wanted:
-        return value
-    flag = f.b.load(found, typ=I8)
-    made: ir.Value = f.b.insert_value(ir.Constant(wanted, ir.Undefined), flag, 0)
-    return f.b.insert_value(made, value, 1)
+    """``self.get(key)``: the library writes the Optional that the descriptor tells."""
+    arguments = [self, f.spill(key), f.unit.descriptor(node.output.type)]
+    f.native_call("sm_dict_get", arguments, node.outputs)
+    return DEFINED
+
+
+@lower("dict::popitem")
+def dict_popitem(f: FunctionEmitter, node: Node, self: ir.Value) -> list[ir.Value]:
+    """``self.popitem()``: key and value."""
+    pair = T.TupleType([o.type for o in node.outputs])
+    result = f.native_result("sm_dict_popitem", [self, f.unit.descriptor(pair)], llvm_type(pair))
+    return [f.b.extract_value(result, index) for index in range(2)]

@@ -25,6 +25,7 @@ from scriptmode.codegen import dispatcher_thunks, tensors, thunk_support
 from scriptmode.codegen import thunks as emission
 from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.ir.schema import OpSchema
+from scriptmode.support import config
 
 
 @cache
@@ -280,4 +281,4 @@ def _compile(
     return compile_object(str(module), level, optimize_level)
 
 
-thunks = ThunkCache()
+thunks = ThunkCache(debug=config.get("debug"))

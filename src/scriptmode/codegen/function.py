@@ -304,8 +304,7 @@ class FunctionEmitter:
     def fail_if(self, flag: ir.Value) -> None:
         """Leave the function, with the error in the context, when ``flag`` (i1) is set."""
         following = self.llvm.append_basic_block("next")
-        branch = self.b.cbranch(flag, self.error, following)
-        branch.set_weights([1, 1000])
+        self._rarely(self.b.cbranch(flag, self.error, following))
         self._error_from(self.b.block)
         self.b.position_at_end(following)
 
@@ -319,12 +318,17 @@ class FunctionEmitter:
         location = 0 if node is None else self.unit.location(node.span)
         self.error_location.add_incoming(ir.Constant(I64, location), block)
 
+    def _rarely(self, branch: ir.ConditionalBranch) -> None:
+        """Tell LLVM that a branch is rarely taken; pointless when nothing is optimised."""
+        if self.unit.level:
+            branch.set_weights([1, 1000])
+
     @contextlib.contextmanager
     def unlikely(self, flag: ir.Value) -> Iterator[None]:
         """Code for when ``flag`` is set; it may leave the function or run on."""
         inside = self.llvm.append_basic_block("unlikely")
         after = self.llvm.append_basic_block("next")
-        self.b.cbranch(flag, inside, after).set_weights([1, 1000])
+        self._rarely(self.b.cbranch(flag, inside, after))
         self.b.position_at_end(inside)
         yield
         if not self.b.block.is_terminated:

@@ -11,19 +11,24 @@ import torch
 from llvmlite import ir
 
 from scriptmode.abi.convention import F64, I1, I8, I16, I32, I64, PTR
-from scriptmode.abi.devices import DEVICE_NAMES
+from scriptmode.abi import objects
+from scriptmode.abi.devices import DEVICE_NAMES, device_code
 from scriptmode.abi.dtypes import DTYPES
 from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, NUMBER_TYPE
+from scriptmode.abi.tensorkeys import key_bit, key_set_offset
+from scriptmode.codegen import tensors
 from scriptmode.codegen.aten import thunk_result
 from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.library import flattened
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.values import boolean, make_struct, truth
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
 from scriptmode.ops.aten import aten_schema
 
 REQUIRES_GRAD = "_ZNK3c1010TensorImpl13requires_gradEv"
 GET_DEFAULT_DTYPE = "_ZN3c1031get_default_dtype_as_scalartypeEv"
+IS_AUTOCAST_ENABLED = "_ZN2at8autocast19is_autocast_enabledEN3c1010DeviceTypeE"
 IS_INFERENCE_MODE = "_ZN3c1013InferenceMode10is_enabledEv"
 
 
@@ -130,6 +135,31 @@ def tensor_is_device_type(f: FunctionEmitter, node: Node) -> ir.Value:
     known = name.constant in DEVICE_NAMES
     code = DEVICE_NAMES.index(name.constant) if known else -1
     return boolean(f.b, f.b.icmp_signed("==", kind, ir.Constant(I32, code)))
+
+
+def has_key(f: FunctionEmitter, self: ir.Value, name: str) -> ir.Value:
+    """Whether a dispatch key is in the tensor's set."""
+    keys = tensors.load(f.b, self, I64, key_set_offset())
+    found = f.b.and_(keys, ir.Constant(I64, key_bit(name)))
+    return boolean(f.b, f.b.icmp_unsigned("!=", found, ir.Constant(I64, 0)))
+
+
+@lower("tensor::is_nested")
+def tensor_is_nested(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_nested``."""
+    return has_key(f, self, "NestedTensor")
+
+
+@lower("tensor::is_sparse")
+def tensor_is_sparse(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_sparse``: the COO layout."""
+    return has_key(f, self, "Sparse")
+
+
+@lower("tensor::is_quantized")
+def tensor_is_quantized(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``self.is_quantized``."""
+    return has_key(f, self, "Quantized")
 
 
 @lower("tensor::same_object")
@@ -267,6 +297,32 @@ def device_index(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     return make_struct(f.b, ir.LiteralStructType([I8, I64]), [there, wide])
 
 
+@lower("device::type")
+def device_type(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """The type's name, an immortal str of the descriptor."""
+    names = tensors.load(f.b, f.unit.descriptor(T.DEVICE), PTR, objects.DESC_MEMBERS)
+    kind = f.b.zext(f.b.and_(self, ir.Constant(I16, 0xFF)), I64)
+    return f.b.load(tensors.byte_gep(f.b, names, f.b.mul(kind, ir.Constant(I64, 8))), typ=PTR)
+
+
+@lower("dtype::str", "device::str", raw=True)
+def code_str(f: FunctionEmitter, node: Node) -> object:
+    """``str(self)``."""
+    (source,) = node.inputs
+    place = f.spill(f.values[source])
+    f.native_call("sm_slot_str", [place, f.unit.descriptor(source.type)], node.outputs)
+    return DEFINED
+
+
+@lower("device::make", "device::make_index", raw=True)
+def device_make(f: FunctionEmitter, node: Node) -> ir.Value:
+    """``torch.device(...)`` of constants."""
+    if not all(v.is_constant for v in node.inputs):
+        raise not_built(node, "no native code for a device whose name is not constant yet")
+    device = torch.device(*(v.constant for v in node.inputs))
+    return ir.Constant(I16, device_code(device))
+
+
 # ---- thread state ----
 
 
@@ -281,6 +337,16 @@ def set_grad_enabled(f: FunctionEmitter, node: Node, mode: ir.Value) -> None:
     """Switch recording on or off for this thread."""
     function = f.unit.external("aoti_torch_grad_mode_set_enabled", ir.VoidType(), [I1])
     f.b.call(function, [f.b.trunc(mode, I1)])
+
+
+@lower("torch::is_autocast_enabled", raw=True)
+def is_autocast_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether autocast is on for a constant device type."""
+    (name,) = node.inputs
+    if not name.is_constant or name.constant not in DEVICE_NAMES:
+        raise not_built(node, "no native code for a device type that is not constant yet")
+    function = f.unit.external(IS_AUTOCAST_ENABLED, I1, [I8])
+    return boolean(f.b, f.b.call(function, [ir.Constant(I8, DEVICE_NAMES.index(name.constant))]))
 
 
 @lower("torch::get_default_dtype")

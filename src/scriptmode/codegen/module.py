@@ -58,13 +58,13 @@ class CompiledProgram:
     """
 
     def __init__(
-        self, program: Program, unit: Unit, graphs: Mapping[str, Graph], text: str, level: int
+        self, program: Program, unit: Unit, graphs: Mapping[str, Graph], text: str
     ) -> None:
         self.program = program
         self.graphs = graphs  # with retains and releases
         self.locations: list[Span] = unit.locations
         self.tensor_reads: list[tuple[T.ClassType, str]] = list(unit.tensor_reads)
-        self.level = level
+        self.level = level = unit.level
         self._text = text
         self._objects = unit.cells
         self._engine = Engine(level)
@@ -115,20 +115,25 @@ def _native_address(value: Any, native: NativeLibrary) -> int:
 
 
 def compile_program(program: Program, *, debug: bool = False) -> CompiledProgram:
-    """Generate, compile and link native code of all functions of ``program``."""
+    """Generate, compile and link native code of all functions of ``program``.
+
+    ``debug`` asks that tensor references are counted, which the process's thunks do or do not.
+    """
+    if debug and not thunks.debug:
+        raise RuntimeError("counting tensor references needs SCRIPTMODE_DEBUG=1 from the start")
     native = library()
     native.ensure_loaded()
     copy = Program(program.root)
     copy.functions = {name: copy_graph(g) for name, g in program.functions.items()}
     copy.globals, copy.self_object = program.globals, program.self_object
-    unit = emit_program(copy, debug=debug)
+    unit = emit_program(copy)
     link_requirements(unit, native)
-    return CompiledProgram(program, unit, copy.functions, str(unit.module), choose_level(copy))
+    return CompiledProgram(program, unit, copy.functions, str(unit.module))
 
 
-def emit_program(program: Program, *, debug: bool = False) -> Unit:
+def emit_program(program: Program) -> Unit:
     """Make ownership explicit in ``program`` and emit its LLVM module."""
-    unit = Unit(program, debug=debug)
+    unit = Unit(program, choose_level(program))
     unit.recursive = recursive_functions(program)
     stored = stored_attributes(program)
     for graph in program.functions.values():

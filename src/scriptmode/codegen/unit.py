@@ -38,11 +38,11 @@ class EnumMember:
 
 
 class Unit:
-    """One LLVM module; ``debug`` counts owned tensor references."""
+    """One LLVM module, to be compiled at optimisation level ``level``."""
 
-    def __init__(self, program: Program, *, debug: bool = False) -> None:
+    def __init__(self, program: Program, level: int = 0) -> None:
         self.program = program
-        self.debug = debug
+        self.level = level
         self.module = ir.Module(program.root)
         self.locations: list[Span] = [UNKNOWN]
         self.descriptors: dict[T.Type, None] = {}
