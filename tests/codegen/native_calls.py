@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
+import llvmlite.binding as llvm
 import scriptmode.runtime.link  # noqa: F401  (registers the native library)
 import torch
 from llvmlite import ir
 from scriptmode.abi import convention, objects
 from scriptmode.abi.errors import raise_cpp_exception
-from scriptmode.abi.layouts import llvm_type
+from scriptmode.abi.layouts import align_of, llvm_type, size_of
+from scriptmode.abi.libtorch import symbol
 from scriptmode.analysis.edges import Edges
-from scriptmode.codegen.engine import Engine, thunks
-from scriptmode.codegen.module import CompiledProgram, compile_program
+from scriptmode.codegen.engine import Engine
+from scriptmode.codegen.module import compile_program
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.ops.aten import schema_of
@@ -113,6 +114,7 @@ class Compiled:
         self.graph = program.functions[name or program.root]
         self.result_type = Edges(program, self.graph).result_type
         self.context = Context()
+        self.stack_limit = self.flag = self.table = 0
         self._engine = Engine()
         self._engine.add(self._trampoline())
         self._run = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)(
@@ -146,6 +148,9 @@ class Compiled:
             keep.append(write_value(ctypes.addressof(area) + 32 * index, value, p.type))
         result = (ctypes.c_int64 * 16)()
         self.context = context = Context()
+        context["stack_limit"] = self.stack_limit
+        context["tensors"] = self.table
+        context.flag.value = self.flag
         status = self._run(
             ctypes.addressof(context.words), ctypes.addressof(area), ctypes.addressof(result)
         )
@@ -157,6 +162,17 @@ class Compiled:
             for release in keep:
                 if release is not None:
                     release_object(release)
+
+    def with_instance(self, instance: int, table: list[Any], *arguments: Any) -> Any:
+        """Call a method with a tensor table; returns the result and the table afterwards."""
+        rows = (ctypes.c_int64 * (2 * len(table)))()
+        for index, tensor in enumerate(table):
+            if tensor is not None:
+                retain_tensor(tensor._cdata)
+                rows[2 * index] = tensor._cdata
+        self.table = ctypes.addressof(rows)
+        result = self(instance, *arguments)
+        return result, [(take_tensor(rows[2 * i]), rows[2 * i + 1]) for i in range(len(table))]
 
     def close(self) -> None:
         self.program.close()
@@ -171,8 +187,8 @@ def write_value(place: int, value: Any, t: T.Type) -> int | None:
     if t == T.TENSOR:
         ctypes.c_void_p.from_address(place).value = value._cdata
         return None
-    if t in _SCALARS:
-        _SCALARS[t].from_address(place).value = value
+    if t in _SCALARS or isinstance(t, T.ClassType):
+        _SCALARS.get(t, ctypes.c_int64).from_address(place).value = value
         return None
     if t == T.STR:
         ctypes.c_void_p.from_address(place).value = descriptors.native_text(value)
@@ -186,8 +202,6 @@ def write_value(place: int, value: Any, t: T.Type) -> int | None:
         )
         made = new(descriptors.descriptor(t), len(value))
         data = ctypes.c_int64.from_address(made + objects.LIST_DATA).value
-        from scriptmode.abi.layouts import size_of
-
         for index, item in enumerate(value):
             write_value(data + index * size_of(t.element), item, t.element)
             if t.element == T.TENSOR:
@@ -203,15 +217,11 @@ def retain_tensor(impl: int) -> None:
 
 
 def thunks_address(name: str) -> int:
-    import llvmlite.binding as llvm
-
     return llvm.address_of_symbol(name)
 
 
 def take_value(place: int, t: T.Type) -> Any:
     """Read an owned result and give it up."""
-    from scriptmode.abi.layouts import align_of, size_of
-
     if t == T.TENSOR or (isinstance(t, T.OptionalType) and t.element == T.TENSOR):
         return take_tensor(ctypes.c_int64.from_address(place).value)
     if t in _SCALARS:
@@ -257,8 +267,6 @@ def take_tensor(impl: int) -> Any:
         return None
     cell = ctypes.c_int64(impl)
     wrap = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)
-    from scriptmode.abi.libtorch import symbol
-
     value = wrap(symbol("_Z16THPVariable_WrapRKN2at10TensorBaseE"))(ctypes.addressof(cell))
     release = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(thunks_address("sm_tensor_release"))
     release(impl)
@@ -267,14 +275,8 @@ def take_tensor(impl: int) -> Any:
 
 @contextlib.contextmanager
 def nothing_left() -> Iterator[None]:
-    """Assert that no native object is left over (tensors: by their Python reference counts)."""
-    gc.collect()
-    before = nativelib.live_objects()
+    """Assert that no native object is left over, and no tensor in a build that counts them."""
+    before = nativelib.live_objects(), nativelib.live_tensors()
     yield
-    gc.collect()
-    assert nativelib.live_objects() == before, "native objects are left over"
-
-
-def use_counts(tensors: Sequence[torch.Tensor]) -> list[int]:
-    """Strong counts of tensors."""
-    return [torch._C._tensor_use_count(t) if hasattr(torch._C, "_tensor_use_count") else t._use_count() for t in tensors]
+    after = nativelib.live_objects(), nativelib.live_tensors()
+    assert after == before, "native objects or tensors are left over"
