@@ -1,7 +1,8 @@
-"""What every test gets: one thread, a fixed seed, verification between passes."""
+"""What every test gets: one thread, a fixed seed, verification between passes, nothing left alive."""
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("SCRIPTMODE_VERIFY", "1")
@@ -9,6 +10,9 @@ os.environ.setdefault("SCRIPTMODE_DEBUG", "1")
 
 import pytest
 import torch
+
+import scriptmode
+from scriptmode.runtime import nativelib
 
 
 def pytest_addoption(parser):
@@ -20,3 +24,25 @@ def one_thread_and_seed():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
+
+
+def live() -> tuple[int, int]:
+    """Heap objects and tensor handles that generated code owns now."""
+    gc.collect()
+    return nativelib.live_objects(), nativelib.live_tensors()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_alive_and_nothing_bails_out(request):
+    """Every native object is gone after the test, and no call in it has left native code.
+
+    A test that expects calls to leave native code is marked ``bails_out``.
+    """
+    objects, tensors = live()
+    bailouts = scriptmode.bailout_count()
+    yield
+    if request.node.get_closest_marker("bails_out") is None:
+        assert scriptmode.bailout_count() == bailouts, "a call left native code"
+    after = live()
+    assert after[0] <= objects, f"{after[0] - objects} native objects are left"
+    assert after[1] <= tensors, f"{after[1] - tensors} tensor handles are left"

@@ -19,7 +19,17 @@ import torch
 
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import BREAK, CONTINUE, Block, Graph, Node, Value, innermost_loop
+from scriptmode.ir.graph import (
+    BREAK,
+    CONTINUE,
+    YIELD,
+    Block,
+    Graph,
+    Node,
+    Use,
+    Value,
+    innermost_loop,
+)
 from scriptmode.ir.schema import AliasInfo, OpSchema
 from scriptmode.ops import table
 from scriptmode.ops.aten import overload
@@ -227,14 +237,28 @@ def is_quiet_until_used(start: Node, value: Value) -> bool:
     return True
 
 
+def _join_of(use: Use) -> Value | None:
+    """The output of an If that a value leaves by, when ``use`` is the Yield of a branch."""
+    block = use.node.block
+    if use.node.kind != YIELD or block is None or block.owner is None:
+        return None
+    return block.owner.outputs[use.index] if block.owner.kind == "prim::If" else None
+
+
 def is_only_read(value: Value) -> bool:
     """Whether nothing can tell ``value`` from an equal tensor made anew for each use.
 
     It and its views are only read by torch's ops and by ops that ask for metadata: never written,
-    stored, returned, passed on, carried by a loop or compared by identity.
+    stored, returned, passed on, carried by a loop or compared by identity.  The output of an If that
+    it leaves by counts as a view.
     """
     for use in value.uses:
         schema = use.node.schema
+        joined = _join_of(use)
+        if joined is not None:
+            if not is_only_read(joined):
+                return False
+            continue
         if schema is None or use.node.kind == "tensor::same_object":
             return False
         if use.node.kind.partition("::")[0] not in ("aten", "tensor"):

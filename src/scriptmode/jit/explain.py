@@ -48,8 +48,8 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
             yield f"== after {stage.name}: {stage.function} =="
             yield from _diff(stage)
     yield "== native IR =="
-    for name in primary.compiled.program.functions:
-        yield str(primary.compiled.program.functions[name])
+    for graph in primary.compiled.graphs.values():
+        yield str(graph)
     if llvm:
         yield "== LLVM =="
         yield primary.compiled.llvm_text

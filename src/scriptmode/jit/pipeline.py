@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 from scriptmode.codegen.module import CompiledProgram, compile_program
 from scriptmode.ir.graph import Graph, Program, copy_graph
+from scriptmode.ir.types import ClassType
 from scriptmode.ir.verifier import verify
 from scriptmode.ops.aten import schema_of
 from scriptmode.passes.cse import eliminate_common_subexpressions
 from scriptmode.passes.dce import eliminate_dead_code
 from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.inline import inline_calls_in_loops
 from scriptmode.passes.licm import hoist_loop_invariants
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
@@ -36,6 +38,7 @@ class Pass:
 
 
 PIPELINE: list[Pass] = [
+    Pass("inline", inline_calls_in_loops),
     Pass("fold", fold_constants),
     Pass("rules", apply_rules),
     Pass("simplify_control_flow", simplify_control_flow),
@@ -45,6 +48,8 @@ PIPELINE: list[Pass] = [
 ]
 
 MUST_PRECEDE: list[tuple[str, str, str]] = [
+    ("inline", "fold", "constants meet across calls only after inlining"),
+    ("inline", "licm", "what a callee computes anew in each iteration is visible after inlining"),
     ("fold", "simplify_control_flow", "a condition must be constant before its If is removed"),
     ("fold", "rules", "rules look for constant operands"),
     ("cse", "licm", "equal nodes are merged before they are moved"),
@@ -103,7 +108,22 @@ def optimize(program: Program, report: list[StageReport] | None = None) -> Progr
                 print(f"# after {step.name}\n{graph}", file=sys.stderr)
             if config.get("verify"):
                 verify(graph, result, schema_of)
+    result.functions = {name: result.functions[name] for name in callable_functions(result)}
     return result
+
+
+def callable_functions(program: Program) -> list[str]:
+    """The root function, the root module's methods, and all that they call."""
+    found = [program.root]
+    if program.graph.params and program.self_object is not None:
+        root = program.graph.params[0].type
+        assert isinstance(root, ClassType)
+        found += [name for name in root.methods.values() if name != program.root]
+    for name in found:
+        for call in program.functions[name].find_all("prim::Call"):
+            if call.attributes["callee"] not in found:
+                found.append(call.attributes["callee"])
+    return found
 
 
 def compile_native(program: Program) -> CompiledProgram:

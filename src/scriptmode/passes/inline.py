@@ -33,6 +33,8 @@ nested If returns; one that never returns; a recursive one; one of more than ``m
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scriptmode.ir.graph import (
     RETURN,
     UNREACHABLE,
@@ -43,15 +45,23 @@ from scriptmode.ir.graph import (
     Program,
     copy_graph,
     copy_node,
+    innermost_loop,
 )
 from scriptmode.ir.types import Type
 from scriptmode.passes.simplify_control_flow import truncate_after
 
 
 def inline_calls(
-    graph: Graph, program: Program | None = None, max_nodes: int = 1000, max_total: int = 50_000
+    graph: Graph,
+    program: Program | None = None,
+    max_nodes: int = 1000,
+    max_total: int = 50_000,
+    where: Callable[[Node], bool] = lambda call: True,
 ) -> bool:
-    """Return whether the graph changed; it grows to about ``max_total`` nodes at most."""
+    """Return whether the graph changed; it grows to about ``max_total`` nodes at most.
+
+    Only calls that ``where`` approves are inlined.
+    """
     if program is None:
         return False
     bodies: dict[str, Graph | None] = {}
@@ -64,11 +74,16 @@ def inline_calls(
             if name not in bodies:
                 bodies[name] = _body(program, name, max_nodes)
             body = bodies[name]
-            if body is not None and name != graph.name and size < max_total:
+            if body is not None and name != graph.name and size < max_total and where(node):
                 _inline(node, body)
                 size += _size(body)
                 changed = progress = True
     return changed
+
+
+def inline_calls_in_loops(graph: Graph, program: Program | None = None) -> bool:
+    """Inline small callees where hoisting and merging can use them; whether the graph changed."""
+    return inline_calls(graph, program, 200, 4000, lambda call: innermost_loop(call.block) is not None)
 
 
 def _size(graph: Graph) -> int:
@@ -165,14 +180,17 @@ def _inline(call: Node, body: Graph) -> None:
     mapping = dict(zip(body.params, call.inputs, strict=True))
     for node in body.nodes:
         copy = copy_node(node, mapping).insert_before(call)
-        _nest_scope(copy, call.scope)
+        _nest(copy, call)
     (result,) = body.block.returns
     call.replace_with(mapping.get(result, result))
 
 
-def _nest_scope(node: Node, outer: str) -> None:
-    if outer:
-        node.scope = f"{outer}.{node.scope}" if node.scope else outer
+def _nest(node: Node, call: Node) -> None:
+    """Let ``node`` and what is in it know that it came from ``call``."""
+    if call.scope:
+        node.scope = f"{call.scope}.{node.scope}" if node.scope else call.scope
+    node.span = node.span.called_from(call.span)
     for block in node.blocks:
         for inner in block.nodes:
-            _nest_scope(inner, outer)
+            _nest(inner, call)
+        block.terminator.span = block.terminator.span.called_from(call.span)

@@ -2,8 +2,8 @@
 
 It needs no GIL, so it works while a call keeps it.  It sets the flag of the main thread's calls
 while one runs (Ctrl-C is handled by the poll), and the flag of the call that keeps the GIL when
-that call has run for a whole tick.  After two seconds without calls it parks on a semaphore; the next call
-wakes it.  A forked child starts its own with its first call.
+that call has run for a whole tick.  After two seconds without calls it parks on a semaphore; the
+next call wakes it.  A forked child starts its own with its first call.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Python values to native ones, driven by plans.
 
 ``unbox(frame, object, plan, slot)`` writes an owned value to ``slot`` and returns ``FITS``, or
-leaves nothing behind and returns ``MISFIT`` (the object is not exactly of the plan's type; the frame
-has the reason) or ``FAILED`` (a Python exception is set).  No Python code runs meanwhile, so objects do
-not change under it.
+leaves nothing behind and returns ``MISFIT`` (the object is not exactly of the plan's type; the
+frame has the reason) or ``FAILED`` (a Python exception is set).  No Python code runs meanwhile, so
+objects do not change under it.
 """
 
 from __future__ import annotations
