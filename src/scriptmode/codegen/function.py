@@ -130,6 +130,8 @@ class FunctionEmitter:
 
     def _finish(self) -> None:
         self._emit_error_path()
+        # other builders may have appended to the entry block
+        self.entry.position_at_end(self.entry.block)
         for array in self.arrays.values():
             array.finish()
         self.entry.branch(self.llvm.blocks[1])
