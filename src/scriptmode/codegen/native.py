@@ -30,7 +30,7 @@ kind is that of its first assignment (a bare literal gives i64 or f64); locals s
 ``ptr + i64`` moves by bytes; ``ptr - ptr`` is i64; ``ptr == 0`` tests for null.  A condition may be an
 integer or a pointer, meaning "not zero".  Module-level ints and floats are constants; module-level
 ``extern``, ``cell``, ``table``, ``external`` objects name symbols.  Functions whose name starts with
-an underscore are private to their library.  64-bit targets only.
+an underscore are private to their module.  64-bit targets only.
 
 Type checkers see ``i64`` and ``ptr`` as ``int``, ``f64`` as ``float``.
 """
@@ -100,6 +100,11 @@ class NativeFunction:
     @property
     def is_private(self) -> bool:
         return self.name.startswith("_")
+
+    @property
+    def symbol(self) -> str:
+        """The name in LLVM: private ones carry their module's."""
+        return f"{self.python.__module__}.{self.name}" if self.is_private else self.name
 
     @property
     def parameters(self) -> list[tuple[str, Kind]]:

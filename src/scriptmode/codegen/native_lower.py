@@ -132,20 +132,24 @@ class ModuleLowering:
         self.module = ir.Module(name=name)
         self.sources = SourceFiles()
         self._functions: dict[str, Any] = {}
-        self._defined: set[str] = set()
+        self._defined: dict[str, NativeFunction] = {}
         self._pending: list[NativeFunction] = []
         self._texts: dict[str, Any] = {}
 
     def function(self, function: NativeFunction | Extern) -> Any:
         """The LLVM function; a native one is queued for lowering."""
-        found = self._functions.get(function.name)
+        name = function.symbol if isinstance(function, NativeFunction) else function.name
+        found = self._functions.get(name)
         if found is None:
-            found = ir.Function(self.module, function_type(function), function.name)
+            found = ir.Function(self.module, function_type(function), name)
             found.attributes.add("nounwind")
-            self._functions[function.name] = found
-        if isinstance(function, NativeFunction) and function.name not in self._defined:
-            self._defined.add(function.name)
-            self._pending.append(function)
+            self._functions[name] = found
+        if isinstance(function, NativeFunction):
+            if name not in self._defined:
+                self._defined[name] = function
+                self._pending.append(function)
+            elif self._defined[name] is not function:
+                raise NativeError(f"two native functions are named {name}")
         return found
 
     def intrinsic(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:

@@ -29,12 +29,15 @@ from scriptmode.runtime import descriptors, errors
 from scriptmode.runtime.native import (
     arithmetic,
     builder,
+    characters,
     compare,
+    dicts,
     digits,
     formats,
     lists,
     mathematics,
     memory,
+    parsing,
     reprs,
     strings,
     unicode,
@@ -43,7 +46,7 @@ from scriptmode.runtime.native import errors as native_errors
 
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
-    arithmetic, mathematics, formats,
+    arithmetic, mathematics, formats, characters, parsing, dicts,
 )  # fmt: skip
 _COMPILER: tuple[ModuleType, ...] = (
     native, native_lower, native_words, convention, layouts, objects,

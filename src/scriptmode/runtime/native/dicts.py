@@ -1,0 +1,505 @@
+"""Dicts: insertion-ordered entries and an index with open addressing.
+
+An entry is ``{i64 hash, key, value}``; the index holds entry numbers and is at most two thirds full.
+Erased entries stay until the table is rebuilt, so positions are stable while nothing is added.  Keys
+and values pass by slot pointer and are borrowed; ``result`` slots receive owned values.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.objects import (
+    DESC_KIND,
+    DESC_SIZE,
+    DICT_CAPACITY,
+    DICT_ENTRIES,
+    DICT_INDEX,
+    DICT_LENGTH,
+    DICT_MASK,
+    DICT_SIZE,
+    DICT_USED,
+    DICT_VERSION,
+    ENTRY_ERASED,
+    ENTRY_HASH,
+    ENTRY_KEY,
+    HEAP_DESCRIPTOR,
+    INDEX_ERASED,
+    INDEX_FREE,
+    KIND_OPTIONAL_VALUE,
+    KIND_UNION,
+    LIST_DATA,
+    LIST_LENGTH,
+)
+from scriptmode.codegen.native import (
+    external,
+    i8,
+    i32,
+    i64,
+    load,
+    lshr,
+    memcpy,
+    memset,
+    native,
+    ptr,
+    stack,
+    store,
+    text,
+)
+from scriptmode.runtime.native.compare import dict_find, key_hash
+from scriptmode.runtime.native.errors import (
+    KEY_ERROR,
+    RUNTIME_ERROR,
+    raise_from,
+    sm_raise_memory_error,
+)
+from scriptmode.runtime.native.lists import sm_list_new
+from scriptmode.runtime.native.memory import (
+    child,
+    child_offset,
+    entry_size,
+    entry_value_offset,
+    free,
+    malloc,
+    sm_box,
+    sm_object_free,
+    sm_object_new,
+    sm_release,
+    sm_slot_copy,
+    sm_slot_drop,
+)
+
+DESC_NONE = external("desc.None")
+SMALLEST_INDEX = 8
+MAX_ENTRIES = 1 << 48
+
+
+@native
+def _key_type(d: ptr) -> ptr:
+    return child(load(ptr, d, HEAP_DESCRIPTOR), 0)
+
+
+@native
+def _value_type(d: ptr) -> ptr:
+    return child(load(ptr, d, HEAP_DESCRIPTOR), 1)
+
+
+@native
+def _entry(d: ptr, number: i64) -> ptr:
+    return load(ptr, d, DICT_ENTRIES) + number * entry_size(load(ptr, d, HEAP_DESCRIPTOR))
+
+
+@native
+def _value_of(d: ptr, number: i64) -> ptr:
+    """The value's slot of an entry."""
+    return _entry(d, number) + entry_value_offset(_key_type(d))
+
+
+@native
+def sm_dict_new(ctx: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``{}``."""
+    d = sm_object_new(DICT_SIZE, descriptor)
+    if d == 0:
+        return sm_raise_memory_error(ctx)
+    memset(d + DICT_LENGTH, 0, DICT_SIZE - DICT_LENGTH)
+    index = malloc(SMALLEST_INDEX * 8)
+    if index == 0:
+        sm_object_free(d)
+        return sm_raise_memory_error(ctx)
+    memset(index, -1, SMALLEST_INDEX * 8)
+    store(ptr, d, DICT_INDEX, index)
+    store(i64, d, DICT_MASK, SMALLEST_INDEX - 1)
+    store(ptr, result, 0, d)
+    return 0
+
+
+@native
+def _place(index: ptr, mask: i64, hashed: i64, number: i64) -> None:
+    """Put an entry number into the first free place of the index."""
+    at = hashed & mask
+    perturb = hashed
+    while load(i64, index, at * 8) != INDEX_FREE:
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + perturb + 1) & mask
+    store(i64, index, at * 8, number)
+
+
+@native(noinline=True)
+def _rebuild(d: ptr, wanted: i64) -> i64:
+    """Drop erased entries and make room for ``wanted`` in all; 0 without memory."""
+    if wanted > MAX_ENTRIES:
+        return 0
+    size = i64(SMALLEST_INDEX)
+    while size * 2 < wanted * 3:
+        size = size << 1
+    capacity = size - lshr(size, 2)
+    step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
+    index = malloc(size * 8)
+    entries = malloc(capacity * step)
+    if index == 0 or entries == 0:
+        free(index)
+        free(entries)
+        return 0
+    memset(index, -1, size * 8)
+    old = load(ptr, d, DICT_ENTRIES)
+    count = 0
+    for i in range(load(i64, d, DICT_USED)):
+        entry = old + i * step
+        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+            memcpy(entries + count * step, entry, step)
+            _place(index, size - 1, load(i64, entry, ENTRY_HASH), count)
+            count += 1
+    free(load(ptr, d, DICT_INDEX))
+    free(old)
+    store(ptr, d, DICT_INDEX, index)
+    store(ptr, d, DICT_ENTRIES, entries)
+    store(i64, d, DICT_MASK, size - 1)
+    store(i64, d, DICT_CAPACITY, capacity)
+    store(i64, d, DICT_USED, count)
+    return 1
+
+
+@native
+def _add(ctx: ptr, d: ptr, key: ptr, value: ptr, hashed: i64) -> i32:
+    """Append an entry for a key that is not there."""
+    used = load(i64, d, DICT_USED)
+    # erased entries keep their index places: count them, or a search might never meet a free one
+    if used >= load(i64, d, DICT_CAPACITY) or (used + 1) * 3 > (load(i64, d, DICT_MASK) + 1) * 2:
+        n = load(i64, d, DICT_LENGTH)
+        if _rebuild(d, n * 2 + 4) == 0:
+            return sm_raise_memory_error(ctx)
+        used = load(i64, d, DICT_USED)
+    entry = _entry(d, used)
+    store(i64, entry, ENTRY_HASH, hashed)
+    sm_slot_copy(entry + ENTRY_KEY, key, _key_type(d))
+    sm_slot_copy(entry + entry_value_offset(_key_type(d)), value, _value_type(d))
+    _place(load(ptr, d, DICT_INDEX), load(i64, d, DICT_MASK), hashed, used)
+    store(i64, d, DICT_USED, used + 1)
+    store(i64, d, DICT_LENGTH, load(i64, d, DICT_LENGTH) + 1)
+    store(i64, d, DICT_VERSION, load(i64, d, DICT_VERSION) + 1)
+    return 0
+
+
+@native
+def _find(ctx: ptr, d: ptr, key: ptr, hashed: ptr, found: ptr) -> i32:
+    """Write the key's hash and its entry number or -1."""
+    if key_hash(ctx, key, _key_type(d), hashed):
+        return 1
+    return dict_find(ctx, d, key, _key_type(d), load(i64, hashed), found)
+
+
+@native
+def _erase(d: ptr, number: i64) -> None:
+    """Forget an entry whose key and value have been taken care of."""
+    entry = _entry(d, number)
+    mask = load(i64, d, DICT_MASK)
+    hashed = load(i64, entry, ENTRY_HASH)
+    index = load(ptr, d, DICT_INDEX)
+    at = hashed & mask
+    perturb = hashed
+    while load(i64, index, at * 8) != number:
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + perturb + 1) & mask
+    store(i64, index, at * 8, INDEX_ERASED)
+    store(i64, entry, ENTRY_HASH, ENTRY_ERASED)
+    store(i64, d, DICT_LENGTH, load(i64, d, DICT_LENGTH) - 1)
+    store(i64, d, DICT_VERSION, load(i64, d, DICT_VERSION) + 1)
+
+
+@native(noinline=True)
+def _raise_key_error(ctx: ptr, d: ptr, key: ptr) -> i32:
+    """KeyError whose argument is the key itself."""
+    return raise_from(ctx, KEY_ERROR, sm_box(key, _key_type(d)))
+
+
+@native
+def sm_dict_len(ctx: ptr, d: ptr, result: ptr) -> i32:
+    """``len(d)``."""
+    store(i64, result, 0, load(i64, d, DICT_LENGTH))
+    return 0
+
+
+@native
+def sm_dict_setitem(ctx: ptr, d: ptr, key: ptr, value: ptr) -> i32:
+    """``d[key] = value``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    number = load(i64, found)
+    if number < 0:
+        return _add(ctx, d, key, value, load(i64, hashed))
+    _set_value(d, number, value)
+    return 0
+
+
+@native
+def _set_value(d: ptr, number: i64, value: ptr) -> None:
+    """Replace a value; the old one goes last."""
+    kind = _value_type(d)
+    size = load(i64, kind, DESC_SIZE)
+    small = stack(64)
+    old = small if size <= 64 else malloc(size)
+    slot = _value_of(d, number)
+    memcpy(old, slot, size)
+    sm_slot_copy(slot, value, kind)
+    sm_slot_drop(old, kind)
+    if size > 64:
+        free(old)
+
+
+@native
+def sm_dict_getitem(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
+    """``d[key]``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    if load(i64, found) < 0:
+        return _raise_key_error(ctx, d, key)
+    sm_slot_copy(result, _value_of(d, load(i64, found)), _value_type(d))
+    return 0
+
+
+@native
+def sm_dict_contains(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
+    """``key in d``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    store(i8, result, 0, i8(load(i64, found) >= 0))
+    return 0
+
+
+@native
+def sm_dict_get(ctx: ptr, d: ptr, key: ptr, optional: ptr, result: ptr) -> i32:
+    """``d.get(key)``; ``optional`` is the descriptor of the result."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    memset(result, 0, load(i64, optional, DESC_SIZE))
+    kind = load(i64, optional, DESC_KIND)
+    if load(i64, found) < 0:
+        if kind == KIND_UNION:
+            store(ptr, result, 0, DESC_NONE)
+        return 0
+    value = _value_of(d, load(i64, found))
+    if kind == KIND_OPTIONAL_VALUE and optional != _value_type(d):
+        store(i8, result, 0, 1)
+        result = result + child_offset(optional, 0)
+    sm_slot_copy(result, value, _value_type(d))
+    return 0
+
+
+@native
+def sm_dict_get_default(ctx: ptr, d: ptr, key: ptr, default: ptr, result: ptr) -> i32:
+    """``d.get(key, default)``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    if load(i64, found) >= 0:
+        default = _value_of(d, load(i64, found))
+    sm_slot_copy(result, default, _value_type(d))
+    return 0
+
+
+@native
+def sm_dict_setdefault(ctx: ptr, d: ptr, key: ptr, default: ptr, result: ptr) -> i32:
+    """``d.setdefault(key, default)``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    number = load(i64, found)
+    if number < 0:
+        if _add(ctx, d, key, default, load(i64, hashed)):
+            return 1
+        number = load(i64, d, DICT_USED) - 1
+    sm_slot_copy(result, _value_of(d, number), _value_type(d))
+    return 0
+
+
+@native
+def _take(d: ptr, number: i64, result: ptr) -> None:
+    """Move a value out of its entry and erase it."""
+    memcpy(result, _value_of(d, number), load(i64, _value_type(d), DESC_SIZE))
+    key = _entry(d, number) + ENTRY_KEY
+    _erase(d, number)
+    sm_slot_drop(key, _key_type(d))
+
+
+@native
+def sm_dict_pop(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
+    """``d.pop(key)``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    if load(i64, found) < 0:
+        return _raise_key_error(ctx, d, key)
+    _take(d, load(i64, found), result)
+    return 0
+
+
+@native
+def sm_dict_pop_default(ctx: ptr, d: ptr, key: ptr, default: ptr, result: ptr) -> i32:
+    """``d.pop(key, default)``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    if load(i64, found) < 0:
+        sm_slot_copy(result, default, _value_type(d))
+    else:
+        _take(d, load(i64, found), result)
+    return 0
+
+
+@native
+def sm_dict_delitem(ctx: ptr, d: ptr, key: ptr) -> i32:
+    """``del d[key]``."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    number = load(i64, found)
+    if number < 0:
+        return _raise_key_error(ctx, d, key)
+    _erase(d, number)
+    entry = _entry(d, number)
+    sm_slot_drop(entry + ENTRY_KEY, _key_type(d))
+    sm_slot_drop(entry + entry_value_offset(_key_type(d)), _value_type(d))
+    return 0
+
+
+@native
+def sm_dict_popitem(ctx: ptr, d: ptr, pair: ptr, result: ptr) -> i32:
+    """``d.popitem()``; ``pair`` is the descriptor of the result tuple."""
+    if load(i64, d, DICT_LENGTH) == 0:
+        return raise_from(ctx, KEY_ERROR, text("popitem(): dictionary is empty"))
+    number = load(i64, d, DICT_USED) - 1
+    while load(i64, _entry(d, number), ENTRY_HASH) == ENTRY_ERASED:
+        number -= 1
+    key = _entry(d, number) + ENTRY_KEY
+    memcpy(result + child_offset(pair, 0), key, load(i64, _key_type(d), DESC_SIZE))
+    value = _value_of(d, number)
+    memcpy(result + child_offset(pair, 1), value, load(i64, _value_type(d), DESC_SIZE))
+    _erase(d, number)
+    store(i64, d, DICT_USED, number)
+    return 0
+
+
+@native
+def sm_dict_clear(ctx: ptr, d: ptr) -> i32:
+    """``d.clear()``."""
+    fresh = stack(8)
+    if sm_dict_new(ctx, load(ptr, d, HEAP_DESCRIPTOR), fresh):
+        return 1
+    # the contents move to a second dict, whose release drops them
+    other = load(ptr, fresh)
+    version = load(i64, d, DICT_VERSION) + 1
+    keep = stack(64)
+    memcpy(keep, d + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)
+    memcpy(d + DICT_LENGTH, other + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)
+    memcpy(other + DICT_LENGTH, keep, DICT_SIZE - DICT_LENGTH)
+    store(i64, d, DICT_VERSION, version)
+    sm_release(other)
+    return 0
+
+
+@native
+def sm_dict_update(ctx: ptr, d: ptr, other: ptr) -> i32:
+    """``d.update(other)``."""
+    if d == other:
+        return 0
+    i = 0
+    while i < load(i64, other, DICT_USED):
+        entry = _entry(other, i)
+        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+            if sm_dict_setitem(ctx, d, entry + ENTRY_KEY, _value_of(other, i)):
+                return 1
+        i += 1
+    return 0
+
+
+@native
+def sm_dict_copy(ctx: ptr, d: ptr, result: ptr) -> i32:
+    """``d.copy()``."""
+    if sm_dict_new(ctx, load(ptr, d, HEAP_DESCRIPTOR), result):
+        return 1
+    r = load(ptr, result)
+    n = load(i64, d, DICT_LENGTH)
+    if n > 0 and _rebuild(r, n) == 0:
+        sm_release(r)
+        return sm_raise_memory_error(ctx)
+    for i in range(load(i64, d, DICT_USED)):
+        entry = _entry(d, i)
+        hashed = load(i64, entry, ENTRY_HASH)
+        if hashed != ENTRY_ERASED:
+            if _add(ctx, r, entry + ENTRY_KEY, _value_of(d, i), hashed):
+                sm_release(r)
+                return 1
+    return 0
+
+
+@native
+def _collect(ctx: ptr, d: ptr, what: i64, descriptor: ptr, result: ptr) -> i32:
+    """A list of keys (0), values (1) or pairs (2)."""
+    a = sm_list_new(descriptor, load(i64, d, DICT_LENGTH))
+    if a == 0:
+        return sm_raise_memory_error(ctx)
+    item = child(descriptor, 0)
+    target = load(ptr, a, LIST_DATA)
+    for i in range(load(i64, d, DICT_USED)):
+        entry = _entry(d, i)
+        if load(i64, entry, ENTRY_HASH) == ENTRY_ERASED:
+            continue
+        if what == 0:
+            sm_slot_copy(target, entry + ENTRY_KEY, item)
+        elif what == 1:
+            sm_slot_copy(target, _value_of(d, i), item)
+        else:
+            sm_slot_copy(target + child_offset(item, 0), entry + ENTRY_KEY, child(item, 0))
+            sm_slot_copy(target + child_offset(item, 1), _value_of(d, i), child(item, 1))
+        target = target + load(i64, item, DESC_SIZE)
+    store(i64, a, LIST_LENGTH, load(i64, d, DICT_LENGTH))
+    store(ptr, result, 0, a)
+    return 0
+
+
+@native
+def sm_dict_keys(ctx: ptr, d: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``list(d)``; ``descriptor`` is that of the result."""
+    return _collect(ctx, d, 0, descriptor, result)
+
+
+@native
+def sm_dict_values(ctx: ptr, d: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``list(d.values())``; ``descriptor`` is that of the result."""
+    return _collect(ctx, d, 1, descriptor, result)
+
+
+@native
+def sm_dict_items(ctx: ptr, d: ptr, descriptor: ptr, result: ptr) -> i32:
+    """``list(d.items())``; ``descriptor`` is that of the result."""
+    return _collect(ctx, d, 2, descriptor, result)
+
+
+@native
+def sm_dict_next(ctx: ptr, d: ptr, state: ptr, entry: ptr) -> i32:
+    """Step an iteration: ``state`` is {position, length at the start}, both made before.
+
+    Writes the address of the next entry, null at the end.  RuntimeError when keys were added or
+    removed meanwhile.
+    """
+    if load(i64, d, DICT_LENGTH) != load(i64, state, 8):
+        message = text("dictionary changed size during iteration")
+        return raise_from(ctx, RUNTIME_ERROR, message)
+    i = load(i64, state)
+    used = load(i64, d, DICT_USED)
+    while i < used and load(i64, _entry(d, i), ENTRY_HASH) == ENTRY_ERASED:
+        i += 1
+    store(i64, state, 0, i + 1)
+    store(ptr, entry, 0, _entry(d, i) if i < used else ptr(0))
+    return 0
