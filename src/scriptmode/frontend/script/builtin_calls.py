@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import math
 import types
 import typing
@@ -58,6 +59,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     Facts,
+    GeneratorValue,
     IRValue,
     IterableValue,
     ListDisplay,
@@ -129,9 +131,34 @@ def _enumerate(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(zip)
 def _zip(e: Emitter, given: Arguments) -> Sugared:
     strict = given.keywords.get("strict", Constant(False))
-    if not (isinstance(strict, Constant) and not strict.value):
-        e.not_built("zip(strict=True) is")
-    return IterableValue("zip", tuple(e.settle(a) for a in given.positional))
+    if not isinstance(strict, Constant):
+        e.not_built("zip() with a variable `strict` is")
+    kind = "strict zip" if strict.value else "zip"
+    return IterableValue(kind, tuple(e.settle(a) for a in given.positional))
+
+
+@OBJECT_CALLS(itertools.repeat)
+def _repeat(e: Emitter, given: Arguments) -> Sugared:
+    value, times = take(e, given, "object", "times", required=2)
+    assert value is not None and times is not None
+    if isinstance(times, Constant):
+        return IterableValue("generator", (TupleDisplay((value,) * times.value),))
+    whole = binary(e, "mul", IRValue(e.value(ListDisplay((value,)))), times)
+    return IterableValue("generator", (whole,))
+
+
+@OBJECT_CALLS(itertools.chain)
+def _chain(e: Emitter, given: Arguments) -> Sugared:
+    parts = [items_of(e, p) for p in given.positional]
+    known = [i for p in parts if p is not None for i in p]
+    if all(p is not None for p in parts):
+        return IterableValue("generator", (TupleDisplay(tuple(known)),))
+    whole: Sugared | None = None
+    for part in given.positional:
+        built = IRValue(e.value(as_built_list(e, part)))
+        whole = built if whole is None else binary(e, "add", whole, built)
+    assert whole is not None
+    return IterableValue("generator", (whole,))
 
 
 @OBJECT_CALLS(reversed)
@@ -282,7 +309,8 @@ def _reduce(
     e.env.bind(name, start)
 
     def body(item: Sugared) -> None:
-        e.env.bind(name, step(e.env.names[name], item))
+        changed = step(e.env.names[name], item)  # may replace e.env
+        e.env.bind(name, changed)
 
     run_cursor(e, cursor_of(e, items), [name], body)
     result = e.env.names[name]
@@ -306,6 +334,8 @@ def _sum(e: Emitter, given: Arguments) -> Sugared:
 def _exists(e: Emitter, given: Arguments, wanted: bool) -> Sugared:
     """Whether some element's truth is ``wanted``, looked at in order until one is."""
     value = one(e, given)
+    if isinstance(value, GeneratorValue):
+        return e.unit.exists(e, value.node, wanted)
     known = items_of(e, value)
     if known is not None:
         return _exists_among(e, list(known), wanted)
@@ -355,7 +385,10 @@ def _extreme(name: str) -> Callable[[Emitter, Arguments], Sugared]:
             e.fail_type(f"unexpected keyword argument of {name}()")
         if len(given.positional) > 1:
             return _best(e, name, TupleDisplay(tuple(given.positional)), key, None)
-        iterable = e.settle(given.positional[0])
+        iterable = given.positional[0]
+        if isinstance(iterable, GeneratorValue):
+            iterable = as_built_list(e, iterable)
+        iterable = e.settle(iterable)
         if is_tensor(e, iterable):
             iterable = e.call_positional(e.attribute(iterable, "unbind"), Constant(0))
         return _best(e, name, iterable, key, given.keywords.get("default"))
@@ -525,10 +558,7 @@ def _round(e: Emitter, given: Arguments) -> Sugared:
     value, digits = take(e, given, "number", "ndigits", required=1)
     assert value is not None
     if is_tensor(e, value):
-        return e.call(
-            e.attribute(value, "round"),
-            Arguments([], {"decimals": digits} if digits is not None else {}),
-        )
+        e.fail_type("round() of a Tensor", help="use `x.round()`")
     if isinstance(value, Constant) and (digits is None or isinstance(digits, Constant)):
         extra = () if digits is None else (digits.value,)
         return Constant(round(value.value, *extra))
@@ -706,6 +736,9 @@ def is_instance(e: Emitter, given: Arguments) -> Sugared:
 
 
 def _is_any(e: Emitter, given: Arguments, value: Sugared, classes: Sequence[Any]) -> Sugared:
+    if any(c in (list, tuple, dict) for c in classes):
+        e.not_built("isinstance of an Any with a bare container class is",
+                    help="name the element types: `torch.jit.isinstance(x, List[int])`")  # fmt: skip
     found = [e.unit.annotation(e, c) for c in classes]
     known = [t for t in found if t is not None]
     if len(known) < len(found):

@@ -16,10 +16,10 @@ from scriptmode.frontend.script import builtin_calls, call_expressions, expressi
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.modules import fits, type_of_object
-from scriptmode.frontend.script.shapes import Leaf, Shape, Static
+from scriptmode.frontend.script.shapes import Leaf, Shape, Static, type_of_shape
 from scriptmode.frontend.script.source import place_of, source_of
 from scriptmode.frontend.script.unit import AttributeLearnt, Unit
-from scriptmode.frontend.script.values import ModuleValue
+from scriptmode.frontend.script.values import Constant, DictDisplay, ModuleValue, TupleDisplay
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.support.diagnostics import (
@@ -46,9 +46,9 @@ def compile_function(
 
     def build(unit: Unit) -> None:
         target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
-        instance = instance_of(unit, target, _entry_shapes(unit, plain, arg_types, 0), None)
+        shapes = _entry_shapes(unit, target, arg_types, 0)
+        instance = _compile_entry(unit, target, shapes)
         unit.program.root = instance.name
-        _complete_signature(instance, plain)
 
     return _build(build, plain)
 
@@ -72,14 +72,12 @@ def compile_module(
             shapes: dict[str, Shape] = {
                 first: Static(prototype, prototype.key(), (Leaf(info.type),))
             }
-            shapes.update(_entry_shapes(unit, function, given, 1))
             target = Target(
                 source_of(function), function, function.__globals__, closure_of(function),
                 name=f"{info.type.name}.{name}",
             )  # fmt: skip
-            instance = instance_of(unit, target, shapes, None)
-            info.type.methods[name] = instance.name
-            _complete_signature(instance, function)
+            shapes.update(_entry_shapes(unit, target, given, 1))
+            info.type.methods[name] = _compile_entry(unit, target, shapes).name
         if names:
             root = "forward" if "forward" in names else names[0]
             unit.program.root = info.type.methods[root]
@@ -177,29 +175,70 @@ def _deep_recursion() -> Iterator[None]:
 # parameters of entries
 
 
+def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Instance:
+    """Compile an entry; its result must be a value that Python can be given."""
+    instance = instance_of(unit, target, shapes, None)
+    result = instance.result
+    if result is not None and type_of_shape(unit.new_emitter_at(target), result) is None:
+        assert isinstance(result, Static)
+        span = target.source.span(target.source.node)
+        unit.fail_at(
+            span, "SM0202", f"{result.prototype.describe()} cannot be returned to Python"
+        )
+    assert target.function is not None
+    _complete_signature(instance, target.function)
+    return instance
+
+
 def _entry_shapes(
-    unit: Unit,
-    function: types.FunctionType,
-    arg_types: Mapping[str, T.Type] | None,
-    skip: int,
+    unit: Unit, target: Target, arg_types: Mapping[str, T.Type] | None, skip: int
 ) -> dict[str, Shape]:
     """Shapes of the parameters of an entry function, after the first ``skip`` ones."""
+    function = target.function
+    assert function is not None
     shapes: dict[str, Shape] = {}
     given = dict(arg_types or {})
     comments = _type_comment(unit, function, skip)
-    for parameter in list(inspect.signature(function, follow_wrapped=False).parameters.values())[
-        skip:
-    ]:
-        t = given.pop(parameter.name, None)
-        if t is None:
-            t = comments.get(parameter.name) or _parameter_type(unit, function, parameter)
-        shapes[parameter.name] = Leaf(t)
+    parameters = _own_parameters(function)[skip:]
+    forwarded = _forwarded(function)[skip:]
+    for index, parameter in enumerate(parameters):
+        name = parameter.name
+        if forwarded and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            rest = forwarded[index:]
+            types = [given.pop(p.name, None) or _parameter_type(unit, function, p) for p in rest]
+            display = TupleDisplay(tuple(Constant(None) for _ in rest))
+            shapes[name] = Static(display, display.key(), tuple(map(Leaf, types)))
+            target.parameter_names[name] = [p.name for p in rest]
+        elif forwarded and parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            nothing = DictDisplay((), (), frozen=True)
+            shapes[name] = Static(nothing, nothing.key(), ())
+        else:
+            t = given.pop(name, None) or comments.get(name)
+            shapes[name] = Leaf(t or _parameter_type(unit, function, parameter))
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                target.empty_keywords = (name,)
     if given:
         names = ", ".join(given)
         raise ScriptTypeError(
             Diagnostic("SM0210", f"there is no parameter {names}", place_of(function))
         )
     return shapes
+
+
+def _own_parameters(function: types.FunctionType) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, follow_wrapped=False).parameters.values())
+
+
+def _forwarded(function: types.FunctionType) -> list[inspect.Parameter]:
+    """Parameters of the function behind a decorator's ``wrapper(*args, **kwargs)``."""
+    if not hasattr(function, "__wrapped__"):
+        return []
+    kinds = {p.kind for p in _own_parameters(function)}
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return []
+    found = list(inspect.signature(function).parameters.values())
+    simple = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return found if all(p.kind in simple for p in found) else []
 
 
 def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[str, T.Type]:
@@ -259,7 +298,7 @@ def _parameter_type(
     if default is inspect.Parameter.empty:
         return T.TENSOR
     if default is None:
-        return T.optional_of(T.TENSOR)
+        return T.NONE  # a call with a value compiles an instance for it
     found = type_of_object(default)
     return found if found is not None and fits(default, found) else T.TENSOR
 
@@ -268,8 +307,12 @@ def _complete_signature(instance: Instance, function: types.FunctionType) -> Non
     """Enter defaults and keyword-only names, for the boundary."""
     graph = instance.graph
     assert graph is not None
-    for parameter in inspect.signature(function, follow_wrapped=False).parameters.values():
-        if parameter.default is not inspect.Parameter.empty:
+    for parameter in _forwarded(function) or _own_parameters(function):
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            graph.defaults[parameter.name] = ()
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            graph.defaults[parameter.name] = {}
+        elif parameter.default is not inspect.Parameter.empty:
             graph.defaults[parameter.name] = parameter.default
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             graph.kwarg_only.add(parameter.name)

@@ -26,6 +26,7 @@ from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     DictDisplay,
+    GeneratorValue,
     IRValue,
     ListDisplay,
     ModuleValue,
@@ -226,8 +227,8 @@ class Emitter:
         found: T.Type = T.NEVER
         for item in items:
             t = self.type_of(item)
-            if t is None:
-                return None
+            if t is None or isinstance(item, ModuleValue):
+                return None  # modules stay known one by one
             joined = T.join(found, t)
             assert joined is not None
             found = joined
@@ -377,7 +378,8 @@ class Emitter:
 
     def assign(self, name: str, value: Sugared) -> None:
         """Bind a variable; containers get their identity now."""
-        self.env.bind(name, self.settle(value, self.scope.declared.get(name)))
+        settled = self.settle(value, self.scope.declared.get(name))
+        self.env.bind(name, settled)
 
     def settle(self, value: Sugared, expected: T.Type | None = None) -> Sugared:
         """A display that can change becomes an object; one with compile-time items is frozen."""
@@ -391,4 +393,6 @@ class Emitter:
             return IRValue(self.value(value, expected))
         if isinstance(value, TupleDisplay):
             return value.with_parts([self.settle(i) for i in value.items])
+        if isinstance(value, GeneratorValue):
+            self.not_built("a generator that is stored is", help="write a list comprehension")
         return value

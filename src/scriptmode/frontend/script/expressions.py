@@ -12,7 +12,7 @@ from scriptmode.frontend.script.flow import choose, discard_after
 from scriptmode.frontend.script.functions import local_function
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iteration import cursor_of, items_of
-from scriptmode.frontend.script.loops import run_cursor
+from scriptmode.frontend.script.loops import run_cursor, unrollable
 from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import BINARY, assign_target
 from scriptmode.frontend.script.values import (
@@ -20,6 +20,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     Facts,
+    GeneratorValue,
     IRValue,
     ListDisplay,
     SliceValue,
@@ -326,7 +327,7 @@ def _generators(e: Emitter, generators: Sequence[ast.comprehension], body: Body)
         assign_target(e, first.target, item)
         _filtered(e, first.ifs, lambda: _generators(e, rest, body))
 
-    iterable = e.settle(e.expression(first.iter))
+    iterable = unrollable(e, e.expression(first.iter))
     items = items_of(e, iterable)
     if items is not None:
         for item in items:
@@ -348,7 +349,7 @@ def _filtered(e: Emitter, tests: Sequence[ast.expr], body: Body) -> None:
     e.unit.test(e, tests[0], then, lambda: None)
 
 
-def _static_items(
+def static_items(
     e: Emitter, node: ast.ListComp | ast.GeneratorExp, expected: T.Type | None
 ) -> list[Sugared] | None:
     """Elements of a comprehension whose length is known at compile time."""
@@ -387,14 +388,19 @@ def _check_static(e: Emitter, generators: Sequence[ast.comprehension]) -> None:
         raise _NotStatic
 
 
-@EXPRESSIONS(ast.ListComp, ast.GeneratorExp)
+@EXPRESSIONS(ast.GeneratorExp)
+def _generator(e: Emitter, node: ast.GeneratorExp, expected: T.Type | None) -> Sugared:
+    return GeneratorValue(node)
+
+
+@EXPRESSIONS(ast.ListComp)
 def list_comprehension(
     e: Emitter, node: ast.ListComp | ast.GeneratorExp, expected: T.Type | None
 ) -> Sugared:
-    """A list; a generator expression is consumed by what takes it, so it is one, too."""
+    """A new list, of known items where their number is known."""
     wanted = T.unwrap_optional(expected) if expected is not None else None
     inner = wanted.element if isinstance(wanted, T.ListType) else None
-    items = _static_items(e, node, inner)
+    items = static_items(e, node, inner)
     if items is not None:
         return ListDisplay(tuple(items), site=node)
 
@@ -431,6 +437,74 @@ def collected(
         element = inner
     result.type = T.ListType([element])
     return IRValue(result)
+
+
+def exists(
+    e: Emitter, node: ast.GeneratorExp, generators: Sequence[ast.comprehension], wanted: bool
+) -> Sugared:
+    """Whether the truth of some element is ``wanted``: looked at in order until one is found.
+
+    The result is true when one is found for ``any``, false for ``all``.
+    """
+    names = stored_names([g.target for g in generators])
+    shadowed = {n: e.env.names.get(n) for n in names}
+    added = set(names) - e.scope.locals
+    e.scope.locals |= added
+    found = _found(e, node, generators, wanted)
+    e.scope.locals -= added
+    for name, value in shadowed.items():
+        if value is None:
+            e.env.unbind(name)
+        else:
+            e.env.names[name] = value
+    return found if wanted else operators.unary(e, "not", found)
+
+
+def _found(
+    e: Emitter, node: ast.GeneratorExp, generators: Sequence[ast.comprehension], wanted: bool
+) -> Sugared:
+    if not generators:
+        outcome = e.unit.truth(e, e.expression(node.elt))
+        return outcome if wanted else operators.unary(e, "not", outcome)
+    first, rest = generators[0], generators[1:]
+
+    def one(item: Sugared) -> Sugared:
+        assign_target(e, first.target, item)
+        return under(first.ifs)
+
+    def under(tests: Sequence[ast.expr]) -> Sugared:
+        if not tests:
+            return _found(e, node, rest, wanted)
+        result = e.unit.test(e, tests[0], lambda: under(tests[1:]), lambda: Constant(False))
+        assert result is not None
+        return result
+
+    iterable = e.expression(first.iter)
+    items = items_of(e, iterable)
+    if items is not None:
+        return _first_of(e, list(items), one)
+    flag = f"%found{len(generators)}"
+    e.env.bind(flag, Constant(False))
+
+    def body(item: Sugared) -> None:
+        hit = one(item)
+        e.env.bind(flag, hit)
+        e.unit.break_if(e, hit)
+
+    assigned = stored_names([g.target for g in generators])
+    run_cursor(e, cursor_of(e, iterable), [flag, *assigned], body)
+    result = e.env.names[flag]
+    e.env.unbind(flag)
+    return result
+
+
+def _first_of(e: Emitter, items: list[Sugared], one: Callable[[Sugared], Sugared]) -> Sugared:
+    if not items:
+        return Constant(False)
+    outcome = truth(e, one(items[0]))
+    if isinstance(outcome, bool):
+        return Constant(True) if outcome else _first_of(e, items[1:], one)
+    return choose(e, outcome, lambda: Constant(True), lambda: _first_of(e, items[1:], one))
 
 
 @EXPRESSIONS(ast.DictComp)

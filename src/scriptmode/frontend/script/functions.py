@@ -32,6 +32,8 @@ from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     DictDisplay,
+    GeneratorValue,
+    IterableValue,
     ListDisplay,
     LocalFunction,
     Sugared,
@@ -57,6 +59,8 @@ class Target:
     captured: dict[str, Sugared] = field(default_factory=dict)
     itself: LocalFunction | None = None  # a nested function may call itself by name
     name: str = ""
+    parameter_names: dict[str, list[str]] = field(default_factory=dict)
+    empty_keywords: tuple[str, ...] = ()
 
     def key(self) -> Hashable:
         """Identity of the function."""
@@ -205,11 +209,18 @@ def call_local(e: Emitter, function: LocalFunction, given: Arguments) -> Sugared
     return call_target(e, target, bound)
 
 
+def _crossing(e: Emitter, value: Sugared) -> Sugared:
+    """An argument as another function sees it."""
+    if isinstance(value, LocalFunction):
+        return close(e, value)
+    if isinstance(value, GeneratorValue):
+        return IterableValue("generator", (e.settle(e.unit.generated(e, value.node)),))
+    return value
+
+
 def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
     """Call the instance for these arguments."""
-    bound = {
-        name: close(e, v) if isinstance(v, LocalFunction) else v for name, v in bound.items()
-    }
+    bound = {name: _crossing(e, v) for name, v in bound.items()}
     values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
     shapes = {name: argument_shape(e, v) for name, v in values.items()}
     instance = instance_of(e.unit, target, shapes, e)
@@ -300,7 +311,7 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
     e.builder.span = graph.span
     _check_supported(e, node)
     _bind_parameters(e, instance, scope)
-    unit.declare_parameters(e, target)
+    unit.check_entry(e, target)
     try:
         _run_body(e, node)
         settle_literals(e)
@@ -345,6 +356,7 @@ def _bind_parameters(e: Emitter, instance: Instance, scope: Scope) -> None:
         kinds = leaves(shape)
         plain = name.removesuffix(" (captured)")
         names = [plain] if len(kinds) == 1 else [f"{plain}_{i}" for i in range(len(kinds))]
+        names = instance.target.parameter_names.get(name, names)
         params = [e.graph.add_param(t, n) for t, n in zip(kinds, names, strict=True)]
         value = rebuild(e, shape, iter(params))
         if name != plain:

@@ -17,6 +17,7 @@ from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_ite
 from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
+    GeneratorValue,
     IRValue,
     IterableValue,
     ListDisplay,
@@ -59,6 +60,8 @@ def items_of(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
             return e.unit.object_items(e, obj)
         case IterableValue():
             return _iterable_items(e, value)
+        case GeneratorValue(node=node):
+            return e.unit.generated(e, node, static=True)
     return tuple_items(e, value)
 
 
@@ -72,11 +75,13 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
             return None
         first = start.value
         return [TupleDisplay((Constant(first + i), v)) for i, v in enumerate(inner)]
-    if value.kind == "zip":
+    if value.kind in ("zip", "strict zip"):
         columns = [items_of(e, a) for a in arguments]
         known = [c for c in columns if c is not None]
         if len(known) < len(columns) or not columns:
             return [] if not columns else None
+        if value.kind == "strict zip" and len({len(c) for c in known}) > 1:
+            return None
         return [TupleDisplay(row) for row in zip(*known)]
     if value.kind == "reversed":
         inner = items_of(e, arguments[0])
@@ -88,6 +93,8 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
             return None
         return [e.call_positional(arguments[0], *row) for row in zip(*known)]
     owner = arguments[0]
+    if value.kind == "generator":
+        return items_of(e, owner)
     if isinstance(owner, DictDisplay):
         if value.kind == "keys":
             return owner.keys
@@ -107,6 +114,8 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     items = items_of(e, value)
     if items is not None:
         value = _as_indexable(e, items)
+    elif isinstance(value, GeneratorValue):
+        value = e.unit.generated(e, value.node)
     t = e.type_of(value)
     if t is None:
         e.fail_type(f"{value.describe()} cannot be iterated over")
@@ -127,7 +136,8 @@ def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
         )
     if t == T.TENSOR:
         e.builder.op("tensor::len", value)  # a TypeError for a 0-dim tensor
-        slices = e.value(e.call_positional(e.attribute(IRValue(value), "unbind"), Constant(0)))
+        parts = e.call_positional(e.attribute(IRValue(value), "unbind"), Constant(0))
+        slices = as_list(e, e.value(parts))
         return Cursor(
             lambda i: e.op("list::getitem", slices, i), e.builder.op("list::len", slices)
         )
@@ -262,8 +272,8 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
                 return TupleDisplay((number, inner.element(i)))
 
             return Cursor(pair, inner.trips, inner.more)
-        case "zip":
-            return _zip_cursor(e, arguments)
+        case "zip" | "strict zip":
+            return _zip_cursor(e, arguments, strict=value.kind == "strict zip")
         case "reversed":
             return _reversed_cursor(e, arguments[0])
         case "map":
@@ -275,6 +285,8 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
                 return e.call_positional(arguments[0], *row.items)
 
             return Cursor(mapped, inner.trips, inner.more)
+        case "generator":
+            return cursor_of(e, arguments[0])
         case "keys" | "values" | "items":
             t = e.type_of(arguments[0])
             if isinstance(t, T.DictType) and not isinstance(arguments[0], DictDisplay):
@@ -282,8 +294,14 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
     return None
 
 
-def _zip_cursor(e: Emitter, arguments: Sequence[Sugared]) -> Cursor:
+def _zip_cursor(e: Emitter, arguments: Sequence[Sugared], *, strict: bool = False) -> Cursor:
     inner = [cursor_of(e, a) for a in arguments]
+    if strict:
+        return Cursor(
+            lambda i: TupleDisplay(tuple(c.element(i) for c in inner)),
+            None,
+            lambda i: _strict_more(e, inner, i),
+        )
     trips: Value | None = None
     for cursor in inner:
         if cursor.trips is not None:
@@ -307,6 +325,25 @@ def minimum(e: Emitter, a: Value, b: Value) -> Value:
     """The smaller of two ints."""
     less = e.builder.op("int::lt", b, a)
     return choose_value(e, less, lambda: IRValue(b), lambda: IRValue(a))
+
+
+def _strict_more(e: Emitter, inner: Sequence[Cursor], i: Value) -> Value:
+    """Whether all go on; ValueError when only some do."""
+
+    def goes_on(cursor: Cursor) -> Value:
+        if cursor.more is not None:
+            return cursor.more(i)
+        assert cursor.trips is not None
+        return e.builder.op("int::lt", i, cursor.trips)
+
+    first = goes_on(inner[0])
+    for number, cursor in enumerate(inner[1:], 2):
+        other = goes_on(cursor)
+        for shorter, longer, word in ((other, first, "shorter"), (first, other, "longer")):
+            ended = e.builder.op("bool::and", longer, e.builder.op("bool::not", shorter))
+            message = f"zip() argument {number} is {word} than argument 1"
+            when(e, ended, lambda m=message: e.raise_error(ValueError, m))
+    return first
 
 
 def _reversed_cursor(e: Emitter, value: Sugared) -> Cursor:
@@ -379,6 +416,9 @@ def as_built_list(e: Emitter, value: Sugared) -> Sugared:
             return e.op("dict::keys", value.value)
         if is_sequence(t):
             return e.op("list::copy", as_list(e, value.value))
+    if isinstance(value, GeneratorValue):
+        built: Sugared = e.unit.generated(e, value.node)
+        return built
     return e.unit.collect(e, value)
 
 
@@ -388,7 +428,9 @@ def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sug
     if items is not None:
         return _unpack_items(e, list(items), count, star)
     t = e.type_of(value)
-    if t == T.TENSOR or t == T.STR or isinstance(value, IterableValue) or isinstance(t, T.DictType):
+    if t == T.TENSOR or t == T.STR or isinstance(
+        value, (IterableValue, GeneratorValue)
+    ) or isinstance(t, T.DictType):
         value = as_built_list(e, value)
         if isinstance(value, ListDisplay):
             return _unpack_items(e, list(value.items), count, star)

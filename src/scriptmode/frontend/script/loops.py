@@ -19,10 +19,17 @@ from scriptmode.frontend.script.iteration import Cursor, cursor_of, items_of
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import assign_target
-from scriptmode.frontend.script.values import Constant, IRValue, Sugared
+from scriptmode.frontend.script.values import (
+    Constant,
+    GeneratorValue,
+    IRValue,
+    ListDisplay,
+    Sugared,
+)
 from scriptmode.ir.graph import BREAK, CONTINUE, Value
 
 CursorBody = Callable[[Sugared], None]
+_MOST_UNROLLED = 16
 _BROKEN = "%broken"  # whether a loop with an else part was left by break
 
 
@@ -147,7 +154,7 @@ def _while(e: Emitter, node: ast.While) -> None:
 
 @STATEMENTS(ast.For)
 def _for(e: Emitter, node: ast.For) -> None:
-    iterable = e.settle(e.expression(node.iter))
+    iterable = unrollable(e, e.expression(node.iter))
     items = None if isinstance(iterable, IRValue) and _is_uniform(e, iterable) else items_of(
         e, iterable
     )  # fmt: skip
@@ -155,6 +162,13 @@ def _for(e: Emitter, node: ast.For) -> None:
         _for_items(e, node, list(items))
     else:
         _for_cursor(e, node, cursor_of(e, iterable))
+
+
+def unrollable(e: Emitter, value: Sugared) -> Sugared:
+    """A short display stays one, so that the loop is unrolled over its items."""
+    if isinstance(value, (ListDisplay, GeneratorValue)) and len(value.parts()) <= _MOST_UNROLLED:
+        return value
+    return e.settle(value)
 
 
 def _is_uniform(e: Emitter, value: IRValue) -> bool:

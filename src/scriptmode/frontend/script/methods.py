@@ -164,6 +164,9 @@ def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> 
         return _display_method(e, owner, method.name, given)
     t = e.type_of(owner)
     if t == T.TENSOR:
+        divided = e.unit.by_types(e, given, lambda a: call_builtin_method(e, method, a))
+        if divided is not None:
+            return divided
         positional = [operand(e, a) for a in given.positional]
         keywords = {k: operand(e, v) for k, v in given.keywords.items()}
         built = e.value(owner)
@@ -272,7 +275,9 @@ def call_op(
 def run_op(e: Emitter, schema: OpSchema, inputs: Sequence[Value]) -> Sugared:
     """Append an op; without results it is None."""
     node = e.builder.call_schema(schema, inputs)
-    return e.lift(node.output) if node.outputs else Constant(None)
+    if len(node.outputs) == 1:
+        return e.lift(node.output)
+    return TupleDisplay(tuple(map(e.lift, node.outputs))) if node.outputs else Constant(None)
 
 
 def fit(e: Emitter, value: Sugared, t: T.Type, what: str) -> Value:
@@ -549,7 +554,7 @@ def _dict_pop(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 @METHODS(("dict", "popitem"))
 def _popitem(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    return e.lift(e.builder.op("dict::popitem", owner))
+    return TupleDisplay(tuple(map(e.lift, e.builder.op_node("dict::popitem", [owner]).outputs)))
 
 
 @METHODS(("dict", "setdefault"))

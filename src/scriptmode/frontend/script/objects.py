@@ -6,13 +6,15 @@ import enum
 import functools
 import inspect
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
 from scriptmode.frontend import calls
 from scriptmode.frontend.script.annotations import named_tuple
+from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.functions import call_function, call_local
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
@@ -132,10 +134,41 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
 
 def call_torch(e: Emitter, obj: Any, given: Arguments) -> Sugared:
     """Call one of torch's functions."""
+    divided = by_types(e, given, lambda a: call_torch(e, obj, a))
+    if divided is not None:
+        return divided
     positional = [operand(e, a) for a in given.positional]
     keywords = {k: operand(e, v) for k, v in given.keywords.items()}
     result = calls.call_torch(e.builder, obj, positional, keywords, e.span)
     return e.lift(result)
+
+
+def by_types(
+    e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]
+) -> Sugared | None:
+    """``act`` under each type of an argument that may be of several; None when none is."""
+    for index, value in enumerate(given.positional):
+        if _is_divided(value):
+            before, after = given.positional[:index], given.positional[index + 1 :]
+            return split(
+                e, value, lambda v: act(Arguments([*before, v, *after], given.keywords, given.node))
+            )
+    for name, value in given.keywords.items():
+        if _is_divided(value):
+            return split(
+                e, value,
+                lambda v: act(Arguments(given.positional, {**given.keywords, name: v}, given.node)),
+            )  # fmt: skip
+    return None
+
+
+def _is_divided(value: Sugared) -> TypeGuard[IRValue]:
+    """Whether a value is a union that is no number."""
+    return (
+        isinstance(value, IRValue)
+        and isinstance(T.unwrap_optional(value.type), T.UnionType)
+        and not T.is_subtype(T.unwrap_optional(value.type), T.NUMBER)
+    )
 
 
 def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:

@@ -28,9 +28,13 @@ def _answer(value: Any) -> Callable[[Emitter, Arguments], Sugared]:
 
 
 # compiled code is scripted, and never traced or captured by another compiler
-OBJECT_CALLS(
-    ("torch._jit_internal", "is_scripting"), markers.is_scripting,
-)(_answer(True))  # fmt: skip
+@OBJECT_CALLS(("torch._jit_internal", "is_scripting"), markers.is_scripting)
+def _is_scripting(e: Emitter, given: Arguments) -> Sugared:
+    """True, except in torch's code that refuses scripting where it works here."""
+    return Constant(e.scope.source.module not in _SCRIPTABLE_AFTER_ALL)
+
+
+_SCRIPTABLE_AFTER_ALL = ("torch.nn.utils.parametrize",)
 OBJECT_CALLS(
     ("torch.jit._trace", "is_tracing"), ("torch.compiler", "is_compiling"),
     ("torch.compiler", "is_dynamo_compiling"), ("torch.compiler", "is_exporting"),

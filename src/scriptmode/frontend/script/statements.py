@@ -20,6 +20,7 @@ from scriptmode.frontend.script.stores import (
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
+    GeneratorValue,
     IRValue,
     PythonObject,
     Sugared,
@@ -81,7 +82,9 @@ def _assign_many(e: Emitter, targets: Sequence[ast.expr], value: Sugared) -> Non
     stars = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
     if len(stars) > 1:
         e.fail_syntax("only one target may be starred")
-    found = unpack(e, e.settle(value), len(targets), stars[0] if stars else None)
+    if not isinstance(value, GeneratorValue):
+        value = e.settle(value)
+    found = unpack(e, value, len(targets), stars[0] if stars else None)
     for target, item in zip(targets, found, strict=True):
         inner = target.value if isinstance(target, ast.Starred) else target
         assign_target(e, inner, item)
@@ -97,7 +100,9 @@ def _assign(e: Emitter, node: ast.Assign) -> None:
         expected = e.scope.declared.get(first.id)
     elif isinstance(first, ast.Attribute):
         expected = e.unit.attribute_type(e, first)
-    value = e.settle(e.expression(node.value, expected), expected)
+    value = e.expression(node.value, expected)
+    if not (isinstance(value, GeneratorValue) and isinstance(first, (ast.Tuple, ast.List))):
+        value = e.settle(value, expected)
     for target in node.targets:
         assign_target(e, target, value)
 

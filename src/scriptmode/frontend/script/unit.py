@@ -32,7 +32,7 @@ from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.call_expressions import call_arguments
 from scriptmode.frontend.script.environment import MISSING, Scope
-from scriptmode.frontend.script.expressions import collected
+from scriptmode.frontend.script.expressions import collected, exists, list_comprehension, static_items
 from scriptmode.frontend.script.flow import branch, leave_loop
 from scriptmode.frontend.script.functions import Instance, Target
 from scriptmode.frontend.script.loops import run_cursor
@@ -101,6 +101,11 @@ class Unit:
         """An emitter for one function of the unit."""
         self._emitter = Emitter(self, scope, graph, hints)
         return self._emitter
+
+    def new_emitter_at(self, target: Target) -> Emitter:
+        """An emitter that only answers questions about types."""
+        scope = Scope(target.source, target.function, target.globals, target.closure)
+        return Emitter(self, scope, Graph(), {})
 
     @property
     def last_span(self) -> Span | None:
@@ -288,8 +293,16 @@ class Unit:
                     found[name] = None
         return found
 
-    def declare_parameters(self, e: Emitter, target: Target) -> None:
-        """Enter the annotated types of parameters, for displays that are assigned to them."""
+    def check_entry(self, e: Emitter, target: Target) -> None:
+        """An entry's ``**keywords`` are empty: others are refused at the call."""
+        for name in target.empty_keywords:
+            given = e.env.names[name]
+            message = f"compiled code takes no further keyword arguments (`**{name}`)"
+            branch(
+                e, e.value(self.truth(e, given)),
+                lambda m=message: e.raise_error(TypeError, m), lambda: None,
+            )  # fmt: skip
+            e.env.names[name] = self.frozen_dict(())
 
     def return_annotation(self, target: Target, e: Emitter | None) -> T.Type | None:
         """The annotated result type of a function; None when there is none."""
@@ -386,6 +399,16 @@ class Unit:
         if container.kind == "keys":
             return operators.contains(e, container.arguments[0], item)
         return operators.contains(e, self.built_list(e, container), item)
+
+    def generated(self, e: Emitter, node: ast.GeneratorExp, static: bool = False) -> Any:
+        """What a generator expression yields: a list, or the items if their number is known."""
+        if static:
+            return static_items(e, node, None)
+        return list_comprehension(e, node, None)
+
+    def exists(self, e: Emitter, node: ast.GeneratorExp, wanted: bool) -> Sugared:
+        """``any`` or ``all`` of a generator expression, run as far as needed."""
+        return exists(e, node, node.generators, wanted)
 
     def built_list(self, e: Emitter, value: Sugared) -> Sugared:
         """``list(value)``."""
@@ -486,6 +509,12 @@ class Unit:
     def marker_call(self, e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
         """A call of a marked function."""
         return objects.marker_call(e, obj, given)
+
+    def by_types(
+        self, e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]
+    ) -> Sugared | None:
+        """``act`` under each type of an argument that may be of several."""
+        return objects.by_types(e, given, act)
 
     def check_exception(self, e: Emitter, cls: type[BaseException]) -> None:
         """Refuse exception classes whose construction would run user code."""

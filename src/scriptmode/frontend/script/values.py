@@ -195,6 +195,16 @@ class IterableValue(Sugared):
 
 
 @dataclass(eq=False)
+class GeneratorValue(Sugared):
+    """A generator expression, run by what consumes it."""
+
+    node: ast.GeneratorExp
+
+    def describe(self) -> str:
+        return "a generator"
+
+
+@dataclass(eq=False)
 class PythonObject(Sugared):
     """Any other Python object known at compile time: a class, a Python module, a builtin, ..."""
 
