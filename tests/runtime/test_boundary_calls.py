@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
+import traceback
 import warnings
 
 import pytest
 import torch
+
 from scriptmode.runtime import frame
 from scriptmode.runtime.boundary import keeps_gil, native_calls, slow_calls, unusual_state
 from tests.runtime.entries import WentSlow, alive, entry, identity, resident_bytes
@@ -161,6 +163,63 @@ def test_changed_list_is_written_back_when_an_error_leaves():
     assert items == [1, 5] and alive() == before
 
 
+def test_changed_dict_is_changed_for_the_caller():
+    f = entry(
+        """graph f(%d: Dict[str, List[int]], %k: str, %v: List[int]) -> Dict[str, List[int]]:
+  dict::setitem(%d, %k, %v)
+  return (%d)
+"""
+    )
+    kept, new = [1], [2]
+    d = {"z": kept, "b": [0]}
+    before = alive()
+    assert f(d, "a", new) is d
+    assert list(d) == ["z", "b", "a"] and d["z"] is kept and d["a"] is new
+    assert f(d, "z", new) is d and d["z"] is new and list(d) == ["z", "b", "a"]
+    assert alive() == before
+
+
+def test_python_function_sees_and_makes_changes():
+    def change(items, table):
+        assert items == [1, 9] and table == {"a": 1}
+        items.append(3)
+        table["b"] = 2
+        return len(items)
+
+    f = entry(
+        """graph f(%l: List[int], %d: Dict[str, int], %v: int) -> Tuple[int, int, int]:
+  list::append(%l, %v)
+  %n: int = prim::python_call[function=local("change")](%l, %d)
+  list::append(%l, %v)
+  %a: int = list::len(%l)
+  %b: int = dict::len(%d)
+  %r: Tuple[int, int, int] = prim::TupleConstruct(%n, %a, %b)
+  return (%r)
+""",
+        objects={"change": change},
+    )
+    items, table = [1], {"a": 1}
+    before = alive()
+    assert f(items, table, 9) == (3, 4, 2)
+    assert items == [1, 9, 3, 9] and table == {"a": 1, "b": 2}
+    assert alive() == before
+
+
+def test_python_function_with_a_wrong_result():
+    f = entry(
+        """graph f(%x: int) -> int:
+  %n: int = prim::python_call[function=local("g")](%x)
+  return (%n)
+""",
+        objects={"g": lambda x: "text" if x else [][0]},
+    )
+    with pytest.raises(TypeError, match="int is expected"):
+        f(1)
+    with pytest.raises(IndexError) as caught:
+        f(0)
+    assert "<lambda>" in "".join(traceback.format_exception(caught.value))
+
+
 # ---- errors
 
 
@@ -306,10 +365,11 @@ def test_failing_print_raises():
 def test_warning_at_the_users_line():
     f = entry(
         """graph f(%s: str) -> None:
-  prim::warn[category=python("builtins.UserWarning")](%s)  # m.py:7:4
+  prim::warn[category=local("w")](%s)  # m.py:7:4
   %n: None = prim::Constant[value=None]()
   return (%n)
-"""
+""",
+        objects={"w": UserWarning},
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

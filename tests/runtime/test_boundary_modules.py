@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+
 from scriptmode.codegen.engine import thunks
 from scriptmode.codegen.module import compile_program
 from scriptmode.ir.parser import parse_program

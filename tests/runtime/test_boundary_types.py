@@ -9,10 +9,11 @@ import sys
 
 import pytest
 import torch
+
+from scriptmode.codegen.module import compile_program
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Graph, Program
-from scriptmode.codegen.module import compile_program
 from scriptmode.ops.aten import schema_of
 from scriptmode.runtime import frame
 from scriptmode.runtime.boundary import make_entry, native_calls, slow_calls
@@ -62,6 +63,10 @@ VALUES = {
     "List[Optional[int]]": [[None, 1]],
     "List[List[float]]": [[[1.0], []]],
     "List[Tuple[int, str]]": [[(1, "a"), (2, "b")]],
+    "Dict[str, int]": [{}, {"b": 1, "a": 2}],
+    "Dict[int, List[float]]": [{5: [1.0], -1: []}],
+    "Dict[str, Optional[Tuple[int, bool]]]": [{"x": None, "y": (1, True)}],
+    "Dict[float, str]": [{1.5: "a"}],
     "Size": [torch.Size([2, 3]), torch.Size([])],
     "device": [torch.device("cpu"), torch.device("cuda", 1), torch.device("meta")],
     "dtype": [torch.float32, torch.bool, torch.int8, torch.bfloat16],
@@ -96,6 +101,7 @@ WRONG = {
     "Optional[int]": [True, 1.5],
     "Tuple[int, int]": [(1,), (1, 2.0), [1, 2], Point(1, 2)],
     "List[int]": [(1, 2), [1, 2.0], [True]],
+    "Dict[str, int]": [{"a": 1.5}, {1: 1}, collections.OrderedDict()],
     "Size": [(1, 2), [1]],
     "device": ["cpu"],
     "dtype": ["float32", torch.strided],

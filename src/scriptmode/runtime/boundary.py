@@ -19,6 +19,7 @@ from llvmlite import ir
 from scriptmode.abi.convention import I32, PTR
 from scriptmode.abi.layouts import align_of, align_of_llvm, llvm_type, size_of, size_of_llvm
 from scriptmode.abi.python import METH_FASTCALL_KEYWORDS, MethodDef, new_builtin
+from scriptmode.analysis.edges import Edges
 from scriptmode.codegen.engine import Engine
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.ir import types as T
@@ -80,7 +81,7 @@ def make_entry(
     record.reason_counts = (ctypes.c_int64 * len(frame.REASONS))()
     record.set(frame.REC_REASON_COUNTS, ctypes.addressof(record.reason_counts))
     _describe_parameters(record, graph, instance, defaults or {})
-    result = graph.return_type or T.NONE
+    result = Edges(compiled.program, graph).result_type or T.NONE
     plans.check_supported(result, "a result")
     record.set(frame.REC_RESULT_PLAN, plans.plan(result))
     first = [PTR] if instance is not None else []

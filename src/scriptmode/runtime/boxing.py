@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from scriptmode.abi.objects import (
     DESC_RESERVED,
+    DICT_ENTRIES,
+    DICT_LENGTH,
+    DICT_USED,
+    ENTRY_ERASED,
+    ENTRY_HASH,
+    ENTRY_KEY,
     LIST_DATA,
     LIST_LENGTH,
     STR_DATA,
@@ -34,6 +40,7 @@ from scriptmode.runtime.frame import (
     IN_CODE,
     IN_COMPLEX,
     IN_DEVICE,
+    IN_DICT,
     IN_ENUM,
     IN_FLOAT,
     IN_GENERATOR,
@@ -75,6 +82,11 @@ from scriptmode.runtime.pyapi import (
     Py_DecRef,
     Py_IncRef,
     PyComplex_FromDoubles,
+    PyDict_Clear,
+    PyDict_GetItemWithError,
+    PyDict_New,
+    PyDict_SetItem,
+    PyDict_Update,
     PyErr_NoMemory,
     PyFloat_FromDouble,
     PyList_New,
@@ -92,6 +104,8 @@ from scriptmode.runtime.pyapi import (
     THPVariable_Wrap,
     THPVariable_Wrap_move,
     count_tensor,
+    entry_size,
+    entry_value_offset,
     memcmp,
     sm_any_slot,
     sm_slot_drop,
@@ -142,6 +156,8 @@ def box(frame: ptr, slot: ptr, plan: ptr) -> ptr:
 def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     """``box`` of the types that are seldom results."""
     kind = load(i64, plan, PLAN_KIND)
+    if kind == IN_DICT:
+        return box_dict(frame, load(ptr, slot), plan)
     if kind == IN_NAMED_TUPLE:
         return _made(load(ptr, load(ptr, plan, PLAN_TABLE)), box_tuple(frame, slot, plan))
     if kind == IN_VAR_TUPLE:
@@ -163,7 +179,8 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if kind == IN_ENUM:
         return box_enum(load(ptr, slot), plan)
     if kind == IN_GENERATOR:
-        return THPGenerator_Wrap(slot)
+        row = memo_find(frame, load(ptr, slot), MEMO_NATIVE)
+        return THPGenerator_Wrap(slot) if row == 0 else _new_reference(load(ptr, row, MEMO_OBJECT))
     return PyObject_CallFunctionObjArgs(state(STATE_PLAN), NONE, ptr(0))  # raises
 
 
@@ -227,6 +244,67 @@ def new_list(frame: ptr, value: ptr, plan: ptr) -> ptr:
             return item
         PyList_SetItem(made, i, item)
     return made
+
+
+@native(noinline=True)
+def box_dict(frame: ptr, value: ptr, plan: ptr) -> ptr:
+    """A dict; the object that it came from or was boxed to before, if there is one."""
+    row = memo_find(frame, value, MEMO_NATIVE)
+    if row != 0:
+        return _new_reference(load(ptr, row, MEMO_OBJECT))
+    made = new_dict_object(frame, value, plan, ptr(0), ptr(0))
+    if made != 0 and memo_add(frame, made, value, plan, ptr(0)) == 0:
+        Py_DecRef(made)
+        return PyErr_NoMemory()
+    return made
+
+
+@native(noinline=True)
+def new_dict_object(frame: ptr, value: ptr, plan: ptr, old: ptr, snapshot: ptr) -> ptr:
+    """A new Python dict; entries that equal those of ``snapshot`` keep the values of ``old``."""
+    made = PyDict_New()
+    if made == 0:
+        return made
+    size = entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
+    entry = load(ptr, value, DICT_ENTRIES)
+    before = ptr(0)
+    n = 0
+    if snapshot != 0:
+        before = load(ptr, snapshot, DICT_ENTRIES)
+        n = load(i64, snapshot, DICT_USED)
+    for i in range(load(i64, value, DICT_USED)):
+        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+            source = ptr(0)
+            if i < n and memcmp(entry, before + i * size, size) == 0:
+                source = old
+            if _box_entry(frame, entry, plan, source, made) == 0:
+                Py_DecRef(made)
+                return ptr(0)
+        entry = entry + size
+    return made
+
+
+@native
+def _box_entry(frame: ptr, entry: ptr, plan: ptr, source: ptr, made: ptr) -> i64:
+    """Put an entry into ``made``, with the value of ``source`` if there is one; 0 on failure."""
+    key_plan = plan_child(plan, 0)
+    value_offset = entry_value_offset(load(ptr, key_plan, PLAN_DESCRIPTOR))
+    key = box(frame, entry + ENTRY_KEY, key_plan)
+    if key == 0:
+        return 0
+    item = ptr(0)
+    if source != 0:
+        item = PyDict_GetItemWithError(source, key)
+    if item == 0:
+        item = box(frame, entry + value_offset, plan_child(plan, 1))
+    else:
+        Py_IncRef(item)
+    status: i32 = -1
+    if item != 0:
+        status = PyDict_SetItem(made, key, item)
+    Py_DecRef(item)
+    Py_DecRef(key)
+    return i64(status == 0)
 
 
 @native(noinline=True)
@@ -346,7 +424,29 @@ def write_back_row(frame: ptr, number: i64) -> i64:
     obj = load(ptr, row, MEMO_OBJECT)
     value = load(ptr, row, MEMO_NATIVE)
     plan = load(ptr, row, MEMO_PLAN)
-    return write_back_list(frame, obj, value, load(ptr, row, MEMO_SNAPSHOT), plan)
+    snapshot = load(ptr, row, MEMO_SNAPSHOT)
+    if load(i64, plan, PLAN_KIND) == IN_DICT:
+        return write_back_dict(frame, obj, value, snapshot, plan)
+    return write_back_list(frame, obj, value, snapshot, plan)
+
+
+@native(noinline=True)
+def write_back_dict(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) -> i64:
+    """Update a Python dict in place when the native one differs from its snapshot."""
+    used = load(i64, value, DICT_USED)
+    same = used == load(i64, snapshot, DICT_USED)
+    if same and load(i64, value, DICT_LENGTH) == load(i64, snapshot, DICT_LENGTH):
+        size = used * entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
+        a = load(ptr, value, DICT_ENTRIES)
+        if size == 0 or memcmp(a, load(ptr, snapshot, DICT_ENTRIES), size) == 0:
+            return 1
+    made = new_dict_object(frame, value, plan, obj, snapshot)
+    if made == 0:
+        return 0
+    PyDict_Clear(obj)
+    status = PyDict_Update(obj, made)
+    Py_DecRef(made)
+    return i64(status == 0)
 
 
 @native(noinline=True)

@@ -135,7 +135,8 @@ def sm_entry(self: ptr, args: ptr, nargs: i64, kwnames: ptr) -> ptr:
     record = load(ptr, self, CDATA_POINTER)
     values = args
     bound = stack(MOST_PARAMS * 8)
-    if unlikely(nargs != load(i64, record, REC_N_PARAMS) or kwnames != 0):
+    most = load(i64, record, REC_N_POSITIONAL)
+    if unlikely(nargs != load(i64, record, REC_N_PARAMS) or nargs > most or kwnames != 0):
         fits = bind(record, args, nargs, kwnames, bound)
         if fits == MISFIT:
             return slow(record, args, nargs, kwnames, REASON_ARITY)

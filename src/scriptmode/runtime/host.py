@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from scriptmode.abi.convention import ERROR_PYTHON, ctx_offset
-from scriptmode.abi.objects import LIST_DATA, LIST_LENGTH
+from scriptmode.abi.objects import DICT_LENGTH, DICT_VERSION, LIST_DATA, LIST_LENGTH
 from scriptmode.codegen.native import i32, i64, load, native, ptr, stack, store
 from scriptmode.runtime.boxing import box, box_str, plan_of, write_back
 from scriptmode.runtime.frame import (
     FITS,
     FRAME_MEMO_N,
     FRAME_RECORD,
+    IN_DICT,
     IN_LIST,
     MEMO_NATIVE,
     MEMO_OBJECT,
@@ -48,11 +51,12 @@ from scriptmode.runtime.pyapi import (
     PyObject_CallFunctionObjArgs,
     PyTuple_New,
     PyTuple_SetItem,
+    sm_dict_copy,
     sm_list_from,
     sm_release,
     state,
 )
-from scriptmode.runtime.unboxing import unbox, unbox_items
+from scriptmode.runtime.unboxing import new_dict, unbox, unbox_items
 
 CTX_ERROR_KIND = ctx_offset("error_kind")
 CTX_ERROR_VALUE = ctx_offset("error_value")
@@ -186,9 +190,11 @@ def read_back(frame: ptr) -> i64:
     """Bring native containers up to date with the Python objects they belong to; 0 on failure."""
     for i in range(load(i64, frame, FRAME_MEMO_N)):
         row = memo_row(frame, i)
-        if load(i64, load(ptr, row, MEMO_PLAN), PLAN_KIND) == IN_LIST:
-            if _read_back_list(frame, i) == 0:
-                return 0
+        kind = load(i64, load(ptr, row, MEMO_PLAN), PLAN_KIND)
+        if kind == IN_LIST and _read_back_list(frame, i) == 0:
+            return 0
+        if kind == IN_DICT and _read_back_dict(frame, i) == 0:
+            return 0
     return 1
 
 
@@ -205,22 +211,56 @@ def _read_back_list(frame: ptr, number: i64) -> i64:
         if fits == MISFIT:
             _refuse(obj, load(ptr, plan, PLAN_DESCRIPTOR))
         return 0
-    fresh = load(ptr, place)
-    for offset in range(LIST_LENGTH, LIST_DATA + 8, 8):
-        word = load(i64, value, offset)
-        store(i64, value, offset, load(i64, fresh, offset))
-        store(i64, fresh, offset, word)
-    sm_release(fresh)
+    _swap(value, load(ptr, place), LIST_LENGTH, LIST_DATA + 8)
     data = load(ptr, value, LIST_DATA)
     descriptor = load(ptr, plan, PLAN_DESCRIPTOR)
     if sm_list_from(frame, descriptor, data, load(i64, value, LIST_LENGTH), place + 8):
         PyErr_NoMemory()
         return 0
-    # the memo may have grown meanwhile
+    _new_snapshot(frame, number, load(ptr, place, 8))
+    return 1
+
+
+@native
+def _read_back_dict(frame: ptr, number: i64) -> i64:
+    row = memo_row(frame, number)
+    plan = load(ptr, row, MEMO_PLAN)
+    value = load(ptr, row, MEMO_NATIVE)
+    place = stack(16)
+    store(ptr, place, 8, ptr(0))
+    fits = new_dict(frame, load(ptr, row, MEMO_OBJECT), plan, place)
+    if fits != FITS:
+        if fits == MISFIT:
+            obj = load(ptr, memo_row(frame, number), MEMO_OBJECT)
+            _refuse(obj, load(ptr, plan, PLAN_DESCRIPTOR))
+        return 0
+    version = load(i64, value, DICT_VERSION)
+    _swap(value, load(ptr, place), DICT_LENGTH, DICT_VERSION)
+    store(i64, value, DICT_VERSION, version + 1)
+    if sm_dict_copy(frame, value, place + 8):
+        PyErr_NoMemory()
+        return 0
+    _new_snapshot(frame, number, load(ptr, place, 8))
+    return 1
+
+
+@native
+def _swap(value: ptr, fresh: ptr, start: i64, stop: i64) -> None:
+    """Exchange the contents of two containers and release the second."""
+    for i in range((stop - start) >> 3):
+        offset = start + i * 8
+        word = load(i64, value, offset)
+        store(i64, value, offset, load(i64, fresh, offset))
+        store(i64, fresh, offset, word)
+    sm_release(fresh)
+
+
+@native
+def _new_snapshot(frame: ptr, number: i64, snapshot: ptr) -> None:
+    # the memo may have grown since the row was found
     row = memo_row(frame, number)
     sm_release(load(ptr, row, MEMO_SNAPSHOT))
-    store(ptr, row, MEMO_SNAPSHOT, load(ptr, place, 8))
-    return 1
+    store(ptr, row, MEMO_SNAPSHOT, snapshot)
 
 
 # ---- the Python side ----
@@ -241,11 +281,17 @@ def issue_warning(
         warnings.warn(message, category, stacklevel=stacklevel)
         return
     span = owner.locations[location]
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == span.file:
-            registry = vars(module).setdefault("__warningregistry__", {})
-            name = module.__name__
-            break
-    else:
-        registry, name = owner.warnings, None
+    names = _globals_of(span.file)
+    registry = owner.warnings if names is None else names.setdefault("__warningregistry__", {})
+    name = Path(span.file).stem if names is None else names.get("__name__")
     warnings.warn_explicit(message, category, span.file, span.line, name, registry)
+
+
+def _globals_of(file: str) -> dict[str, Any] | None:
+    """The names of the module in a file; read without running any module's ``__getattr__``."""
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType):
+            names = ModuleType.__getattribute__(module, "__dict__")
+            if names.get("__file__") == file:
+                return names  # type: ignore[no-any-return]
+    return None

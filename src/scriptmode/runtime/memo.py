@@ -1,6 +1,6 @@
 """The per-call memo of identities: which native container is which Python object.
 
-A list or dict that crosses the boundary twice in one call is one object on both sides.  Rows are
+A list, dict or generator that crosses the boundary twice in one call is one object on both sides.  Rows are
 searched one by one while they are few, and through two hash indexes (by object, by native) after.
 """
 
@@ -12,11 +12,13 @@ from scriptmode.runtime.frame import (
     FRAME_MEMO_DATA,
     FRAME_MEMO_INDEX,
     FRAME_MEMO_N,
+    IN_GENERATOR,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
     MEMO_SIZE,
     MEMO_SNAPSHOT,
+    PLAN_KIND,
 )
 from scriptmode.runtime.pyapi import (
     Py_DecRef,
@@ -113,6 +115,12 @@ def _grow(frame: ptr) -> i64:
 
 
 @native
+def _is_heap_object(plan: ptr) -> bool:
+    # what a generator's Python object wraps lives as long as that object
+    return load(i64, plan, PLAN_KIND) != IN_GENERATOR
+
+
+@native
 def memo_add(frame: ptr, obj: ptr, value: ptr, plan: ptr, snapshot: ptr) -> i64:
     """Remember a pair, owning one more reference to each, and ``snapshot`` itself; 0: no memory."""
     n = load(i64, frame, FRAME_MEMO_N)
@@ -120,7 +128,8 @@ def memo_add(frame: ptr, obj: ptr, value: ptr, plan: ptr, snapshot: ptr) -> i64:
         return 0
     row = memo_row(frame, n)
     Py_IncRef(obj)
-    sm_retain(value)
+    if _is_heap_object(plan):
+        sm_retain(value)
     store(ptr, row, MEMO_OBJECT, obj)
     store(ptr, row, MEMO_NATIVE, value)
     store(ptr, row, MEMO_PLAN, plan)
@@ -134,7 +143,8 @@ def memo_add(frame: ptr, obj: ptr, value: ptr, plan: ptr, snapshot: ptr) -> i64:
 @native
 def _forget_row(row: ptr) -> None:
     sm_release(load(ptr, row, MEMO_SNAPSHOT))
-    sm_release(load(ptr, row, MEMO_NATIVE))
+    if _is_heap_object(load(ptr, row, MEMO_PLAN)):
+        sm_release(load(ptr, row, MEMO_NATIVE))
     Py_DecRef(load(ptr, row, MEMO_OBJECT))
 
 

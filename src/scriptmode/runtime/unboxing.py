@@ -44,6 +44,7 @@ from scriptmode.runtime.frame import (
     IN_CODE,
     IN_COMPLEX,
     IN_DEVICE,
+    IN_DICT,
     IN_ENUM,
     IN_FLOAT,
     IN_GENERATOR,
@@ -87,6 +88,7 @@ from scriptmode.runtime.memo import memo_add, memo_find, memo_truncate
 from scriptmode.runtime.pyapi import (
     BOOL_TYPE,
     COMPLEX_TYPE,
+    DICT_TYPE,
     FLOAT_TYPE,
     LIST_ITEMS,
     LIST_TYPE,
@@ -104,6 +106,7 @@ from scriptmode.runtime.pyapi import (
     UNICODE_TYPE,
     PyComplex_ImagAsDouble,
     PyComplex_RealAsDouble,
+    PyDict_Next,
     PyErr_NoMemory,
     PyFloat_AsDouble,
     PyLong_AsLongLongAndOverflow,
@@ -114,6 +117,9 @@ from scriptmode.runtime.pyapi import (
     malloc,
     sm_any_new,
     sm_counted_retain,
+    sm_dict_copy,
+    sm_dict_new,
+    sm_dict_setitem,
     sm_list_from,
     sm_list_new,
     sm_object_new,
@@ -221,6 +227,8 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """``unbox`` of the types that are seldom arguments."""
     kind = load(i64, plan, PLAN_KIND)
     t = load(ptr, obj, OB_TYPE)
+    if kind == IN_DICT:
+        return unbox_dict(frame, obj, plan, slot)
     if kind == IN_NAMED_TUPLE:
         if t != load(ptr, plan, PLAN_CLASS):
             return _misfit(frame, REASON_TYPE)
@@ -250,6 +258,9 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         if t != load(ptr, plan, PLAN_CLASS):
             return _misfit(frame, REASON_TYPE)
         impl = load(ptr, obj, THP_GENERATOR)
+        if memo_find(frame, obj, MEMO_OBJECT) == 0:
+            if memo_add(frame, obj, impl, plan, ptr(0)) == 0:
+                return _no_memory()
         sm_counted_retain(impl)
         store(ptr, slot, 0, impl)
         return FITS
@@ -411,6 +422,65 @@ def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
         store(i64, made, LIST_LENGTH, i + 1)
     store(ptr, slot, 0, made)
     return FITS
+
+
+@native(noinline=True)
+def unbox_dict(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """A dict, remembered in the memo with a copy of what it was."""
+    if load(ptr, obj, OB_TYPE) != DICT_TYPE:
+        return _misfit(frame, REASON_TYPE)
+    known = _known(frame, obj, plan, slot)
+    if known != NEW:
+        return known
+    place = stack(8)
+    fits = new_dict(frame, obj, plan, place)
+    if fits != FITS:
+        return fits
+    made = load(ptr, place)
+    store(ptr, slot, 0, made)
+    store(ptr, place, 0, ptr(0))
+    if _is_written_back(frame):
+        if sm_dict_copy(frame, made, place):
+            sm_release(made)
+            return _no_memory()
+    return _remember(frame, obj, made, plan, load(ptr, place))
+
+
+@native(noinline=True)
+def new_dict(frame: ptr, obj: ptr, plan: ptr, place: ptr) -> i64:
+    """A native dict with the entries of a Python one."""
+    if sm_dict_new(frame, load(ptr, plan, PLAN_DESCRIPTOR), place):
+        return _no_memory()
+    fits = unbox_entries(frame, obj, plan, load(ptr, place))
+    if fits != FITS:
+        sm_release(load(ptr, place))
+    return fits
+
+
+@native(noinline=True)
+def unbox_entries(frame: ptr, obj: ptr, plan: ptr, made: ptr) -> i64:
+    """Put the entries of a Python dict into a native one."""
+    key_plan = plan_child(plan, 0)
+    value_plan = plan_child(plan, 1)
+    key_size = (load(i64, key_plan, PLAN_SIZE) + 15) & -16
+    scratch = malloc(key_size + load(i64, value_plan, PLAN_SIZE) + 16)
+    if scratch == 0:
+        return _no_memory()
+    place = stack(32)
+    store(i64, place, 0, 0)
+    fits = FITS
+    while fits == FITS and PyDict_Next(obj, place, place + 8, place + 16):
+        fits = unbox(frame, load(ptr, place, 8), key_plan, scratch)
+        if fits == FITS:
+            value = scratch + key_size
+            fits = unbox(frame, load(ptr, place, 16), value_plan, value)
+            if fits == FITS:
+                if sm_dict_setitem(frame, made, scratch, value):
+                    fits = _no_memory()
+                sm_slot_drop(value, load(ptr, value_plan, PLAN_DESCRIPTOR))
+            sm_slot_drop(scratch, load(ptr, key_plan, PLAN_DESCRIPTOR))
+    free(scratch)
+    return fits
 
 
 @native(noinline=True)
