@@ -11,7 +11,14 @@ import ast
 from collections.abc import Callable, Sequence
 
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.flow import Arm, branch, choose, choose_value, narrow
+from scriptmode.frontend.script.flow import (
+    Arm,
+    branch,
+    choose,
+    choose_value,
+    discard_after,
+    narrow,
+)
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.shapes import root_of, same_value
 from scriptmode.frontend.script.values import (
@@ -34,6 +41,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
+from scriptmode.support.diagnostics import ScriptTypeError
 
 Test = tuple["bool | Value", Facts]
 
@@ -132,13 +140,36 @@ def split(e: Emitter, value: IRValue, act: Callable[[Sugared], Sugared]) -> Suga
     possible = members(value.type)
     if len(possible) == 1:
         return act(value)
+    if value.type == T.NUMBER:
+        act = _or_type_error(e, act)
+    return _split(e, value, possible, act)
+
+
+def _or_type_error(e: Emitter, act: Callable[[Sugared], Sugared]) -> Callable[[Sugared], Sugared]:
+    """``act``, or a TypeError at run time for a type that it is not defined for."""
+
+    def run(value: Sugared) -> Sugared:
+        mark, env = e.builder.block.last, e.env.copy()
+        try:
+            return act(value)
+        except ScriptTypeError as error:
+            discard_after(e, mark)
+            e.env = env
+            e.raise_error(TypeError, error.diagnostics[0].message)
+
+    return run
+
+
+def _split(
+    e: Emitter, value: IRValue, possible: Sequence[T.Type], act: Callable[[Sugared], Sugared]
+) -> Sugared:
     first, rest = possible[0], possible[1:]
     remaining = T.union_of(rest)
     return choose(
         e,
         is_type(e, value.value, [first]),
         lambda: act(narrow(e, value, first)),
-        lambda: split(e, _as_ir(narrow(e, value, remaining)), act)
+        lambda: _split(e, _as_ir(narrow(e, value, remaining)), rest, act)
         if len(rest) > 1
         else act(narrow(e, value, remaining)),
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scriptmode.frontend.script.source import FunctionSource, local_names, outer_names
+from scriptmode.frontend.script.source import FunctionSource
 from scriptmode.frontend.script.values import Place, Sugared
 from scriptmode.ir.types import Type
 
@@ -37,8 +37,8 @@ class Scope:
     declared: dict[str, Type] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.locals = local_names(self.source.node)
-        _, self.nonlocals = outer_names(self.source.node)
+        self.locals = set(self.source.locals)
+        self.nonlocals = set(self.source.nonlocals)
 
     def find_object(self, name: str) -> Any:
         """The Python object that a free name means; MISSING when there is none."""

@@ -19,6 +19,7 @@ _SAME_ELEMENTS = {
     "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy",
     "prim::unchecked_cast",
 }  # fmt: skip
+_ELEMENTS = {"list::getitem", "list::pop", "dict::getitem", "dict::setdefault"}
 
 
 def sites_of(e: Emitter, value: Value, seen: set[int] | None = None) -> list[Hashable] | None:
@@ -63,6 +64,11 @@ def _sources(e: Emitter, value: Value, found: list[Hashable]) -> list[Value] | N
 
 def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
     """Learn that ``value`` should be of the container type ``wanted``; False if it cannot be."""
+    node = value.node
+    if node is not None and node.kind in _ELEMENTS and not e.sites.get(node):
+        container = node.inputs[0]
+        parts = (*container.type.contained[:-1], wanted)
+        return widen(e, container, container.type.with_contained(parts))
     sites = sites_of(e, value)
     if not sites:
         return False
@@ -83,8 +89,15 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
 def _join_elements(a: T.Type, b: T.Type) -> T.Type | None:
     if type(a) is not type(b) or len(a.contained) != len(b.contained):
         return None
-    parts = [T.join(x, y) or T.ANY for x, y in zip(a.contained, b.contained, strict=True)]
+    parts = [_join_inner(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
     return a.with_contained(parts)
+
+
+def _join_inner(a: T.Type, b: T.Type) -> T.Type:
+    if isinstance(a, (T.ListType, T.DictType)) and type(a) is type(b):
+        if T.NEVER in T.walk(a) or T.NEVER in T.walk(b):
+            return _join_elements(a, b) or T.ANY
+    return T.join(a, b) or T.ANY
 
 
 def reconcile(e: Emitter, values: Sequence[IRValue]) -> None:

@@ -379,7 +379,7 @@ def _is_integer(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 @METHODS(("list", "append"))
 def _append(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     (item,) = exactly(e, given, 1, "append")
-    built = e.value(e.settle(item), owner.type.contained[0])
+    built = e.value(item, owner.type.contained[0])
     admit(e, owner, built.type)
     e.builder.op_node("list::append", [owner, built])
     return Constant(None)
@@ -407,7 +407,7 @@ def _extend(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 def _insert(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     index, item = exactly(e, given, 2, "insert")
     place = index_value(e, index, "the index")
-    built = e.value(e.settle(item), owner.type.contained[0])
+    built = e.value(item, owner.type.contained[0])
     admit(e, owner, built.type)
     e.builder.op_node("list::insert", [owner, place, built])
     return Constant(None)
@@ -560,7 +560,7 @@ def _popitem(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 @METHODS(("dict", "setdefault"))
 def _setdefault(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     default = given.positional[1] if len(given.positional) > 1 else Constant(None)
-    key, value = e.value(given.positional[0]), e.value(e.settle(default), owner.type.contained[1])
+    key, value = e.value(given.positional[0]), e.value(default, owner.type.contained[1])
     admit(e, owner, key.type, value.type)
     return e.lift(e.builder.op("dict::setdefault", owner, key, value))
 

@@ -163,11 +163,10 @@ def by_types(
 
 
 def _is_divided(value: Sugared) -> TypeGuard[IRValue]:
-    """Whether a value is a union that is no number."""
+    """Whether a value may be of several types."""
     return (
         isinstance(value, IRValue)
         and isinstance(T.unwrap_optional(value.type), T.UnionType)
-        and not T.is_subtype(T.unwrap_optional(value.type), T.NUMBER)
     )
 
 

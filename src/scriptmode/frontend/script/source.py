@@ -31,6 +31,11 @@ class FunctionSource:
     qualname: str
     module: str
     spans: dict[int, Span] = field(default_factory=dict)
+    inner: dict[int, FunctionSource] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.locals = local_names(self.node)
+        self.globals, self.nonlocals = outer_names(self.node)
 
     def span(self, node: ast.AST) -> Span:
         """Place of a statement or expression."""
@@ -48,8 +53,12 @@ class FunctionSource:
 
     def nested(self, node: FunctionNode) -> FunctionSource:
         """The source of a function defined inside this one."""
-        name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-        return FunctionSource(node, self.file, f"{self.qualname}.<locals>.{name}", self.module)
+        found = self.inner.get(id(node))
+        if found is None:
+            name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
+            qualname = f"{self.qualname}.<locals>.{name}"
+            found = self.inner[id(node)] = FunctionSource(node, self.file, qualname, self.module)
+        return found
 
 
 _CACHE: dict[types.CodeType, FunctionSource] = {}

@@ -81,6 +81,7 @@ class Unit:
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
         self._emitter: Emitter | None = None
+        self._annotations: dict[type, dict[str, Any]] = {}
 
     # names
 
@@ -278,6 +279,12 @@ class Unit:
 
     def class_annotations(self, cls: type) -> dict[str, Any]:
         """Types of annotated class attributes; the word "Final" for constants."""
+        found = self._annotations.get(cls)
+        if found is None:
+            found = self._annotations[cls] = self._read_annotations(cls)
+        return found
+
+    def _read_annotations(self, cls: type) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
             own = vars(base).get("__annotations__", {})
