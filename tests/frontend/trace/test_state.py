@@ -164,6 +164,19 @@ def test_several_methods_share_one_program():
     torch.testing.assert_close(run(result, x), module(x))
 
 
+def test_code_that_asks_torch_is_told_that_it_is_traced():
+    seen = []
+
+    def function(x):
+        seen.append(torch.jit.is_tracing())
+        return torch.func.functional_call(net, {"weight": net.weight * 2}, (x,))
+
+    net = torch.nn.Linear(2, 2)
+    result = quiet_trace(function, torch.ones(1, 2))
+    assert seen == [True] and not torch.jit.is_tracing()
+    agrees(result, function, (torch.ones(3, 2),))
+
+
 REFUSED = {
     "autograd function": (lambda x: Double.apply(x), "autograd.Function Double"),
     "backward": (lambda x: x.sum().backward(), r"backward\(\)"),

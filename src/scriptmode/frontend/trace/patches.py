@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import functools
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,7 +27,8 @@ from scriptmode.frontend.trace.numbers import (
     is_live,
     plain,
 )
-from scriptmode.frontend.trace.state import active_recorder
+from scriptmode.frontend.trace.places import is_torch_frame
+from scriptmode.frontend.trace.state import active_recorder, is_tracing
 
 _LOCK = threading.Lock()
 _COUNT = 0
@@ -66,12 +68,22 @@ def _install() -> None:
     for name in ("min", "max"):
         _replace(builtins, name, _extremum(name, getattr(builtins, name)))
     _replace(builtins, "range", _Range)
+    # code that asks torch whether it is traced keeps to tensors then
+    _replace(torch._C, "_is_tracing", _is_traced(torch._C._is_tracing))
 
 
 def _uninstall() -> None:
     while _UNDO:
         owner, name, original = _UNDO.pop()
         setattr(owner, name, original)
+
+
+def _is_traced(original: Callable[[], bool]) -> Callable[[], bool]:
+    def is_traced() -> bool:
+        # frame 1 is torch's public function; torch's own code runs as in eager mode
+        return (is_tracing() and not is_torch_frame(sys._getframe(2))) or original()
+
+    return is_traced
 
 
 def _module_call(original: Callable[..., Any]) -> Callable[..., Any]:

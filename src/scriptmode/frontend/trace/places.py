@@ -47,7 +47,12 @@ def called_by_torch() -> bool:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES[1]):
         frame = frame.f_back
-    return frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES[0])
+    return frame is not None and is_torch_frame(frame)
+
+
+def is_torch_frame(frame: FrameType) -> bool:
+    """Whether the frame runs torch's code."""
+    return frame.f_code.co_filename.startswith(_LIBRARIES[0])
 
 
 def span_of_frame(frame: FrameType) -> Span:

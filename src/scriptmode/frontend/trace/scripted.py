@@ -183,6 +183,8 @@ def record_program(
     assert graph.return_type is not None, "a compiled function has its return type"
     result_value = recorder.builder.call(linked, inputs, graph.return_type)
     assert recorder.call_hooks is not None, "the recorder was started"
+    if isinstance(callee.owner, torch.nn.Module):
+        recorder.snapshot.add_module(callee.owner)
     with recorder.call_hooks.claimed():
         result = Interpreter(program).run(name, *plain)
     recorder.index.rescan()
