@@ -77,15 +77,14 @@ def build(text, module, name="forward", classes=None):
     return make_entry(compiled, name, graph, slow=refuse, instance=instance), instance
 
 
-@pytest.fixture
 def built():
     module = Outer()
     f, instance = build(TEXT, module)
     return module, f, instance
 
 
-def test_reads_and_writes_state(built):
-    module, f, instance = built
+def test_reads_and_writes_state():
+    module, f, instance = built()
     x = torch.tensor([1.0])
     before = alive()
     assert f(x).item() == 2 + 10 + 4
@@ -96,8 +95,8 @@ def test_reads_and_writes_state(built):
     assert alive() == before
 
 
-def test_tensors_are_read_at_each_call(built):
-    module, f, _ = built
+def test_tensors_are_read_at_each_call():
+    module, f, _ = built()
     x = torch.tensor([1.0])
     f(x)
     with torch.no_grad():
@@ -113,14 +112,14 @@ def test_tensors_are_read_at_each_call(built):
     assert f(x.double()).dtype == torch.float64
 
 
-def test_gradients_reach_parameters(built):
-    module, f, _ = built
+def test_gradients_reach_parameters():
+    module, f, _ = built()
     f(torch.tensor([3.0])).sum().backward()
     assert module.a.weight.grad.item() == 3
 
 
-def test_counts_are_exact(built):
-    module, f, _ = built
+def test_counts_are_exact():
+    module, f, _ = built()
     x = torch.tensor([1.0])
     f(x)
     tensors = [module.a.weight, module.a.plain, x]
@@ -131,8 +130,8 @@ def test_counts_are_exact(built):
     assert module.a.seen._use_count() == 1
 
 
-def test_changed_modules_go_the_slow_way(built):
-    module, f, _ = built
+def test_changed_modules_go_the_slow_way():
+    module, f, _ = built()
     x = torch.tensor([1.0])
     weight = module.a.weight
     del module.a.weight
@@ -149,8 +148,8 @@ def test_changed_modules_go_the_slow_way(built):
     assert slow_calls(f) == {frame.REASONS[frame.REASON_MODULE]: 3}
 
 
-def test_subclass_as_parameter_goes_the_slow_way(built):
-    module, f, instance = built
+def test_subclass_as_parameter_goes_the_slow_way():
+    module, f, instance = built()
 
     class Mine(torch.Tensor):
         pass
@@ -162,8 +161,8 @@ def test_subclass_as_parameter_goes_the_slow_way(built):
     assert "Mine" in instance.unusual()
 
 
-def test_attributes_from_python(built):
-    module, f, instance = built
+def test_attributes_from_python():
+    module, f, instance = built()
     inner = instance.child("a")
     assert inner.has_slot("count") and inner.has_slot("weight") and not instance.has_slot("a")
     assert inner.get("name") == "inner" and inner.get("items") == [1, 2]

@@ -50,9 +50,10 @@ def make_error(owner: HasLocations, ctx: int) -> BaseException:
         owner.locations[_word(_word(ctx + ctx_offset("trace_data")) + WORD * i)]
         for i in range(_word(ctx + ctx_offset("trace_length")))
     ]
-    for span in reversed([place for span in spans for place in span.chain]):
-        if span.line:
-            add_note(error, note_of(span))
+    places = [place for span in spans for place in span.chain]
+    for place in reversed(places):
+        if place.line:
+            add_note(error, note_of(place))
     return error
 
 

@@ -1,7 +1,8 @@
 """The per-call memo of identities: which native container is which Python object.
 
-A list, dict or generator that crosses the boundary twice in one call is one object on both sides.  Rows are
-searched one by one while they are few, and through two hash indexes (by object, by native) after.
+A list, dict or generator that crosses the boundary twice in one call is one object on both sides.
+Rows are searched one by one while they are few, and through two hash indexes (by object, by native)
+after.
 """
 
 from __future__ import annotations
