@@ -1,8 +1,8 @@
 """The LLVM module of one program under construction: declarations, constants, locations.
 
 External symbols are of four sorts: op thunks, functions of the native library, type descriptors
-(``desc.<type>``) and libtorch's own.  Python objects that native code refers to have a *cell* in the
-module, which is filled when the code is loaded; ``Unit.cells`` lists them.
+(``desc.<type>``) and libtorch's own.  Python objects that native code refers to have a *cell* in
+the module, which is filled when the code is loaded; ``Unit.cells`` lists them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from llvmlite import ir
 from scriptmode.abi import objects
 from scriptmode.abi.convention import I8, I16, I32, I64, PTR, function_type
 from scriptmode.abi.layouts import descriptor_symbol, llvm_type
-from scriptmode.analysis.edges import Edges
 from scriptmode.codegen import tensors
 from scriptmode.codegen.thunks import declare_thunk
 from scriptmode.ir import types as T
@@ -56,21 +55,22 @@ class Unit:
         self.functions: dict[str, ir.Function] = {}
         self.recursive: frozenset[str] = frozenset()
         self.current: Node | None = None  # the node being lowered, for messages
-        self._location_ids: dict[Span, int] = {UNKNOWN: 0}
+        self._location_ids: dict[tuple[Span, ...], int] = {(UNKNOWN,): 0}
         self._texts: dict[str, ir.Constant] = {}
         self._cell_names: dict[int, str] = {}
         self._lists: dict[str, ir.Constant] = {}
 
     # ---- functions ----
 
-    def declare(self, graph: Graph) -> ir.Function:
+    def declare(self, graph: Graph, *, optimize: bool) -> ir.Function:
         """Declare the LLVM function of a graph."""
-        result = Edges(self.program, graph).result_type
         arguments = [llvm_type(p.type) for p in graph.params]
         ftype = function_type(arguments, 1)
-        assert result is not None
         function = ir.Function(self.module, ftype, f"sm.{graph.name}")
         function.attributes.add("nounwind")
+        if self.level and not optimize:
+            function.attributes.add("noinline")
+            function.attributes.add("optnone")
         self.functions[graph.name] = function
         return function
 
@@ -80,7 +80,9 @@ class Unit:
             self.natives[name] = self.current
         found = self.module.globals.get(name)
         if found is None:
-            found = ir.Function(self.module, ir.FunctionType(result, list(arguments)), name)
+            # constants have typed pointers, of which no two are alike
+            types = [PTR if isinstance(t, ir.PointerType) else t for t in arguments]
+            found = ir.Function(self.module, ir.FunctionType(result, types), name)
             found.attributes.add("nounwind")
         return found
 
@@ -105,9 +107,10 @@ class Unit:
 
     def location(self, span: Span) -> int:
         """The id of a place in the user's source."""
-        found = self._location_ids.get(span)
+        key = tuple(span.chain)  # spans are equal whoever calls
+        found = self._location_ids.get(key)
         if found is None:
-            found = self._location_ids[span] = len(self.locations)
+            found = self._location_ids[key] = len(self.locations)
             self.locations.append(span)
         return found
 

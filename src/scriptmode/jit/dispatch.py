@@ -87,6 +87,7 @@ class Dispatcher:
         self._flatten, self._unflatten = flatten, unflatten
         self._lock = threading.RLock()
         graph = program.functions[function]
+        self._span = graph.span
         self.signature = signature or self._signature_of(graph)
         self._variants: dict[tuple[T.Type, ...], Variant] = {}
         self.primary = self._add_variant(program, function, compiled, self.slow)
@@ -124,9 +125,13 @@ class Dispatcher:
     ) -> Variant:
         graph = program.functions[function]
         compiled = compiled or compile_native(program)
-        entry = make_entry(
-            compiled, function, graph, slow=slow, instance=self.instance, defaults=graph.defaults
-        )
+        try:
+            entry = make_entry(
+                compiled, function, graph,
+                slow=slow, instance=self.instance, defaults=graph.defaults,
+            )  # fmt: skip
+        except TypeError as error:
+            raise self._refused(str(error), "script the module again") from None
         types = tuple(p.type for p in self._parameters_of(graph))
         variant = Variant(program, function, compiled, entry, types)
         self._variants[types] = variant
@@ -230,7 +235,7 @@ class Dispatcher:
     def _refused(self, message: str, help: str, cause: CompileError | None = None) -> ArgumentError:
         notes = () if cause is None else (f"for these types it does not compile:\n{cause}",)
         return ArgumentError(
-            Diagnostic("SM0403", message, self.primary.graph.span, notes=notes, help=help)
+            Diagnostic("SM0403", message, self._span, notes=notes, help=help)
         )
 
     def _interpret(self, variant: Variant, arguments: Mapping[str, Any], reason: str) -> Any:

@@ -188,9 +188,16 @@ class Build:
         self.program = program
         self.compiled: CompiledProgram = compile_native(program)
         self.methods = dict(methods)
+        self._has_module = False
 
     def wrap(self, original: torch.nn.Module) -> ScriptModule:
         """A ``ScriptModule`` over an eager module of the program's concrete type."""
+        if self._has_module and self.compiled.global_cells:
+            # code that refers to captured modules belongs to one tree of native instances
+            fresh = copy.copy(self)
+            fresh.compiled, fresh._has_module = compile_native(self.program), False
+            return fresh.wrap(original)
+        self._has_module = True
         root_type = self.program.functions[next(iter(self.methods.values()))].params[0].type
         assert isinstance(root_type, T.ClassType)
         return self.module_class._wrap(original, NativeInstance(root_type, original), self)

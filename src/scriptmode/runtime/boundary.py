@@ -26,7 +26,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.code import manage
-from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance
+from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, Tree
 from scriptmode.support.source import Span
 
 Slow = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -62,11 +62,13 @@ def make_entry(
     *,
     slow: Slow,
     instance: NativeInstance | None = None,
+    captured: Tree | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> Callable[..., Any]:
     """A builtin function that runs ``function_name`` of a compiled program.
 
-    ``instance`` is passed as first parameter, which callers do not see.
+    ``instance`` is passed as first parameter, which callers do not see.  Modules that the program
+    has captured get their instances in ``captured``, or in the tree of ``instance``.
     """
     boundary_state.load()
     manage(compiled)
@@ -87,9 +89,12 @@ def make_entry(
     first = [PTR] if instance is not None else []
     types = (*first, *(llvm_type(p.type) for p in params))
     record.set(frame.REC_TRAMPOLINE, trampoline(types))
-    if instance is not None:
-        instance.tree.users.append(compiled)
-        _describe_tensors(record, compiled, instance)
+    tree = instance.tree if instance is not None else captured or Tree()
+    roots = [] if instance is None else [(instance, graph.params[0].type)]
+    roots += link_captured(compiled, tree)
+    if roots:
+        tree.users.append(compiled)
+        _describe_tensors(record, compiled, roots)
     return _builtin(record, graph)
 
 
@@ -133,10 +138,17 @@ def area_offsets(types: Iterable[T.Type], start: int) -> tuple[list[int], int]:
 
 
 def _describe_tensors(
-    record: EntryRecord, compiled: CompiledProgram, instance: NativeInstance
+    record: EntryRecord,
+    compiled: CompiledProgram,
+    roots: Iterable[tuple[NativeInstance, T.Type]],
 ) -> None:
     wanted = {(owner.name, name) for owner, name in compiled.tensor_reads}
-    rows = list(instance.tensor_rows(wanted))
+    rows = []
+    for instance, class_type in roots:
+        assert isinstance(class_type, T.ClassType), "instances are of class types"
+        rows += instance.rows_read(class_type, wanted)
+        record.set(frame.REC_TABLE_SIZE, instance.tree.table_size)
+        record.kept.append(instance)
     fill: list[int] = []
     guards: dict[tuple[int, str], list[int]] = {}
     for row in rows:
@@ -148,11 +160,33 @@ def _describe_tensors(
             container = sys.intern(row.container)
             guards[key] = [id(row.module.__dict__), id(container), id(row.place)]
             record.kept += [row.module.__dict__, container]
-    record.set(frame.REC_TABLE_SIZE, instance.tree.table_size)
     record.set(frame.REC_N_FILL, len(rows))
     record.array(frame.REC_FILL, fill)
     record.set(frame.REC_N_GUARDS, len(guards))
     record.array(frame.REC_GUARDS, [word for guard in guards.values() for word in guard])
+
+
+def link_captured(
+    compiled: CompiledProgram, tree: Tree
+) -> list[tuple[NativeInstance, T.Type]]:
+    """Give the program the native instances of the modules it has captured."""
+    found: list[tuple[NativeInstance, T.Type]] = []
+    for name, cell in compiled.global_cells.items():
+        module = compiled.program.globals[name]
+        class_type = next(
+            node.output.type
+            for graph in compiled.program.functions.values()
+            for node in graph.find_all("prim::Global")
+            if node.attributes["name"] == name
+        )
+        assert isinstance(class_type, T.ClassType), "captured objects are modules"
+        instance = NativeInstance.of(class_type, module, tree)
+        word = ctypes.c_int64.from_address(cell)
+        if word.value not in (0, instance.address):
+            raise ValueError(f"the program is linked to another instance of module `{name}`")
+        word.value = instance.address
+        found.append((instance, class_type))
+    return found
 
 
 def _builtin(record: EntryRecord, graph: Graph) -> Callable[..., Any]:

@@ -72,6 +72,12 @@ class NativeInstance:
         crossing.to_native(getattr(self.module, name), t, self.address + offset)
         self._filled.append(name)
 
+    @staticmethod
+    def of(class_type: T.ClassType, module: torch.nn.Module, tree: Tree) -> NativeInstance:
+        """The instance of ``module`` in ``tree``, made if it is new there."""
+        known = tree.instances.get(id(module))
+        return known if known is not None else NativeInstance(class_type, module, tree)
+
     def _instance_of(self, module: torch.nn.Module, t: T.ClassType) -> NativeInstance:
         known = self.tree.instances.get(id(module))
         if known is not None:
@@ -143,16 +149,45 @@ class NativeInstance:
                     seen.add(id(child))
                     pending.append(child)
 
-    def tensor_rows(self, wanted: Collection[tuple[str, str]] | None) -> Iterable[TensorRow]:
-        """The tensor attributes of the tree; ``wanted`` limits them by class and attribute name."""
+    def seen_as(self, class_type: T.ClassType) -> Iterator[tuple[NativeInstance, T.ClassType]]:
+        """The tree beside the class types of another program; TypeError if its layout differs."""
+        seen: set[int] = set()
+        pending = [(self, class_type)]
+        while pending:
+            instance, other = pending.pop()
+            if id(instance) in seen:
+                continue
+            seen.add(id(instance))
+            if not _same_layout(instance.class_type, other):
+                name = instance.class_type.original_name
+                raise TypeError(f"attributes of {name} have changed since it was compiled")
+            yield instance, other
+            for name, child in instance._children.items():
+                inner = other.attributes[name]
+                assert isinstance(inner, T.ClassType), "layouts agree"
+                pending.append((child, inner))
+
+    def tensor_rows(self) -> Iterable[TensorRow]:
+        """The tensor attributes of the tree."""
         for instance in self.walk():
             for name, index in instance.table_indexes.items():
-                if wanted is None or (instance.class_type.name, name) in wanted:
+                yield TensorRow(instance, name, index)
+
+    def rows_read(
+        self, class_type: T.ClassType, wanted: Collection[tuple[str, str]]
+    ) -> Iterable[TensorRow]:
+        """The tensor attributes that a program reads, which knows this module as ``class_type``.
+
+        ``wanted`` are pairs of class and attribute names of that program.
+        """
+        for instance, other in self.seen_as(class_type):
+            for name, index in instance.table_indexes.items():
+                if (other.name, name) in wanted:
                     yield TensorRow(instance, name, index)
 
     def unusual(self) -> str | None:
         """Why native code cannot read the module's tensors as they are now; None if it can."""
-        for row in self.tensor_rows(None):
+        for row in self.tensor_rows():
             value = row.place.get(row.name)
             if value is not None and type(value) not in PLAIN_TENSORS:
                 return f"`{row.name}` is a {type(value).__name__}"
@@ -173,6 +208,17 @@ class TensorRow:
         for container in ("_parameters", "_buffers"):
             if name in state.get(container, ()):
                 self.container, self.place = container, state[container]
+
+
+def _same_layout(a: T.ClassType, b: T.ClassType) -> bool:
+    if a is b:
+        return True
+    if list(a.attributes) != list(b.attributes):
+        return False
+    return all(
+        x == y or (isinstance(x, T.ClassType) and isinstance(y, T.ClassType))
+        for x, y in zip(a.attributes.values(), b.attributes.values(), strict=True)
+    )
 
 
 def _same(a: Any, b: Any) -> bool:
