@@ -14,6 +14,8 @@ IGNORE = "ignore"
 UNUSED = "unused"
 EXPORT = "export"
 MODIFIER = "_scriptmode_modifier"
+# what a function or class that watches a builtin during a trace stands in for
+STANDS_FOR = "_scriptmode_stands_for"
 # the attribute by which functions marked for the older compiler are known, and its values' words
 _FOREIGN_MODIFIER = "_torchscript_modifier"
 

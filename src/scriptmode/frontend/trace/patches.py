@@ -14,6 +14,7 @@ import functools
 import math
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ from scriptmode.frontend.trace.numbers import (
 )
 from scriptmode.frontend.trace.places import is_torch_frame
 from scriptmode.frontend.trace.state import active_recorder, is_tracing
+from scriptmode.support.markers import STANDS_FOR
 
 _LOCK = threading.Lock()
 _COUNT = 0
@@ -53,7 +55,10 @@ def installed() -> Iterator[None]:
 
 
 def _replace(owner: Any, name: str, replacement: Any) -> None:
-    _UNDO.append((owner, name, owner.__dict__[name]))
+    original = owner.__dict__[name]
+    if isinstance(replacement, (types.FunctionType, type)):
+        setattr(replacement, STANDS_FOR, original)
+    _UNDO.append((owner, name, original))
     setattr(owner, name, replacement)
 
 
