@@ -26,7 +26,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.code import manage
-from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, Tree
+from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, TensorRow, Tree
 from scriptmode.support.source import Span
 
 Slow = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -143,7 +143,7 @@ def _describe_tensors(
     roots: Iterable[tuple[NativeInstance, T.Type]],
 ) -> None:
     wanted = {(owner.name, name) for owner, name in compiled.tensor_reads}
-    rows = []
+    rows: list[TensorRow] = []
     for instance, class_type in roots:
         assert isinstance(class_type, T.ClassType), "instances are of class types"
         rows += instance.rows_read(class_type, wanted)
