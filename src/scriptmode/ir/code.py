@@ -29,6 +29,13 @@ from typing import Any
 import torch
 
 from scriptmode.ir import types as T
+from scriptmode.ir.code_expressions import (
+    Constants,
+    Expressions,
+    annotation,
+    bare,
+    function_name,
+)
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
@@ -42,28 +49,6 @@ from scriptmode.ir.graph import (
     Value,
 )
 
-_BINARY: Mapping[str, str] = {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "eq": "==",
-    "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|", "xor": "^",
-    "lshift": "<<", "rshift": ">>", "concat": "+", "repeat": "*",
-}  # fmt: skip
-_UNARY: Mapping[str, str] = {"neg": "-", "invert": "~", "not": "not "}
-_CONVERSIONS = frozenset(["int", "float", "bool", "complex", "str", "len", "abs", "list"])
-_SCALARS = frozenset(["int", "float", "bool", "complex", "str"])
-_SIMPLE_TESTS: Mapping[T.Type, str] = {
-    T.INT: "int", T.FLOAT: "float", T.BOOL: "bool", T.COMPLEX: "complex", T.STR: "str",
-    T.NONE: "types.NoneType",
-}  # fmt: skip
-_ANNOTATIONS = frozenset([*_SIMPLE_TESTS, T.TENSOR, T.ANY])
-_CONSTRUCTORS = frozenset(
-    [T.OptionalType, T.UnionType, T.ListType, T.DictType, T.TupleType, T.VarTupleType]
-)
-_METADATA = frozenset(
-    [
-        "shape", "dtype", "device", "layout", "ndim", "requires_grad", "is_leaf", "grad", "data",
-        "is_quantized", "is_sparse", "is_nested",
-    ]
-)  # fmt: skip
 _ENDLESS = 2**31
 _WIDTH = 96
 _RESERVED = frozenset(
@@ -87,7 +72,7 @@ def print_code(program: Program, functions: Iterable[str] | None = None) -> Code
     """Source of the program's functions (or of those named), the root first."""
     names = list(functions) if functions is not None else list(program.functions)
     names.sort(key=lambda name: name != program.root)
-    constants = _Constants()
+    constants = Constants()
     python_names = _unique_names([*names, *program.functions])
     texts = [_Function(program.functions[n], python_names, constants).text() for n in names]
     return Code("\n\n\n".join(texts) + "\n", constants.named)
@@ -95,7 +80,7 @@ def print_code(program: Program, functions: Iterable[str] | None = None) -> Code
 
 def graph_code(graph: Graph) -> Code:
     """Source of one function."""
-    constants = _Constants()
+    constants = Constants()
     names = _unique_names([graph.name])
     return Code(_Function(graph, names, constants).text() + "\n", constants.named)
 
@@ -122,12 +107,6 @@ def code_namespace(
     }  # fmt: skip
 
 
-def function_name(name: str) -> str:
-    """The Python name of an IR function: ``m.Cell.forward`` is ``m_Cell_forward``."""
-    text = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
-    return f"_{text}" if not text.isidentifier() or keyword.iskeyword(text) else text
-
-
 def _unique_names(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
@@ -141,42 +120,6 @@ def _unique_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-class _Constants:
-    """Objects without a literal, named ``c0``, ``c1``, ..."""
-
-    def __init__(self) -> None:
-        self.named: dict[str, Any] = {}
-        self._names: dict[int, str] = {}
-
-    def name(self, value: Any) -> str:
-        if id(value) not in self._names:
-            self._names[id(value)] = f"c{len(self.named)}"
-            self.named[self._names[id(value)]] = value
-        return f"CONSTANTS.{self._names[id(value)]}"
-
-    def literal(self, value: Any) -> str:
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"float('{value}')"
-        if value is None or type(value) in (bool, int, float, str, bytes):
-            return repr(value)
-        if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
-            return str(value)
-        if isinstance(value, torch.device):
-            return f"torch.device('{value}')"
-        if type(value) is tuple:
-            return _display("(", [self.literal(v) for v in value], ")")
-        if isinstance(value, type):
-            name: str = value.__name__
-            if vars(builtins).get(name) is value:
-                return name
-        return self.name(value)
-
-
-def _display(opening: str, items: Sequence[str], closing: str) -> str:
-    comma = "," if opening == "(" and len(items) == 1 else ""
-    return f"{opening}{', '.join(items)}{comma}{closing}"
-
-
 class _Function:
     """Source of one graph.
 
@@ -184,10 +127,11 @@ class _Function:
     only user may still take them in.
     """
 
-    def __init__(self, graph: Graph, functions: Mapping[str, str], constants: _Constants) -> None:
+    def __init__(self, graph: Graph, functions: Mapping[str, str], constants: Constants) -> None:
         self.graph = graph
-        self.functions = functions  # IR name -> Python name
+        shadowed = frozenset(p.name for p in graph.params)
         self.constants = constants
+        self.expressions = Expressions(constants, functions, shadowed)
         self.names: dict[Value, str] = {}
         self.taken = {*_RESERVED, *functions.values(), *(p.name for p in graph.params)}
         self.lines: list[str] = []
@@ -202,21 +146,16 @@ class _Function:
             if param.name in self.graph.kwarg_only and "*" not in params:
                 params.append("*")
             name = self.names[param] = param.name or self.fresh("")
-            annotation = (
-                "" if isinstance(param.type, T.ClassType) else f": {_annotation(param.type)}"
-            )
+            note = "" if isinstance(param.type, T.ClassType) else f": {annotation(param.type)}"
             default = ""
             if name in self.graph.defaults:
                 default = f" = {self.constants.literal(self.graph.defaults[name])}"
-            params.append(f"{name}{annotation}{default}")
+            params.append(f"{name}{note}{default}")
         result = self.graph.return_type
-        arrow = "" if result is None else f" -> {_annotation(result)}"
+        arrow = "" if result is None else f" -> {annotation(result)}"
         self.block(self.graph.block, None)
-        head = f"def {self.function(self.graph.name)}({', '.join(params)}){arrow}:"
+        head = f"def {self.expressions.function(self.graph.name)}({', '.join(params)}){arrow}:"
         return "\n".join([head, *self.lines])
-
-    def function(self, name: str) -> str:
-        return self.functions.get(name) or function_name(name)
 
     def fresh(self, hint: str) -> str:
         base = "".join(c if c.isalnum() or c == "_" else "_" for c in hint)
@@ -240,10 +179,6 @@ class _Function:
         for value, text in self.pending:
             self.emit(f"{self.bind(value)} = {text}")
         self.pending.clear()
-
-    def builtin(self, name: str) -> str:
-        shadowed = any(p.name == name for p in self.graph.params)
-        return f"builtins.{name}" if shadowed else name
 
     # values
 
@@ -317,7 +252,7 @@ class _Function:
         texts = self.take([v for _, v in pairs])
         self.flush()
         if pairs:
-            self.emit(f"{', '.join(n for n, _ in pairs)} = {', '.join(map(_bare, texts))}")
+            self.emit(f"{', '.join(n for n, _ in pairs)} = {', '.join(map(bare, texts))}")
 
     # nodes
 
@@ -333,21 +268,21 @@ class _Function:
             self.flush()
             name = node.attributes["name"]
             if name.isidentifier():
-                self.emit(f"{owner}.{name} = {_bare(value)}")
+                self.emit(f"{owner}.{name} = {bare(value)}")
             else:
-                self.emit(f"setattr({owner}, {name!r}, {_bare(value)})")
+                self.emit(f"setattr({owner}, {name!r}, {bare(value)})")
         elif node.kind == "prim::raise":
             texts = self.take(node.inputs)
             self.flush()
             exception = self.constants.literal(node.attributes["exception"])
-            self.emit(f"raise {exception}({', '.join(map(_bare, texts))})")
+            self.emit(f"raise {exception}({', '.join(map(bare, texts))})")
         else:
             self.expression_node(node)
 
     def expression_node(self, node: Node) -> None:
         swapped = node.kind in ("str::contains", "list::contains", "dict::contains")
         inputs = node.inputs[::-1] if swapped else node.inputs
-        text = self.expression(node, self.take(inputs))
+        text = self.expressions.of(node, self.take(inputs))
         if len(node.outputs) == 1:
             (output,) = node.outputs
             uses = output.uses
@@ -355,18 +290,18 @@ class _Function:
                 self.pending.append((output, text))
                 return
             self.flush()
-            self.emit(f"{self.bind(output)} = {_bare(text)}")
+            self.emit(f"{self.bind(output)} = {bare(text)}")
             return
         self.flush()
         names = [self.bind(o) for o in node.outputs]
-        self.emit(f"{', '.join(names)} = {_bare(text)}" if names else _bare(text))
+        self.emit(f"{', '.join(names)} = {bare(text)}" if names else bare(text))
 
     def if_node(self, node: Node, loop: _LoopText | None) -> None:
         (condition,) = self.take(node.inputs)
         self.flush()
         for output in node.outputs:
             self.bind(output)
-        self.emit(f"if {_bare(condition)}:")
+        self.emit(f"if {bare(condition)}:")
         self.nested(node.blocks[0], loop)
         mark = len(self.lines)
         self.emit("else:")
@@ -387,7 +322,8 @@ class _Function:
         heads = [(n, t) for n, t in zip(carried, starts, strict=True)]
         is_for = _always_true(condition) and all(map(_always_true, _conditions(node)))
         if is_for:
-            head = f"for {self.bind(index)} in {self.builtin('range')}({_bare(trips_text)}):"
+            span = f"{self.expressions.builtin('range')}({bare(trips_text)})"
+            head = f"for {self.bind(index)} in {span}:"
         else:
             form.condition = self.fresh("go_on")
             endless = trips.is_constant and trips.constant >= _ENDLESS
@@ -402,53 +338,9 @@ class _Function:
                 head = f"while {form.counter} < {limit} and {form.condition}:"
         if heads:
             left, right = zip(*heads, strict=True)
-            self.emit(f"{', '.join(left)} = {', '.join(map(_bare, right))}")
+            self.emit(f"{', '.join(left)} = {', '.join(map(bare, right))}")
         self.emit(head)
         self.nested(body, form)
-
-    def expression(self, node: Node, args: list[str]) -> str:
-        structural = _STRUCTURAL.get(node.kind)
-        if structural is not None:
-            return structural(self, node, args)
-        if node.schema is not None and torch_overload(node.kind) is not None:
-            return self.torch_call(node, args)
-        namespace, _, name = node.kind.partition("::")
-        if namespace == "tensor" and name in _METADATA:
-            return f"{args[0]}.{name}"
-        if namespace in ("list", "dict", "str") and name in ("getitem",):
-            return f"{args[0]}[{_bare(args[1])}]"
-        if name == "contains":  # evaluated in the order that ``in`` has
-            return f"({args[0]} in {args[1]})"
-        if namespace in _SCALARS and name in _BINARY and len(args) == 2:
-            return f"({args[0]} {_BINARY[name]} {args[1]})"
-        if namespace in _SCALARS and name in _UNARY:
-            return f"({_UNARY[name]}{args[0]})"
-        if name in _CONVERSIONS and len(args) == 1:
-            return f"{self.builtin(name)}({_bare(args[0])})"
-        if namespace == "math" and hasattr(math, name):
-            return f"math.{name}({', '.join(map(_bare, args))})"
-        if namespace == "str" and hasattr(str, name) and name not in ("format", "title"):
-            return f"{args[0]}.{name}({', '.join(map(_bare, args[1:]))})"
-        if (namespace, name) in _METHODS:
-            return f"{args[0]}.{name}({', '.join(map(_bare, args[1:]))})"
-        return f"script_op({node.kind!r})({', '.join(map(_bare, args))})"
-
-    def torch_call(self, node: Node, args: list[str]) -> str:
-        assert node.schema is not None
-        schema = node.schema
-        positional: list[tuple[str, bool]] = []
-        keywords: list[str] = []
-        for argument, value, text in zip(schema.arguments, node.inputs, args, strict=True):
-            is_default = argument.has_default and _is_default(value, argument.default)
-            if not argument.kwarg_only:
-                positional.append((_bare(text), is_default))
-            elif not is_default:
-                keywords.append(f"{argument.name}={_bare(text)}")
-        while positional and positional[-1][1]:
-            positional.pop()
-        name = schema.name.replace("::", ".")
-        given = [*(text for text, _ in positional), *keywords]
-        return f"torch.ops.{name}.{schema.overload or 'default'}({', '.join(given)})"
 
 
 @dataclass
@@ -458,43 +350,6 @@ class _LoopText:
     carried: list[str]
     condition: str = ""
     counter: str = ""
-
-
-_METHODS = frozenset(
-    ("list", name) for name in ("append", "extend", "insert", "pop", "clear", "reverse", "copy")
-) | frozenset(("dict", name) for name in ("get", "pop", "clear", "update", "copy", "setdefault"))
-
-
-def torch_overload(kind: str) -> Any:
-    """The ``torch.ops`` overload of a node kind; None if torch has none."""
-    name, _, overload = kind.partition(".")
-    namespace, _, base = name.partition("::")
-    packet = getattr(getattr(torch.ops, namespace, None), base, None)
-    return getattr(packet, overload or "default", None)
-
-
-def _annotation(t: T.Type) -> str:
-    plain = all(
-        inner in _ANNOTATIONS or (inner.contained and type(inner) in _CONSTRUCTORS)
-        for inner in T.walk(t)
-    )
-    return str(t) if plain else repr(str(t))
-
-
-def _bare(text: str) -> str:
-    """``text`` without the parentheses that make it an operand."""
-    if not text.startswith("(") or not text.endswith(")") or text.endswith(",)") or text == "()":
-        return text
-    depth = 0
-    for position, char in enumerate(text):
-        if char in "'\"":
-            return text  # quotes may hold parentheses
-        depth += (char == "(") - (char == ")")
-        if char == "," and depth == 1:
-            return text  # a tuple
-        if depth == 0:
-            return text[1:-1] if position == len(text) - 1 else text
-    return text
 
 
 def _always_true(value: Value) -> bool:
@@ -521,88 +376,3 @@ def _conditions(loop: Node) -> list[Value]:
 def _takes_in(user: Node) -> bool:
     """Whether an input may be written inside of the text of ``user``."""
     return user.kind not in ("prim::isinstance", "prim::warn")
-
-
-def _is_default(value: Value, default: Any) -> bool:
-    if not value.is_constant:
-        return False
-    constant = value.constant
-    return type(constant) is type(default) and bool(constant == default)
-
-
-def _named_tuple(f: _Function, node: Node, args: list[str]) -> str:
-    t = node.output.type
-    if isinstance(t, T.NamedTupleType) and t.python_class is not None:
-        cls = f.constants.literal(t.python_class)
-        if t.python_class.__module__ == "torch.return_types":
-            return f"{cls}({_display('(', args, ')')})"
-        return f"{cls}({', '.join(args)})"
-    if t == T.SIZE:
-        return f"torch.Size({_display('[', args, ']')})"
-    return _display("(", args, ")")
-
-
-def _get_attribute(f: _Function, node: Node, args: list[str]) -> str:
-    name = node.attributes["name"]
-    if name.isidentifier() and not keyword.iskeyword(name):
-        return f"{args[0]}.{name}"
-    return f"getattr({args[0]}, {name!r})"
-
-
-def _isinstance(f: _Function, node: Node, args: list[str]) -> str:
-    types_ = node.attributes["types"]
-    if all(t in _SIMPLE_TESTS for t in types_):
-        return f"(type({args[0]}) in {_display('(', [_SIMPLE_TESTS[t] for t in types_], ')')})"
-    tests = [f"has_type({args[0]}, {f.constants.name(t)})" for t in types_]
-    return f"({' or '.join(tests)})"
-
-
-def _print(f: _Function, node: Node, args: list[str]) -> str:
-    attributes = node.attributes
-    options = [f"{k}={attributes[k]!r}" for k in ("sep", "end") if k in attributes]
-    return f"print({', '.join([*map(_bare, args), *options])})"
-
-
-def _warn(f: _Function, node: Node, args: list[str]) -> str:
-    category = f.constants.literal(node.attributes["category"])
-    return f"warnings.warn({_bare(args[0])}, {category})"
-
-
-def _called(function: str) -> Callable[[_Function, Node, list[str]], str]:
-    return lambda f, node, args: f"{f.builtin(function)}({', '.join(map(_bare, args))})"
-
-
-def _dict(f: _Function, node: Node, args: list[str]) -> str:
-    pairs = zip(args[::2], args[1::2], strict=True)
-    return "{" + ", ".join(f"{_bare(k)}: {_bare(v)}" for k, v in pairs) + "}"
-
-
-_STRUCTURAL: Mapping[str, Callable[[_Function, Node, list[str]], str]] = {
-    "prim::ListConstruct": lambda f, n, a: _display("[", [*map(_bare, a)], "]"),
-    "prim::VarTupleConstruct": _named_tuple,
-    "prim::TupleConstruct": _named_tuple,
-    "prim::TupleIndex": lambda f, n, a: f"{a[0]}[{n.attributes['index']}]",
-    "prim::DictConstruct": _dict,
-    "prim::Global": lambda f, n, a: f"GLOBALS[{n.attributes['name']!r}]",
-    "prim::GetAttr": _get_attribute,
-    "prim::Call": lambda f, n, a: (
-        f"{f.function(n.attributes['callee'])}({', '.join(map(_bare, a))})"
-    ),
-    "prim::is_none": lambda f, n, a: f"({a[0]} is None)",
-    "prim::isinstance": _isinstance,
-    "prim::unchecked_cast": lambda f, n, a: a[0],
-    "prim::checked_cast": lambda f, n, a: (
-        f"checked_cast({_bare(a[0])}, {f.constants.name(n.output.type)})"
-    ),
-    "prim::str": _called("str"),
-    "prim::repr": _called("repr"),
-    "prim::format": _called("format"),
-    "prim::eq": lambda f, n, a: f"bool({a[0]} == {a[1]})",
-    "prim::is": lambda f, n, a: f"({a[0]} is {a[1]})",
-    "prim::hash": _called("hash"),
-    "prim::print": _print,
-    "prim::warn": _warn,
-    "prim::python_call": lambda f, n, a: (
-        f"{f.constants.name(n.attributes['function'])}({', '.join(map(_bare, a))})"
-    ),
-}

@@ -381,7 +381,8 @@ class Graph:
     def __str__(self) -> str:
         from_printer = GRAPH_PRINTER
         assert from_printer is not None, "scriptmode.ir.printer is not imported"
-        return from_printer(self)
+        text: str = from_printer(self)
+        return text
 
 
 GRAPH_PRINTER: Any = None  # set by ir.printer, which depends on this module

@@ -82,9 +82,9 @@ def _well_formed(
             wrong = list(_shape(node, inputs, outputs, *attributes))
             if output is not None and outputs == 1 and not wrong and node.output.type != output:
                 wrong.append(f"its output is {node.output.type}, not {output}")
-            for value in node.inputs if each is not None and not wrong else ():
-                if not T.is_subtype(value.type, each):
-                    wrong.append(f"input {value!r} is not {each}")
+            if each is not None and not wrong:
+                for value in node.inputs:
+                    wrong += _expect(value, each, "input")
             yield from wrong
             if not wrong:
                 yield from rule(node, program)
