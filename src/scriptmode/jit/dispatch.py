@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.codegen.module import CompiledProgram
+from scriptmode.frontend.trace import Callee, call_program, is_tracing, plain_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
@@ -183,6 +184,8 @@ class Dispatcher:
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Find the instance for these arguments, or interpret; called by the native entry."""
         arguments = self._bind(args, kwargs)
+        if is_tracing():
+            return self._record(arguments)
         reason = unusual_state(arguments.values(), self.instance)
         types = self._types_of(arguments)
         variant = self.variant_for(types)
@@ -192,6 +195,13 @@ class Dispatcher:
         if variant is self.primary and args == values and not kwargs:
             return self._interpret(variant, arguments, "arguments refused by the native entry")
         return variant.entry(*values)
+
+    def _record(self, arguments: dict[str, Any]) -> Any:
+        """Inside a trace: one recorded call of the instance for these arguments."""
+        variant = self.variant_for(self._types_of(plain_arguments(arguments)))
+        owner = self.self_object
+        callee = Callee(variant.program, variant.function, owner, owner)
+        return call_program(callee, tuple(arguments.values()), {})
 
     def variant_for(self, types: Mapping[str, T.Type]) -> Variant:
         """The instance for these argument types, compiled if it is new."""

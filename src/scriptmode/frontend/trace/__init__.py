@@ -1,6 +1,7 @@
 """The trace front end: record the tensor operations of one run."""
 
 from scriptmode.frontend.trace.calling import call_compiled, call_program
+from scriptmode.frontend.trace.functions import plain_arguments
 from scriptmode.frontend.trace.modules import ModuleTree
 from scriptmode.frontend.trace.record import (
     Arguments,
@@ -15,6 +16,6 @@ from scriptmode.frontend.trace.structure import InputTree, OutputTree
 
 __all__ = [
     "Arguments", "Callee", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult",
-    "TracedMethod", "call_compiled", "call_program", "is_tracing", "trace_function",
+    "TracedMethod", "call_compiled", "call_program", "is_tracing", "plain_arguments", "trace_function",
     "trace_module_methods",
 ]  # fmt: skip
