@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+from tests.generate_ir import random_program
+from tests.random_inputs import plain, random_value, rng_for
 
 from scriptmode.interp.values import has_type
 from scriptmode.ir.code import code_namespace, function_name, print_code
 from scriptmode.ir.parser import parse_program
 from scriptmode.ops import table
 from scriptmode.ops.aten import schema_of
-from tests.generate_ir import random_program
-from tests.random_inputs import plain, random_value, rng_for
 
 
 def load(program):

@@ -3,6 +3,9 @@
 import itertools
 
 import pytest
+from tests.generate_ir import random_program
+from tests.passes.passes import PASSES
+from tests.random_inputs import observe, random_value, rng_for
 
 from scriptmode.ir.equal import difference, program_difference
 from scriptmode.ir.graph import copy_graph
@@ -10,9 +13,6 @@ from scriptmode.ir.parser import parse_program
 from scriptmode.ir.printer import print_program
 from scriptmode.ir.verifier import verify_program
 from scriptmode.ops.aten import schema_of
-from tests.generate_ir import random_program
-from tests.passes.passes import PASSES
-from tests.random_inputs import observe, random_value, rng_for
 
 SEEDS = range(60)
 ORDER = ["inline", "rules", "fold", "simplify_control_flow", "cse", "licm", "dce"]

@@ -16,13 +16,14 @@ are run on random inputs and compared.  ``pytest --update`` rewrites the ``[afte
 import re
 from dataclasses import dataclass
 
+from tests.passes.passes import PASSES
+from tests.random_inputs import observe, random_value, rng_for
+
 from scriptmode.ir.equal import difference, program_difference
 from scriptmode.ir.parser import parse_program
 from scriptmode.ir.printer import print_graph, print_program
 from scriptmode.ir.verifier import verify_program
 from scriptmode.ops.aten import schema_of
-from tests.passes.passes import PASSES
-from tests.random_inputs import observe, random_value, rng_for
 
 RUNS = 6
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.passes.case_runner import check, equal_texts, read_cases, write_cases
 
 CASES = [(p, c) for p in sorted(Path(__file__).parent.glob("*.ir")) for c in read_cases(p)]

@@ -267,6 +267,7 @@ def is_only_read(value: Value) -> bool:
         if schema.name in _SHARING or None in written or value in written:
             return False
         aliasing = not result_is_fresh(use.node) or schema.is_view or schema.is_mutable
-        if aliasing and not all(is_only_read(v) for v in use.node.outputs if holds_memory(v.type)):
+        results = [v for v in use.node.outputs if holds_memory(v.type)]
+        if aliasing and not all(map(is_only_read, results)):
             return False
     return True
