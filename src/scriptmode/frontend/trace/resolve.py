@@ -32,5 +32,5 @@ def resolve(
     try:
         with recorder.attempt():
             return calls.call_torch(builder, function, args, kwargs, builder.span)
-    except (ScriptError, NotImplementedError):
+    except ScriptError:
         return None
