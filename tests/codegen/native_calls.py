@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
-import scriptmode.runtime.link  # noqa: F401  (registers the native library)
-import torch
 from llvmlite import ir
+
+import scriptmode.runtime.link  # noqa: F401  (registers the native library)
 from scriptmode.abi import convention, objects
 from scriptmode.abi.errors import raise_cpp_exception
 from scriptmode.abi.layouts import align_of, llvm_type, size_of
 from scriptmode.abi.libtorch import symbol
 from scriptmode.analysis.edges import Edges
 from scriptmode.codegen.engine import Engine
-from scriptmode.codegen.module import compile_program
+from scriptmode.codegen.module import CompiledProgram, compile_program
 from scriptmode.ir import types as T
+from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.ops.aten import schema_of
-from scriptmode.ir.builder import Builder
 from scriptmode.runtime import descriptors, nativelib
 
 HOST = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
@@ -109,8 +109,10 @@ def release_object(address: int) -> None:
 class Compiled:
     """A compiled program, callable with Python values."""
 
-    def __init__(self, program: Program, name: str | None = None) -> None:
-        self.program = compile_program(program)
+    def __init__(
+        self, program: Program, name: str | None = None, compiled: CompiledProgram | None = None
+    ) -> None:
+        self.program = compiled or compile_program(program)
         self.graph = program.functions[name or program.root]
         self.result_type = Edges(program, self.graph).result_type
         self.context = Context()

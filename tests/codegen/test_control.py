@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from scriptmode.interp.evaluator import Interpreter
-from scriptmode.ir.parser import parse_graph, parse_program
+from scriptmode.ir.parser import parse_program
 from scriptmode.ir.verifier import verify_program
 from scriptmode.ops.aten import schema_of
-from tests.codegen.native_calls import Compiled, nothing_left, program_of
+from tests.codegen.native_calls import Compiled, nothing_left
 
 CASES = {
     "if_yields_one_of_two": (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import scriptmode.ops  # noqa: F401  (declares the ops)
 from llvmlite import ir
+
+import scriptmode.ops  # noqa: F401  (declares the ops)
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.codegen import lowering, module
 from scriptmode.codegen.library import native_name
@@ -15,7 +16,11 @@ from scriptmode.runtime import nativelib
 assert module.LOWERINGS
 
 # ops that raise NotBuiltError when compiled
-NOT_BUILT: dict[str, str] = {}
+NOT_BUILT: dict[str, str] = {
+    "list::sort": "the native library has no sort yet",
+    "tensor::grad": "eager warns for tensors that keep no gradient; comes with gradients",
+    "tensor::tolist": "its result is a nest of lists of any depth",
+}
 
 
 def flat(t: ir.Type) -> list[str]:

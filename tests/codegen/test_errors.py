@@ -7,6 +7,7 @@ import ctypes
 import pytest
 import torch
 from llvmlite import ir
+
 from scriptmode.abi.convention import I32, I64, PTR
 from scriptmode.codegen.engine import Engine
 from scriptmode.codegen.module import compile_program

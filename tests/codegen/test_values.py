@@ -6,11 +6,12 @@ import ctypes
 
 import pytest
 import torch
+
 from scriptmode.abi.instances import instance_size, slot_offsets
+from scriptmode.interp.evaluator import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.ir.parser import parse_program
-from scriptmode.interp.evaluator import Interpreter
 from scriptmode.ops.aten import schema_of
 from tests.codegen.native_calls import Compiled, builder_for, nothing_left
 

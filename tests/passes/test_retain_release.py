@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
+
 from scriptmode.analysis.ownership import is_stack_list
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder

@@ -1,4 +1,4 @@
-"""Devices as 16 bits: ``c10::DeviceType`` in the low byte, the index in the high byte, 0xff for none."""
+"""Devices as 16 bits: type (``c10::DeviceType``) in the low byte, index in the high, 0xff for none."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
+from functools import cache
 
 import torch
 
 
-@lru_cache(maxsize=None)
+@cache
 def key_set_offset() -> int:
     """Byte offset of the dispatch key set; raises ImportError when it is not where it should be."""
     tensors = [
@@ -23,7 +23,7 @@ def key_set_offset() -> int:
     raise ImportError(f"torch {torch.__version__}: the dispatch keys of a tensor were not found")
 
 
-@lru_cache(maxsize=None)
+@cache
 def key_bit(name: str) -> int:
     """The bit of a functionality key such as ``Sparse`` or ``NestedTensor``."""
     key = getattr(torch._C.DispatchKey, name)

@@ -6,6 +6,7 @@ Python objects are loaded from cells that the loaded program fills.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,6 +27,10 @@ from scriptmode.ir.types import Type
 
 _MEMORY_FORMATS = {"contiguous_format": 0, "preserve_format": 1, "channels_last": 2,
                    "channels_last_3d": 3}  # fmt: skip
+_QSCHEMES = (
+    torch.per_tensor_affine, torch.per_channel_affine, torch.per_tensor_symmetric,
+    torch.per_channel_symmetric, torch.per_channel_affine_float_qparams,
+)  # fmt: skip
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
@@ -56,9 +61,27 @@ def constant_value(f: FunctionEmitter, node: Node, value: Any, t: Type) -> ir.Va
         return f.b.load(f.unit.cell(value), typ=PTR)
     if isinstance(t, T.EnumType):
         return f.b.load(f.unit.cell(enum_member(f, t, value)), typ=PTR)
+    if isinstance(t, T.UnionType):
+        member = next((m for m in t.contained if fits(value, m)), None)
+        if member is None:
+            raise not_built(node, f"no native code for constants of type {t} yet")
+        return coerce(f.b, f.unit, constant_value(f, node, value, member), member, t)
     if t == T.SIZE or isinstance(t, T.VarTupleType):
         return constant_array(f, node, value, t)
     raise not_built(node, f"no native code for constants of type {t} yet")
+
+
+_CLASSES: Mapping[Type, type] = {
+    T.INT: int, T.FLOAT: float, T.BOOL: bool, T.STR: str, T.DTYPE: torch.dtype,
+    T.DEVICE: torch.device, T.TENSOR: torch.Tensor,
+}  # fmt: skip
+
+
+def fits(value: Any, t: Type) -> bool:
+    """Whether a constant is exactly of type ``t``, which needs no box in a Union."""
+    return t in _CLASSES and (
+        type(value) is _CLASSES[t] or (t == T.TENSOR and isinstance(value, torch.Tensor))
+    )
 
 
 def enum_member(f: FunctionEmitter, t: T.EnumType, value: Any) -> EnumMember:
@@ -105,7 +128,7 @@ def _coded(numbers: dict[Any, int]) -> Any:
     return lambda v: ir.Constant(I8, v if isinstance(v, int) else numbers[v])
 
 
-_IMMEDIATE = {
+_IMMEDIATE: Mapping[Type, Callable[[Any], ir.Constant]] = {
     T.INT: _integer,
     T.FLOAT: _float,
     T.BOOL: lambda v: ir.Constant(I8, int(v)),
@@ -113,6 +136,7 @@ _IMMEDIATE = {
     T.NONE: lambda v: zero(llvm_type(T.NONE)),
     T.DTYPE: _coded(DTYPE_NUMBERS),
     T.LAYOUT: _coded(LAYOUT_NUMBERS),
+    T.QSCHEME: lambda v: ir.Constant(I8, _QSCHEMES.index(v)),
     T.MEMORY_FORMAT: _memory_format,
     T.DEVICE: _device,
 }

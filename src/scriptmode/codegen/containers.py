@@ -17,6 +17,7 @@ from scriptmode.analysis.ownership import is_counted, is_stack_list
 from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.scalars import with_overflow
 from scriptmode.codegen.structural import take_over
 from scriptmode.codegen.unit import NULL
 from scriptmode.codegen.values import is_null
@@ -97,7 +98,9 @@ def list_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     return tensors.load(f.b, self, I64, objects.LIST_LENGTH)
 
 
-def place_of(f: FunctionEmitter, self: ir.Value, index: ir.Value, size: int, error: str) -> ir.Value:
+def place_of(
+    f: FunctionEmitter, self: ir.Value, index: ir.Value, size: int, error: str
+) -> ir.Value:
     """Address of an element; a negative index counts from the end, one outside raises."""
     b = f.b
     length = tensors.load(b, self, I64, objects.LIST_LENGTH)
@@ -238,3 +241,16 @@ def dict_popitem(f: FunctionEmitter, node: Node, self: ir.Value) -> list[ir.Valu
     pair = T.TupleType([o.type for o in node.outputs])
     result = f.native_result("sm_dict_popitem", [self, f.unit.descriptor(pair)], llvm_type(pair))
     return [f.b.extract_value(result, index) for index in range(2)]
+
+
+@lower("size::numel")
+def size_numel(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """The product of the sizes."""
+    data = tensors.load(f.b, self, PTR, objects.LIST_DATA)
+    product = f.temporary(I64)
+    f.b.store(ir.Constant(I64, 1), product)
+    with tensors.for_range(f.b, tensors.load(f.b, self, I64, objects.LIST_LENGTH)) as index:
+        place = tensors.byte_gep(f.b, data, f.b.mul(index, ir.Constant(I64, 8)))
+        size = f.b.load(place, typ=I64)
+        f.b.store(with_overflow(f, "smul", f.b.load(product, typ=I64), size), product)
+    return f.b.load(product, typ=I64)

@@ -26,8 +26,16 @@ from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.slots import Slot
 from scriptmode.codegen.values import coerce, leaf_value, leaves, truth
-from scriptmode.ir.graph import BREAK, CONTINUE, RETURN, UNREACHABLE, YIELD, Node, Value
-from scriptmode.ir.graph import innermost_loop
+from scriptmode.ir.graph import (
+    BREAK,
+    CONTINUE,
+    RETURN,
+    UNREACHABLE,
+    YIELD,
+    Node,
+    Value,
+    innermost_loop,
+)
 
 FOREVER = 2**63 - 1  # trip count of a loop that its condition ends
 
@@ -130,7 +138,7 @@ def emit_if(f: FunctionEmitter, node: Node) -> object:
 def emit_loop(f: FunctionEmitter, node: Node) -> object:
     """A loop that runs its block while ``i < trips and condition``."""
     (body,) = node.blocks
-    trips, condition, *carried = node.inputs
+    _, condition, *carried = node.inputs
     head_block, body_block, done_block, end_block = (
         f.llvm.append_basic_block(name) for name in ("head", "body", "done", "end")
     )

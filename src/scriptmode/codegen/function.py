@@ -48,7 +48,6 @@ from scriptmode.ir.types import Type
 from scriptmode.ops import table
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 
-
 _TYPE_OF_COUNT = {Count.OBJECT: T.STR, Count.TENSOR: T.TENSOR}
 
 

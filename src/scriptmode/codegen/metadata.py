@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from llvmlite import ir
 
-from scriptmode.abi.convention import F64, I1, I8, I16, I32, I64, PTR
 from scriptmode.abi import objects
+from scriptmode.abi.convention import F64, I1, I8, I16, I32, I64, PTR
 from scriptmode.abi.devices import DEVICE_NAMES, device_code
 from scriptmode.abi.dtypes import DTYPES
 from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, NUMBER_TYPE

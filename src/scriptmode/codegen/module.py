@@ -7,8 +7,8 @@ compiles and links it::
     compiled.address("forward")     # i32 (ctx, arguments..., result), see abi.convention
     compiled.close()                # frees the code; nothing of it may be running
 
-A program whose loops compute on scalars is optimised; straight tensor code is compiled as fast as
-LLVM can, since its time goes by in libtorch.
+Functions whose loops compute on scalars are optimised, and small ones beside them; tensor code is
+compiled as fast as LLVM can, since its time goes by in libtorch.
 """
 
 from __future__ import annotations
@@ -27,26 +27,38 @@ from scriptmode.codegen import (
     constants,
     containers,
     control,
+    creation,
     metadata,
     scalars,
     services,
     structural,
 )
-from scriptmode.codegen.engine import Engine, compile_object, is_registered, optimize
-from scriptmode.codegen.engine import require_symbols, target_machine, thunks
+from scriptmode.codegen.engine import (
+    Engine,
+    compile_object,
+    is_registered,
+    optimize,
+    require_symbols,
+    target_machine,
+    thunks,
+)
 from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.library import NativeLibrary, library
 from scriptmode.codegen.unit import EnumMember, Unit
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, copy_graph
+from scriptmode.ops import table
 from scriptmode.passes.retain_release import insert_retain_release, stored_attributes
 from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
-LOWERINGS = (aten, constants, containers, control, metadata, scalars, services, structural)
+LOWERINGS = (
+    aten, constants, containers, control, creation, metadata, scalars, services, structural,
+)  # fmt: skip
 
-# programs of more nodes than this are never optimised: compile time would be seconds
+# functions of more nodes are never optimised: compile time would be seconds
 OPTIMIZE_LIMIT = 4000
+SMALL = 60  # functions of at most so many nodes are optimised when the program is
 
 
 class CompiledProgram:
@@ -108,7 +120,7 @@ class CompiledProgram:
 
 def _native_address(value: Any, native: NativeLibrary) -> int:
     if isinstance(value, (torch.Tensor, torch.Generator, torch.UntypedStorage)):
-        return int(value._cdata)
+        return int(getattr(value, "_cdata"))  # noqa: B009  (missing in a stub)
     if isinstance(value, EnumMember):
         return native.enum_member(value.type, value.name)
     return id(value)
@@ -138,7 +150,7 @@ def emit_program(program: Program) -> Unit:
     stored = stored_attributes(program)
     for graph in program.functions.values():
         insert_retain_release(graph, program)
-        unit.declare(graph)
+        unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph))
     for graph in program.functions.values():
         FunctionEmitter(unit, graph, Ownership(graph, stored)).emit()
     return unit
@@ -180,25 +192,26 @@ def recursive_functions(program: Program) -> frozenset[str]:
 
 
 def choose_level(program: Program) -> int:
-    """LLVM's optimisation level for a program."""
-    nodes = [n for graph in program.functions.values() for n in graph.walk()]
-    if len(nodes) > OPTIMIZE_LIMIT:
-        return 0
-    return 2 if any(map(is_scalar_loop, nodes)) else 0
+    """LLVM's optimisation level for a program: 2 when some loop computes on scalars alone."""
+    return 2 if any(has_scalar_loop(graph) for graph in program.functions.values()) else 0
 
 
-def is_scalar_loop(node: Node) -> bool:
-    """Whether a Loop computes on numbers or containers more than its own control flow."""
-    if node.kind != "prim::Loop":
-        return False
-    return any(_is_scalar_work(n) for n in _inside(node))
+def is_cold(graph: Graph) -> bool:
+    """Whether optimising a function would cost more than it can bring."""
+    size = sum(1 for _ in graph.walk())
+    return size > OPTIMIZE_LIMIT or (size > SMALL and not has_scalar_loop(graph))
 
 
-_SCALAR_NAMESPACES = frozenset(["int", "float", "bool", "complex", "math", "list", "dict", "str"])
+def has_scalar_loop(graph: Graph) -> bool:
+    """Whether some loop runs no op of torch, so that its own instructions are what it costs."""
+    return any(
+        node.kind == "prim::Loop" and not any(map(_runs_torch, _inside(node)))
+        for node in graph.walk()
+    )
 
 
-def _is_scalar_work(node: Node) -> bool:
-    return node.kind.partition("::")[0] in _SCALAR_NAMESPACES
+def _runs_torch(node: Node) -> bool:
+    return node.schema is not None and table.find(node.kind) is None
 
 
 def _inside(node: Node) -> Iterable[Node]:

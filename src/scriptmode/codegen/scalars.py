@@ -1,7 +1,7 @@
 """Lowerings of ops on int, float, bool, complex and number.
 
-Integers are 64-bit; a result outside raises OverflowError (``llvm.s*.with.overflow``).  Division and
-remainder round down as Python's.  Floats follow CPython: division by zero raises, NaN compares
+Integers are 64-bit; a result outside raises OverflowError (``llvm.s*.with.overflow``).  Division
+and remainder round down as Python's.  Floats follow CPython: division by zero raises, NaN compares
 unequal to everything, ``//`` and ``%`` are CPython's ``float_divmod`` in the native library.
 """
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llvmlite import ir
 
-from scriptmode.abi.convention import I1, I8, I32, I64, PTR, ctx_field
+from scriptmode.abi.convention import I1, I8, I64, PTR, ctx_field
 from scriptmode.abi.instances import TABLE_DIRTY, TABLE_ENTRY_SIZE, is_tensor_slot, slot_offsets
 from scriptmode.abi.layouts import ANY_TYPE, llvm_type
 from scriptmode.analysis.ownership import is_any_like, needs_box
 from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.lowering import DEFINED, lower
-from scriptmode.codegen.unit import NULL
 from scriptmode.codegen.values import (
     boolean,
     coerce,
@@ -25,6 +26,8 @@ from scriptmode.codegen.values import (
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
 from scriptmode.ir.types import Type
+
+NUMBER_TAGS: Mapping[Type, int] = {T.FLOAT: 0, T.INT: 1, T.COMPLEX: 3, T.BOOL: 4}
 
 
 def take_over(f: FunctionEmitter, node: Node) -> None:
@@ -108,7 +111,7 @@ def holds(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir
         return any_descriptor(f, value, spelled_out(target))
     if source == T.NUMBER:
         tag = f.b.extract_value(value, 0)
-        code = {T.FLOAT: 0, T.INT: 1, T.COMPLEX: 3, T.BOOL: 4}.get(target, -1)
+        code = NUMBER_TAGS.get(target, -1)
         return f.b.icmp_signed("==", tag, ir.Constant(I64, code))
     return ir.Constant(I1, 0)
 

@@ -42,8 +42,17 @@ from collections.abc import Sequence
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.liveness import Liveness
 from scriptmode.analysis.ownership import CONSTRUCTORS, Ownership, is_counted, needs_box
-from scriptmode.ir.graph import BREAK, CONTINUE, RETURN, UNREACHABLE, Block, Graph, Node, Value
-from scriptmode.ir.graph import Program
+from scriptmode.ir.graph import (
+    BREAK,
+    CONTINUE,
+    RETURN,
+    UNREACHABLE,
+    Block,
+    Graph,
+    Node,
+    Program,
+    Value,
+)
 
 RETAIN = "prim::retain"
 RELEASE = "prim::release"
