@@ -22,7 +22,7 @@ from scriptmode.frontend.script.conditions import (
     truth,
     truth_sugared,
 )
-from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose, when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import (
@@ -335,7 +335,7 @@ def _exists(e: Emitter, given: Arguments, wanted: bool) -> Sugared:
     """Whether some element's truth is ``wanted``, looked at in order until one is."""
     value = one(e, given)
     if isinstance(value, GeneratorValue):
-        return e.unit.exists(e, value.node, wanted)
+        return e.unit.exists(e, value, wanted)
     known = items_of(e, value)
     if known is not None:
         return _exists_among(e, list(known), wanted)
@@ -795,7 +795,7 @@ def _callable(e: Emitter, given: Arguments) -> Sugared:
 def _attribute_name(e: Emitter, value: Sugared) -> str:
     if isinstance(value, Constant) and isinstance(value.value, str):
         return value.value
-    e.fail_type("the attribute's name must be known at compile time")
+    e.fail("SM0211", "the attribute's name must be known at compile time", error=NeedsConstant)
 
 
 @OBJECT_CALLS(hasattr)

@@ -59,6 +59,10 @@ class DeadCode(Exception):
     """The current block has been terminated; what follows in it is never run."""
 
 
+class NeedsConstant(ScriptTypeError):
+    """A value must be known at compile time; unrolling a loop may make it so."""
+
+
 class Restart(Exception):
     """Something learnt makes the emission of the current function start again."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 from scriptmode.frontend.script import operators
 from scriptmode.frontend.script.conditions import fact, truth
-from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose, discard_after
 from scriptmode.frontend.script.functions import local_function
 from scriptmode.frontend.script.handlers import EXPRESSIONS
-from scriptmode.frontend.script.iteration import cursor_of, items_of
+from scriptmode.frontend.script.iteration import constant_range, cursor_of, items_of
 from scriptmode.frontend.script.loops import run_cursor, unrollable
 from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import BINARY, assign_target
@@ -300,14 +301,32 @@ def _with_none_facts(
 Body = Callable[[], None]
 
 
-def comprehend(e: Emitter, generators: Sequence[ast.comprehension], body: Body) -> None:
-    """Run ``body`` for each combination of the generators' elements, in a scope of their names."""
+def comprehend(
+    e: Emitter,
+    generators: Sequence[ast.comprehension],
+    body: Body,
+    first: Sugared | None = None,
+    unroll: bool = False,
+) -> None:
+    """Run ``body`` for each combination of the generators' elements, in a scope of their names.
+
+    ``first`` is the first iterable, when it has been compiled before; ``unroll`` unrolls ranges.
+    """
+    with comprehension_scope(e, generators):
+        _generators(e, generators, body, first, unroll)
+
+
+@contextlib.contextmanager
+def comprehension_scope(e: Emitter, generators: Sequence[ast.comprehension]) -> Iterator[None]:
+    """The names of a comprehension's targets are its own."""
     names = stored_names([g.target for g in generators])
     shadowed = {n: e.env.names.get(n) for n in names}
     added = set(names) - e.scope.locals
     e.scope.locals |= added
-    _generators(e, generators, body)
-    e.scope.locals -= added
+    try:
+        yield
+    finally:
+        e.scope.locals -= added
     for name, value in shadowed.items():
         if value is None:
             e.env.unbind(name)
@@ -315,7 +334,13 @@ def comprehend(e: Emitter, generators: Sequence[ast.comprehension], body: Body) 
             e.env.names[name] = value
 
 
-def _generators(e: Emitter, generators: Sequence[ast.comprehension], body: Body) -> None:
+def _generators(
+    e: Emitter,
+    generators: Sequence[ast.comprehension],
+    body: Body,
+    iterable: Sugared | None,
+    unroll: bool,
+) -> None:
     if not generators:
         body()
         return
@@ -325,15 +350,18 @@ def _generators(e: Emitter, generators: Sequence[ast.comprehension], body: Body)
 
     def one(item: Sugared) -> None:
         assign_target(e, first.target, item)
-        _filtered(e, first.ifs, lambda: _generators(e, rest, body))
+        _filtered(e, first.ifs, lambda: _generators(e, rest, body, None, unroll))
 
-    iterable = unrollable(e, e.expression(first.iter))
+    if iterable is None:
+        iterable = unrollable(e, e.expression(first.iter))
     items = items_of(e, iterable)
+    if items is None and unroll:
+        items = constant_range(iterable)
     if items is not None:
         for item in items:
             one(item)
         return
-    walrus = [g for g in (*first.ifs, *[r.iter for r in rest])]
+    walrus = [*first.ifs, *[r.iter for r in rest]]
     assigned = stored_names([first.target, *walrus, *[r.target for r in rest]])
     run_cursor(e, cursor_of(e, iterable), assigned, one)
 
@@ -349,65 +377,73 @@ def _filtered(e: Emitter, tests: Sequence[ast.expr], body: Body) -> None:
     e.unit.test(e, tests[0], then, lambda: None)
 
 
+class _NotStatic(Exception):
+    """A comprehension's length is not known at compile time."""
+
+
 def static_items(
-    e: Emitter, node: ast.ListComp | ast.GeneratorExp, expected: T.Type | None
+    e: Emitter,
+    node: ast.ListComp | ast.GeneratorExp,
+    expected: T.Type | None,
+    first: Sugared | None = None,
+    unroll: bool = False,
 ) -> list[Sugared] | None:
     """Elements of a comprehension whose length is known at compile time."""
     mark, env = e.builder.block.last, e.env.copy()
     block = e.builder.block
     items: list[Sugared] = []
 
-    class NotStatic(Exception):
-        pass
-
     def body() -> None:
         if e.builder.block is not block:
-            raise NotStatic
+            raise _NotStatic
         items.append(e.settle(e.expression(node.elt, expected)))
 
     try:
-        _check_static(e, node.generators)
-        comprehend(e, node.generators, body)
-    except (NotStatic, _NotStatic):
+        iterable = first
+        if iterable is None:
+            iterable = unrollable(e, e.expression(node.generators[0].iter))
+        if items_of(e, iterable) is None and not (unroll and constant_range(iterable)):
+            raise _NotStatic
+        comprehend(e, node.generators, body, iterable, unroll)
+    except _NotStatic:
         discard_after(e, mark)
         e.env = env
         return None
     return items
 
 
-class _NotStatic(Exception):
-    pass
-
-
-def _check_static(e: Emitter, generators: Sequence[ast.comprehension]) -> None:
-    """Leave early when the first iterable has no known length."""
-    mark = e.builder.block.last
-    found = items_of(e, e.expression(generators[0].iter))
-    discard_after(e, mark)
-    if found is None:
-        raise _NotStatic
-
-
 @EXPRESSIONS(ast.GeneratorExp)
 def _generator(e: Emitter, node: ast.GeneratorExp, expected: T.Type | None) -> Sugared:
-    return GeneratorValue(node)
+    return GeneratorValue(node, unrollable(e, e.expression(node.generators[0].iter)))
 
 
 @EXPRESSIONS(ast.ListComp)
 def list_comprehension(
-    e: Emitter, node: ast.ListComp | ast.GeneratorExp, expected: T.Type | None
+    e: Emitter,
+    node: ast.ListComp | ast.GeneratorExp,
+    expected: T.Type | None,
+    first: Sugared | None = None,
 ) -> Sugared:
     """A new list, of known items where their number is known."""
     wanted = T.unwrap_optional(expected) if expected is not None else None
     inner = wanted.element if isinstance(wanted, T.ListType) else None
-    items = static_items(e, node, inner)
+    items = static_items(e, node, inner, first)
     if items is not None:
         return ListDisplay(tuple(items), site=node)
 
     def fill(append: Callable[[Sugared], None]) -> None:
-        comprehend(e, node.generators, lambda: append(e.expression(node.elt, inner)))
+        comprehend(e, node.generators, lambda: append(e.expression(node.elt, inner)), first)
 
-    return collected(e, fill, node, inner)
+    mark, env = e.builder.block.last, e.env.copy()
+    try:
+        return collected(e, fill, node, inner)
+    except NeedsConstant:
+        discard_after(e, mark)
+        e.env = env
+        items = static_items(e, node, inner, first, unroll=True)
+        if items is None:
+            raise
+        return ListDisplay(tuple(items), site=node)
 
 
 def collected(
@@ -440,28 +476,27 @@ def collected(
 
 
 def exists(
-    e: Emitter, node: ast.GeneratorExp, generators: Sequence[ast.comprehension], wanted: bool
+    e: Emitter,
+    node: ast.GeneratorExp,
+    generators: Sequence[ast.comprehension],
+    wanted: bool,
+    first: Sugared | None,
 ) -> Sugared:
     """Whether the truth of some element is ``wanted``: looked at in order until one is found.
 
     The result is true when one is found for ``any``, false for ``all``.
     """
-    names = stored_names([g.target for g in generators])
-    shadowed = {n: e.env.names.get(n) for n in names}
-    added = set(names) - e.scope.locals
-    e.scope.locals |= added
-    found = _found(e, node, generators, wanted)
-    e.scope.locals -= added
-    for name, value in shadowed.items():
-        if value is None:
-            e.env.unbind(name)
-        else:
-            e.env.names[name] = value
+    with comprehension_scope(e, generators):
+        found = _found(e, node, generators, wanted, first)
     return found if wanted else operators.unary(e, "not", found)
 
 
 def _found(
-    e: Emitter, node: ast.GeneratorExp, generators: Sequence[ast.comprehension], wanted: bool
+    e: Emitter,
+    node: ast.GeneratorExp,
+    generators: Sequence[ast.comprehension],
+    wanted: bool,
+    iterable: Sugared | None = None,
 ) -> Sugared:
     if not generators:
         outcome = e.unit.truth(e, e.expression(node.elt))
@@ -479,7 +514,8 @@ def _found(
         assert result is not None
         return result
 
-    iterable = e.expression(first.iter)
+    if iterable is None:
+        iterable = e.expression(first.iter)
     items = items_of(e, iterable)
     if items is not None:
         return _first_of(e, list(items), one)

@@ -214,7 +214,7 @@ def _crossing(e: Emitter, value: Sugared) -> Sugared:
     if isinstance(value, LocalFunction):
         return close(e, value)
     if isinstance(value, GeneratorValue):
-        return IterableValue("generator", (e.settle(e.unit.generated(e, value.node)),))
+        return IterableValue("generator", (e.settle(e.unit.generated(e, value)),))
     return value
 
 

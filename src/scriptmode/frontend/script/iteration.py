@@ -29,7 +29,7 @@ from scriptmode.frontend.script.values import (
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 
-_LONGEST_STATIC_RANGE = 0  # ranges are loops, never unrolled
+_MOST_UNROLLED_RANGE = 256
 
 
 @dataclass
@@ -60,9 +60,24 @@ def items_of(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
             return e.unit.object_items(e, obj)
         case IterableValue():
             return _iterable_items(e, value)
-        case GeneratorValue(node=node):
-            return e.unit.generated(e, node, static=True)
+        case GeneratorValue():
+            return e.unit.generated_items(e, value)
     return tuple_items(e, value)
+
+
+def constant_range(value: Sugared) -> list[Sugared] | None:
+    """Elements of a range of constants, for a loop that must be unrolled."""
+    if isinstance(value, IterableValue) and value.kind == "range":
+        bounds = [p.value for p in value.arguments if isinstance(p, Constant)]
+        if len(bounds) == 3 and all(type(b) is int for b in bounds) and bounds[2]:
+            found = range(*bounds)
+            if len(found) <= _MOST_UNROLLED_RANGE:
+                return [Constant(i) for i in found]
+    if isinstance(value, IterableValue) and value.kind == "enumerate":
+        inner, start = constant_range(value.arguments[0]), value.arguments[1]
+        if inner is not None and isinstance(start, Constant):
+            return [TupleDisplay((Constant(start.value + i), v)) for i, v in enumerate(inner)]
+    return None
 
 
 def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | None:
@@ -115,7 +130,7 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     if items is not None:
         value = _as_indexable(e, items)
     elif isinstance(value, GeneratorValue):
-        value = e.unit.generated(e, value.node)
+        value = e.unit.generated(e, value)
     t = e.type_of(value)
     if t is None:
         e.fail_type(f"{value.describe()} cannot be iterated over")
@@ -417,8 +432,7 @@ def as_built_list(e: Emitter, value: Sugared) -> Sugared:
         if is_sequence(t):
             return e.op("list::copy", as_list(e, value.value))
     if isinstance(value, GeneratorValue):
-        built: Sugared = e.unit.generated(e, value.node)
-        return built
+        return e.unit.generated(e, value)
     return e.unit.collect(e, value)
 
 

@@ -69,6 +69,8 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
         container = node.inputs[0]
         parts = (*container.type.contained[:-1], wanted)
         return widen(e, container, container.type.with_contained(parts))
+    if node is not None and node.kind == "prim::GetAttr":
+        _widen_attribute(e, node, wanted)
     sites = sites_of(e, value)
     if not sites:
         return False
@@ -84,6 +86,25 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
     if changed:
         raise Restart
     return False
+
+
+def _is_learnt(e: Emitter, node: Node) -> bool:
+    """Whether something is known of an attribute's elements: a use, or what it holds."""
+    info = e.unit.module_of_type(node.inputs[0].type)
+    if info is None:
+        return True
+    name = node.attributes["name"]
+    learnt = (type(info.python), name) in e.unit.attribute_types
+    return learnt or bool(getattr(info.python, name))
+
+
+def _widen_attribute(e: Emitter, node: Node, wanted: T.Type) -> None:
+    """Learn the element types of a module's container, where its contents admit them."""
+    info = e.unit.module_of_type(node.inputs[0].type)
+    if info is None:
+        return
+    name = node.attributes["name"]
+    e.unit.learn_attribute(e, info, name, wanted, replace=True)
 
 
 def _join_elements(a: T.Type, b: T.Type) -> T.Type | None:
@@ -137,6 +158,9 @@ def admit(e: Emitter, value: Value, *elements: T.Type) -> T.Type:
     if all(T.is_subtype(new, own) for new, own in zip(elements, t.contained, strict=True)):
         return t
     joined = _join_elements(t, t.with_contained(elements))
+    node = value.node
+    if node is not None and node.kind == "prim::GetAttr" and not _is_learnt(e, node):
+        widen(e, value, t.with_contained(elements))
     if joined is not None:
         widen(e, value, joined)
     shown = ", ".join(map(str, elements))

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 
 from scriptmode.frontend.script.conditions import assume, condition
-from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import (
     LoopContext,
     branch,
@@ -15,7 +15,7 @@ from scriptmode.frontend.script.flow import (
     loop,
 )
 from scriptmode.frontend.script.handlers import STATEMENTS
-from scriptmode.frontend.script.iteration import Cursor, cursor_of, items_of
+from scriptmode.frontend.script.iteration import Cursor, constant_range, cursor_of, items_of
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import assign_target
@@ -29,7 +29,8 @@ from scriptmode.frontend.script.values import (
 from scriptmode.ir.graph import BREAK, CONTINUE, Value
 
 CursorBody = Callable[[Sugared], None]
-_MOST_UNROLLED = 16
+_MOST_UNROLLED = 16  # items of a display
+_MOST_PASSES = 256  # of a loop unrolled because it needs constants
 _BROKEN = "%broken"  # whether a loop with an else part was left by break
 
 
@@ -128,6 +129,42 @@ def _assigned(e: Emitter, nodes: Sequence[ast.AST], flagged: bool) -> list[str]:
 
 @STATEMENTS(ast.While)
 def _while(e: Emitter, node: ast.While) -> None:
+    mark, env = e.builder.block.last, e.env.copy()
+    try:
+        _run_while(e, node)
+    except NeedsConstant as needed:
+        discard_after(e, mark)
+        e.env = env
+        _unroll_while(e, node, needed)
+
+
+def _unroll_while(e: Emitter, node: ast.While, needed: NeedsConstant) -> None:
+    """A ``while`` whose condition is known at compile time, such as ``hasattr(self, name)``."""
+    context = LoopContext([], [], None, len(e.cleanups), block=e.builder.block)
+    e.loops.append(context)
+    try:
+        for _ in range(_MOST_PASSES):
+            outcome, _ = condition(e, node.test)
+            if outcome is False:
+                break
+            if outcome is not True:
+                raise needed
+            context.block = e.builder.block
+            try:
+                e.statements(node.body)
+            except _EndIteration as end:
+                if end.is_break:
+                    return
+        else:
+            raise needed
+    except _NeedsLoop:
+        raise needed from None
+    finally:
+        e.loops.pop()
+    e.statements(node.orelse)
+
+
+def _run_while(e: Emitter, node: ast.While) -> None:
     flagged = _with_else(e, node)
     assigned = _assigned(e, [node.test, *node.body], flagged)
     endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
@@ -160,8 +197,17 @@ def _for(e: Emitter, node: ast.For) -> None:
     )  # fmt: skip
     if items is not None:
         _for_items(e, node, list(items))
-    else:
+        return
+    constants = constant_range(iterable)
+    mark, env = e.builder.block.last, e.env.copy()
+    try:
         _for_cursor(e, node, cursor_of(e, iterable))
+    except NeedsConstant:
+        if constants is None:
+            raise
+        discard_after(e, mark)
+        e.env = env
+        _for_items(e, node, constants)
 
 
 def unrollable(e: Emitter, value: Sugared) -> Sugared:

@@ -11,7 +11,7 @@ import torch
 
 from scriptmode.frontend import calls
 from scriptmode.frontend.script.conditions import members, split
-from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS, Table
 from scriptmode.frontend.script.iteration import as_built_list, index_value
@@ -672,7 +672,8 @@ def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> 
     if not items:
         e.raise_error(IndexError, "tuple index out of range")
     if all(isinstance(i, PythonObject) or e.type_of(i) is None for i in items):
-        e.fail_type("these compile-time values can be chosen only by an index that is constant")
+        e.fail("SM0211", "these values can be chosen only by an index known at compile time",
+               error=NeedsConstant)  # fmt: skip
     return e.subscript(IRValue(e.value(ListDisplay(items))), index)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
+from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import Target, bind, call_function, call_target
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS
@@ -95,6 +95,7 @@ class ModuleTable:
             tuple((n, _static_key(v)) for n, v in static.items()),
             tuple(sorted(tensors)),
             _hook_key(module),
+            _tie_pattern(module),
         )
         found = self._by_key.get(key)
         if found is not None:
@@ -161,6 +162,9 @@ class ModuleTable:
         learnt = self.unit.attribute_types.get((type(module), name))
         if learnt is not None:
             return learnt
+        if name != "training" and type(module).__module__.startswith("torch."):
+            if isinstance(value, _PLAIN) and not _is_assigned(type(module), name):
+                return None  # settings of torch's own modules
         declared = annotations.get(name)
         if isinstance(value, tuple) and type(value).__name__ == "Attribute":
             return None
@@ -175,9 +179,25 @@ class ModuleTable:
             return None
         if isinstance(declared, T.Type) and fits(value, declared):
             return declared
-        if T.NEVER in T.walk(actual):
-            return None
-        return actual
+        return _without_never(actual)
+
+
+def _without_never(t: T.Type) -> T.Type:
+    """Empty containers of which nothing is known hold tensors until a use says otherwise."""
+    if not t.contained:
+        return t
+    if isinstance(t, T.DictType) and t.key == T.NEVER:
+        return T.DictType([T.STR, T.TENSOR])
+    return t.with_contained([T.TENSOR if c == T.NEVER else _without_never(c) for c in t.contained])
+
+
+def _tie_pattern(module: nn.Module) -> Hashable:
+    """Which submodules are the same object; empty when all differ."""
+    ids = [id(m) for _, m in module.named_modules(remove_duplicate=False)]
+    if len(set(ids)) == len(ids):
+        return ()
+    first: dict[int, int] = {}
+    return tuple(first.setdefault(i, n) for n, i in enumerate(ids))
 
 
 def _constant_names(module: nn.Module, annotations: dict[str, Any]) -> set[str]:
@@ -412,6 +432,15 @@ def _children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
     ]
 
 
+def _distinct_children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+    """Children that are not None, each once."""
+    found: dict[int, tuple[str, Sugared]] = {}
+    for name, inner in module.info.python._modules.items():
+        if inner is not None and id(inner) not in found:
+            found[id(inner)] = (name, child(e, module, name))
+    return list(found.values())
+
+
 def _children_dict(e: Emitter, module: ModuleValue) -> Sugared:
     return e.unit.frozen_dict((Constant(n), c) for n, c in _children(e, module))
 
@@ -460,11 +489,13 @@ def _module_subscript(e: Emitter, module: ModuleValue, index: Sugared) -> Sugare
                 return value
         e.raise_error(KeyError, index.value)
     if isinstance(python, (nn.ModuleDict, nn.ParameterDict)):
-        e.not_built("a module dict indexed by a variable is", help="use `if` on the key")
+        e.fail("SM0211", "the key of a module dict must be known at compile time",
+               error=NeedsConstant, help="use `if` on the key")  # fmt: skip
     if isinstance(index, SliceValue):
         parts = index.parts()
         if not all(isinstance(p, Constant) for p in parts):
-            e.not_built("a slice of modules with variable bounds is")
+            e.fail("SM0211", "the bounds of a slice of modules must be known at compile time",
+                   error=NeedsConstant)  # fmt: skip
         bounds = slice(*(p.value for p in parts if isinstance(p, Constant)))
         return ListDisplay(tuple(items[bounds]), frozen=True)
     if isinstance(index, Constant) and isinstance(index.value, int):
@@ -717,8 +748,8 @@ _METHODS: dict[Any, Any] = {
     nn.Module.named_parameters: lambda e, m, a: _pairs(_named_tensors(e, m, a, "_parameters")),
     nn.Module.buffers: lambda e, m, a: _only(_named_tensors(e, m, a, "_buffers")),
     nn.Module.named_buffers: lambda e, m, a: _pairs(_named_tensors(e, m, a, "_buffers")),
-    nn.Module.children: lambda e, m, a: _only(_children(e, m)),
-    nn.Module.named_children: lambda e, m, a: _pairs(_children(e, m)),
+    nn.Module.children: lambda e, m, a: _only(_distinct_children(e, m)),
+    nn.Module.named_children: lambda e, m, a: _pairs(_distinct_children(e, m)),
     nn.Module.modules: lambda e, m, a: _only([(n, v) for n, v, _ in _named_modules(e, m)]),
     nn.Module.named_modules: lambda e, m, a: _pairs(
         [(n, v) for n, v, _ in _named_modules(e, m)]

@@ -127,6 +127,10 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
     compiled = getattr(obj, "__scriptmode_function__", None)
     if isinstance(compiled, types.FunctionType):
         return call_function(e, compiled, given)
+    own_call = inspect.getattr_static(type(obj), "__call__", None)
+    if isinstance(own_call, types.FunctionType):
+        positional = [value, *given.positional]
+        return call_function(e, own_call, Arguments(positional, given.keywords, given.node))
     name = getattr(obj, "__qualname__", None) or type(obj).__name__
     module = getattr(obj, "__module__", None)
     e.fail_type(f"`{f'{module}.' if module else ''}{name}` cannot be called from compiled code")

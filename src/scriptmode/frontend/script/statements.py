@@ -101,10 +101,32 @@ def _assign(e: Emitter, node: ast.Assign) -> None:
     elif isinstance(first, ast.Attribute):
         expected = e.unit.attribute_type(e, first)
     value = e.expression(node.value, expected)
+    if isinstance(value, GeneratorValue) and len(node.targets) == 1:
+        if isinstance(first, ast.Name) and _is_consumed_once(e, node, first.id):
+            e.env.bind(first.id, value)
+            return
     if not (isinstance(value, GeneratorValue) and isinstance(first, (ast.Tuple, ast.List))):
         value = e.settle(value, expected)
     for target in node.targets:
         assign_target(e, target, value)
+
+
+def _is_consumed_once(e: Emitter, assignment: ast.Assign, name: str) -> bool:
+    """Whether a variable is read at one place, at most once for each time it is assigned."""
+    reads: list[bool] = []
+
+    def visit(node: ast.AST, repeated: bool) -> None:
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            reads.append(repeated)
+        loops = (ast.For, ast.While, ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp)
+        inside = repeated or (
+            isinstance(node, loops) and all(n is not assignment for n in ast.walk(node))
+        )
+        for child in ast.iter_child_nodes(node):
+            visit(child, inside)
+
+    visit(e.scope.source.node, False)
+    return reads == [False]
 
 
 @STATEMENTS(ast.AnnAssign)

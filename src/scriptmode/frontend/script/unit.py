@@ -31,18 +31,20 @@ from scriptmode.frontend.script import (
 from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.call_expressions import call_arguments
-from scriptmode.frontend.script.environment import MISSING, Scope
+from scriptmode.frontend.script.environment import MISSING, Scope, closure_of
 from scriptmode.frontend.script.expressions import collected, exists, list_comprehension, static_items
 from scriptmode.frontend.script.flow import branch, leave_loop
 from scriptmode.frontend.script.functions import Instance, Target
 from scriptmode.frontend.script.loops import run_cursor
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
+from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
     Arguments,
     Constant,
     DictDisplay,
+    GeneratorValue,
     IRValue,
     IterableValue,
     ListDisplay,
@@ -57,11 +59,14 @@ from scriptmode.frontend.script.values import (
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import BREAK, Graph, Program
 from scriptmode.support.diagnostics import (
+    CompileError,
     Diagnostic,
     ScriptAttributeError,
     ScriptNameError,
     ScriptTypeError,
 )
+from scriptmode.support.markers import STANDS_FOR
+from scriptmode.support.markers import STANDS_FOR
 from scriptmode.support.source import Span
 
 
@@ -180,8 +185,8 @@ class Unit:
         if isinstance(obj, types.MethodType) and isinstance(obj.__self__, nn.Module):
             from_module = self._module(e, obj.__self__, name)
             return e.attribute(from_module, obj.__name__)
-        if isinstance(obj, types.ModuleType) or callable(obj):
-            return PythonObject(obj)
+        if isinstance(obj, (types.FunctionType, type)):
+            obj = vars(obj).get(STANDS_FOR, obj)  # another thread may be tracing
         return PythonObject(obj)
 
     def _module(self, e: Emitter, module: nn.Module, name: str) -> Sugared:
@@ -298,6 +303,32 @@ class Unit:
                     found[name] = A.resolve(annotation, names, self.type_of_class)
                 except A.BadAnnotation:
                     found[name] = None
+            if base is not nn.Module and not base.__module__.startswith("torch."):
+                found.update(self._constructor_annotations(base))
+        return found
+
+    def _constructor_annotations(self, cls: type) -> dict[str, Any]:
+        """Types of ``self.x: T = ...`` in a class's own ``__init__``."""
+        init = vars(cls).get("__init__")
+        if not isinstance(init, types.FunctionType):
+            return {}
+        try:
+            node = source_of(init).node
+        except CompileError:  # no source: nothing annotated
+            return {}
+        found: dict[str, Any] = {}
+        names = {**init.__globals__, **closure_of(init)}
+        for inner in ast.walk(node):
+            match inner:
+                case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=attr)):
+                    text_of = ast.unparse(inner.annotation)
+                    if A.is_final(text_of):
+                        found[attr] = "Final"
+                        continue
+                    try:
+                        found[attr] = A.resolve(text_of, names, self.type_of_class)
+                    except A.BadAnnotation:
+                        found[attr] = None
         return found
 
     def check_entry(self, e: Emitter, target: Target) -> None:
@@ -349,11 +380,13 @@ class Unit:
                 return owner.info.type.attributes.get(node.attr)
         return None
 
-    def learn_attribute(self, e: Emitter, info: ModuleInfo, name: str, t: T.Type) -> NoReturn:
+    def learn_attribute(
+        self, e: Emitter, info: ModuleInfo, name: str, t: T.Type, *, replace: bool = False
+    ) -> NoReturn:
         """Start the unit again with another type of a module's attribute."""
         key = (type(info.python), name)
         old = self.attribute_types.get(key)
-        joined = t if old is None else T.join(old, t)
+        joined = t if old is None or replace else T.join(old, t)
         if joined is None or joined == old:
             e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
         self.attribute_types[key] = joined
@@ -407,15 +440,23 @@ class Unit:
             return operators.contains(e, container.arguments[0], item)
         return operators.contains(e, self.built_list(e, container), item)
 
-    def generated(self, e: Emitter, node: ast.GeneratorExp, static: bool = False) -> Any:
-        """What a generator expression yields: a list, or the items if their number is known."""
-        if static:
-            return static_items(e, node, None)
-        return list_comprehension(e, node, None)
+    def generated_items(self, e: Emitter, value: GeneratorValue) -> Sequence[Sugared] | None:
+        """What a generator expression yields, if their number is known."""
+        return static_items(e, value.node, None, value.iterable)
 
-    def exists(self, e: Emitter, node: ast.GeneratorExp, wanted: bool) -> Sugared:
+    def unrolled_items(self, e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
+        """Elements of a value over a constant range, where a fixed number is needed."""
+        if isinstance(value, GeneratorValue):
+            return static_items(e, value.node, None, value.iterable, unroll=True)
+        return iteration.constant_range(value)
+
+    def generated(self, e: Emitter, value: GeneratorValue) -> Sugared:
+        """A list of what a generator expression yields."""
+        return list_comprehension(e, value.node, None, value.iterable)
+
+    def exists(self, e: Emitter, value: GeneratorValue, wanted: bool) -> Sugared:
         """``any`` or ``all`` of a generator expression, run as far as needed."""
-        return exists(e, node, node.generators, wanted)
+        return exists(e, value.node, value.node.generators, wanted, value.iterable)
 
     def built_list(self, e: Emitter, value: Sugared) -> Sugared:
         """``list(value)``."""

@@ -199,6 +199,16 @@ class GeneratorValue(Sugared):
     """A generator expression, run by what consumes it."""
 
     node: ast.GeneratorExp
+    iterable: Sugared  # the first one; it is evaluated at once
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.iterable,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return GeneratorValue(self.node, parts[0])
+
+    def key(self) -> Hashable:
+        return ("generator", id(self.node))
 
     def describe(self) -> str:
         return "a generator"
