@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from scriptmode.interp.evaluator import Interpreter
 from scriptmode.ir.graph import Program
 from scriptmode.support.diagnostics import InternalError

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import pytest
+
 from scriptmode.codegen.module import CompiledProgram, choose_level, compile_program
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
