@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy
 import pytest
 import torch
 import torch.nn.functional as F
@@ -163,6 +164,9 @@ ROWS: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (torch.bucketize, (X, V), {}), (torch.bucketize, (0.3, V), {}), (torch.searchsorted, (V, 0.2), {}),
     (torch.isin, (I, 3), {}), (torch.isin, (I, I[:1]), {}), (torch.bincount, (I.abs().flatten(),), {}),
     # factories
+    (torch.tensor, ([[True, 2], [2.5, 1]],), {}), (torch.tensor, ([1, 2j],), {}), (torch.tensor, ([[], []],), {}),
+    (torch.tensor, ([True, 2],), {}), (torch.tensor, ([S, S],), {}), (torch.tensor, (((1, 2), [3, 4]),), {}),
+    (torch.add, (X, numpy.float32(2)), {}), (torch.sum, (X, numpy.int64(1)), {}),
     (torch.zeros, (2, 3), {}), (torch.zeros, ((2, 3),), {}), (torch.zeros, ([2, 3],), {"dtype": i64}),
     (torch.zeros, (), {"size": (2,)}), (torch.zeros, (2, torch.tensor(3)), {}), (torch.zeros, (torch.Size([2]),), {}),
     (torch.ones, (2,), {"dtype": float}), (torch.ones, (2,), {"dtype": bool}), (torch.ones, ((),), {}),

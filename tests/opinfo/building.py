@@ -12,6 +12,7 @@ from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import YIELD, Graph, Program, Value
+from scriptmode.ir.verifier import verify_program
 from scriptmode.ops.aten import schema_of
 
 
@@ -49,6 +50,7 @@ class Building:
         self.graph.return_type = result.type
         program = Program(self.graph.name)
         program.add(self.graph)
+        verify_program(program, schema_of)
         return program
 
     def run(self, result: Value) -> Any:

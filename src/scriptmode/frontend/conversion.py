@@ -74,17 +74,32 @@ def operand(value: Any) -> Operand:
 
 
 def normalise(item: Operand) -> Operand:
-    """Constant lists and tuples as sequences, enum members of int as ints."""
+    """Constant lists and tuples as sequences; numpy's numbers and enumerators as Python's."""
     if isinstance(item, ConstOperand):
-        value = item.value
-        if isinstance(value, (list, tuple)):
-            return operand(value)
-        if isinstance(value, slice):
-            return SliceOperand(*(operand(p) for p in (value.start, value.stop, value.step)))
-        if isinstance(value, enum.Enum) and isinstance(value, (int, str)):
-            return ConstOperand(value.value)
+        return _normal_constant(item)
+    if isinstance(item, SequenceOperand):
+        items = tuple(normalise(i) for i in item.items)
+        if any(new is not old for new, old in zip(items, item.items, strict=True)):
+            return SequenceOperand(items, item.kind)
     if isinstance(item, ValueOperand) and item.value.is_constant and item.value.type == T.NONE:
         return ConstOperand(None)
+    return item
+
+
+def _normal_constant(item: ConstOperand) -> Operand:
+    value = item.value
+    if type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:
+        return ConstOperand(value.item())
+    if type_of_constant(value) is not None and not isinstance(value, enum.Enum):
+        return item
+    if isinstance(value, (list, tuple)):
+        return operand(value)
+    if isinstance(value, slice):
+        return SliceOperand(*(operand(p) for p in (value.start, value.stop, value.step)))
+    if isinstance(value, enum.Enum):
+        return ConstOperand(value.value) if isinstance(value, (int, str)) else item
+    if hasattr(type(value), "__index__"):
+        return ConstOperand(value.__index__())
     return item
 
 
@@ -116,6 +131,8 @@ def describe(item: Operand) -> str:
     """The operand's type as messages show it."""
     if isinstance(item, SliceOperand):
         return "slice"
+    if isinstance(item, SequenceOperand) and type_of(item) is None:
+        return f"a {item.kind} of {', '.join(sorted({describe(i) for i in item.items}))}"
     found = type_of(item)
     if found is None:
         value = item.value if isinstance(item, ConstOperand) else item

@@ -8,12 +8,40 @@ import torch
 
 from scriptmode.frontend import conversion as C
 from scriptmode.frontend.methods import METHODS, NONE, Handler, bind, flag, optional, tensor
-from scriptmode.frontend.operands import ConstOperand, Operand, ValueOperand
+from scriptmode.frontend.operands import ConstOperand, Operand, SequenceOperand, ValueOperand
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Value
 
 _FALSE = ConstOperand(False)
+
+
+_WIDTHS: tuple[T.Type, ...] = (T.BOOL, T.INT, T.FLOAT, T.COMPLEX)
+
+
+def _leaf_types(item: Operand) -> list[T.Type | None]:
+    if isinstance(item, SequenceOperand):
+        return [t for i in item.items for t in _leaf_types(i)]
+    return [C.type_of(item)]
+
+
+def _data(b: Builder, item: Operand) -> Value:
+    """Displays as lists of one number type, the widest that occurs; other data as they are."""
+    types = _leaf_types(item)
+    widths = [_WIDTHS.index(t) for t in types if t in _WIDTHS]
+    if not isinstance(item, SequenceOperand) or len(widths) != len(types):
+        return C.to_value(b, item)
+    return _list(b, item, _WIDTHS[max(widths)] if widths else T.FLOAT)
+
+
+def _list(b: Builder, item: Operand, leaf: T.Type) -> Value:
+    if isinstance(item, SequenceOperand):
+        items = [_list(b, i, leaf) for i in item.items]
+        return b.list(items, T.union_of([i.type for i in items]) if items else leaf)
+    value = C.to_value(b, item)
+    if value.type == T.BOOL and leaf == T.INT:
+        return b.op("bool::int", value)
+    return C.convert(b, leaf, item)
 
 
 def _tensor(
@@ -24,7 +52,7 @@ def _tensor(
     if C.constant_of(pin_memory) is not False:
         raise C.not_built("pinned memory is not supported", b.span)
     return b.op(
-        "tensor::from_data", C.to_value(b, data), optional(b, T.DTYPE, dtype),
+        "tensor::from_data", _data(b, data), optional(b, T.DTYPE, dtype),
         optional(b, T.DEVICE, device), flag(b, requires_grad),
     )  # fmt: skip
 
