@@ -72,7 +72,7 @@ def test_long_random_histories():
     for span in (5, 50, 1000):
         mirror: dict = {}
         with Slot(t, {}) as d:
-            for step in range(3000):
+            for step in range(800):
                 k = str(rng.randrange(span))
                 choice = rng.random()
                 if choice < 0.55:

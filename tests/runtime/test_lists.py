@@ -96,7 +96,8 @@ BOUNDS = [None, -7, -5, -2, -1, 0, 1, 2, 4, 5, 6, 2**63 - 1, -(2**63)]
 
 def test_slices_equal_pythons():
     items = [10, 11, 12, 13, 14]
-    for start, stop, step in itertools.product(BOUNDS, BOUNDS, [None, 1, 2, 3, -1, -2, 2**62, -(2**63), 0]):
+    cases = list(itertools.product(BOUNDS, BOUNDS, [None, 1, 2, 3, -1, -2, 2**62, -(2**63), 0]))
+    for start, stop, step in random.Random(2).choices(cases, k=700):
         args = [x for b in (start, stop, step) for x in opt(b)]
         s = slice(start, stop, step)
         with Slot(LIST_INT, items) as a:
@@ -107,7 +108,7 @@ def test_slices_equal_pythons():
 def test_slice_assignment_equals_pythons():
     rng = random.Random(1)
     items = ["a", "b", "c", "d", "e"]
-    for _ in range(1500):
+    for _ in range(600):
         start, stop = rng.choice(BOUNDS), rng.choice(BOUNDS)
         step = rng.choice([None, None, 1, 2, -1, -2, 0])
         new = [str(i) for i in range(rng.randrange(6))]

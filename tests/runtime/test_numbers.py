@@ -72,7 +72,7 @@ def test_int_operators(name, function, returns):
 
 def test_int_division_is_correctly_rounded():
     rng = random.Random(3)
-    for _ in range(5000):
+    for _ in range(1500):
         a, b = (rng.getrandbits(rng.randrange(1, 64)) * rng.choice((1, -1)) for _ in range(2))
         if b:
             assert op("sm_int_truediv", a, b, returns=FLOAT) == a / b, (a, b)
@@ -98,7 +98,7 @@ def test_comb_and_perm():
 def test_rounding_of_ints():
     rng = random.Random(4)
     values = INTS + [5 * 10**18, 5 * 10**18 + 1, 15, 25, 35, -15, -25, 9223372036854775805]
-    for a in values + [rng.randrange(-(2**63), 2**63) for _ in range(200)]:
+    for a in values + [rng.randrange(-(2**63), 2**63) for _ in range(60)]:
         for digits in range(-21, 2):
             want = outcome(checked(round), a, digits)
             assert outcome(lambda: op("sm_int_round_digits", a, digits, returns=INT)) == want, (a, digits)
@@ -114,7 +114,7 @@ def test_rounding_of_ints():
     ("sm_math_log_base", math.log, FLOAT),
 ])  # fmt: skip
 def test_float_operators(name, function, returns):
-    for a, b in itertools.product(FLOATS, FLOATS):
+    for a, b in random.Random(1).choices(list(itertools.product(FLOATS, FLOATS)), k=900):
         want = outcome(checked(function), a, b)
         assert outcome(lambda: op(name, a, b, returns=returns)) == want, (a, b)
 
@@ -159,7 +159,7 @@ def test_rounding_of_floats_to_digits():
     rng = random.Random(6)
     bits = [struct.unpack("<d", rng.randbytes(8))[0] for _ in range(300)]
     near = [round(rng.uniform(-1000, 1000), 3) for _ in range(300)] + [5e22, 5e23, 15e22, 25e23, 4.5e22, 0.15, 0.25]
-    for x in FLOATS + bits + near + [25.0, 35.0, 45.0, 250.0, 2.5e22, 55.5]:
+    for x in rng.sample(FLOATS, 20) + bits[:80] + near[::6] + [25.0, 35.0, 45.0, 250.0, 2.5e22, 55.5]:
         for digits in [0, 1, 2, 3, 5, 15, 17, 300, 323, 324, -1, -2, -3, -16, -22, -23, -24, -300, -308, -309, 2**40]:
             want = outcome(round, x, digits)
             assert outcome(lambda: op("sm_float_round_digits", x, digits, returns=FLOAT)) == want, (x, digits)
@@ -187,7 +187,8 @@ COMPLEXES = [complex(a, b) for a, b in itertools.product(
 @pytest.mark.parametrize("name, function", [
     ("mul", operator.mul), ("truediv", operator.truediv), ("pow", operator.pow), ("abs", abs)])
 def test_complex(name, function):
-    for a, b in itertools.product(COMPLEXES, COMPLEXES if name != "abs" else [None]):
+    cases = list(itertools.product(COMPLEXES, COMPLEXES if name != "abs" else [None]))
+    for a, b in random.Random(2).sample(cases, min(1500, len(cases))):
         args = (a,) if b is None else (a, b)
         got = outcome(lambda: op(f"sm_complex_{name}", *args, returns=FLOAT if name == "abs" else COMPLEX))
         want = outcome(function, *args)

@@ -47,7 +47,7 @@ def test_case(name):
         assert op(f"sm_str_{name}", s, returns=STR) == getattr(s, name)(), s
     every = [chr(c) for c in range(0x3000)] + [chr(c) for c in range(0xA640, 0xABFF)] + [chr(c) for c in range(0x10400, 0x10500)]
     rng = random.Random(1)
-    for s in ["".join(every)] + ["".join(rng.choices(every[:0x600], k=6)) for _ in range(400)]:
+    for s in ["".join(every)] + ["".join(rng.choices(every[:0x600], k=6)) for _ in range(200)]:
         assert op(f"sm_str_{name}", s, returns=STR) == getattr(s, name)()
 
 
@@ -57,7 +57,7 @@ CLASSES = ["isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifie
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes(name):
-    chars = [chr(c) for c in range(0x600)] + [chr(c) for c in range(0x600, 0x110000, 211)]
+    chars = [chr(c) for c in range(0x180)] + random.Random(9).choices([chr(c) for c in range(0x12000)], k=300)
     for s in WORDS + chars + ["Aa", "AB", "a1", "A b", "a" + "ǅ", "_"]:
         assert op(f"sm_str_{name}", s, returns=BOOL) == getattr(s, name)(), ascii(s)
 
@@ -71,7 +71,8 @@ def test_access():
         assert outcome(lambda: op("sm_str_ord", s, returns=INT)) == outcome(ord, s)
         for i in range(-4, 4):
             assert outcome(lambda: op("sm_str_getitem", s, i, returns=STR)) == outcome(lambda: s[i])
-        for start, stop, step in itertools.product(BOUNDS, BOUNDS, [None, 1, 2, -1, 0]):
+        cases = list(itertools.product(BOUNDS, BOUNDS, [None, 1, 2, -1, 0]))
+        for start, stop, step in random.Random(4).choices(cases, k=60):
             args = [x for b in (start, stop, step) for x in opt(b)]
             assert outcome(lambda: op("sm_str_slice", s, *args, returns=STR)) == outcome(lambda: s[start:stop:step])
         for n in (-1, 0, 1, 3):
@@ -94,7 +95,7 @@ def test_zfill_of_signed():
 
 
 def test_comparison_and_concatenation():
-    for a, b in itertools.product(WORDS, WORDS):
+    for a, b in random.Random(5).choices(list(itertools.product(WORDS, WORDS)), k=400) + list(zip(WORDS, WORDS)):
         assert op("sm_str_concat", a, b, returns=STR) == a + b
         for name, symbol in [("eq", "__eq__"), ("ne", "__ne__"), ("lt", "__lt__"), ("le", "__le__"), ("gt", "__gt__"), ("ge", "__ge__")]:
             assert op(f"sm_str_{name}", a, b, returns=BOOL) == getattr(a, symbol)(b)
@@ -107,10 +108,10 @@ def test_comparison_and_concatenation():
 @pytest.mark.parametrize("name, returns", [
     ("find", INT), ("rfind", INT), ("index", INT), ("rindex", INT), ("count", INT), ("startswith", BOOL), ("endswith", BOOL)])
 def test_search(name, returns):
-    for s, part in itertools.product(WORDS[:22], SUBS):
-        for start, stop in itertools.product(BOUNDS, BOUNDS):
-            got = outcome(lambda: op(f"sm_str_{name}", s, part, *opt(start), *opt(stop), returns=returns))
-            assert got == outcome(getattr(s, name), part, start, stop), (s, part, start, stop)
+    cases = list(itertools.product(WORDS[:22], SUBS, BOUNDS, BOUNDS))
+    for s, part, start, stop in random.Random(3).choices(cases, k=2500):
+        got = outcome(lambda: op(f"sm_str_{name}", s, part, *opt(start), *opt(stop), returns=returns))
+        assert got == outcome(getattr(s, name), part, start, stop), (s, part, start, stop)
 
 
 def test_split_and_join():
@@ -120,7 +121,7 @@ def test_split_and_join():
             for name in ("split", "rsplit"):
                 got = outcome(lambda: op(f"sm_str_{name}", s, native_sep, n, returns=LIST_STR))
                 assert got == outcome(getattr(s, name), sep, n), (s, sep, n)
-        for sep in SUBS:
+        for sep in SUBS if s in WORDS[:12] else SUBS[:3]:
             assert op("sm_str_contains", s, sep, returns=BOOL) == (sep in s)
             for name in ("partition", "rpartition"):
                 assert outcome(lambda: op(f"sm_str_{name}", s, sep, returns=THREE)) == outcome(getattr(s, name), sep)

@@ -6,7 +6,7 @@
     list        {header, i64 length, i64 capacity, ptr data}       elements unboxed in data
     str         {header, i64 length, i64 hash, i64 width, bytes}   code points of width 1, 2 or 4
     dict        {header, i64 length, i64 used, i64 capacity, i64 mask, ptr index, ptr entries,
-                 i64 version}
+                 i64 version, i64 filled}
     box         {header, value}                                    descriptor is the value's own
     instance    {header, fields}                                   offsets from the object's start
 
@@ -40,7 +40,8 @@ DICT_MASK = 40  # size of the index less one
 DICT_INDEX = 48
 DICT_ENTRIES = 56
 DICT_VERSION = 64  # changes whenever a key is added or removed
-DICT_SIZE = 72
+DICT_FILLED = 72  # places of the index that are not free
+DICT_SIZE = 80
 ENTRY_HASH = 0
 ENTRY_KEY = 8
 ENTRY_ERASED = -(1 << 63)  # in ENTRY_HASH: the entry was removed

@@ -184,7 +184,7 @@ def _kind(t: T.Type) -> int:
         (T.EnumType, objects.KIND_ENUM),
         ((T.ClassType, T.FunctionType, T.FutureType), objects.KIND_CLASS),
     ):
-        if isinstance(t, constructor):  # type: ignore[arg-type]
+        if isinstance(t, constructor):
             return kind
     return objects.KIND_FOREIGN
 

@@ -12,6 +12,7 @@ from scriptmode.abi.objects import (
     DESC_SIZE,
     DICT_CAPACITY,
     DICT_ENTRIES,
+    DICT_FILLED,
     DICT_INDEX,
     DICT_LENGTH,
     DICT_MASK,
@@ -154,6 +155,7 @@ def _rebuild(d: ptr, wanted: i64) -> i64:
     store(i64, d, DICT_MASK, size - 1)
     store(i64, d, DICT_CAPACITY, capacity)
     store(i64, d, DICT_USED, count)
+    store(i64, d, DICT_FILLED, count)
     return 1
 
 
@@ -161,8 +163,9 @@ def _rebuild(d: ptr, wanted: i64) -> i64:
 def _add(ctx: ptr, d: ptr, key: ptr, value: ptr, hashed: i64) -> i32:
     """Append an entry for a key that is not there."""
     used = load(i64, d, DICT_USED)
-    # erased entries keep their index places: count them, or a search might never meet a free one
-    if used >= load(i64, d, DICT_CAPACITY) or (used + 1) * 3 > (load(i64, d, DICT_MASK) + 1) * 2:
+    filled = load(i64, d, DICT_FILLED) + 1
+    # erased places count: a search ends only at a free one
+    if used >= load(i64, d, DICT_CAPACITY) or filled * 3 > (load(i64, d, DICT_MASK) + 1) * 2:
         n = load(i64, d, DICT_LENGTH)
         if _rebuild(d, n * 2 + 4) == 0:
             return sm_raise_memory_error(ctx)
@@ -173,6 +176,7 @@ def _add(ctx: ptr, d: ptr, key: ptr, value: ptr, hashed: i64) -> i32:
     sm_slot_copy(entry + entry_value_offset(_key_type(d)), value, _value_type(d))
     _place(load(ptr, d, DICT_INDEX), load(i64, d, DICT_MASK), hashed, used)
     store(i64, d, DICT_USED, used + 1)
+    store(i64, d, DICT_FILLED, load(i64, d, DICT_FILLED) + 1)
     store(i64, d, DICT_LENGTH, load(i64, d, DICT_LENGTH) + 1)
     store(i64, d, DICT_VERSION, load(i64, d, DICT_VERSION) + 1)
     return 0
@@ -399,7 +403,7 @@ def sm_dict_clear(ctx: ptr, d: ptr) -> i32:
     # the contents move to a second dict, whose release drops them
     other = load(ptr, fresh)
     version = load(i64, d, DICT_VERSION) + 1
-    keep = stack(64)
+    keep = stack(DICT_SIZE)
     memcpy(keep, d + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)
     memcpy(d + DICT_LENGTH, other + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)
     memcpy(other + DICT_LENGTH, keep, DICT_SIZE - DICT_LENGTH)

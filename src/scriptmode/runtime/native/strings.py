@@ -418,10 +418,9 @@ def sm_str_ord(ctx: ptr, s: ptr, result: ptr) -> i32:
 @native
 def sm_int_chr(ctx: ptr, c: i64, result: ptr) -> i32:
     """``chr(c)``."""
-    if c > 2147483647:
-        return raise_from(ctx, OVERFLOW_ERROR, text("signed integer is greater than maximum"))
-    if c < -2147483648:
-        return raise_from(ctx, OVERFLOW_ERROR, text("signed integer is less than minimum"))
+    if c > 2147483647 or c < -2147483648:
+        message = text("Python int too large to convert to C int")
+        return raise_from(ctx, OVERFLOW_ERROR, message)
     if c < 0 or c > 0x10FFFF:
         return raise_from(ctx, VALUE_ERROR, text("chr() arg not in range(0x110000)"))
     b = stack(40)
@@ -637,7 +636,7 @@ def _split_at_space(a: ptr, s: ptr, maxsplit: i64) -> i64:
         at = _skip_space(s, end)
         maxsplit -= 1
     if at < n:
-        return _push(a, substring(s, at, _skip_space_back(s, n) - at))
+        return _push(a, substring(s, at, n - at))
     return 1
 
 
@@ -698,8 +697,7 @@ def _rsplit_at_space(a: ptr, s: ptr, maxsplit: i64) -> i64:
         end = _skip_space_back(s, at)
         maxsplit -= 1
     if end > 0:
-        at = _skip_space(s, 0)
-        return _push(a, substring(s, at, end - at))
+        return _push(a, substring(s, 0, end))
     return 1
 
 
