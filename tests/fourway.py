@@ -93,7 +93,7 @@ def check(target: Any, *argument_sets: Sequence[Any], **tolerance: float) -> Any
 
 def interpret(compiled: Any, *args: Any) -> Any:
     """Run the primary instance in the reference interpreter."""
-    program, function, self_object = compiled.__scriptmode_ir__
+    program, function, self_object = compiled.__scriptmode_ir__()
     values = [*args]
     if self_object is not None:
         values.insert(0, compiled)

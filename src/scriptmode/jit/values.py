@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from scriptmode.ir import types as T
+from scriptmode.ops.scalars import check_int
 
 _SCALARS: dict[type, T.Type] = {
     bool: T.BOOL,
@@ -29,9 +30,11 @@ def type_of_value(value: Any, hint: T.Type | None = None) -> T.Type | None:
     """The IR type of ``value``; None when it has none.
 
     ``hint`` decides what a value leaves open: the element type of an empty list or dict, and an
-    ``Optional`` or ``Union`` which the value fits.
+    ``Optional`` or ``Union`` which the value fits.  An int outside 64 bits raises OverflowError.
     """
     found = _SCALARS.get(type(value))
+    if found == T.INT:
+        check_int(value)
     if found is None and isinstance(value, torch.Tensor):
         found = T.TENSOR
     if found is None:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import ast
 import inspect
 import types
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scriptmode.support.diagnostics import CompileError, Diagnostic
+from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptSyntaxError
 from scriptmode.support.source import Span
 
 FunctionNode = ast.FunctionDef | ast.Lambda
@@ -61,16 +63,20 @@ class FunctionSource:
         return found
 
 
-_CACHE: dict[types.CodeType, FunctionSource] = {}
+# By identity: code objects of two files with the same text are equal.  An entry goes with its code.
+_CACHE: dict[int, tuple[weakref.ref[types.CodeType], FunctionSource]] = {}
 
 
 def source_of(function: types.FunctionType) -> FunctionSource:
     """The source of a function; CompileError when there is none to be found."""
     code = function.__code__
-    found = _CACHE.get(code)
-    if found is None:
-        found = _CACHE[code] = _parse(function, code)
-    return found
+    key = id(code)
+    found = _CACHE.get(key)
+    if found is not None and found[0]() is code:
+        return found[1]
+    source = _parse(function, code)
+    _CACHE[key] = weakref.ref(code, lambda _: _CACHE.pop(key, None)), source
+    return source
 
 
 def place_of(function: object) -> Span:
@@ -82,6 +88,10 @@ def place_of(function: object) -> Span:
 
 
 def _parse(function: types.FunctionType, code: types.CodeType) -> FunctionSource:
+    if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        raise ScriptSyntaxError(
+            Diagnostic("SM0102", "async functions cannot be compiled", place_of(function))
+        )
     try:
         lines, first = inspect.getsourcelines(code)
     except (OSError, TypeError, IndentationError, SyntaxError) as problem:
@@ -93,10 +103,6 @@ def _parse(function: types.FunctionType, code: types.CodeType) -> FunctionSource
         node = None if tree is None else _find(tree, code)
     if node is None:
         raise _missing(function, "the text at its place defines another function")
-    if isinstance(node, ast.AsyncFunctionDef) or code.co_flags & inspect.CO_COROUTINE:
-        raise CompileError(
-            Diagnostic("SM0102", "async functions cannot be compiled", place_of(function))
-        )
     module = function.__module__ or "<unknown>"
     return FunctionSource(node, code.co_filename, function.__qualname__, module)
 
@@ -172,8 +178,8 @@ def _missing(function: types.FunctionType, reason: str) -> CompileError:
     )
 
 
-def stored_names(nodes: list[ast.stmt] | list[ast.AST]) -> list[str]:
-    """Names bound anywhere in ``nodes``, in order; not inside nested functions or comprehensions."""
+def stored_names(nodes: Sequence[ast.AST]) -> list[str]:
+    """Names bound in ``nodes``, in order; not those of nested functions or comprehensions."""
     found: dict[str, None] = {}
 
     def visit(node: ast.AST) -> None:
@@ -208,7 +214,7 @@ def stored_names(nodes: list[ast.stmt] | list[ast.AST]) -> list[str]:
     return list(found)
 
 
-def loaded_names(nodes: list[ast.stmt] | list[ast.AST]) -> set[str]:
+def loaded_names(nodes: Sequence[ast.AST]) -> set[str]:
     """Names read anywhere in ``nodes``, nested functions included."""
     return {
         n.id
