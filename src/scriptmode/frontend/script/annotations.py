@@ -67,7 +67,7 @@ def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) ->
         return resolve(value, names, type_of_class)
     if isinstance(annotation, type):
         return _class(annotation, names, type_of_class)
-    if annotation in (typing.List, typing.Dict, typing.Tuple, typing.Callable, typing.Optional):
+    if annotation in (list, dict, tuple, typing.Callable, typing.Optional):
         raise BadAnnotation(f"`{annotation}` says nothing of what it contains")
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import inspect
 import sys
@@ -12,7 +13,16 @@ from typing import Any
 from torch import nn
 
 from scriptmode.frontend.script import annotations as A
-from scriptmode.frontend.script import builtin_calls, call_expressions, expressions, special
+from scriptmode.frontend.script import (
+    builtin_calls,
+    builtin_numbers,
+    builtin_types,
+    call_expressions,
+    expressions,
+    module_calls,
+    special,
+    subscripts,
+)
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.modules import fits, type_of_object
@@ -30,9 +40,17 @@ from scriptmode.support.diagnostics import (
     ScriptTypeError,
 )
 from scriptmode.support.markers import EXPORT, modifier_of
+from scriptmode.support.source import Span
 
-HANDLERS = (builtin_calls, call_expressions, expressions, special)  # they enter themselves
+HANDLERS = (  # they enter themselves
+    builtin_calls, builtin_numbers, builtin_types, call_expressions, expressions, module_calls,
+    special, subscripts,
+)  # fmt: skip
 _RECURSION_LIMIT = 20_000
+# what a defect of the front end itself raises
+_DEFECTS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError,
+)  # fmt: skip
 _MOST_ATTEMPTS = 50
 
 
@@ -137,7 +155,7 @@ def _build(build: Callable[[Unit], None], subject: Any) -> Program:
                 raise CompileError(
                     Diagnostic("SM0208", "the program is nested too deeply", place_of(subject))
                 ) from None
-            except (AssertionError, KeyError, IndexError, AttributeError, TypeError) as error:
+            except _DEFECTS as error:
                 raise _internal(unit, subject, error) from error
             program = unit.program
             root = program.functions.pop(program.root)
@@ -205,7 +223,10 @@ def _entry_shapes(
         name = parameter.name
         if forwarded and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             rest = forwarded[index:]
-            types = [given.pop(p.name, None) or _parameter_type(unit, function, p) for p in rest]
+            types = [
+                given.pop(p.name) if p.name in given else _parameter_type(unit, function, p)
+                for p in rest
+            ]
             display = TupleDisplay(tuple(Constant(None) for _ in rest))
             shapes[name] = Static(display, display.key(), tuple(map(Leaf, types)))
             target.parameter_names[name] = [p.name for p in rest]
@@ -213,7 +234,7 @@ def _entry_shapes(
             nothing = DictDisplay((), (), frozen=True)
             shapes[name] = Static(nothing, nothing.key(), ())
         else:
-            t = given.pop(name, None) or comments.get(name)
+            t = given.pop(name) if name in given else comments.get(name)
             shapes[name] = Leaf(t or _parameter_type(unit, function, parameter))
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 target.empty_keywords = (name,)
@@ -268,13 +289,14 @@ def _parameter_type(
     names = {**function.__globals__, **closure_of(function)}
     default = parameter.default
     annotated: T.Type | None = None
+    place = _parameter_place(function, parameter.name)
     if parameter.annotation is not inspect.Parameter.empty:
         try:
             annotated = A.resolve(parameter.annotation, names, unit.type_of_class)
         except A.BadAnnotation as problem:
             raise ScriptTypeError(
                 Diagnostic(
-                    "SM0209", f"parameter `{parameter.name}`: {problem}", place_of(function)
+                    "SM0209", f"parameter `{parameter.name}`: {problem}", place
                 )
             ) from None
         if annotated is None:
@@ -283,7 +305,7 @@ def _parameter_type(
                     "SM0209",
                     f"parameter `{parameter.name}`: `{parameter.annotation}` cannot be the type "
                     "of an entry's parameter",
-                    place_of(function),
+                    place,
                     help="annotate it with a type of values, or pass it through a closure",
                 )
             )
@@ -301,6 +323,15 @@ def _parameter_type(
         return T.NONE  # a call with a value compiles an instance for it
     found = type_of_object(default)
     return found if found is not None and fits(default, found) else T.TENSOR
+
+
+def _parameter_place(function: types.FunctionType, name: str) -> Span:
+    """Where a parameter stands."""
+    source = source_of(function)
+    for inner in ast.walk(source.node.args):
+        if isinstance(inner, ast.arg) and inner.arg == name:
+            return source.span(inner)
+    return place_of(function)
 
 
 def _complete_signature(instance: Instance, function: types.FunctionType) -> None:

@@ -45,11 +45,11 @@ from scriptmode.support.diagnostics import ScriptTypeError
 
 Test = tuple["bool | Value", Facts]
 
-_BOOL_OPS = {
+_BOOL_OPS: dict[T.Type, str] = {
     T.INT: "int::bool", T.FLOAT: "float::bool", T.COMPLEX: "complex::bool", T.STR: "str::bool",
     T.TENSOR: "tensor::bool", T.NUMBER: "number::bool",
 }  # fmt: skip
-_LENGTHS = {T.ListType: "list::len", T.DictType: "dict::len"}
+_LENGTHS: dict[type[T.Type], str] = {T.ListType: "list::len", T.DictType: "dict::len"}
 _ALWAYS_TRUE = (T.DTYPE, T.DEVICE, T.LAYOUT, T.MEMORY_FORMAT, T.GENERATOR, T.QSCHEME)
 
 
@@ -173,6 +173,17 @@ def _split(
         if len(rest) > 1
         else act(narrow(e, value, remaining)),
     )
+
+
+def split_pair(
+    e: Emitter, a: Sugared, b: Sugared, act: Callable[[Sugared, Sugared], Sugared]
+) -> Sugared | None:
+    """``act`` under each type of ``a``, or else of ``b``; None when neither has several."""
+    if isinstance(a, IRValue) and len(members(a.type)) > 1:
+        return split(e, a, lambda v: act(v, b))
+    if isinstance(b, IRValue) and len(members(b.type)) > 1:
+        return split(e, b, lambda v: act(a, v))
+    return None
 
 
 def _as_ir(value: Sugared) -> IRValue:

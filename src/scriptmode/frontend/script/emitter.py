@@ -77,7 +77,9 @@ CONSTANT_TYPES: dict[type, T.Type] = {
 class Emitter:
     """State of compiling one function."""
 
-    def __init__(self, unit: Unit, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]) -> None:
+    def __init__(
+        self, unit: Unit, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]
+    ) -> None:
         self.unit = unit
         self.scope = scope
         self.graph = graph

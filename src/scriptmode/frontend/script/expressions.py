@@ -6,7 +6,7 @@ import ast
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from scriptmode.frontend.script import operators
+from scriptmode.frontend.script import comparisons, operators
 from scriptmode.frontend.script.conditions import fact, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose, discard_after
@@ -265,13 +265,13 @@ def _one_comparison(
     right: Sugared,
 ) -> Sugared:
     if isinstance(op, (ast.Is, ast.IsNot)):
-        result = operators.identical(e, left, right)
+        result = comparisons.identical(e, left, right)
         result = _with_none_facts(e, result, left_node, left, right_node, right)
         return operators.unary(e, "not", result) if isinstance(op, ast.IsNot) else result
     if isinstance(op, (ast.In, ast.NotIn)):
-        result = operators.contains(e, right, left)
+        result = comparisons.contains(e, right, left)
         return operators.unary(e, "not", result) if isinstance(op, ast.NotIn) else result
-    result = operators.compare(e, _COMPARE[type(op)], left, right)
+    result = comparisons.compare(e, _COMPARE[type(op)], left, right)
     if isinstance(op, ast.Eq):
         return _with_none_facts(e, result, left_node, left, right_node, right)
     return result

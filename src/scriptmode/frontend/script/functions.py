@@ -1,8 +1,8 @@
 """Calls of Python functions: binding of arguments, and one IR function per kinds of arguments.
 
-An *instance* of a function is compiled for the shapes of its arguments: IR values become parameters,
-what is known at compile time (None, flags, strings, functions, modules' classes) is part of the
-instance.  Free variables of nested functions are passed as further parameters.
+An *instance* of a function is compiled for the shapes of its arguments: IR values become its
+parameters, what is known at compile time (None, flags, strings, functions, modules' classes) is
+part of the instance.  Free variables of nested functions are passed as further parameters.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
     scope = Scope(source, target.function, target.globals, target.closure)
     owner = target.closure.get("__class__")
     scope.owner_class = owner if isinstance(owner, type) else None
-    e = unit.new_emitter(scope, graph, instance.hints)
+    e: Emitter = unit.new_emitter(scope, graph, instance.hints)
     e.builder.span = graph.span
     _check_supported(e, node)
     _bind_parameters(e, instance, scope)

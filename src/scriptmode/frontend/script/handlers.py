@@ -8,7 +8,7 @@ Each file of this package enters its handlers at import; ``compile`` imports the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Table:
         self.name = name
         self._handlers: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, *keys: Hashable) -> Callable[[F], F]:
+    def __call__(self, *keys: Any) -> Callable[[F], F]:
         """Decorator: enter the function for every key."""
 
         def enter(function: F) -> F:
@@ -36,11 +36,11 @@ class Table:
 
         return enter
 
-    def get(self, key: Hashable) -> Callable[..., Any] | None:
+    def get(self, key: Any) -> Callable[..., Any] | None:
         """The handler of ``key``."""
         return self._handlers.get(key)
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __contains__(self, key: Any) -> bool:
         return key in self._handlers
 
 

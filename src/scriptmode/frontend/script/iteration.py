@@ -7,6 +7,7 @@ Python does, and a dict refuses to be changed meanwhile.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
             return [] if not columns else None
         if value.kind == "strict zip" and len({len(c) for c in known}) > 1:
             return None
-        return [TupleDisplay(row) for row in zip(*known)]
+        return [TupleDisplay(row) for row in zip(*known, strict=False)]
     if value.kind == "reversed":
         inner = items_of(e, arguments[0])
         return None if inner is None else list(reversed(inner))
@@ -106,7 +107,7 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
         known = [c for c in columns if c is not None]
         if len(known) < len(columns):
             return None
-        return [e.call_positional(arguments[0], *row) for row in zip(*known)]
+        return [e.call_positional(arguments[0], *row) for row in zip(*known, strict=False)]
     owner = arguments[0]
     if value.kind == "generator":
         return items_of(e, owner)
@@ -357,7 +358,7 @@ def _strict_more(e: Emitter, inner: Sequence[Cursor], i: Value) -> Value:
         for shorter, longer, word in ((other, first, "shorter"), (first, other, "longer")):
             ended = e.builder.op("bool::and", longer, e.builder.op("bool::not", shorter))
             message = f"zip() argument {number} is {word} than argument 1"
-            when(e, ended, lambda m=message: e.raise_error(ValueError, m))
+            when(e, ended, functools.partial(e.raise_error, ValueError, message))
     return first
 
 
@@ -390,7 +391,7 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
                 choose_value(
                     e, e.builder.op("int::lt", trips, zero),
                     lambda: Constant(0), lambda: IRValue(trips),
-                )  # fmt: skip
+                )
             )
         if value.kind in ("keys", "values", "items"):
             return length_of(e, value.arguments[0])

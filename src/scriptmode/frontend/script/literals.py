@@ -2,8 +2,8 @@
 
 ``xs = []`` says nothing of its elements; ``xs.append(1.0)`` does, and ``xs[0] = None`` adds to it.
 A use that an element type does not admit is traced back to the displays that made the container;
-what they should have been is kept as a hint under the display's *site*, and the function is compiled
-again.
+what they should have been is kept as a hint under the display's *site*, and the function is
+compiled again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def sites_of(e: Emitter, value: Value, seen: set[int] | None = None) -> list[Has
         return []
     seen.add(id(value))
     found: list[Hashable] = []
-    for source in _sources(e, value, found) or [None]:
-        if source is None:
-            return found or None
+    sources = _sources(e, value, found)
+    if not sources:
+        return found or None
+    for source in sources:
         inner = sites_of(e, source, seen)
         if inner is None:
             return None

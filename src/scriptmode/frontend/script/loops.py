@@ -201,7 +201,9 @@ def _for(e: Emitter, node: ast.For) -> None:
     constants = constant_range(iterable)
     mark, env = e.builder.block.last, e.env.copy()
     try:
-        _for_cursor(e, node, cursor_of(e, iterable))
+        with e.at(node.iter):
+            cursor = cursor_of(e, iterable)
+        _for_cursor(e, node, cursor)
     except NeedsConstant:
         if constants is None:
             raise
@@ -294,11 +296,12 @@ def _unroll(
 def _for_choice(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
     """A Loop whose body chooses the element by the index, for break and continue in it."""
 
-    def pick(index: Value, first: int) -> Sugared | None:
+    def pick(index: Value, first: int) -> None:
         if first == len(items) - 1:
-            return run(items[first])
+            run(items[first])
+            return
         here = e.builder.op("int::eq", index, e.int_constant(first))
-        return branch(e, here, lambda: run(items[first]), lambda: pick(index, first + 1))
+        branch(e, here, lambda: run(items[first]), lambda: pick(index, first + 1))
 
     def run(item: Sugared) -> None:
         assign_target(e, node.target, item)
@@ -317,9 +320,5 @@ def _for_choice(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
         run_cursor(e, cursor, assigned, run, id(node), late)
     else:
         count = e.int_constant(len(items))
-        loop(e, count, None, assigned, lambda i: _ignore(pick(i, 0)), None, id(node), late)
+        loop(e, count, None, assigned, lambda i: pick(i, 0), None, id(node), late)
     _run_else(e, node, flagged)
-
-
-def _ignore(value: object) -> None:
-    """Drop a result."""

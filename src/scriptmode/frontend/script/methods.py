@@ -10,23 +10,20 @@ from typing import Any
 import torch
 
 from scriptmode.frontend import calls
+from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
-from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
+from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose
-from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS, Table
+from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (
     as_list,
-    as_var_tuple,
     binary,
     convert_number,
-    equal,
-    is_sequence,
     tuple_items,
 )
-from scriptmode.frontend.script.stores import slice_bounds
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
@@ -37,7 +34,6 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     ListDisplay,
     PythonObject,
-    SliceValue,
     Sugared,
     TupleDisplay,
 )
@@ -263,11 +259,9 @@ def call_op(
         given[key] = value
     inputs = []
     for argument in schema.arguments:
-        value = given.get(argument.name)
-        if value is None:
-            if not argument.has_default:
-                e.fail_type(f"{name}() misses the argument `{argument.name}`")
-            value = Constant(argument.default)
+        if argument.name not in given and not argument.has_default:
+            e.fail_type(f"{name}() misses the argument `{argument.name}`")
+        value = given.get(argument.name, Constant(argument.default))
         inputs.append(fit(e, value, argument.type, f"`{argument.name}` of {name}()"))
     return run_op(e, schema, inputs)
 
@@ -524,7 +518,8 @@ for _kind_of_view in ("keys", "values", "items"):
     METHODS(("dict", _kind_of_view))(_view(_kind_of_view))
 
 
-def _dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
+def dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
+    """A key as it is looked for in a dict."""
     t = owner.type.contained[0]
     if t == T.NEVER:
         admit(e, owner, e.value(key).type, T.NEVER)
@@ -533,7 +528,7 @@ def _dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
 
 @METHODS(("dict", "get"))
 def _get(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    key = _dict_key(e, owner, given.positional[0])
+    key = dict_key(e, owner, given.positional[0])
     default = given.positional[1] if len(given.positional) > 1 else Constant(None)
     return choose(
         e, e.builder.op("dict::contains", owner, key),
@@ -543,7 +538,7 @@ def _get(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 @METHODS(("dict", "pop"))
 def _dict_pop(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    key = _dict_key(e, owner, given.positional[0])
+    key = dict_key(e, owner, given.positional[0])
     if len(given.positional) == 1:
         return e.lift(e.builder.op("dict::pop", owner, key))
     return choose(
@@ -585,119 +580,3 @@ def _dict_clear(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 @METHODS(("dict", "copy"))
 def _dict_copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     return e.op("dict::copy", owner)
-
-
-# subscripts
-
-
-@SUBSCRIPTS(IRValue)
-def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
-    t = value.type
-    if t == T.TENSOR:
-        return e.lift(calls.subscript(e.builder, value.value, operand(e, index), e.span))
-    if t == T.STR:
-        if isinstance(index, SliceValue):
-            return e.op("str::slice", value.value, *slice_bounds(e, index))
-        return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
-    if isinstance(t, T.DictType):
-        return e.lift(
-            e.builder.op("dict::getitem", value.value, _dict_key(e, value.value, index))
-        )
-    if isinstance(t, T.TupleType):
-        return _subscript_items(e, tuple_items(e, value) or (), index)
-    if is_sequence(t):
-        return _sequence_subscript(e, value.value, index)
-    if isinstance(t, T.OptionalType):
-        e.fail("SM0205", "a subscript of a value that may be None",
-               help="test it first: `if x is not None:`")  # fmt: skip
-    if len(members(t)) > 1:
-        return split(e, value, lambda v: e.subscript(v, index))
-    e.fail_type(f"a value of type {t} cannot be subscripted")
-
-
-def _sequence_subscript(e: Emitter, value: Value, index: Sugared) -> Sugared:
-    whole = as_list(e, value)
-    if not isinstance(index, SliceValue):
-        place = index_value(e, index, "a list index")
-        return e.lift(e.builder.op("list::getitem", whole, place))
-    part = e.builder.op("list::slice", whole, *slice_bounds(e, index))
-    if value.type == T.SIZE:
-        return e.op("size::from_list", part)
-    return IRValue(part if isinstance(value.type, T.ListType) else as_var_tuple(e, part))
-
-
-@SUBSCRIPTS(TupleDisplay)
-def _tuple_subscript(e: Emitter, value: TupleDisplay, index: Sugared) -> Sugared:
-    return _subscript_items(e, value.items, index)
-
-
-@SUBSCRIPTS(ListDisplay)
-def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
-    if isinstance(index, SliceValue) and value.frozen:
-        bounds = _constant_slice(index)
-        if bounds is not None:
-            return ListDisplay(value.items[bounds], frozen=True)
-    if isinstance(index, Constant) and isinstance(index.value, int):
-        return _subscript_items(e, value.items, index)
-    return e.subscript(IRValue(e.value(value)), index)
-
-
-@SUBSCRIPTS(DictDisplay)
-def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
-    if isinstance(index, Constant):
-        found = value.find(index.value)
-        if found is None:
-            e.raise_error(KeyError, str(index.value))
-        return found
-    return e.subscript(IRValue(e.value(value)), index)
-
-
-def _constant_slice(index: SliceValue) -> slice | None:
-    parts = [p.value for p in index.parts() if isinstance(p, Constant)]
-    return slice(*parts) if len(parts) == 3 else None
-
-
-def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> Sugared:
-    if isinstance(index, SliceValue):
-        bounds = _constant_slice(index)
-        if bounds is not None:
-            return TupleDisplay(items[bounds])
-        display = ListDisplay(items)
-        part = e.subscript(IRValue(e.value(display)), index)
-        return IRValue(as_var_tuple(e, e.value(part)))
-    if isinstance(index, Constant) and isinstance(index.value, int):
-        if not -len(items) <= index.value < len(items):
-            e.raise_error(IndexError, "tuple index out of range")
-        return items[index.value]
-    if not items:
-        e.raise_error(IndexError, "tuple index out of range")
-    if all(isinstance(i, PythonObject) or e.type_of(i) is None for i in items):
-        e.fail("SM0211", "these values can be chosen only by an index known at compile time",
-               error=NeedsConstant)  # fmt: skip
-    return e.subscript(IRValue(e.value(ListDisplay(items))), index)
-
-
-@SUBSCRIPTS(Constant)
-def _constant_subscript(e: Emitter, value: Constant, index: Sugared) -> Sugared:
-    if not isinstance(value.value, str):
-        e.fail_type(f"{value.describe()} cannot be subscripted")
-    if isinstance(index, SliceValue):
-        bounds = _constant_slice(index)
-        if bounds is not None:
-            return Constant(value.value[bounds])
-    elif isinstance(index, Constant) and isinstance(index.value, int):
-        if -len(value.value) <= index.value < len(value.value):
-            return Constant(value.value[index.value])
-    return e.subscript(IRValue(e.value(value)), index)
-
-
-@ATTRIBUTES(Constant)
-def _constant_attribute(e: Emitter, value: Constant, name: str) -> Sugared | None:
-    if value.value is None:
-        return None
-    found = getattr(value.value, name, None)
-    if found is None and not hasattr(value.value, name):
-        return None
-    if isinstance(value.value, (str, int, float, complex)) and callable(found):
-        return BuiltinMethod(value, name)
-    return e.unit.wrap(e, found, name)

@@ -20,16 +20,13 @@ from torch import nn
 
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose
-from scriptmode.frontend.script.functions import Target, bind, call_function, call_target
-from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS
+from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS
 from scriptmode.frontend.script.iteration import index_value
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
-    Arguments,
     BoundMethod,
     Constant,
     IRValue,
-    IterableValue,
     ListDisplay,
     ModuleChoice,
     ModuleValue,
@@ -37,9 +34,7 @@ from scriptmode.frontend.script.values import (
     SliceValue,
     Sugared,
     SuperValue,
-    TupleDisplay,
 )
-from scriptmode.frontend.script.environment import closure_of
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 
@@ -48,8 +43,6 @@ if TYPE_CHECKING:
 
 # state of nn.Module itself
 _INTERNAL = frozenset(nn.Module().__dict__) - {"training"}
-_CONTAINERS = (nn.ModuleList, nn.Sequential, nn.ModuleDict)
-_PARAMETER_CONTAINERS = (nn.ParameterList, nn.ParameterDict)
 _PLAIN = (bool, int, float, complex, str)
 
 
@@ -425,14 +418,15 @@ def child(e: Emitter, module: ModuleValue, name: str) -> ModuleValue:
     return found
 
 
-def _children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+def children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+    """Submodules by name; None for those that are None."""
     return [
         (n, child(e, module, n) if c is not None else Constant(None))
         for n, c in module.info.python._modules.items()
     ]
 
 
-def _distinct_children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+def distinct_children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
     """Children that are not None, each once."""
     found: dict[int, tuple[str, Sugared]] = {}
     for name, inner in module.info.python._modules.items():
@@ -442,7 +436,7 @@ def _distinct_children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugar
 
 
 def _children_dict(e: Emitter, module: ModuleValue) -> Sugared:
-    return e.unit.frozen_dict((Constant(n), c) for n, c in _children(e, module))
+    return e.unit.frozen_dict((Constant(n), c) for n, c in children(e, module))
 
 
 def _tensors_dict(e: Emitter, module: ModuleValue, tensors: dict[str, Any]) -> Sugared:
@@ -456,7 +450,7 @@ def module_items(e: Emitter, module: ModuleValue) -> list[Sugared] | None:
     """What iteration over a container module yields."""
     python = module.info.python
     if isinstance(python, (nn.ModuleList, nn.Sequential)):
-        return [c for _, c in _children(e, module)]
+        return [c for _, c in children(e, module)]
     if isinstance(python, nn.ModuleDict):
         return [Constant(n) for n in python._modules]
     if isinstance(python, nn.ParameterList):
@@ -470,21 +464,23 @@ def _parameter_item(e: Emitter, module: ModuleValue, name: str) -> Sugared:
     return e.attribute(module, name)
 
 
-def _named(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+def named(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
+    """What a dict of modules or parameters holds, by key."""
     python = module.info.python
     if isinstance(python, nn.ParameterDict):
         return [(n, _parameter_item(e, module, n)) for n in python]
-    return _children(e, module)
+    return children(e, module)
 
 
 @SUBSCRIPTS(ModuleValue)
-def _module_subscript(e: Emitter, module: ModuleValue, index: Sugared) -> Sugared:
+def module_subscript(e: Emitter, module: ModuleValue, index: Sugared) -> Sugared:
+    """``module[index]`` of a container."""
     python = module.info.python
     items = module_items(e, module)
     if items is None:
         return e.call_positional(e.attribute(module, "__getitem__"), index)
     if isinstance(index, Constant) and isinstance(index.value, str):
-        for name, value in _named(e, module):
+        for name, value in named(e, module):
             if name == index.value:
                 return value
         e.raise_error(KeyError, index.value)
@@ -514,7 +510,7 @@ def _choose_item(e: Emitter, items: Sequence[Sugared], index: Sugared) -> Sugare
         choose(
             e, op("int::lt", place, e.int_constant(0)),
             lambda: e.op("int::add", place, count), lambda: IRValue(place),
-        )  # fmt: skip
+        )
     )
     outside = op("bool::or", op("int::lt", place, e.int_constant(0)), op("int::ge", place, count))
     choose(
@@ -532,238 +528,16 @@ def _choice_attribute(e: Emitter, value: ModuleChoice, name: str) -> Sugared | N
     first = inspect.getattr_static(type(value.candidates[0].info.python), name, None)
     if isinstance(first, types.FunctionType):
         return BoundMethod(value, PythonObject(first))
-    return _dispatch(e, value, 0, lambda m: e.attribute(m, name))
+    return dispatch(e, value, 0, lambda m: e.attribute(m, name))
 
 
-@CALLS(ModuleChoice)
-def _call_choice(e: Emitter, value: ModuleChoice, given: Arguments) -> Sugared:
-    return _dispatch(e, value, 0, lambda m: call_module(e, m, given))
-
-
-def _dispatch(e: Emitter, value: ModuleChoice, first: int, act: Any) -> Sugared:
+def dispatch(e: Emitter, value: ModuleChoice, first: int, act: Any) -> Sugared:
+    """``act`` on the module that the index of a choice picks."""
     if first == len(value.candidates) - 1:
         result: Sugared = act(value.candidates[first])
         return result
     here = e.builder.op("int::eq", e.value(value.index), e.int_constant(first))
     return choose(
         e, here,
-        lambda: act(value.candidates[first]), lambda: _dispatch(e, value, first + 1, act),
+        lambda: act(value.candidates[first]), lambda: dispatch(e, value, first + 1, act),
     )  # fmt: skip
-
-
-# calls
-
-
-@CALLS(ModuleValue)
-def call_module(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    """``module(...)``: hooks and forward, as ``nn.Module.__call__``."""
-    python = module.info.python
-    own_call = inspect.getattr_static(type(python), "__call__", None)
-    if own_call is not inspect.getattr_static(nn.Module, "__call__"):
-        if isinstance(own_call, types.FunctionType):
-            return call_method(e, module, own_call, given)
-    _refuse_backward_hooks(e, module)
-    for key, hook in python._forward_pre_hooks.items():
-        given = _pre_hook(e, module, hook, given, key in python._forward_pre_hooks_with_kwargs)
-    result = e.call(e.attribute(module, "forward"), given)
-    for key, hook in python._forward_hooks.items():
-        with_keywords = key in python._forward_hooks_with_kwargs
-        result = _hook(e, module, hook, given, result, with_keywords)
-    return result
-
-
-def _refuse_backward_hooks(e: Emitter, module: ModuleValue) -> None:
-    python = module.info.python
-    if python._backward_hooks or python._backward_pre_hooks:
-        e.not_built(f"a backward hook on {module.describe()} is", help="remove the hook")
-
-
-def _pre_hook(
-    e: Emitter, module: ModuleValue, hook: Any, given: Arguments, with_keywords: bool
-) -> Arguments:
-    function = e.unit.wrap(e, hook, "hook")
-    positional = TupleDisplay(tuple(given.positional))
-    if with_keywords:
-        keywords = e.unit.frozen_dict((Constant(k), v) for k, v in given.keywords.items())
-        result = e.call_positional(function, module, positional, keywords)
-        if e.type_of(result) != T.NONE:
-            e.not_built("a forward pre-hook that changes keyword arguments is")
-        return given
-    result = e.call_positional(function, module, positional)
-    t = e.type_of(result)
-    if t == T.NONE:
-        return given
-    if isinstance(t, (T.OptionalType, T.UnionType)):
-        e.not_built("a hook that changes its input on some paths only is")
-    items = e.unit.tuple_items(e, result)
-    changed = list(items) if items is not None else [result]
-    return Arguments(changed, given.keywords)
-
-
-def _hook(
-    e: Emitter,
-    module: ModuleValue,
-    hook: Any,
-    given: Arguments,
-    output: Sugared,
-    with_keywords: bool,
-) -> Sugared:
-    function = e.unit.wrap(e, hook, "hook")
-    output = e.settle(output)
-    arguments: list[Sugared] = [module, TupleDisplay(tuple(given.positional))]
-    if with_keywords:
-        arguments.append(e.unit.frozen_dict((Constant(k), v) for k, v in given.keywords.items()))
-    result = e.call_positional(function, *arguments, output)
-    t = e.type_of(result)
-    if t == T.NONE:
-        return output
-    if isinstance(t, (T.OptionalType, T.UnionType)):
-        e.not_built("a hook that changes its output on some paths only is")
-    return result
-
-
-def call_method(
-    e: Emitter, module: ModuleValue, function: types.FunctionType, given: Arguments
-) -> Sugared:
-    """Call a Python function with the module as its first argument."""
-    arguments = Arguments([module, *given.positional], given.keywords, given.node)
-    special = _METHODS.get(function)
-    if special is not None:
-        return special(e, module, given)
-    marker = e.unit.marker_call(e, function, arguments)
-    if marker is not None:
-        result: Sugared = marker
-        return result
-    source = source_of(function)
-    defaults = [e.unit.wrap_default(e, d) for d in function.__defaults__ or ()]
-    keyword_defaults = {
-        k: e.unit.wrap_default(e, d) for k, d in (function.__kwdefaults__ or {}).items()
-    }
-    bound = bind(e, source, defaults, keyword_defaults, arguments)
-    name = f"{module.info.type.name}.{function.__name__}"
-    target = Target(
-        source, function, function.__globals__, closure_of(function), name=name
-    )
-    return call_target(e, target, bound)
-
-
-@CALLS(BoundMethod)
-def _call_bound(e: Emitter, value: BoundMethod, given: Arguments) -> Sugared:
-    function = value.function.object if isinstance(value.function, PythonObject) else None
-    if isinstance(value.owner, ModuleChoice) and isinstance(function, types.FunctionType):
-        name = function.__name__
-        return _dispatch(e, value.owner, 0, lambda m: e.call(e.attribute(m, name), given))
-    if isinstance(value.owner, ModuleValue) and isinstance(function, types.FunctionType):
-        return call_method(e, value.owner, function, given)
-    arguments = Arguments([value.owner, *given.positional], given.keywords, given.node)
-    if isinstance(function, types.FunctionType):
-        return call_function(e, function, arguments)
-    return e.call(value.function, arguments)
-
-
-# methods of nn.Module that are answered at compile time
-
-
-def _named_modules(
-    e: Emitter, module: ModuleValue, prefix: str = "", seen: set[int] | None = None
-) -> list[tuple[str, ModuleValue, nn.Module]]:
-    """Every module below, with the actual Python object that identifies it, once each."""
-    return _walk_modules(e, module, module.info.python, prefix, set() if seen is None else seen)
-
-
-def _walk_modules(
-    e: Emitter, module: ModuleValue, python: nn.Module, prefix: str, seen: set[int]
-) -> list[tuple[str, ModuleValue, nn.Module]]:
-    if id(python) in seen:
-        return []
-    seen.add(id(python))
-    found = [(prefix, module, python)]
-    for name, inner in python._modules.items():
-        if inner is not None:
-            path = f"{prefix}.{name}" if prefix else name
-            found += _walk_modules(e, child(e, module, name), inner, path, seen)
-    return found
-
-
-def _named_tensors(
-    e: Emitter, module: ModuleValue, given: Arguments, group: str
-) -> list[tuple[str, Sugared]]:
-    recurse = given.keywords.get("recurse", Constant(True))
-    modules = _named_modules(e, module)
-    if isinstance(recurse, Constant) and not recurse.value:
-        modules = modules[:1]
-    found: list[tuple[str, Sugared]] = []
-    seen: set[int] = set()
-    for path, owner, python in modules:
-        for name, tensor in getattr(python, group).items():
-            if tensor is None or id(tensor) in seen:
-                continue
-            seen.add(id(tensor))
-            whole = f"{path}.{name}" if path else name
-            found.append((whole, e.lift(get_attribute(e, owner, name))))
-    return found
-
-
-def _pairs(items: Sequence[tuple[str, Sugared]]) -> Sugared:
-    return ListDisplay(tuple(TupleDisplay((Constant(n), v)) for n, v in items), frozen=True)
-
-
-def _only(items: Sequence[tuple[str, Sugared]]) -> Sugared:
-    return ListDisplay(tuple(v for _, v in items), frozen=True)
-
-
-def _train(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    e.not_built("changing the training mode inside a compiled program is")
-
-
-def _dict_view(kind: str) -> Any:
-    def view(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-        named = e.unit.frozen_dict((Constant(n), v) for n, v in _named(e, module))
-        return IterableValue(kind, (named,))
-
-    return view
-
-
-def _length(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    return e.unit.length(e, module)
-
-
-def _contains(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    return contains_key(e, module, given.positional[0])
-
-
-def contains_key(e: Emitter, module: ModuleValue, item: Sugared) -> Sugared:
-    """``key in module``."""
-    if not isinstance(item, Constant):
-        e.not_built("`in` of a module container with a variable key is")
-    return Constant(item.value in [n for n, _ in _named(e, module)])
-
-
-def _getitem(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    return _module_subscript(e, module, given.positional[0])
-
-
-_METHODS: dict[Any, Any] = {
-    nn.Module.parameters: lambda e, m, a: _only(_named_tensors(e, m, a, "_parameters")),
-    nn.Module.named_parameters: lambda e, m, a: _pairs(_named_tensors(e, m, a, "_parameters")),
-    nn.Module.buffers: lambda e, m, a: _only(_named_tensors(e, m, a, "_buffers")),
-    nn.Module.named_buffers: lambda e, m, a: _pairs(_named_tensors(e, m, a, "_buffers")),
-    nn.Module.children: lambda e, m, a: _only(_distinct_children(e, m)),
-    nn.Module.named_children: lambda e, m, a: _pairs(_distinct_children(e, m)),
-    nn.Module.modules: lambda e, m, a: _only([(n, v) for n, v, _ in _named_modules(e, m)]),
-    nn.Module.named_modules: lambda e, m, a: _pairs(
-        [(n, v) for n, v, _ in _named_modules(e, m)]
-    ),
-    nn.Module.train: _train,
-    nn.Module.eval: _train,
-    nn.Module.__call__: lambda e, m, a: call_module(e, m, a),
-}
-for _container in (*_CONTAINERS, *_PARAMETER_CONTAINERS):
-    for _name, _handler in (
-        ("keys", _dict_view("keys")), ("values", _dict_view("values")),
-        ("items", _dict_view("items")), ("__len__", _length), ("__contains__", _contains),
-        ("__getitem__", _getitem),
-    ):  # fmt: skip
-        _found = vars(_container).get(_name)
-        if isinstance(_found, types.FunctionType):
-            _METHODS[_found] = _handler

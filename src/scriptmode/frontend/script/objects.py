@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.functions import call_function, call_local
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
-from scriptmode.frontend.script.modules import call_method
+from scriptmode.frontend.script.module_calls import call_method
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -151,22 +151,25 @@ def by_types(
     e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]
 ) -> Sugared | None:
     """``act`` under each type of an argument that may be of several; None when none is."""
-    for index, value in enumerate(given.positional):
-        if _is_divided(value):
-            before, after = given.positional[:index], given.positional[index + 1 :]
-            return split(
-                e, value, lambda v: act(Arguments([*before, v, *after], given.keywords, given.node))
-            )
-    for name, value in given.keywords.items():
-        if _is_divided(value):
-            return split(
-                e, value,
-                lambda v: act(Arguments(given.positional, {**given.keywords, name: v}, given.node)),
-            )  # fmt: skip
-    return None
+    places: list[tuple[int | str, Sugared]] = [
+        *enumerate(given.positional), *given.keywords.items()
+    ]  # fmt: skip
+    place, divided = next(((p, v) for p, v in places if _is_divided(v)), (0, None))
+    if not isinstance(divided, IRValue):
+        return None
+
+    def with_one(value: Sugared) -> Sugared:
+        positional, keywords = list(given.positional), dict(given.keywords)
+        if isinstance(place, int):
+            positional[place] = value
+        else:
+            keywords[place] = value
+        return act(Arguments(positional, keywords, given.node))
+
+    return split(e, divided, with_one)
 
 
-def _is_divided(value: Sugared) -> TypeGuard[IRValue]:
+def _is_divided(value: Sugared) -> bool:
     """Whether a value may be of several types."""
     return (
         isinstance(value, IRValue)

@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from scriptmode.frontend import operators as tensor_operators
-from scriptmode.frontend.script.conditions import members, split, truth, truth_sugared
+from scriptmode.frontend.script.conditions import split, truth
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.values import (
     Constant,
-    DictDisplay,
     IRValue,
-    IterableValue,
-    ListDisplay,
-    ModuleValue,
-    PythonObject,
     Sugared,
     TupleDisplay,
 )
@@ -41,8 +35,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 SYMBOLS = {**tensor_operators.SYMBOLS, "neg": "-", "pos": "+", "invert": "~"}
 _FOLDABLE = (int, float, bool, complex, str, type(None))
-_RANK = {T.BOOL: 0, T.INT: 1, T.FLOAT: 2, T.COMPLEX: 3}
-_MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+RANK: dict[T.Type | None, int] = {T.BOOL: 0, T.INT: 1, T.FLOAT: 2, T.COMPLEX: 3}
 _MOST_FOLDED = 4096  # bits of an integer, characters of a string
 
 
@@ -175,13 +168,13 @@ def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool)
     _fail_binary(e, name, a, b)
 
 
-def _fail_binary(e: Emitter, name: str, a: Sugared, b: Sugared) -> Any:
+def _fail_binary(e: Emitter, name: str, a: Sugared, b: Sugared) -> NoReturn:
     left, right = e.type_of(a) or a.describe(), e.type_of(b) or b.describe()
     e.fail_type(f"`{SYMBOLS[name]}` is not defined for {left} and {right}")
 
 
 def _kind(t: T.Type) -> str:
-    if t in _RANK:
+    if t in RANK:
         return "number"
     if t == T.STR:
         return "str"
@@ -200,11 +193,11 @@ def _numbers(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> S
     s, t = e.type_of(a), e.type_of(b)
     assert s is not None and t is not None
     if name in ("and", "or", "xor"):
-        common = T.BOOL if s == t == T.BOOL else T.INT
+        common: T.Type = T.BOOL if s == t == T.BOOL else T.INT
         if T.FLOAT in (s, t) or T.COMPLEX in (s, t):
             return None
     else:
-        common = max(s, t, key=lambda x: _RANK[x])
+        common = max(s, t, key=lambda x: RANK[x])
         common = T.INT if common == T.BOOL else common
     if name == "pow" and common == T.INT:
         exponent = b.value if isinstance(b, Constant) else None
@@ -272,7 +265,7 @@ def _var_tuples(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -
         return None
     s, t = e.type_of(a), e.type_of(b)
     whole: list[Value] = []
-    for value, own, other in ((a, s, t), (b, t, s)):
+    for value, other in ((a, t), (b, s)):
         items = tuple_items(e, value)
         if items is not None:
             element = T.INT if other == T.SIZE else (other or T.INT).contained[0]
@@ -346,306 +339,9 @@ def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
         return split(e, value, lambda v: unary(e, name, v))
     if t == T.BOOL:
         value, t = IRValue(convert_number(e, e.value(value), T.INT)), T.INT
-    if name == "pos" and t in _RANK:
+    if name == "pos" and t in RANK:
         return value
     kind = f"{t}::{name}"
-    if t not in _RANK or not table.overloads(kind):
+    if t not in RANK or not table.overloads(kind):
         e.fail_type(f"`{SYMBOLS[name]}` is not defined for {t or value.describe()}")
     return e.op(kind, e.value(value))
-
-
-# comparisons
-
-
-def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
-    """``a op b`` for eq, ne, lt, le, gt, ge; a bool, or a Tensor."""
-    if isinstance(a, Constant) and isinstance(b, Constant):
-        try:
-            return Constant(FUNCTIONS[name](a.value, b.value))
-        except TypeError:
-            e.fail_type(f"`{SYMBOLS[name]}` is not defined for {a.describe()} and {b.describe()}")
-    if is_tensor(e, a) or is_tensor(e, b):
-        if not needs_split(e.type_of(a)) and not needs_split(e.type_of(b)):
-            return _compare_tensor(e, name, a, b)
-    if name in ("eq", "ne"):
-        result = equal(e, a, b)
-        return unary(e, "not", result) if name == "ne" else result
-    return _order(e, name, a, b)
-
-
-def _compare_tensor(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
-    if name in ("eq", "ne") and (e.type_of(a) is None or e.type_of(b) is None):
-        return Constant(name == "ne")
-    return e.lift(
-        tensor_operators.compare(e.builder, name, operand(e, a), operand(e, b), e.span)
-    )
-
-
-def _compare_numbers(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
-    s, t = e.type_of(a), e.type_of(b)
-    assert s is not None and t is not None
-    if s == t == T.BOOL:
-        return e.op(f"bool::{name}", e.value(a), e.value(b))
-    x, y = e.value(a), e.value(b)
-    common = max(s, t, key=lambda k: _RANK[k])
-    if common == T.BOOL:
-        common = T.INT
-    if common == T.FLOAT and s != t:
-        if s == T.FLOAT:
-            x, y, name = y, x, _MIRRORED[name]
-        return e.op(f"int::{name}_float", convert_number(e, x, T.INT), y)
-    if common == T.COMPLEX and name not in ("eq", "ne"):
-        e.fail_type(f"`{SYMBOLS[name]}` is not defined for complex numbers")
-    return e.op(
-        f"{common}::{name}", convert_number(e, x, common), convert_number(e, y, common)
-    )
-
-
-_SIMPLE_EQ = {
-    T.STR: "str::eq", T.DTYPE: "dtype::eq", T.DEVICE: "device::eq", T.LAYOUT: "layout::eq",
-    T.MEMORY_FORMAT: "memory_format::eq",
-}  # fmt: skip
-
-
-def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
-    """``a == b`` where neither is a Tensor."""
-    s, t = e.type_of(a), e.type_of(b)
-    if s is None or t is None:
-        return _equal_static(e, a, b)
-    if s in _RANK and t in _RANK:
-        return _compare_numbers(e, "eq", a, b)
-    if s == T.NONE or t == T.NONE:
-        return is_none(e, b if s == T.NONE else a)
-    for value, other, flip in ((a, b, False), (b, a, True)):
-        own = e.type_of(value)
-        if isinstance(value, IRValue) and own is not None and len(members(own)) > 1:
-            return split(
-                e, value, lambda v, o=other, f=flip: compare(e, "eq", *((o, v) if f else (v, o)))
-            )
-    if s == t and s in _SIMPLE_EQ:
-        return e.op(_SIMPLE_EQ[s], e.value(a), e.value(b))
-    x, y = tuple_items(e, a), tuple_items(e, b)
-    if x is not None and y is not None:
-        return _all_equal(e, x, y) if len(x) == len(y) else Constant(False)
-    if _is_tuple(s) and _is_tuple(t):
-        whole = [_tuple_as_list(e, v) for v in (a, b)]
-        return equal(e, *whole) if all(whole) else Constant(False)
-    if isinstance(s, (T.ListType, T.DictType)) and type(s) is type(t):
-        return _equal_containers(e, a, b)
-    if s == t and isinstance(s, (T.EnumType, T.ClassType)):
-        return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
-    return Constant(False)
-
-
-def _is_tuple(t: T.Type) -> bool:
-    return t == T.SIZE or isinstance(t, (T.TupleType, T.VarTupleType))
-
-
-def _tuple_as_list(e: Emitter, value: Sugared) -> Sugared:
-    items = tuple_items(e, value)
-    if items is not None:
-        return ListDisplay(items)
-    return IRValue(as_list(e, e.value(value)))
-
-
-def _all_equal(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) -> Sugared:
-    result: Sugared = Constant(True)
-    for p, q in zip(x, y, strict=True):
-        same = truth_sugared(e, compare(e, "eq", p, q))
-        if isinstance(same, Constant):
-            if not same.value:
-                return same
-        elif isinstance(result, Constant):
-            result = same
-        else:
-            result = e.op("bool::and", e.value(result), e.value(same))
-    return result
-
-
-def _equal_containers(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
-    x, y = e.value(a, e.type_of(b)), e.value(b, e.type_of(a))
-    if T.TENSOR in T.walk(x.type) or T.TENSOR in T.walk(y.type):
-        e.fail_type(
-            "`==` of containers of tensors is ambiguous", help="compare the tensors one by one"
-        )
-    if x.type != y.type:
-        if T.NEVER in T.walk(x.type) or T.NEVER in T.walk(y.type):
-            admit(e, x, *y.type.contained)
-            admit(e, y, *x.type.contained)
-        e.not_built(f"`==` of a {x.type} and a {y.type} is")
-    kind = "list::eq" if isinstance(x.type, T.ListType) else "dict::eq"
-    return e.op(kind, x, y)
-
-
-def _equal_static(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
-    if isinstance(a, PythonObject) and isinstance(b, PythonObject):
-        return Constant(bool(a.object == b.object))
-    if isinstance(a, (TupleDisplay, ListDisplay)) and type(a) is type(b):
-        items = b.parts()
-        return _all_equal(e, a.items, items) if len(a.items) == len(items) else Constant(False)
-    for value in (a, b):
-        if not isinstance(value, (PythonObject, Constant)):
-            e.fail_type(f"`==` of {a.describe()} and {b.describe()} is not supported")
-    return Constant(False)
-
-
-def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
-    s, t = e.type_of(a), e.type_of(b)
-    if s in _RANK and t in _RANK:
-        return _compare_numbers(e, name, a, b)
-    if s == t == T.STR:
-        return e.op(f"str::{name}", e.value(a), e.value(b))
-    for value in (a, b):
-        refuse_optional(e, value, f"`{SYMBOLS[name]}` on")
-    for value, other, flip in ((a, b, False), (b, a, True)):
-        if isinstance(value, IRValue) and needs_split(e.type_of(value)):
-            return split(
-                e, value, lambda v, o=other, f=flip: compare(e, name, *((o, v) if f else (v, o)))
-            )
-    x, y = tuple_items(e, a), tuple_items(e, b)
-    if x is not None and y is not None:
-        return _lexicographic(e, name, x, y)
-    if s is not None and t is not None and is_sequence(s) and is_sequence(t):
-        left, right = as_list(e, e.value(a, t)), as_list(e, e.value(b, s))
-        if left.type == right.type and T.TENSOR not in T.walk(left.type):
-            if name in ("gt", "ge"):
-                left, right, name = right, left, _MIRRORED[name]
-            return e.op(f"list::{name}", left, right)
-    e.fail_type(
-        f"`{SYMBOLS[name]}` is not defined for {s or a.describe()} and {t or b.describe()}"
-    )
-
-
-def _lexicographic(
-    e: Emitter, name: str, x: tuple[Sugared, ...], y: tuple[Sugared, ...]
-) -> Sugared:
-    if not x or not y:
-        return Constant(FUNCTIONS[name](len(x), len(y)))
-    same = truth(e, compare(e, "eq", x[0], y[0]))
-    if isinstance(same, bool):
-        if same:
-            return _lexicographic(e, name, x[1:], y[1:])
-        return compare(e, name, x[0], y[0])
-    return choose(
-        e, same,
-        lambda: _lexicographic(e, name, x[1:], y[1:]), lambda: compare(e, name, x[0], y[0]),
-    )  # fmt: skip
-
-
-# identity and membership
-
-
-def is_none(e: Emitter, value: Sugared) -> Sugared:
-    """``value is None``."""
-    t = e.type_of(value)
-    if t == T.NONE:
-        return Constant(True)
-    if t is None or not T.is_optional(t):
-        return Constant(False)
-    return IRValue(e.builder.node("prim::is_none", [e.value(value)], [T.BOOL]).output)
-
-
-_SINGLETONS = (type(None), bool, type(Ellipsis), type(NotImplemented))
-
-
-def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
-    """``a is b``."""
-    for value, other in ((a, b), (b, a)):
-        if isinstance(value, Constant) and value.value is None:
-            return is_none(e, other)
-    if a is b:
-        return Constant(True)
-    s, t = e.type_of(a), e.type_of(b)
-    if isinstance(a, Constant) and isinstance(b, Constant):
-        if isinstance(a.value, (int, float, complex, str)) and type(a.value) not in _SINGLETONS:
-            if s == t:
-                e.fail("SM0206", "`is` between numbers or strings has no fixed meaning",
-                       help="use `==`")  # fmt: skip
-        return Constant(a.value is b.value)
-    if isinstance(a, PythonObject) and isinstance(b, PythonObject):
-        return Constant(a.object is b.object)
-    if s is None or t is None:
-        if isinstance(a, ModuleValue) and isinstance(b, ModuleValue):
-            e.fail_type("`is` between modules is not supported")
-        return Constant(False)
-    for value, other in ((a, b), (b, a)):
-        own = e.type_of(value)
-        if isinstance(value, IRValue) and own is not None and len(members(own)) > 1:
-            return split(e, value, lambda v, o=other: identical(e, v, o))
-    if s != t:
-        return Constant(False)
-    x, y = e.value(a), e.value(b)
-    if x is y:
-        return Constant(True)
-    if s in (T.INT, T.FLOAT, T.COMPLEX, T.STR) or isinstance(s, T.TupleType):
-        e.fail("SM0206", "`is` between numbers, strings or tuples has no fixed meaning",
-               help="use `==`")  # fmt: skip
-    if s == T.BOOL or s in _SIMPLE_EQ:
-        return equal(e, a, b)
-    if s == T.TENSOR:
-        return e.op("tensor::same_object", x, y)
-    return IRValue(e.builder.node("prim::is", [x, y], [T.BOOL]).output)
-
-
-def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
-    """``item in container``."""
-    match container:
-        case TupleDisplay(items=items) | ListDisplay(items=items):
-            return _any_equal(e, items, item)
-        case DictDisplay(keys=keys):
-            return _any_equal(e, keys, item)
-        case Constant(value=str(text)) if isinstance(item, Constant):
-            if not isinstance(item.value, str):
-                e.fail_type("`in` of a str needs a str")
-            return Constant(item.value in text)
-        case IterableValue() | ModuleValue():
-            return e.unit.contains(e, container, item)
-    refuse_optional(e, container, "`in` of")
-    t = e.type_of(container)
-    items = tuple_items(e, container)
-    if items is not None:
-        return _any_equal(e, items, item)
-    if t == T.TENSOR:
-        same = compare(e, "eq", container, item)
-        return truth_sugared(e, e.call_positional(e.attribute(same, "any")))
-    if isinstance(container, IRValue) and needs_split(t):
-        return split(e, container, lambda v: contains(e, v, item))
-    if t is None:
-        e.fail_type(f"`in` of {container.describe()} is not supported")
-    return _contains_value(e, container, t, item)
-
-
-def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) -> Sugared:
-    whole = e.value(container)
-    if t == T.STR:
-        return e.op("str::contains", whole, e.value_of_type(item, T.STR, "the left of `in`"))
-    if is_sequence(t):
-        whole = as_list(e, whole)
-        kind, element = "list::contains", whole.type.contained[0]
-    elif isinstance(t, T.DictType):
-        kind, element = "dict::contains", t.key
-    else:
-        e.fail_type(f"`in` of a {t} is not supported")
-    if element == T.TENSOR:
-        e.fail_type("`in` of a list of tensors is ambiguous", help="compare them one by one")
-    own = e.type_of(item)
-    if own is not None and not T.is_subtype(own, element):
-        if own in _RANK and element in _RANK and _RANK[own] < _RANK[element]:
-            return e.op(kind, whole, convert_number(e, e.value(item), element))
-        if element in _RANK and own in _RANK:
-            e.not_built(f"`in` with {own} of a container of {element} is")
-        if isinstance(item, IRValue) and len(members(own)) > 1:
-            return split(e, item, lambda v: contains(e, container, v))
-        return Constant(False)
-    return e.op(kind, whole, e.value(item))
-
-
-def _any_equal(e: Emitter, items: tuple[Sugared, ...], item: Sugared) -> Sugared:
-    result: Value | None = None
-    for candidate in items:
-        same = truth(e, compare(e, "eq", item, candidate))
-        if same is True:
-            return Constant(True)
-        if isinstance(same, Value):
-            result = same if result is None else e.builder.op("bool::or", result, same)
-    return Constant(False) if result is None else IRValue(result)

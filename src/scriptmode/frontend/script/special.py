@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from scriptmode.frontend.script.builtin_calls import is_instance
+from scriptmode.frontend.script.builtin_types import is_instance
 from scriptmode.frontend.script.conditions import truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import when

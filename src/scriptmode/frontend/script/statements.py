@@ -27,7 +27,7 @@ from scriptmode.frontend.script.values import (
     Unusable,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import RETURN, YIELD
+from scriptmode.ir.graph import RETURN, YIELD, Value
 
 BINARY = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "truediv",
@@ -258,7 +258,7 @@ def _is_exception(obj: object) -> bool:
     return isinstance(obj, type) and issubclass(obj, BaseException)
 
 
-def _message(e: Emitter, arguments: Arguments) -> object:
+def _message(e: Emitter, arguments: Arguments) -> Value | None:
     if arguments.keywords or len(arguments.positional) > 1:
         e.not_built("an exception with several arguments is", help="format one message")
     if not arguments.positional:

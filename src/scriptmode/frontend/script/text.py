@@ -19,7 +19,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 
-_STR_OPS = {
+_STR_OPS: dict[T.Type | None, str] = {
     T.INT: "int::str", T.FLOAT: "float::str", T.BOOL: "bool::str", T.COMPLEX: "complex::str",
     T.DTYPE: "dtype::str", T.DEVICE: "device::str",
 }  # fmt: skip
@@ -58,7 +58,9 @@ def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
     return IRValue(e.builder.node(f"prim::{kind}", [e.value(value)], [T.STR]).output)
 
 
-_FORMAT_OPS = {T.INT: "int::format", T.FLOAT: "float::format", T.STR: "str::format"}
+_FORMAT_OPS: dict[T.Type | None, str] = {
+    T.INT: "int::format", T.FLOAT: "float::format", T.STR: "str::format",
+}  # fmt: skip
 
 
 def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import importlib
 import inspect
 import types
@@ -17,9 +18,12 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
+    comparisons,
     conditions,
     iteration,
+    module_calls,
     modules,
     objects,
     operators,
@@ -28,12 +32,16 @@ from scriptmode.frontend.script import (
     stores,
     text,
 )
-from scriptmode.frontend.script import annotations as A
-from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.call_expressions import call_arguments
+from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.environment import MISSING, Scope, closure_of
-from scriptmode.frontend.script.expressions import collected, exists, list_comprehension, static_items
-from scriptmode.frontend.script.flow import branch, leave_loop
+from scriptmode.frontend.script.expressions import (
+    collected,
+    exists,
+    list_comprehension,
+    static_items,
+)
+from scriptmode.frontend.script.flow import Arm, branch, leave_loop
 from scriptmode.frontend.script.functions import Instance, Target
 from scriptmode.frontend.script.loops import run_cursor
 from scriptmode.frontend.script.methods import call_op, extend_list
@@ -65,7 +73,6 @@ from scriptmode.support.diagnostics import (
     ScriptNameError,
     ScriptTypeError,
 )
-from scriptmode.support.markers import STANDS_FOR
 from scriptmode.support.markers import STANDS_FOR
 from scriptmode.support.source import Span
 
@@ -148,7 +155,7 @@ class Unit:
 
     def _check_bound(self, e: Emitter, name: str, value: IRValue) -> Sugared:
         """A variable that only a loop binds: bound unless the loop did not run."""
-        missing = e.value(operators.is_none(e, value))
+        missing = e.value(comparisons.is_none(e, value))
         message = f"cannot access local variable '{name}' where it is not associated with a value"
         branch(
             e, missing, lambda: e.raise_error(UnboundLocalError, message), lambda: None
@@ -338,7 +345,7 @@ class Unit:
             message = f"compiled code takes no further keyword arguments (`**{name}`)"
             branch(
                 e, e.value(self.truth(e, given)),
-                lambda m=message: e.raise_error(TypeError, m), lambda: None,
+                functools.partial(e.raise_error, TypeError, message), lambda: None,
             )  # fmt: skip
             e.env.names[name] = self.frozen_dict(())
 
@@ -403,7 +410,7 @@ class Unit:
         return conditions.place_of(node)
 
     def test(
-        self, e: Emitter, node: ast.expr, then: conditions.Arm, otherwise: conditions.Arm
+        self, e: Emitter, node: ast.expr, then: Arm, otherwise: Arm
     ) -> Sugared | None:
         """A choice on a test."""
         return conditions.test(e, node, then, otherwise)
@@ -434,11 +441,11 @@ class Unit:
     def contains(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
         """``item in container`` for modules and iterables."""
         if isinstance(container, ModuleValue):
-            return modules.contains_key(e, container, item)
+            return module_calls.contains_key(e, container, item)
         assert isinstance(container, IterableValue)
         if container.kind == "keys":
-            return operators.contains(e, container.arguments[0], item)
-        return operators.contains(e, self.built_list(e, container), item)
+            return comparisons.contains(e, container.arguments[0], item)
+        return comparisons.contains(e, self.built_list(e, container), item)
 
     def generated_items(self, e: Emitter, value: GeneratorValue) -> Sequence[Sugared] | None:
         """What a generator expression yields, if their number is known."""

@@ -1,0 +1,299 @@
+"""Builtins on numbers and text: conversions, abs, round, print, ... and ``math``."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from scriptmode.frontend.script.arguments import one, take
+from scriptmode.frontend.script.conditions import (
+    members,
+    split,
+    truth_sugared,
+)
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.handlers import OBJECT_CALLS
+from scriptmode.frontend.script.iteration import (
+    index_value,
+)
+from scriptmode.frontend.script.methods import (
+    float_value,
+)
+from scriptmode.frontend.script.operators import (
+    binary,
+    convert_number,
+    is_tensor,
+    needs_split,
+)
+from scriptmode.frontend.script.text import to_format, to_repr, to_str
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    IRValue,
+    PythonObject,
+    Sugared,
+    TupleDisplay,
+)
+from scriptmode.ir import types as T
+from scriptmode.ops import table
+
+
+def _by_type(e: Emitter, value: Sugared, act: Callable[[Sugared], Sugared]) -> Sugared:
+    """``act`` on the value under each type that it may have."""
+    if isinstance(value, IRValue) and len(members(value.type)) > 1:
+        if isinstance(value.type, T.OptionalType):
+            e.fail("SM0205", "a conversion of a value that may be None",
+                   help="test it first: `if x is not None:`")  # fmt: skip
+        return split(e, value, act)
+    return act(value)
+
+
+def _conversion(cls: type, target: T.Type) -> Callable[[Emitter, Arguments], Sugared]:
+    def run(e: Emitter, given: Arguments) -> Sugared:
+        if not given.positional:
+            return Constant(cls())
+        if len(given.positional) > 1 or given.keywords:
+            return _convert_two(e, cls, given)
+        value = given.positional[0]
+        if isinstance(value, Constant):
+            return _convert_constant(e, cls, value)
+        return _by_type(e, value, lambda v: _convert(e, cls, target, v))
+
+    return run
+
+
+def _convert_constant(e: Emitter, cls: type, value: Constant) -> Sugared:
+    try:
+        return Constant(cls(value.value))
+    except TypeError as error:
+        e.fail_type(str(error))
+    except (ValueError, ArithmeticError) as error:
+        e.raise_error(type(error), str(error))
+
+
+def _convert_two(e: Emitter, cls: type, given: Arguments) -> Sugared:
+    if cls is int:
+        text, base = take(e, given, "x", "base", required=2)
+        assert text is not None and base is not None
+        whole = e.value_of_type(text, T.STR, "the text of int()")
+        return e.op("str::int_base", whole, index_value(e, base, "the base"))
+    if cls is complex:
+        parts = take(e, given, "real", "imag")
+        built = [float_value(e, p or Constant(0.0), "a part of complex()") for p in parts]
+        return e.op("complex::make", *built)
+    e.fail_type(f"{cls.__name__}() takes one argument")
+
+
+def _convert(e: Emitter, cls: type, target: T.Type, value: Sugared) -> Sugared:
+    t = e.type_of(value)
+    built = e.value(value)
+    if t == target:
+        return value
+    if t == T.TENSOR:
+        return e.op(f"tensor::{cls.__name__}", built)
+    kind = f"{t}::{cls.__name__}"
+    if t in (T.INT, T.BOOL, T.FLOAT, T.COMPLEX, T.STR, T.NUMBER) and table.overloads(kind):
+        return e.op(kind, built)
+    if t == T.BOOL and target == T.COMPLEX:
+        return IRValue(convert_number(e, built, T.COMPLEX))
+    e.fail_type(f"{cls.__name__}() of a {t}")
+
+
+OBJECT_CALLS(int)(_conversion(int, T.INT))
+OBJECT_CALLS(float)(_conversion(float, T.FLOAT))
+OBJECT_CALLS(complex)(_conversion(complex, T.COMPLEX))
+
+
+@OBJECT_CALLS(bool)
+def _bool(e: Emitter, given: Arguments) -> Sugared:
+    if not given.positional:
+        return Constant(False)
+    value = one(e, given)
+    result = truth_sugared(e, value)
+    if isinstance(result, IRValue) and result.facts is None and isinstance(value, IRValue):
+        if value.facts is not None:
+            result.facts = value.facts
+    return result
+
+
+@OBJECT_CALLS(abs)
+def _abs(e: Emitter, given: Arguments) -> Sugared:
+    value = one(e, given)
+    if isinstance(value, Constant):
+        return Constant(abs(value.value))
+    if is_tensor(e, value):
+        return e.call_positional(e.attribute(value, "abs"))
+
+    def act(v: Sugared) -> Sugared:
+        t = e.type_of(v)
+        if t == T.BOOL:
+            v, t = IRValue(convert_number(e, e.value(v), T.INT)), T.INT
+        if t == T.TENSOR:
+            return e.call_positional(e.attribute(v, "abs"))
+        if t not in (T.INT, T.FLOAT, T.COMPLEX):
+            e.fail_type(f"abs() of a {t}")
+        return e.op(f"{t}::abs", e.value(v))
+
+    return _by_type(e, value, act)
+
+
+@OBJECT_CALLS(round)
+def _round(e: Emitter, given: Arguments) -> Sugared:
+    value, digits = take(e, given, "number", "ndigits", required=1)
+    assert value is not None
+    if is_tensor(e, value):
+        e.fail_type("round() of a Tensor", help="use `x.round()`")
+    if isinstance(value, Constant) and (digits is None or isinstance(digits, Constant)):
+        extra = () if digits is None else (digits.value,)
+        return Constant(round(value.value, *extra))
+    t = e.type_of(value)
+    if t == T.BOOL:
+        value, t = IRValue(convert_number(e, e.value(value), T.INT)), T.INT
+    if t not in (T.INT, T.FLOAT):
+        if isinstance(value, IRValue) and needs_split(t):
+            rest = given.positional[1:]
+            return split(e, value, lambda v: _round(e, Arguments([v, *rest], given.keywords)))
+        e.fail_type(f"round() of a {t}")
+    if digits is None or e.type_of(digits) == T.NONE:
+        return value if t == T.INT else e.op("float::round", e.value(value))
+    return e.op(f"{t}::round_digits", e.value(value), index_value(e, digits, "ndigits"))
+
+
+@OBJECT_CALLS(divmod)
+def _divmod(e: Emitter, given: Arguments) -> Sugared:
+    a, b = given.positional
+    return TupleDisplay((binary(e, "floordiv", a, b), binary(e, "mod", a, b)))
+
+
+@OBJECT_CALLS(pow, ("_operator", "pow"))
+def _pow(e: Emitter, given: Arguments) -> Sugared:
+    base, exponent, modulus = take(e, given, "base", "exp", "mod", required=2)
+    assert base is not None and exponent is not None
+    if modulus is not None:
+        e.not_built("pow() with three arguments is")
+    return binary(e, "pow", base, exponent)
+
+
+for _function, _kind in ((hex, "int::hex"), (oct, "int::oct"), (bin, "int::bin"),
+                         (chr, "int::chr")):  # fmt: skip
+
+    def _of_int(e: Emitter, given: Arguments, kind: str = _kind) -> Sugared:
+        return e.op(kind, index_value(e, one(e, given), "the argument"))
+
+    OBJECT_CALLS(_function)(_of_int)
+
+
+@OBJECT_CALLS(ord)
+def _ord(e: Emitter, given: Arguments) -> Sugared:
+    return e.op("str::ord", e.value_of_type(one(e, given), T.STR, "the argument of ord()"))
+
+
+@OBJECT_CALLS(hash)
+def _hash(e: Emitter, given: Arguments) -> Sugared:
+    value = e.value(one(e, given))
+    if value.type not in (T.INT, T.FLOAT, T.BOOL, T.STR, T.COMPLEX):
+        e.not_built(f"hash() of a {value.type} is")
+    return IRValue(e.builder.node("prim::hash", [value], [T.INT]).output)
+
+
+@OBJECT_CALLS(id)
+def _id(e: Emitter, given: Arguments) -> Sugared:
+    e.fail("SM0206", "id() has no meaning in compiled code", help="compare with `is`")
+
+
+# text
+
+
+@OBJECT_CALLS(str)
+def _str(e: Emitter, given: Arguments) -> Sugared:
+    return to_str(e, one(e, given)) if given.positional else Constant("")
+
+
+@OBJECT_CALLS(repr)
+def _repr(e: Emitter, given: Arguments) -> Sugared:
+    return to_repr(e, one(e, given))
+
+
+@OBJECT_CALLS(format)
+def _format(e: Emitter, given: Arguments) -> Sugared:
+    value, spec = take(e, given, "value", "spec", required=1)
+    assert value is not None
+    return to_format(e, value, spec or Constant(""))
+
+
+@OBJECT_CALLS(print)
+def _print(e: Emitter, given: Arguments) -> Sugared:
+    options: dict[str, Any] = {}
+    for key, value in given.keywords.items():
+        if key == "flush":
+            continue
+        if key not in ("sep", "end") or not isinstance(value, Constant):
+            e.not_built(f"print() with `{key}` is")
+        if value.value is not None:
+            options[key] = value.value
+    parts = [e.value(to_str(e, v)) for v in given.positional]
+    e.builder.node("prim::print", parts, **options)
+    return Constant(None)
+
+
+@OBJECT_CALLS(warnings.warn)
+def _warn(e: Emitter, given: Arguments) -> Sugared:
+    message, category, level = take(
+        e, given, "message", "category", "stacklevel", required=1
+    )[:3]  # fmt: skip
+    assert message is not None
+    cls = category.object if isinstance(category, PythonObject) else UserWarning
+    number = level.value if isinstance(level, Constant) else 1
+    e.builder.node(
+        "prim::warn", [e.value(to_str(e, message))], category=cls, stacklevel=number
+    )
+    return Constant(None)
+
+
+# math
+
+_MATH_INT = ("gcd", "lcm", "comb", "perm", "factorial", "isqrt")
+_MATH_ROUND = ("floor", "ceil", "trunc")
+
+
+def _math(name: str) -> Callable[[Emitter, Arguments], Sugared]:
+    function = getattr(math, name)
+
+    def run(e: Emitter, given: Arguments) -> Sugared:
+        values = [*given.positional, *given.keywords.values()]
+        if all(isinstance(v, Constant) for v in values):
+            return _fold_math(e, function, given)
+        if name in _MATH_ROUND and e.type_of(given.positional[0]) in (T.INT, T.BOOL):
+            return IRValue(index_value(e, given.positional[0], "the argument"))
+        if name == "log" and len(given.positional) == 2:
+            parts = [float_value(e, p, "an argument of math.log") for p in given.positional]
+            return e.op("math::log_base", *parts)
+        if name in ("gcd", "lcm") and len(given.positional) != 2:
+            result: Sugared = Constant(0 if name == "gcd" else 1)
+            for part in given.positional:
+                result = run(e, Arguments([result, part], {}))
+            return result
+        return e.unit.call_op(e, f"math::{name}", given)
+
+    return run
+
+
+def _fold_math(e: Emitter, function: Any, given: Arguments) -> Sugared:
+    positional = [v.value for v in given.positional if isinstance(v, Constant)]
+    keywords = {k: v.value for k, v in given.keywords.items() if isinstance(v, Constant)}
+    try:
+        result = function(*positional, **keywords)
+    except TypeError as error:
+        e.fail_type(str(error))
+    except (ValueError, ArithmeticError) as error:
+        e.raise_error(type(error), str(error))
+    if isinstance(result, tuple):
+        return TupleDisplay(tuple(Constant(r) for r in result))
+    return Constant(result)
+
+
+for _name in dir(math):
+    if callable(getattr(math, _name)) and table.overloads(f"math::{_name}"):
+        OBJECT_CALLS(getattr(math, _name))(_math(_name))

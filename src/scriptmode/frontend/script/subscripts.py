@@ -1,0 +1,153 @@
+"""Subscripts that are read."""
+
+from __future__ import annotations
+
+import torch
+
+from scriptmode.frontend import calls
+from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
+from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS, Table
+from scriptmode.frontend.script.iteration import index_value
+from scriptmode.frontend.script.methods import dict_key
+from scriptmode.frontend.script.operands import operand
+from scriptmode.frontend.script.operators import (
+    as_list,
+    as_var_tuple,
+    is_sequence,
+    tuple_items,
+)
+from scriptmode.frontend.script.stores import slice_bounds
+from scriptmode.frontend.script.values import (
+    BuiltinMethod,
+    Constant,
+    DictDisplay,
+    IRValue,
+    ListDisplay,
+    PythonObject,
+    SliceValue,
+    Sugared,
+    TupleDisplay,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+
+METHODS = Table("METHODS")  # (kind of type, name) -> (e, owner, arguments) -> Sugared
+
+_PYTHON_TYPES: dict[T.Type, type] = {
+    T.STR: str, T.INT: int, T.FLOAT: float, T.BOOL: bool, T.COMPLEX: complex, T.SIZE: torch.Size,
+    T.DTYPE: torch.dtype, T.DEVICE: torch.device,
+}  # fmt: skip
+
+
+@SUBSCRIPTS(IRValue)
+def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
+    t = value.type
+    if t == T.TENSOR:
+        return e.lift(calls.subscript(e.builder, value.value, operand(e, index), e.span))
+    if t == T.STR:
+        if isinstance(index, SliceValue):
+            return e.op("str::slice", value.value, *slice_bounds(e, index))
+        return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
+    if isinstance(t, T.DictType):
+        return e.lift(
+            e.builder.op("dict::getitem", value.value, dict_key(e, value.value, index))
+        )
+    if isinstance(t, T.TupleType):
+        return _subscript_items(e, tuple_items(e, value) or (), index)
+    if is_sequence(t):
+        return _sequence_subscript(e, value.value, index)
+    if isinstance(t, T.OptionalType):
+        e.fail("SM0205", "a subscript of a value that may be None",
+               help="test it first: `if x is not None:`")  # fmt: skip
+    if len(members(t)) > 1:
+        return split(e, value, lambda v: e.subscript(v, index))
+    e.fail_type(f"a value of type {t} cannot be subscripted")
+
+
+def _sequence_subscript(e: Emitter, value: Value, index: Sugared) -> Sugared:
+    whole = as_list(e, value)
+    if not isinstance(index, SliceValue):
+        place = index_value(e, index, "a list index")
+        return e.lift(e.builder.op("list::getitem", whole, place))
+    part = e.builder.op("list::slice", whole, *slice_bounds(e, index))
+    if value.type == T.SIZE:
+        return e.op("size::from_list", part)
+    return IRValue(part if isinstance(value.type, T.ListType) else as_var_tuple(e, part))
+
+
+@SUBSCRIPTS(TupleDisplay)
+def _tuple_subscript(e: Emitter, value: TupleDisplay, index: Sugared) -> Sugared:
+    return _subscript_items(e, value.items, index)
+
+
+@SUBSCRIPTS(ListDisplay)
+def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
+    if isinstance(index, SliceValue) and value.frozen:
+        bounds = _constant_slice(index)
+        if bounds is not None:
+            return ListDisplay(value.items[bounds], frozen=True)
+    if isinstance(index, Constant) and isinstance(index.value, int):
+        return _subscript_items(e, value.items, index)
+    return e.subscript(IRValue(e.value(value)), index)
+
+
+@SUBSCRIPTS(DictDisplay)
+def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
+    if isinstance(index, Constant):
+        found = value.find(index.value)
+        if found is None:
+            e.raise_error(KeyError, str(index.value))
+        return found
+    return e.subscript(IRValue(e.value(value)), index)
+
+
+def _constant_slice(index: SliceValue) -> slice | None:
+    parts = [p.value for p in index.parts() if isinstance(p, Constant)]
+    return slice(*parts) if len(parts) == 3 else None
+
+
+def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> Sugared:
+    if isinstance(index, SliceValue):
+        bounds = _constant_slice(index)
+        if bounds is not None:
+            return TupleDisplay(items[bounds])
+        display = ListDisplay(items)
+        part = e.subscript(IRValue(e.value(display)), index)
+        return IRValue(as_var_tuple(e, e.value(part)))
+    if isinstance(index, Constant) and isinstance(index.value, int):
+        if not -len(items) <= index.value < len(items):
+            e.raise_error(IndexError, "tuple index out of range")
+        return items[index.value]
+    if not items:
+        e.raise_error(IndexError, "tuple index out of range")
+    if all(isinstance(i, PythonObject) or e.type_of(i) is None for i in items):
+        e.fail("SM0211", "these values can be chosen only by an index known at compile time",
+               error=NeedsConstant)  # fmt: skip
+    return e.subscript(IRValue(e.value(ListDisplay(items))), index)
+
+
+@SUBSCRIPTS(Constant)
+def _constant_subscript(e: Emitter, value: Constant, index: Sugared) -> Sugared:
+    if not isinstance(value.value, str):
+        e.fail_type(f"{value.describe()} cannot be subscripted")
+    if isinstance(index, SliceValue):
+        bounds = _constant_slice(index)
+        if bounds is not None:
+            return Constant(value.value[bounds])
+    elif isinstance(index, Constant) and isinstance(index.value, int):
+        if -len(value.value) <= index.value < len(value.value):
+            return Constant(value.value[index.value])
+    return e.subscript(IRValue(e.value(value)), index)
+
+
+@ATTRIBUTES(Constant)
+def _constant_attribute(e: Emitter, value: Constant, name: str) -> Sugared | None:
+    if value.value is None:
+        return None
+    found = getattr(value.value, name, None)
+    if found is None and not hasattr(value.value, name):
+        return None
+    if isinstance(value.value, (str, int, float, complex)) and callable(found):
+        return BuiltinMethod(value, name)
+    return e.unit.wrap(e, found, name)
