@@ -218,3 +218,37 @@ def test_any_holds_none_and_large_values():
         assert a.value == (1, "a", 2.5)
     with Slot(NONE, None), Slot(FLOAT, 1.0):
         pass
+
+
+def test_sort():
+    rng = random.Random(11)
+    nan = float("nan")
+    makers = {
+        "List[int]": lambda: rng.randrange(20), "List[float]": lambda: rng.choice([0.0, 1.5, -2.0, 3.0]),
+        "List[str]": lambda: rng.choice(["a", "b", "é", "", "aa", "😀"]), "List[bool]": lambda: rng.random() < 0.5,
+        "List[Tuple[int, str]]": lambda: (rng.randrange(3), rng.choice("xyz")),
+        "List[List[int]]": lambda: [rng.randrange(3) for _ in range(rng.randrange(3))],
+        "List[Any]": lambda: rng.choice([1, 2.5, True, -3]),
+    }  # fmt: skip
+    for text, make in makers.items():
+        for n in (0, 1, 2, 3, 10, 63, 64, 65, 200):
+            items = [make() for _ in range(n)]
+            for start in (items, sorted(items), sorted(items, reverse=True)):
+                for reverse in (0, 1):
+                    got = mutate(parse_type(text), start, "sm_list_sort", reverse)
+                    assert repr(got) == repr(expect(start, lambda a: a.sort(reverse=bool(reverse))))
+    for n in range(2, 64):
+        items = [rng.choice([nan, 1.0, 2.0, 3.0, -1.0, 0.5]) for _ in range(n)]
+        assert repr(mutate(parse_type("List[float]"), items, "sm_list_sort", 0)[1]) == repr(expect(items, lambda a: a.sort())[1])
+    assert mutate(parse_type("List[float]"), [nan] * 64, "sm_list_sort", 0)[0][1] == "NotImplementedError"
+    for items in ([3, "a", 1], [1, None], [1j, 2j]):
+        assert mutate(parse_type("List[Any]"), items, "sm_list_sort", 0) == expect(items, lambda a: a.sort())
+
+
+def test_sort_by_keys_is_stable():
+    rng = random.Random(12)
+    items = [rng.randrange(1000) for _ in range(150)]
+    keys = [x % 7 for x in items]
+    for reverse in (0, 1):
+        got = mutate(LIST_INT, items, "sm_list_sort_by", Typed(LIST_INT, keys), reverse)
+        assert got[1] == sorted(items, key=lambda x: x % 7, reverse=bool(reverse))

@@ -128,8 +128,9 @@ def _first_line(node: ast.FunctionDef) -> int:
 class ModuleLowering:
     """The LLVM module under construction: functions, externs and data by name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, hints: Sequence[str] = ()) -> None:
         self.module = ir.Module(name=name)
+        self.hints = hints
         self.sources = SourceFiles()
         self._functions: dict[str, Any] = {}
         self._defined: dict[str, NativeFunction] = {}
@@ -217,9 +218,14 @@ class ModuleLowering:
             FunctionLowering(self, function).lower()
 
 
-def lower_module(functions: Iterable[NativeFunction], name: str = "native") -> Any:
-    """One LLVM module with ``functions`` and every native function that they call."""
-    lowering = ModuleLowering(name)
+def lower_module(
+    functions: Iterable[NativeFunction], name: str = "native", *, hints: Sequence[str] = ()
+) -> Any:
+    """One LLVM module with ``functions`` and every native function that they call.
+
+    ``hints`` are LLVM attributes of all of them, ``optsize`` for example.
+    """
+    lowering = ModuleLowering(name, hints)
     lowering.lower_all(functions)
     return lowering.module
 
@@ -244,7 +250,7 @@ class FunctionLowering:
     def lower(self) -> None:
         """Emit the body."""
         self.function.attributes.add("nounwind")
-        for hint in self.native.hints:
+        for hint in (*self.native.hints, *self.module.hints):
             self.function.attributes.add(hint)
         if self.native.is_private:
             self.function.linkage = "internal"

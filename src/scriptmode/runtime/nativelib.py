@@ -39,6 +39,7 @@ from scriptmode.runtime.native import (
     memory,
     parsing,
     reprs,
+    sorting,
     strings,
     unicode,
 )
@@ -47,6 +48,7 @@ from scriptmode.runtime.native import errors as native_errors
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
     arithmetic, mathematics, formats, characters, parsing, dicts,
+    sorting,
 )  # fmt: skip
 _COMPILER: tuple[ModuleType, ...] = (
     native, native_lower, native_words, convention, layouts, objects,
@@ -81,7 +83,7 @@ def signature(name: str) -> Any:
 
 def build() -> Any:
     """The library's LLVM module, before optimisation."""
-    return native_lower.lower_module(functions().values(), "scriptmode.native")
+    return native_lower.lower_module(functions().values(), "scriptmode.native", hints=("optsize",))
 
 
 @cache

@@ -64,7 +64,7 @@ def _finish_header(s: ptr, length: i64, width: i64) -> None:
     atomic_add(i64, sm_live_objects, 1)
 
 
-@native(inline=True)
+@native
 def unit(s: ptr, index: i64) -> i64:
     """The code point at an index that is inside (or the zero after the last)."""
     width = load(i64, s, STR_WIDTH)
@@ -75,7 +75,7 @@ def unit(s: ptr, index: i64) -> i64:
     return zext(i64, load(i32, s, STR_DATA + index * 4))
 
 
-@native(inline=True)
+@native
 def put_unit(s: ptr, width: i64, index: i64, c: i64) -> None:
     """Write a code point that fits the width."""
     if width == 1:

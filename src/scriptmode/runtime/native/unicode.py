@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from itertools import groupby
 
 from scriptmode.codegen.native import (
     i32,
@@ -25,14 +24,19 @@ from scriptmode.codegen.native import (
 ROW = 20
 
 
+# planes 4 to 13 are unassigned and 15, 16 private: no property below holds there
+ASSIGNED = (range(0x40000), range(0xE0000, 0xE1000))
+
+
 def _boundaries(has: Callable[[str], bool]) -> Callable[[], bytes]:
     def content() -> bytes:
         found: list[int] = []
-        at, before = 0, False
-        for value, run in groupby(map(has, map(chr, range(0x110000)))):
-            if value != before:
-                found.append(at)
-            at, before = at + sum(1 for _ in run), value
+        for codes in ASSIGNED:
+            values = bytes(map(has, map(chr, codes))) + b"\0"
+            at, sought = values.find(1), 0
+            while at >= 0:
+                found.append(codes.start + at)
+                at, sought = values.find(sought, at), 1 - sought
         return struct.pack(f"<q{len(found)}i", len(found), *found)
 
     return content
