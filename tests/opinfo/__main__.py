@@ -1,12 +1,20 @@
-"""``python -m tests.opinfo [way...] [--only text]``: the whole table, failures last."""
+"""``python -m tests.opinfo [way...] [--only text]``: the whole table, failures and totals.
+
+``function``, ``method`` and ``inplace`` check the front ends through the interpreter; ``script`` and
+``trace`` run native code, and count only ops that torch.jit can do (all with ``--no-peer``).
+"""
 
 from __future__ import annotations
 
 import argparse
+import warnings
 
 import torch
 
-from tests.opinfo.table import WAYS, all_ops, check, name_of
+from tests.opinfo import native, table
+from tests.opinfo.table import all_ops, name_of
+
+WAYS = (*native.WAYS, *table.WAYS)
 
 
 def main() -> int:
@@ -15,6 +23,7 @@ def main() -> int:
     parser.add_argument("ways", nargs="*", choices=[[], *WAYS], default=[])
     parser.add_argument("--only", default="", help="ops whose name contains this")
     parser.add_argument("--tenth", type=int, help="every tenth op, from this one")
+    parser.add_argument("--no-peer", action="store_true", help="do not ask what torch.jit can do")
     options = parser.parse_args()
     torch.set_num_threads(1)
     ops = [op for op in all_ops() if options.only in name_of(op)]
@@ -22,7 +31,13 @@ def main() -> int:
         ops = ops[options.tenth :: 10]
     failed = False
     for way in options.ways or WAYS:
-        rows = [r for r in (check(op, way) for op in ops) if r.samples]
+        check = native.check if way in native.WAYS else table.check
+        asked = ops
+        if way in native.WAYS and not options.no_peer:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                asked = [op for op in ops if native.peer_can(op, way)]
+        rows = [r for r in (check(op, way) for op in asked) if r.samples]
         good = sum(r.is_pass for r in rows)
         for row in rows:
             if not row.is_pass:
