@@ -282,3 +282,25 @@ def test_star_parameters_of_entries_may_stay_empty() -> None:
 
     program = compiled(f)
     assert program.graph.defaults == {"rest": (), "options": {}}
+
+
+def test_a_default_list_of_a_nested_function_is_shared_by_its_calls() -> None:
+    def f(n: int):
+        def add(x: int, xs: list[int] = []):  # noqa: B006
+            xs.append(x)
+            return len(xs)
+
+        return add(n), add(n), add(1, [5])
+
+    check(f, (3,))
+
+
+def test_compiled_functions_are_compiled_again_where_they_are_called() -> None:
+    import scriptmode
+
+    scripted = scriptmode.script(helper)
+
+    def f(x: Tensor):
+        return scripted(x, 3), scripted(x, scale=2.0)
+
+    check(f, (X,))

@@ -213,7 +213,9 @@ def _super(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(functools.partial)
 def _partial(e: Emitter, given: Arguments) -> Sugared:
-    return PartialFunction(given.positional[0], tuple(given.positional[1:]), given.keywords)
+    rest = tuple(e.settle(a) for a in given.positional[1:])
+    keywords = {k: e.settle(v) for k, v in given.keywords.items()}
+    return PartialFunction(given.positional[0], rest, keywords)
 
 
 @OBJECT_CALLS(typing.cast)

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import inspect
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from scriptmode.frontend.script import (
 )
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
+from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static, type_of_shape
 from scriptmode.frontend.script.source import place_of, source_of
@@ -60,7 +62,7 @@ def compile_function(
     """Compile a function; ``arg_types`` overrides what annotations and defaults say."""
     if isinstance(function, types.MethodType) and isinstance(function.__self__, nn.Module):
         return compile_module(function.__self__, [function.__name__])
-    plain = _plain_function(function)
+    plain = _plain_function(source_object(function))
 
     def build(unit: Unit) -> None:
         target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
@@ -179,15 +181,33 @@ def _internal(unit: Unit, subject: Any, error: Exception) -> InternalError:
     )
 
 
+class _Depth:
+    """How many compilations are under way: the first raises the limit, the last restores it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+        self.before = 0
+
+
+_DEPTH = _Depth()
+
+
 @contextlib.contextmanager
 def _deep_recursion() -> Iterator[None]:
     """The front end recurses over nested syntax and calls."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
+    with _DEPTH.lock:
+        if _DEPTH.count == 0:
+            _DEPTH.before = sys.getrecursionlimit()
+            sys.setrecursionlimit(max(_DEPTH.before, _RECURSION_LIMIT))
+        _DEPTH.count += 1
     try:
         yield
     finally:
-        sys.setrecursionlimit(before)
+        with _DEPTH.lock:
+            _DEPTH.count -= 1
+            if _DEPTH.count == 0:
+                sys.setrecursionlimit(_DEPTH.before)
 
 
 # parameters of entries

@@ -33,6 +33,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     GeneratorValue,
+    IRValue,
     IterableValue,
     ListDisplay,
     LocalFunction,
@@ -166,14 +167,26 @@ def call_function(e: Emitter, function: types.FunctionType, given: Arguments) ->
 def local_function(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> LocalFunction:
     """The value of a nested ``def`` or ``lambda``."""
     arguments = node.args
-    defaults = tuple(e.expression(d) for d in arguments.defaults)
+    positional = [*arguments.posonlyargs, *arguments.args]
+    with_default = positional[len(positional) - len(arguments.defaults) :]
+    defaults = tuple(
+        _default(e, a, d) for a, d in zip(with_default, arguments.defaults, strict=True)
+    )
     keyword_defaults = {
-        a.arg: e.expression(d)
+        a.arg: _default(e, a, d)
         for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if d is not None
     }
     source = e.scope.source.nested(node)
     return LocalFunction(source, e.scope, defaults, keyword_defaults)
+
+
+def _default(e: Emitter, parameter: ast.arg, node: ast.expr) -> Sugared:
+    """A default value, which all calls share."""
+    expected = None
+    if parameter.annotation is not None and isinstance(node, (ast.List, ast.Dict)):
+        expected = e.unit.annotation_node(e, parameter.annotation)
+    return e.settle(e.expression(node, expected), expected)
 
 
 def close(e: Emitter, function: LocalFunction, seen: tuple[ast.AST, ...] = ()) -> LocalFunction:
@@ -209,6 +222,20 @@ def call_local(e: Emitter, function: LocalFunction, given: Arguments) -> Sugared
     return call_target(e, target, bound)
 
 
+def _typed_by_annotation(
+    e: Emitter, target: Target, bound: dict[str, Sugared]
+) -> dict[str, Sugared]:
+    """Empty displays get the element types that the parameters' annotations say."""
+    found = dict(bound)
+    for name, value in bound.items():
+        if isinstance(value, (ListDisplay, DictDisplay)) and not value.frozen:
+            t = e.type_of(value)
+            if t is not None and T.NEVER in T.walk(t):
+                declared = e.unit.parameter_annotation(e, target, name)
+                found[name] = IRValue(e.value(value, declared))
+    return found
+
+
 def _crossing(e: Emitter, value: Sugared) -> Sugared:
     """An argument as another function sees it."""
     if isinstance(value, LocalFunction):
@@ -220,7 +247,7 @@ def _crossing(e: Emitter, value: Sugared) -> Sugared:
 
 def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
     """Call the instance for these arguments."""
-    bound = {name: _crossing(e, v) for name, v in bound.items()}
+    bound = {name: _crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
     values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
     shapes = {name: argument_shape(e, v) for name, v in values.items()}
     instance = instance_of(e.unit, target, shapes, e)
@@ -251,6 +278,7 @@ def instance_of(
             _compile(unit, found, key)
         except CompileError as error:
             del unit.instances[key]
+            unit.program.functions.pop(name, None)
             if caller is None:
                 raise
             raise type(error)(

@@ -13,6 +13,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Target, bind, call_function, call_target
 from scriptmode.frontend.script.handlers import CALLS
+from scriptmode.frontend.script.linking import call_recording, is_traced
 from scriptmode.frontend.script.modules import (
     child,
     dispatch,
@@ -47,6 +48,8 @@ _PARAMETER_CONTAINERS = (nn.ParameterList, nn.ParameterDict)
 def call_module(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
     """``module(...)``: hooks and forward, as ``nn.Module.__call__``."""
     python = module.info.python
+    if is_traced(python):
+        return call_recording(e, python, given, module.value)
     own_call = inspect.getattr_static(type(python), "__call__", None)
     if own_call is not inspect.getattr_static(nn.Module, "__call__"):
         if isinstance(own_call, types.FunctionType):

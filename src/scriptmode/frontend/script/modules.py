@@ -22,6 +22,7 @@ from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter, NeedsCon
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS
 from scriptmode.frontend.script.iteration import index_value
+from scriptmode.frontend.script.linking import is_traced, source_object
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
     BoundMethod,
@@ -70,9 +71,23 @@ class ModuleTable:
         """The description of a module."""
         found = self._by_object.get(id(module))
         if found is None:
-            found = self._by_object[id(module)] = self._describe(module)
+            found = self._recorded(module) if is_traced(module) else self._described(module)
+            self._by_object[id(module)] = found
             self._alive.append(module)
         return found
+
+    def _described(self, module: nn.Module) -> ModuleInfo:
+        original = source_object(module)
+        return self._describe(module) if original is module else self.info(original)
+
+    def _recorded(self, module: nn.Module) -> ModuleInfo:
+        """A traced module: its type is that of the merged program."""
+        t = self.unit.link(module).params[0].type
+        assert isinstance(t, T.ClassType)
+        info = self._by_type.get(t)
+        if info is None:
+            info = self._by_type[t] = ModuleInfo(t, module)
+        return info
 
     def of_type(self, t: T.Type) -> ModuleInfo | None:
         """The description whose class type is ``t``."""

@@ -18,6 +18,7 @@ from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.functions import call_function, call_local
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
+from scriptmode.frontend.script.linking import call_recording, is_traced
 from scriptmode.frontend.script.module_calls import call_method
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.values import (
@@ -124,9 +125,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         return _construct(e, obj, given)
     if hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__"):
         e.not_built("a function under functools.lru_cache is", help="call the function itself")
-    compiled = getattr(obj, "__scriptmode_function__", None)
-    if isinstance(compiled, types.FunctionType):
-        return call_function(e, compiled, given)
+    if is_traced(obj):
+        return call_recording(e, obj, given)
     own_call = inspect.getattr_static(type(obj), "__call__", None)
     if isinstance(own_call, types.FunctionType):
         positional = [value, *given.positional]

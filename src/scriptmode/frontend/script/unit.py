@@ -43,6 +43,7 @@ from scriptmode.frontend.script.expressions import (
 )
 from scriptmode.frontend.script.flow import Arm, branch, leave_loop
 from scriptmode.frontend.script.functions import Instance, Target
+from scriptmode.frontend.script.linking import ProgramLinker, source_object
 from scriptmode.frontend.script.loops import run_cursor
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
@@ -90,6 +91,7 @@ class Unit:
         self.stack: list[Instance] = []
         self.attribute_types = attribute_types
         self.modules = ModuleTable(self)
+        self.linker = ProgramLinker(self.program)
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
         self._emitter: Emitter | None = None
@@ -100,13 +102,23 @@ class Unit:
     def unique_name(self, name: str) -> str:
         """A new function name."""
         candidate, number = name, 0
-        while candidate in self._names:
+        while candidate in self._names or candidate in self.program.functions:
             number += 1
             candidate = f"{name}.{number}"
         self._names.add(candidate)
         return candidate
 
-    unique_class = unique_name
+    def unique_class(self, name: str) -> str:
+        """A new name of a class."""
+        candidate, number = name, 0
+        while candidate in self.program.classes:
+            number += 1
+            candidate = f"{name}.{number}"
+        return candidate
+
+    def link(self, traced: Any) -> Graph:
+        """The function of a recording, merged into this program."""
+        return self.linker.link(traced, self._names)
 
     def new_emitter(
         self, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]
@@ -171,6 +183,7 @@ class Unit:
         """A Python object as a symbolic value."""
         if isinstance(obj, enum.Enum) or type(obj) in CONSTANT_TYPES:
             return Constant(obj)
+        obj = source_object(obj)
         if obj is Ellipsis or obj is NotImplemented:
             return Constant(obj)
         if isinstance(obj, Sugared):
@@ -362,6 +375,23 @@ class Unit:
             return None
         try:
             return A.resolve(annotation, names, self.type_of_class)
+        except A.BadAnnotation:
+            return None
+
+    def parameter_annotation(self, e: Emitter, target: Target, name: str) -> T.Type | None:
+        """The annotated type of a parameter; None when there is none."""
+        if target.function is not None:
+            annotation = target.function.__annotations__.get(name, MISSING)
+        else:
+            arguments = [a for a in ast.walk(target.source.node.args) if isinstance(a, ast.arg)]
+            found = next((a.annotation for a in arguments if a.arg == name), None)
+            annotation = MISSING if found is None else ast.unparse(found)
+        if annotation is MISSING:
+            return None
+        try:
+            return A.resolve(
+                annotation, {**target.globals, **target.closure}, self.type_of_class
+            )
         except A.BadAnnotation:
             return None
 
