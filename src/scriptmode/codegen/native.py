@@ -15,22 +15,24 @@ Grammar::
     function   = "def" name "(" {name ":" kind} ")" "->" (kind | "None") ":" statement+
     kind       = "i8" | "i16" | "i32" | "i64" | "f32" | "f64" | "ptr" | "bool"
     statement  = name [":" kind] "=" expr | name op"=" expr | name "," name "=" pair
-               | "if" | "while" | "for" name "in" "range(" expr {"," expr} ")" | "break" | "continue"
-               | "return" [expr] | "pass" | expr
-    expr       = literal | name | expr op expr | -expr | ~expr | "not" expr | expr "and"/"or" expr
-               | expr cmp expr {cmp expr} | expr "in" (expr, ...) | expr "if" expr "else" expr | call
+               | "if" | "while" | "for" name "in" "range(" expr {"," expr} ")"
+               | "break" | "continue" | "return" [expr] | "pass" | expr
+    expr       = literal | name | expr op expr | -expr | ~expr | "not" expr
+               | expr "and"/"or" expr | expr cmp expr {cmp expr} | expr "in" (expr, ...)
+               | expr "if" expr "else" expr | call
     call       = kind(expr)                conversion, signed (``zext`` for unsigned)
                | native(args) | extern(args) | intrinsic(args)
-    pair       = add_overflow(a, b) | sub_overflow | mul_overflow | compare_and_swap(p, old, new)
+    pair       = add_overflow(a, b) | sub_overflow | mul_overflow
+               | compare_and_swap(p, old, new)
 
-Rules: integers wrap around; ``+ - * & | ^ << >>`` (``>>`` is arithmetic) and signed comparisons need
-operands of one kind, an integer literal takes the kind of the other operand; division, remainder and
-unsigned forms are functions (``sdiv``, ``srem``, ``udiv``, ``urem``, ``lshr``, ``ult``, ...).  A local's
-kind is that of its first assignment (a bare literal gives i64 or f64); locals start as zero.
-``ptr + i64`` moves by bytes; ``ptr - ptr`` is i64; ``ptr == 0`` tests for null.  A condition may be an
-integer or a pointer, meaning "not zero".  Module-level ints and floats are constants; module-level
-``extern``, ``cell``, ``table``, ``external`` objects name symbols.  Functions whose name starts with
-an underscore are private to their module.  64-bit targets only.
+Rules: integers wrap around; ``+ - * & | ^ << >>`` (``>>`` is arithmetic) and signed comparisons
+need operands of one kind, an integer literal takes the kind of the other operand; division,
+remainder and unsigned forms are functions (``sdiv``, ``srem``, ``udiv``, ``urem``, ``lshr``,
+``ult``, ...).  A local's kind is that of its first assignment (a bare literal gives i64 or f64);
+locals start as zero.  ``ptr + i64`` moves by bytes; ``ptr - ptr`` is i64; ``ptr == 0`` tests for
+null.  A condition may be an integer or a pointer, meaning "not zero".  Module-level ints and floats
+are constants; module-level ``extern``, ``cell``, ``table``, ``external`` objects name symbols.
+Functions whose name starts with an underscore are private to their module.  64-bit targets only.
 
 Type checkers see ``i64`` and ``ptr`` as ``int``, ``f64`` as ``float``.
 """
@@ -155,7 +157,9 @@ class Extern:
 
 
 @overload
-def extern(name: str, result: None, *parameters: Any, variadic: bool = ...) -> Callable[..., None]: ...
+def extern(
+    name: str, result: None, *parameters: Any, variadic: bool = ...
+) -> Callable[..., None]: ...
 
 
 @overload

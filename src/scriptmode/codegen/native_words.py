@@ -59,6 +59,7 @@ def conversion(source: Kind, target: Kind) -> str | None:
         return "ptrtoint"
     if between == ("int", "ptr") and source.bits == 64:
         return "inttoptr"
-    return {("int", "float"): "sitofp", ("float", "int"): "fptosi", ("bool", "float"): "uitofp"}.get(
-        between
-    )
+    crossing = {
+        ("int", "float"): "sitofp", ("float", "int"): "fptosi", ("bool", "float"): "uitofp",
+    }  # fmt: skip
+    return crossing.get(between)

@@ -63,28 +63,32 @@ _PYTHON_NAMES: Mapping[T.Type, str] = {
     T.SIZE: "torch.Size",
 }  # fmt: skip
 
-# reprs by number, in the order of c10's enumerations
+def _names(*lines: str) -> Sequence[str]:
+    return " ".join(lines).split()
+
+
+# names by number, in the order of c10's enumerations
 _CODES: Mapping[T.Type, Sequence[str]] = {
-    T.DTYPE: (
-        "uint8 int8 int16 int32 int64 float16 float32 float64 complex32 complex64 complex128 bool "
-        "qint8 quint8 qint32 bfloat16 quint4x2 quint2x4 bits1x8 bits2x4 bits4x2 bits8 bits16 "
-        "float8_e5m2 float8_e4m3fn float8_e5m2fnuz float8_e4m3fnuz uint16 uint32 uint64 uint1 uint2 "
-        "uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 float8_e8m0fnu "
-        "float4_e2m1fn_x2"
-    ).split(),
-    T.LAYOUT: (
+    T.DTYPE: _names(
+        "uint8 int8 int16 int32 int64 float16 float32 float64 complex32 complex64 complex128 bool",
+        "qint8 quint8 qint32 bfloat16 quint4x2 quint2x4 bits1x8 bits2x4 bits4x2 bits8 bits16",
+        "float8_e5m2 float8_e4m3fn float8_e5m2fnuz float8_e4m3fnuz uint16 uint32 uint64 uint1",
+        "uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 float8_e8m0fnu",
+        "float4_e2m1fn_x2",
+    ),
+    T.LAYOUT: _names(
         "strided sparse_coo sparse_csr _mkldnn sparse_csc sparse_bsr sparse_bsc jagged"
-    ).split(),
-    T.MEMORY_FORMAT: "contiguous_format preserve_format channels_last channels_last_3d".split(),
-    T.QSCHEME: (
-        "per_tensor_affine per_channel_affine per_tensor_symmetric per_channel_symmetric "
-        "per_channel_affine_float_qparams"
-    ).split(),
+    ),
+    T.MEMORY_FORMAT: _names("contiguous_format preserve_format channels_last channels_last_3d"),
+    T.QSCHEME: _names(
+        "per_tensor_affine per_channel_affine per_tensor_symmetric per_channel_symmetric",
+        "per_channel_affine_float_qparams",
+    ),
 }
-_DEVICES = (
-    "cpu cuda mkldnn opengl opencl ideep hip fpga maia xla vulkan metal xpu mps meta hpu ve lazy "
-    "ipu mtia privateuseone"
-).split()
+_DEVICES = _names(
+    "cpu cuda mkldnn opengl opencl ideep hip fpga maia xla vulkan metal xpu mps meta hpu ve lazy",
+    "ipu mtia privateuseone",
+)
 CODE_LIMIT = 256
 
 
@@ -275,7 +279,7 @@ def _word_texts(t: T.Type) -> int:
 
 
 def enum_member(t: T.EnumType, name: str) -> int:
-    """The immortal object of an enum's member; its value field stays empty (see ``abi.objects``)."""
+    """The immortal object of an enum's member; its value field stays empty."""
     with _lock:
         owner = descriptor(t)
         key = (f"{owner:x}", name)

@@ -22,7 +22,15 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from scriptmode.abi import convention, layouts, objects
-from scriptmode.codegen import engine, native, native_lower, native_words
+from scriptmode.codegen import (
+    engine,
+    native,
+    native_calls,
+    native_expressions,
+    native_lower,
+    native_module,
+    native_words,
+)
 from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, errors
@@ -50,8 +58,10 @@ LIBRARY: tuple[ModuleType, ...] = (
     arithmetic, mathematics, formats, characters, parsing, dicts,
     sorting,
 )  # fmt: skip
-_COMPILER: tuple[ModuleType, ...] = (
-    native, native_lower, native_words, convention, layouts, objects,
+# the modules that decide what code the dialect becomes
+COMPILER: tuple[ModuleType, ...] = (
+    native, native_calls, native_expressions, native_lower, native_module, native_words,
+    convention, layouts, objects,
 )  # fmt: skip
 # descriptors that library code refers to by symbol
 _DESCRIPTORS = (
@@ -92,7 +102,7 @@ def _environment() -> str:
     for text in (llvmlite.__version__, str(llvm.llvm_version_info), *engine.host_cpu(),
                  unicodedata.unidata_version, sys.version):  # fmt: skip
         digest.update(text.encode() + b"\0")
-    for module in (*_COMPILER, *LIBRARY):
+    for module in (*COMPILER, *LIBRARY):
         digest.update(Path(inspect.getfile(module)).read_bytes())
     return f"native-{digest.hexdigest()[:32]}"
 

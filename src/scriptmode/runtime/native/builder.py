@@ -1,7 +1,7 @@
 """Make strings: new str objects, and a builder that grows and widens as code points arrive.
 
 A builder is 40 bytes of the caller's stack.  Its buffer already is the str object to be, so
-``b_finish`` copies nothing.  When memory ends the builder remembers it, and ``b_finish`` gives null.
+``b_finish`` copies nothing.  When memory ends the builder remembers it: ``b_finish`` gives null.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def _integer(kind: i64, slot: ptr) -> i64:
 
 @native
 def _is_integer(kind: i64) -> bool:
-    return kind == KIND_INT or kind == KIND_BOOL
+    return kind in (KIND_INT, KIND_BOOL)
 
 
 @native
@@ -306,7 +306,7 @@ def _tensors_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
 @native
 def is_tuple(kind: i64) -> bool:
     """Whether a tuple of any layout."""
-    return kind == KIND_TUPLE or kind == KIND_ARRAY_TUPLE or kind == KIND_SIZE
+    return kind in (KIND_TUPLE, KIND_ARRAY_TUPLE, KIND_SIZE)
 
 
 @native
@@ -475,7 +475,7 @@ def _holds(order: i64, op: i64) -> i8:
 def sm_slot_compare(
     ctx: ptr, a: ptr, b: ptr, op: i64, descriptor: ptr, result: ptr
 ) -> i32:
-    """``a op b`` of two values of one type, as an i8; ``op``: 0 ``<``, 1 ``<=``, 2 ``>``, 3 ``>=``."""
+    """``a op b`` of two values of one type, as an i8; ``op`` is one of ``OP_LT`` ... ``OP_GE``."""
     return sm_slots_compare(ctx, a, descriptor, b, descriptor, op, result)
 
 
@@ -690,7 +690,7 @@ def sm_slot_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
         hashed = zext(i64, load(i16, s)) + 1
     elif kind == KIND_CODE:
         hashed = zext(i64, load(i8, s)) + 1
-    elif kind == KIND_LIST or kind == KIND_DICT:
+    elif kind in (KIND_LIST, KIND_DICT):
         b = stack(40)
         b_init(b)
         b_text(b, text("unhashable type: '"))

@@ -1,8 +1,8 @@
 """Dicts: insertion-ordered entries and an index with open addressing.
 
-An entry is ``{i64 hash, key, value}``; the index holds entry numbers and is at most two thirds full.
-Erased entries stay until the table is rebuilt, so positions are stable while nothing is added.  Keys
-and values pass by slot pointer and are borrowed; ``result`` slots receive owned values.
+An entry is ``{i64 hash, key, value}``; the index holds entry numbers and is at most two thirds
+full.  Erased entries stay until the table is rebuilt, so positions are stable while nothing is
+added.  Keys and values pass by slot pointer and are borrowed; ``result`` slots get owned values.
 """
 
 from __future__ import annotations

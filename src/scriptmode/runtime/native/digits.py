@@ -1,7 +1,7 @@
 """Digits of numbers: int in any base, float as CPython prints it (shortest that reads back).
 
-``float_digits`` is CPython's ``dtoa``: it writes decimal digits and gives the position of the decimal
-point.  libc's printf and strtod are used in a way that does not depend on the locale.
+Digit functions work like CPython's ``dtoa``: they write decimal digits and give the position of the
+decimal point.  libc's printf and strtod are used in a way that does not depend on the locale.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _next_reads_back(buffer: ptr, x: f64) -> bool:
 
 @native
 def shortest_digits(x: f64, digits: ptr, count: ptr) -> i64:
-    """Write the fewest digits that read back as ``x`` (finite, not negative); the point's position."""
+    """Write the fewest digits that read back as ``x >= 0``; the point's position."""
     buffer = stack(64)
     if x < 1e15 and trunc(x) == x:
         n = unsigned_digits(digits, i64(x), 10, 97)

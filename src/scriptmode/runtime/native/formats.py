@@ -501,7 +501,7 @@ def _lay_digits(
 
 @native
 def _b_float(b: ptr, x: f64, kind: i64, precision: i64, alternate: i64, add_zero: i64) -> i64:
-    """Append a finite magnitude in ``e f g r`` form (``E G`` too); 0 without memory, 2 if all zeros."""
+    """Append a finite magnitude in form ``e f g r E G``; 0 without memory, 2 if all zeros."""
     lower = kind | 32
     count = stack(8)
     digits = malloc(precision + 800)

@@ -37,7 +37,9 @@ from scriptmode.codegen.native import (
     ult,
     unlikely,
 )
+from scriptmode.runtime.native.builder import b_finish, b_init, b_text
 from scriptmode.runtime.native.compare import sm_slot_eq
+from scriptmode.runtime.native.digits import b_int
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
     VALUE_ERROR,
@@ -57,8 +59,6 @@ from scriptmode.runtime.native.memory import (
     sm_slots_drop,
     sm_slots_retain,
 )
-from scriptmode.runtime.native.builder import b_finish, b_init, b_text
-from scriptmode.runtime.native.digits import b_int
 from scriptmode.runtime.native.reprs import slot_repr_into
 
 DESC_LIST_INT = external("desc.List[int]")
@@ -299,7 +299,7 @@ def slice_bounds(
     step: i64,
     bounds: ptr,
 ) -> i32:
-    """Write start, stop, step and count of a slice over ``n`` items to ``bounds``, as Python does."""
+    """Write start, stop, step and count of a slice over ``n`` items to ``bounds``."""
     if has_step == 0:
         step = 1
     if step == 0:

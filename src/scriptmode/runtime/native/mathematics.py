@@ -1,7 +1,8 @@
 """The functions of ``math``, with CPython's results and errors.
 
-CPython's rule for libm functions: a NaN from arguments that are not NaN is a domain error; an infinity
-from finite arguments is a range error where the function can overflow, else a domain error.
+CPython's rule for libm functions: a NaN from arguments that are not NaN is a domain error; an
+infinity from finite arguments is a range error where the function can overflow, else a domain
+error.
 """
 
 from __future__ import annotations

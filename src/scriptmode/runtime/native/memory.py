@@ -184,7 +184,7 @@ def entry_size(descriptor: ptr) -> i64:
 def _destroy(obj: ptr, work: ptr) -> None:
     descriptor = load(ptr, obj, HEAP_DESCRIPTOR)
     kind = load(i64, descriptor, DESC_KIND)
-    if kind == KIND_LIST or kind == KIND_ARRAY_TUPLE or kind == KIND_SIZE:
+    if kind in (KIND_LIST, KIND_ARRAY_TUPLE, KIND_SIZE):
         data = load(ptr, obj, LIST_DATA)
         sm_slots_drop_into(data, load(i64, obj, LIST_LENGTH), child(descriptor, 0), work)
         free(data)

@@ -244,7 +244,7 @@ def _is_word(data: ptr, at: i64, word: ptr) -> bool:
 
 @native
 def _decimal_point(data: ptr, room: ptr) -> ptr:
-    """The text with the locale's decimal point, which strtod expects; in ``room`` if that differs."""
+    """The text with the decimal point of the locale, for strtod; in ``room`` if it differs."""
     sample = stack(16)
     snprintf(sample, 16, utf8("%.1f"), f64(0.5))
     if load(i8, sample, 1) == DOT:

@@ -123,7 +123,7 @@ def b_str_repr(b: ptr, s: ptr) -> None:
     b_char(b, quote)
     for i in range(load(i64, s, STR_LENGTH)):
         c = unit(s, i)
-        if c == quote or c == BACKSLASH:
+        if c in (quote, BACKSLASH):
             b_char(b, BACKSLASH)
             b_char(b, c)
         elif c == 9:
@@ -132,9 +132,7 @@ def b_str_repr(b: ptr, s: ptr) -> None:
             b_text(b, text("\\n"))
         elif c == 13:
             b_text(b, text("\\r"))
-        elif c >= 32 and c < 127:
-            b_char(b, c)
-        elif c >= 127 and has_property(PRINTABLE, c):
+        elif (c >= 32 and c < 127) or (c >= 127 and has_property(PRINTABLE, c)):
             b_char(b, c)
         elif c < 256:
             _escape(b, c, 120, 2)

@@ -1,4 +1,4 @@
-"""Character properties and case maps, from the ``unicodedata`` of the Python that builds the library.
+"""Character properties and case maps, taken from the Python that builds the library.
 
 A property is a table of ascending boundaries: a code point has it when an odd number of boundaries
 lies at or below it.  A case map is a table of ``{i32 code, i32 count, i32 x 3}`` ascending by code.
@@ -146,7 +146,7 @@ def map_case(rows: ptr, c: i64, codes: ptr) -> i64:
 def is_space(c: i64) -> bool:
     """``str.isspace`` of a code point."""
     if c < 128:
-        return c == 32 or c >= 9 and c <= 13 or c >= 28 and c <= 31
+        return c == 32 or (c >= 9 and c <= 13) or (c >= 28 and c <= 31)
     return has_property(SPACE, c)
 
 
@@ -154,5 +154,5 @@ def is_space(c: i64) -> bool:
 def is_line_break(c: i64) -> bool:
     """Whether ``str.splitlines`` breaks at a code point."""
     if c < 128:
-        return c >= 10 and c <= 13 or c >= 28 and c <= 30
+        return (c >= 10 and c <= 13) or (c >= 28 and c <= 30)
     return c == 0x85 or c == 0x2028 or c == 0x2029
