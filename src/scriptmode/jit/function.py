@@ -29,7 +29,9 @@ def reachable(program: Program, function: str) -> list[str]:
 class Compiled:
     """What compiled functions and modules show of themselves."""
 
-    _dispatcher: Dispatcher
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        raise NotImplementedError
 
     @property
     def graph(self) -> Graph:
@@ -77,8 +79,13 @@ class ScriptFunction(Compiled):
 
     def __init__(self, function: Callable[..., Any], dispatcher: Dispatcher) -> None:
         functools.update_wrapper(self, function)
-        self._dispatcher = dispatcher
+        self._function = function
+        self._calls = dispatcher
         self._call = dispatcher.call
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        return self._calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
@@ -95,8 +102,8 @@ class ScriptFunction(Compiled):
     @property
     def qualified_name(self) -> str:
         """The name with its module."""
-        module = getattr(self.__wrapped__, "__module__", "")
-        return f"{module}.{self.__wrapped__.__qualname__}"
+        module = getattr(self._function, "__module__", "")
+        return f"{module}.{getattr(self._function, '__qualname__', self.name)}"
 
     def __scriptmode_ir__(self) -> tuple[Program, str, Any]:
         """Program, function name and module object, for the front ends."""

@@ -153,7 +153,7 @@ class ScriptModule(torch.nn.Module, Compiled):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ScriptModule:
         original = copy.deepcopy(self.to_eager(), memo)
-        return self._build.wrap(original)
+        return cast(ScriptModule, self._build.wrap(original))
 
     def to_eager(self) -> torch.nn.Module:
         """The eager module, with the native state written back to its attributes."""
@@ -170,7 +170,7 @@ class ScriptModule(torch.nn.Module, Compiled):
         return primary.program, primary.function, self.to_eager()
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *dir(self._original)})
+        return sorted({*dir(type(self)), *self.__dict__, *dir(self._original)})
 
 
 _MISSING = object()

@@ -77,12 +77,13 @@ def _int_pow(a: int, b: int) -> int:
 @op("int::pow_float(int a, int b) -> float", raises=[ZeroDivisionError, OverflowError])
 def _int_pow_float(a: int, b: int) -> float:
     """``a ** b`` for an exponent known to be negative."""
-    return float(a) ** float(b)
+    value: float = float(a) ** b
+    return value
 
 
 @op("float::pow(float a, float b) -> float", raises=[ZeroDivisionError, OverflowError, ValueError])
 def _float_pow(a: float, b: float) -> float:
-    value = a**b
+    value: complex | float = a**b
     if isinstance(value, complex):
         raise ValueError("power of a negative float with a fractional exponent is complex")
     return value

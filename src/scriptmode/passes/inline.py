@@ -83,7 +83,11 @@ def inline_calls(
 
 def inline_calls_in_loops(graph: Graph, program: Program | None = None) -> bool:
     """Inline small callees where hoisting and merging can use them; whether the graph changed."""
-    return inline_calls(graph, program, 200, 4000, lambda call: innermost_loop(call.block) is not None)
+
+    def is_in_loop(call: Node) -> bool:
+        return call.block is not None and innermost_loop(call.block) is not None
+
+    return inline_calls(graph, program, 200, 4000, is_in_loop)
 
 
 def _size(graph: Graph) -> int:
