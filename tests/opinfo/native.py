@@ -75,6 +75,12 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
+_LITERALS = (
+    bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.layout,
+    torch.memory_format, torch.Size, slice, type(Ellipsis),
+)  # fmt: skip
+
+
 class _Input:
     def __init__(self, number: int) -> None:
         self.name = f"i{number}"
@@ -98,8 +104,12 @@ def source_of(op: Any, sample: Any) -> tuple[str, list[torch.Tensor]] | None:
     """Text of a function that makes the call, and its tensor arguments."""
     tensors: list[torch.Tensor] = []
 
+    inexpressible: list[Any] = []
+
     def name(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
+            if not isinstance(leaf, _LITERALS):
+                inexpressible.append(leaf)
             return leaf
         tensors.append(leaf)
         return _Input(len(tensors) - 1)
@@ -109,6 +119,8 @@ def source_of(op: Any, sample: Any) -> tuple[str, list[torch.Tensor]] | None:
         return None
     tree = (sample.input, *sample.args), sample.kwargs
     args, kwargs = pytree.tree_map(name, tree)
+    if inexpressible:
+        return None  # a module or function as an argument
     texts = [literal(a) for a in args]
     named = [f"{k}={literal(v)}" for k, v in kwargs.items()]
     parameters = ", ".join(f"i{n}: torch.Tensor" for n in range(len(tensors)))
