@@ -8,11 +8,53 @@ import pytest
 
 from scriptmode.codegen import engine
 from scriptmode.codegen.native import (
-    NativeError, add_overflow, address_of, atomic_add, atomic_load, atomic_store, bitcast, call,
-    cell, compare_and_swap, copysign, count_leading_zeros, count_ones, count_trailing_zeros, extern,
-    f32, f64, fabs, floor, i8, i16, i32, i64, likely, load, lshr, memcpy, memmove, memset,
-    mul_overflow, native, ptr, sdiv, srem, sqrt, stack, store, sub_overflow, table, udiv, ugt, ult,
-    unlikely, unsigned_to_float, urem, utf8, zext,
+    NativeError,
+    add_overflow,
+    address_of,
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    bitcast,
+    call,
+    cell,
+    compare_and_swap,
+    copysign,
+    count_leading_zeros,
+    count_ones,
+    count_trailing_zeros,
+    extern,
+    f32,
+    f64,
+    fabs,
+    floor,
+    i8,
+    i16,
+    i32,
+    i64,
+    likely,
+    load,
+    lshr,
+    memcpy,
+    memmove,
+    memset,
+    mul_overflow,
+    native,
+    ptr,
+    sdiv,
+    sqrt,
+    srem,
+    stack,
+    store,
+    sub_overflow,
+    table,
+    udiv,
+    ugt,
+    ult,
+    unlikely,
+    unsigned_to_float,
+    urem,
+    utf8,
+    zext,
 )  # fmt: skip
 from scriptmode.codegen.native_lower import lower_module
 
@@ -151,7 +193,8 @@ def compiled():
     for f in FUNCTIONS:
         prototype = ctypes.CFUNCTYPE(TYPES[f.result.name], *[TYPES[k.name] for _, k in f.parameters])
         found[f.name] = prototype(code.address(f.name))
-    return found
+    yield found
+    code.close()
 
 
 def wrap(x: int, width: int = 64) -> int:
@@ -238,7 +281,7 @@ def bad_literal(a: i8) -> i8:
 @native
 def bad_assignment(a: i64) -> i64:
     x = 1
-    x = 2.5
+    x = 2.5  # noqa: F841
     return a
 
 

@@ -11,7 +11,6 @@ import ctypes
 import struct
 
 from scriptmode.abi import convention, layouts, objects
-from scriptmode.codegen import native
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, errors, nativelib
 

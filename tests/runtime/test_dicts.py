@@ -6,7 +6,15 @@ import random
 
 import pytest
 
-from scriptmode.ir.types import BOOL, INT, STR, DictType, ListType, OptionalType, TupleType, parse_type
+from scriptmode.ir.types import (
+    BOOL,
+    INT,
+    STR,
+    ListType,
+    OptionalType,
+    TupleType,
+    parse_type,
+)
 from scriptmode.runtime import descriptors
 from tests.runtime.natives import BySlot, Slot, Typed, no_leaks, op, outcome, raw, word
 

@@ -9,8 +9,9 @@ import struct
 
 import pytest
 
-from scriptmode.ir.types import STR
-from tests.runtime.natives import no_leaks, op, outcome
+from scriptmode.ir.types import STR, parse_type
+from scriptmode.runtime import descriptors
+from tests.runtime.natives import Slot, no_leaks, op, outcome
 
 FLOATS = [
     0.0, -0.0, 1.0, -1.0, 0.1, 1.5, 123456.789, 1e15, 1e16, 1e17, 123456789012345680.0, 1e-4, 1e-5, 0.00012345,
@@ -82,3 +83,14 @@ def test_random_formats():
         assert outcome(lambda: op("sm_int_format", a, spec, returns=STR)) == outcome(format, a, spec), (a, spec)
         assert outcome(lambda: op("sm_float_format", x, spec, returns=STR)) == outcome(format, x, spec), (x, spec)
         assert outcome(lambda: op("sm_str_format", "héllo", spec, returns=STR)) == outcome(format, "héllo", spec), spec
+
+
+def test_format_of_any_value():
+    values = {"int": 5, "bool": True, "float": 2.5, "str": "ab", "None": None, "List[int]": [1], "Tuple[int]": (1,),
+              "Any": 7, "Optional[float]": 1.5, "Optional[str]": None, "Dict[str, int]": {"a": 1}}  # fmt: skip
+    for text, value in values.items():
+        t = parse_type(text)
+        with Slot(t, value) as s:
+            for spec in ("", "6", "x", "é>9"):
+                got = outcome(lambda: op("sm_slot_format", s.address, descriptors.descriptor(t), spec, returns=STR))
+                assert got == outcome(format, value, spec), (text, spec)

@@ -6,7 +6,21 @@ padding, sign, prefix, grouped digits and the rest.
 
 from __future__ import annotations
 
-from scriptmode.abi.objects import STR_LENGTH
+from scriptmode.abi.objects import (
+    DESC_KIND,
+    ENUM_TEXT,
+    KIND_BOOL,
+    KIND_CLASS,
+    KIND_COMPLEX,
+    KIND_ENUM,
+    KIND_FLOAT,
+    KIND_INT,
+    KIND_NUMBER,
+    KIND_STR,
+    KIND_TENSOR,
+    STR_LENGTH,
+    TAG_BOOL,
+)
 from scriptmode.codegen.native import (
     f64,
     fabs,
@@ -33,6 +47,7 @@ from scriptmode.runtime.native.builder import (
     b_units,
     unit,
 )
+from scriptmode.runtime.native.compare import V_SLOT, resolve, type_name
 from scriptmode.runtime.native.digits import (
     b_exponent,
     b_not_finite,
@@ -46,13 +61,21 @@ from scriptmode.runtime.native.digits import (
     unsigned_digits,
 )
 from scriptmode.runtime.native.errors import (
+    NOT_IMPLEMENTED_ERROR,
     OVERFLOW_ERROR,
+    TYPE_ERROR,
     VALUE_ERROR,
     raise_from,
     sm_raise_memory_error,
 )
 from scriptmode.runtime.native.memory import free, malloc, sm_release
-from scriptmode.runtime.native.reprs import finish, sm_bool_str, sm_float_str, sm_int_str
+from scriptmode.runtime.native.reprs import (
+    finish,
+    sm_bool_str,
+    sm_float_str,
+    sm_int_str,
+    sm_slot_str,
+)
 from scriptmode.runtime.native.strings import narrowed, share
 from scriptmode.runtime.native.unicode import decimal_value
 
@@ -656,3 +679,37 @@ def sm_str_format(ctx: ptr, value: ptr, spec: ptr, result: ptr) -> i32:
     if wide == 0:
         return sm_raise_memory_error(ctx)
     return narrowed(ctx, wide, result)
+
+
+# ---- any value ----
+
+
+@native
+def sm_slot_format(ctx: ptr, slot: ptr, descriptor: ptr, spec: ptr, result: ptr) -> i32:
+    """``format(x, spec)``; types without a mini-language take the empty spec only."""
+    if load(i64, spec, STR_LENGTH) == 0:
+        return sm_slot_str(ctx, slot, descriptor, result)
+    v = stack(24)
+    kind = resolve(v, slot, descriptor)
+    s = load(ptr, v, V_SLOT)
+    if kind == KIND_INT:
+        number = load(i64, descriptor, DESC_KIND) == KIND_NUMBER
+        name = text("bool") if number and load(i64, slot) == TAG_BOOL else text("int")
+        return _int_format(ctx, load(i64, s), spec, name, result)
+    if kind == KIND_BOOL:
+        return sm_bool_format(ctx, load(i8, s), spec, result)
+    if kind == KIND_FLOAT:
+        return sm_float_format(ctx, load(f64, s), spec, result)
+    if kind == KIND_STR:
+        return sm_str_format(ctx, load(ptr, s), spec, result)
+    if kind == KIND_ENUM:
+        return sm_str_format(ctx, load(ptr, load(ptr, s), ENUM_TEXT), spec, result)
+    if kind in (KIND_COMPLEX, KIND_TENSOR, KIND_CLASS):
+        message = text("formatting this type with a format spec is not supported")
+        return raise_from(ctx, NOT_IMPLEMENTED_ERROR, message)
+    b = stack(40)
+    b_init(b)
+    b_text(b, text("unsupported format string passed to "))
+    b_text(b, type_name(v))
+    b_text(b, text(".__format__"))
+    return raise_from(ctx, TYPE_ERROR, b_finish(b))
