@@ -211,17 +211,21 @@ def test_modules_used_by_plain_functions_are_globals() -> None:
     assert program.globals == {"linear": linear}
 
 
-def test_ignored_functions_call_python_and_unused_ones_raise() -> None:
+def test_ignored_functions_call_python_and_unused_ones_without_types_raise() -> None:
     @markers.ignore
     def host(x: Tensor) -> Tensor:
         return torch.from_numpy(x.numpy() * 2)
 
     @torch.jit.unused
-    def never(x: Tensor) -> Tensor:
+    def typed(x: Tensor) -> Tensor:
+        return eval("x + 1")
+
+    @markers.unused
+    def never(x):
         return eval("x")
 
     def f(x: Tensor):
-        return host(x) + 1
+        return host(x) + typed(x)
 
     def g(x: Tensor):
         return never(x)

@@ -92,6 +92,10 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         return e.op(_READ_OPS[t, name], value.value)
     if isinstance(t, T.NamedTupleType) and name in t.fields:
         return e.lift(e.builder.tuple_index(value.value, t.fields.index(name)))
+    if isinstance(t, T.NamedTupleType) and t.python_class is not None:
+        return _named_tuple_attribute(value, t, name)
+    if isinstance(t, T.EnumType) and name in ("name", "value"):
+        return _enum_attribute(e, value, t, name)
     if (_kind(t), name) in METHODS or (t == T.STR and table.overloads(f"str::{name}")):
         return BuiltinMethod(value, name)
     if isinstance(t, T.OptionalType):
@@ -107,6 +111,59 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
     if python is not None and name == "__class__":
         return PythonObject(python)
     return None
+
+
+def _named_tuple_attribute(value: IRValue, t: T.NamedTupleType, name: str) -> Sugared | None:
+    """A method of a named tuple: its own, or a tuple's."""
+    if name in ("_replace", "_asdict") or ("tuple", name) in METHODS:
+        return BuiltinMethod(value, name)
+    on_class = inspect.getattr_static(t.python_class, name, None)
+    if isinstance(on_class, types.FunctionType):
+        return BoundMethod(value, PythonObject(on_class))
+    return None
+
+
+@METHODS(("tuple", "_replace"))
+def _replace(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    t = owner.type
+    if not isinstance(t, T.NamedTupleType) or given.positional:
+        e.fail_type("_replace() takes fields of a named tuple by name")
+    unknown = [k for k in given.keywords if k not in t.fields]
+    if unknown:
+        e.raise_error(ValueError, f"Got unexpected field names: {unknown!r}")
+    parts = [
+        e.value(given.keywords[field], inner)
+        if field in given.keywords
+        else e.builder.tuple_index(owner, index)
+        for index, (field, inner) in enumerate(zip(t.fields, t.elements, strict=True))
+    ]
+    kinds = [
+        inner if T.is_subtype(p.type, inner) else p.type
+        for p, inner in zip(parts, t.elements, strict=True)
+    ]
+    return IRValue(e.builder.tuple(parts, t.with_contained(kinds)))
+
+
+@METHODS(("tuple", "_asdict"))
+def _asdict(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+    assert isinstance(owner.type, T.NamedTupleType)
+    items = tuple_items(e, IRValue(owner)) or ()
+    return DictDisplay(tuple(Constant(f) for f in owner.type.fields), items, given.node)
+
+
+def _enum_attribute(e: Emitter, value: IRValue, t: T.EnumType, name: str) -> Sugared:
+    """``member.name`` or ``member.value`` of a member known at run time only."""
+    found = [getattr(t.python_class, member) for member in t.members]
+
+    def pick(first: int) -> Sugared:
+        answer = Constant(getattr(found[first], name))
+        if first == len(found) - 1:
+            return answer
+        member = e.builder.constant(found[first], t)
+        here = e.builder.node("prim::eq", [value.value, member], [T.BOOL]).output
+        return choose(e, here, lambda: answer, lambda: pick(first + 1))
+
+    return pick(0)
 
 
 def _union_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:

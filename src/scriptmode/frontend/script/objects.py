@@ -33,6 +33,7 @@ from scriptmode.frontend.script.values import (
     Sugared,
 )
 from scriptmode.ir import types as T
+from scriptmode.support.diagnostics import NotBuiltError
 from scriptmode.support.markers import IGNORE, UNUSED, modifier_of
 
 _MISSING = object()
@@ -132,6 +133,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         positional = [value, *given.positional]
         return call_function(e, own_call, Arguments(positional, given.keywords, given.node))
     name = getattr(obj, "__qualname__", None) or type(obj).__name__
+    if "pybind11" in name:
+        name = obj.__name__
     module = getattr(obj, "__module__", None)
     e.fail_type(f"`{f'{module}.' if module else ''}{name}` cannot be called from compiled code")
 
@@ -178,13 +181,17 @@ def _is_divided(value: Sugared) -> bool:
 
 
 def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
-    """A call of a function marked ``ignore`` or ``unused``; None for others."""
+    """A call of a function marked ``ignore`` or ``unused``; None for others.
+
+    Both are left to Python; an unused one whose types are not known raises when it is reached.
+    """
     modifier = modifier_of(obj)
-    if modifier == UNUSED:
+    if modifier not in (IGNORE, UNUSED) or not isinstance(obj, types.FunctionType):
+        return None
+    known = "return" in obj.__annotations__ and not given.keywords
+    if modifier == UNUSED and not (known and all(e.type_of(a) for a in given.positional)):
         name = getattr(obj, "__qualname__", "function")
         e.raise_error(RuntimeError, f"{name} is marked unused and cannot be called")
-    if modifier != IGNORE or not isinstance(obj, types.FunctionType):
-        return None
     if given.keywords:
         e.not_built("keyword arguments of an ignored function are", help="pass them by position")
     inputs = [e.value(a) for a in given.positional]
@@ -211,7 +218,12 @@ def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
         e.not_built("torch.autograd.Function is")
     if issubclass(cls, (set, frozenset)):
         e.not_built("a set is")
-    e.not_built(f"making an object of class `{cls.__qualname__}` is: classes are not built yet;")
+    e.fail(
+        "SM0103",
+        f"classes are not built yet: `{cls.__qualname__}(...)` cannot be compiled",
+        error=NotBuiltError,
+        help="make the object outside compiled code, or keep its parts in variables",
+    )
 
 
 def _enum_by_value(e: Emitter, cls: type[enum.Enum], given: Arguments) -> Sugared:
