@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -63,7 +63,7 @@ def read_word(address: int) -> int:
     return int(ctypes.c_uint64.from_address(address).value)
 
 
-@lru_cache(maxsize=None)
+@cache
 def check_layout() -> None:
     """Raise ImportError unless every offset above is true in this process."""
     a, b = object(), object()

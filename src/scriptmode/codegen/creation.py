@@ -23,7 +23,7 @@ from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.metadata import GET_DEFAULT_DTYPE, one_of, query
 from scriptmode.codegen.slots import Slot
-from scriptmode.codegen.values import Count, truth, zero
+from scriptmode.codegen.values import Count, coerce, make_struct, truth, zero
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Value
 from scriptmode.ir.types import Type
@@ -60,11 +60,14 @@ def tensor_from_data(f: FunctionEmitter, node: Node) -> object:
     element, depth = scalar_type(t)
     if element not in _EXACT or depth > MOST_DIMENSIONS:
         raise not_built(node, f"no native code for torch.tensor of {data.type} yet")
-    sizes = dimensions(f, value, t)
-    exact = filled(f, value, t, element, sizes)
-    target = target_dtype(f, node, dtype, element, sizes)
-    converted = owned_result(f, "aten::to.dtype", [loaded(f, exact), target, *no_copy()])
-    drop(f, exact)
+    if depth == 0 and is_checked(dtype, element):
+        converted = checked_scalar(f, value, element, dtype.constant)
+    else:
+        sizes = dimensions(f, value, t)
+        exact = filled(f, value, t, element, sizes)
+        target = target_dtype(f, node, dtype, element, sizes)
+        converted = owned_result(f, "aten::to.dtype", [loaded(f, exact), target, *no_copy()])
+        drop(f, exact)
     if device.type != T.NONE:
         here = converted
         place = f.value_as(device, T.optional_of(T.DEVICE))
@@ -78,6 +81,30 @@ def tensor_from_data(f: FunctionEmitter, node: Node) -> object:
     f.values[node.output] = loaded(f, converted)
     f.held[node.output] = (converted,)
     return DEFINED
+
+
+def is_checked(dtype: Value, element: Type) -> bool:
+    """Whether a number has to be checked for its fit into the dtype: an integer one, narrower."""
+    return (
+        dtype.is_constant
+        and dtype.constant is not None
+        and element in (T.INT, T.FLOAT)
+        and DTYPE_NUMBERS[dtype.constant] not in _CONVERTIBLE[element]
+    )
+
+
+def checked_scalar(
+    f: FunctionEmitter, value: ir.Value, element: Type, dtype: torch.dtype
+) -> Slot:
+    """A tensor of one number, whose range ATen checks."""
+    number = coerce(f.b, f.unit, value, element, T.NUMBER)
+    absent = [zero(llvm_type(T.optional_of(t))) for t in (T.LAYOUT, T.DEVICE, T.BOOL)]
+    asked = make_struct(
+        f.b,
+        llvm_type(T.optional_of(T.DTYPE)),
+        [ir.Constant(I8, 1), ir.Constant(I8, DTYPE_NUMBERS[dtype])],
+    )
+    return owned_result(f, "aten::full", [lent_list(f, I64, []), number, asked, *absent])
 
 
 def scalar_type(t: Type) -> tuple[Type, int]:

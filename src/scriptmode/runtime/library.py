@@ -20,7 +20,7 @@ import torch
 
 from scriptmode.abi import convention, instances, layouts, objects
 from scriptmode.abi import python as python_layout
-from scriptmode.codegen import engine, native, native_lower, native_words
+from scriptmode.codegen import engine, native_lower
 from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.runtime import (
     boxing,
@@ -38,7 +38,7 @@ from scriptmode.runtime import (
 
 _SOURCES: tuple[ModuleType, ...] = (
     boxing, entry, frame, gil, host, interrupt, memo, pyapi, unboxing,
-    native, native_lower, native_words, convention, instances, layouts, objects, python_layout,
+    *nativelib.COMPILER, convention, instances, layouts, objects, python_layout,
 )  # fmt: skip
 _HOST: Mapping[str, Any] = {
     "print": host.sm_host_print,
