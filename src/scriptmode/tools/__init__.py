@@ -1,1 +1,1 @@
-"""scriptmode."""
+"""Looking at what the compiler does."""
