@@ -53,12 +53,12 @@ _CONSTANT_TYPES: tuple[tuple[type, T.Type], ...] = (
 
 def type_error(message: str, span: Span | None, **details: Any) -> ScriptTypeError:
     """An error about operand types at ``span``."""
-    return ScriptTypeError(Diagnostic("SM0310", message, span, **details))
+    return ScriptTypeError(Diagnostic("SM0223", message, span, **details))
 
 
 def not_built(message: str, span: Span | None, **details: Any) -> NotBuiltError:
     """An error about something that torch has and scriptmode lacks."""
-    return NotBuiltError(Diagnostic("SM0311", message, span, **details))
+    return NotBuiltError(Diagnostic("SM0224", message, span, **details))
 
 
 def operand(value: Any) -> Operand:

@@ -39,7 +39,7 @@ def bind(name: str, function: Callable[..., Value]) -> Handler:
             bound = signature.bind(builder, *items, **named)
         except TypeError as error:
             raise ScriptTypeError(
-                Diagnostic("SM0301", f"{name}(): {error}", builder.span)
+                Diagnostic("SM0221", f"{name}(): {error}", builder.span)
             ) from None
         bound.apply_defaults()
         return function(*bound.args, **bound.kwargs)

@@ -56,7 +56,7 @@ def _function(builder: Builder, name: str, *args: Operand) -> Value:
 
 def _unsupported(builder: Builder, symbol: str, left: Operand, right: Operand) -> ScriptTypeError:
     message = f"`{symbol}` is not defined for {C.describe(left)} and {C.describe(right)}"
-    return ScriptTypeError(Diagnostic("SM0302", message, builder.span))
+    return ScriptTypeError(Diagnostic("SM0222", message, builder.span))
 
 
 def _attempt(
@@ -68,7 +68,7 @@ def _attempt(
     try:
         return run()
     except ScriptTypeError as error:
-        if error.code != "SM0301":
+        if error.code != "SM0221":
             raise
         raise _unsupported(builder, symbol, left, right) from None
 

@@ -161,7 +161,7 @@ def no_overload(
     message = f"{name}() does not take ({', '.join(texts)})"
     if len(signatures) == 1:
         message += f": {reason}"
-    return ScriptTypeError(Diagnostic("SM0301", message, builder.span, notes=tuple(notes)))
+    return ScriptTypeError(Diagnostic("SM0221", message, builder.span, notes=tuple(notes)))
 
 
 def emit(builder: Builder, match: Match, receiver: Value | None, style: Style) -> Value:
