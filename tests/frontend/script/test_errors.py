@@ -158,8 +158,8 @@ def test_names_and_annotations() -> None:
         return undefined + x  # noqa: F821
 
     def early(x: Tensor):
-        y = z
-        z = x
+        y = z  # noqa: F821
+        z = x  # noqa: F841
         return y
 
     def bad(x: "NoSuchType"):  # noqa: F821

@@ -49,7 +49,7 @@ def test_conversions() -> None:
             int(b), float(a), bool(a), str(a), str(b), complex(a), int(s), float(s), bool(s),
             int(x.sum()), float(x.sum()), bool(x.sum() > 0), complex(1.0, b), repr(s), str(True),
             str(None), f"{a}-{b:.2f}-{s!r}-{a:>5d}|{x.shape[0]}", "%d %s %.3f%%" % (a, s, b),
-            "{} {1}".format(1, 2) if a > 100 else "{0} {0} {k:>4}".format(a, k=s),
+            "{} {1}".format(1, 2) if a > 100 else "{0} {0} {k:>4}".format(a, k=s),  # noqa: F525
             hex(a), bin(a), oct(a), chr(a + 60), ord(s[0]),
         )  # fmt: skip
 

@@ -308,3 +308,10 @@ def test_compiled_functions_are_compiled_again_where_they_are_called() -> None:
         return scripted(x, 3), scripted(x, scale=2.0)
 
     check(f, (X,))
+
+
+def test_sizes_are_spread_into_torchs_variable_arguments() -> None:
+    def f(x: Tensor):
+        return x.reshape(*x.shape[:-1], 1, -1), torch.zeros(*x.shape), x.expand(2, *x.shape)
+
+    check(f, (X,))

@@ -260,7 +260,7 @@ def test_statements_after_an_exit_are_not_compiled() -> None:
 def test_a_branch_known_at_compile_time_is_not_compiled() -> None:
     def f(x: Tensor, flag: bool = True):
         if not torch.jit.is_scripting():
-            yield_ = unknown_name  # noqa: F821
+            yield_ = unknown_name  # noqa: F821, F841
             try:
                 pass
             finally:
@@ -384,7 +384,7 @@ def test_deleting_a_variable_makes_it_unbound() -> None:
     def f(n: int):
         y = n
         del y
-        return y
+        return y  # noqa: F821
 
     with pytest.raises(CompileError, match="SM0207"):
         compiled(f)

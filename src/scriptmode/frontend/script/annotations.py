@@ -32,7 +32,7 @@ _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.
           collections.abc.MutableSequence)  # fmt: skip
 _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, collections.OrderedDict)
 
-TypeOf = Callable[[type], "T.Type | None"]
+TypeOf = Callable[[type], T.Type | None]
 
 
 class BadAnnotation(Exception):

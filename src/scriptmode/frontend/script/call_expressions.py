@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 
+import torch
+
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iteration import items_of
 from scriptmode.frontend.script.values import (
     Arguments,
+    BuiltinMethod,
     Constant,
     DictDisplay,
     PythonObject,
@@ -16,9 +19,30 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 
+# torch's functions whose further arguments are the elements of one list of ints
+_LIST_TAKERS = frozenset(
+    ["expand", "flip", "new_empty", "new_ones", "new_zeros", "permute", "repeat", "reshape", "tile",
+     "view", "empty", "ones", "rand", "randn", "zeros"]
+)  # fmt: skip
 
-def call_arguments(e: Emitter, node: ast.Call) -> Arguments:
+
+def _takes_list(e: Emitter, function: Sugared) -> bool:
+    if isinstance(function, BuiltinMethod):
+        return e.type_of(function.owner) == T.TENSOR and function.name in _LIST_TAKERS
+    if isinstance(function, PythonObject):
+        name = getattr(function.object, "__name__", "")
+        return name in _LIST_TAKERS and getattr(torch, name, None) is function.object
+    return False
+
+
+def call_arguments(
+    e: Emitter, node: ast.Call, function: Sugared | None = None
+) -> Arguments:
     """The arguments of a call, starred ones expanded."""
+    if function is not None and any(isinstance(a, ast.Starred) for a in node.args):
+        if _takes_list(e, function):
+            whole = e.expression(ast.copy_location(ast.List(node.args, ast.Load()), node))
+            return Arguments([whole], _keywords(e, node), node)
     positional: list[Sugared] = []
     for argument in node.args:
         if isinstance(argument, ast.Starred):
@@ -32,6 +56,10 @@ def call_arguments(e: Emitter, node: ast.Call) -> Arguments:
             positional += items
         else:
             positional.append(e.expression(argument))
+    return Arguments(positional, _keywords(e, node), node)
+
+
+def _keywords(e: Emitter, node: ast.Call) -> dict[str, Sugared]:
     keywords: dict[str, Sugared] = {}
     for keyword in node.keywords:
         value = e.expression(keyword.value)
@@ -47,7 +75,7 @@ def call_arguments(e: Emitter, node: ast.Call) -> Arguments:
             if key.value in keywords:
                 e.fail_type(f"multiple values for keyword argument `{key.value}`")
             keywords[key.value] = item
-    return Arguments(positional, keywords, node)
+    return keywords
 
 
 _TYPED = (("torch.jit", "annotate"), ("scriptmode.support.markers", "annotate"))
@@ -62,6 +90,6 @@ def call(e: Emitter, node: ast.Call, expected: T.Type | None) -> Sugared:
         if (getattr(obj, "__module__", ""), getattr(obj, "__qualname__", "")) in _TYPED:
             wanted = e.unit.annotation_value(e, e.expression(node.args[0]))
             return e.settle(e.expression(node.args[1], wanted), wanted)
-    given = call_arguments(e, node)
+    given = call_arguments(e, node, function)
     with e.at(node):
         return e.call(function, given)

@@ -7,6 +7,7 @@ import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from scriptmode.frontend.script.emitter import Emitter
@@ -51,7 +52,8 @@ def call_module(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
     if is_traced(python):
         return call_recording(e, python, given, module.value)
     own_call = inspect.getattr_static(type(python), "__call__", None)
-    if own_call is not inspect.getattr_static(nn.Module, "__call__"):
+    is_generated = isinstance(python, torch.fx.GraphModule)  # its __call__ reports errors only
+    if own_call is not inspect.getattr_static(nn.Module, "__call__") and not is_generated:
         if isinstance(own_call, types.FunctionType):
             return call_method(e, module, own_call, given)
     _refuse_backward_hooks(e, module)

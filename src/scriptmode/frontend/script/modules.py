@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from scriptmode.frontend.script.annotations import BadAnnotation, TypeOf, named_tuple
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS
@@ -176,7 +177,7 @@ class ModuleTable:
         declared = annotations.get(name)
         if isinstance(value, tuple) and type(value).__name__ == "Attribute":
             return None
-        actual = type_of_object(value)
+        actual = self.unit.type_of_object(value)
         if _is_own_tensor_list(module, value):
             return None
         if actual is None:
@@ -270,8 +271,10 @@ def _stored_attributes(function: types.FunctionType) -> set[str]:
     }
 
 
-def type_of_object(value: Any) -> T.Type | None:
+def type_of_object(value: Any, type_of_class: TypeOf = lambda cls: None) -> T.Type | None:
     """Type of a Python object as an attribute or argument; None when it has none."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return _named_tuple_type(value, type_of_class)
     if isinstance(value, torch.Tensor):
         return T.TENSOR
     if isinstance(value, torch.Size):
@@ -280,22 +283,40 @@ def type_of_object(value: Any) -> T.Type | None:
     if simple is not None:
         return simple
     if isinstance(value, tuple) and type(value) is tuple:
-        parts = [type_of_object(v) for v in value]
+        parts = [type_of_object(v, type_of_class) for v in value]
         known = [p for p in parts if p is not None]
         return T.TupleType(known) if len(known) == len(parts) else None
     if type(value) is list:
-        element = _joined_type(value)
+        element = _joined_type(value, type_of_class)
         return None if element is None else T.ListType([element])
     if isinstance(value, dict) and type(value) in (dict,):
-        k, v = _joined_type(list(value)), _joined_type(list(value.values()))
+        k = _joined_type(list(value), type_of_class)
+        v = _joined_type(list(value.values()), type_of_class)
         return None if k is None or v is None else T.DictType([k, v])
     return None
 
 
-def _joined_type(values: Sequence[Any]) -> T.Type | None:
+def _named_tuple_type(value: Any, type_of_class: TypeOf) -> T.Type | None:
+    """The declared type of a named tuple where its fields fit it, else one of what it holds."""
+    try:
+        declared = named_tuple(type(value), type_of_class)
+    except BadAnnotation:
+        declared = None
+    if isinstance(declared, T.NamedTupleType):
+        if all(fits(v, t) for v, t in zip(value, declared.elements, strict=True)):
+            return declared
+    parts = [type_of_object(v, type_of_class) for v in value]
+    known = [p for p in parts if p is not None]
+    if len(known) < len(parts):
+        return None
+    cls = type(value)
+    return T.NamedTupleType(f"{cls.__module__}.{cls.__qualname__}", cls._fields, known, cls)
+
+
+def _joined_type(values: Sequence[Any], type_of_class: TypeOf) -> T.Type | None:
     joined: T.Type = T.NEVER
     for value in values:
-        t = type_of_object(value)
+        t = type_of_object(value, type_of_class)
         if t is None:
             return None
         joined = T.join(joined, t) or T.ANY
@@ -312,6 +333,10 @@ def fits(value: Any, t: T.Type) -> bool:
     inner = T.unwrap_optional(t)
     if isinstance(inner, T.ListType) and isinstance(value, list):
         return all(fits(v, inner.element) for v in value)
+    if isinstance(inner, T.TupleType) and isinstance(value, tuple):
+        return len(value) == len(inner.elements) and all(
+            fits(v, p) for v, p in zip(value, inner.elements, strict=True)
+        )
     if isinstance(inner, T.DictType) and isinstance(value, dict):
         return all(fits(k, inner.key) and fits(v, inner.value) for k, v in value.items())
     return False

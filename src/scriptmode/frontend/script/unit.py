@@ -192,6 +192,8 @@ class Unit:
             return self._module(e, obj, name)
         if isinstance(obj, torch.Tensor):
             return self._global(e, obj, name, T.TENSOR)
+        if isinstance(obj, tuple) and hasattr(obj, "_fields"):
+            return self._named_tuple(e, obj, name)
         if type(obj) is tuple:
             return TupleDisplay(tuple(self.wrap(e, o, name) for o in obj))
         if isinstance(obj, torch.Size):
@@ -226,6 +228,16 @@ class Unit:
             self.program.globals[unique] = obj
         return e.lift(e.builder.node("prim::Global", [], [t], name=known[0]).output)
 
+    def _named_tuple(self, e: Emitter, obj: Any, name: str) -> Sugared:
+        t = self.type_of_object(obj)
+        if not isinstance(t, T.NamedTupleType):
+            return PythonObject(obj)
+        parts = [
+            e.value(self.wrap(e, v, name), inner)
+            for v, inner in zip(obj, t.elements, strict=True)
+        ]
+        return IRValue(e.builder.tuple(parts, t))
+
     def wrap_default(self, e: Emitter, obj: Any) -> Sugared:
         """A parameter's default value."""
         return self.wrap(e, obj, "default")
@@ -247,6 +259,19 @@ class Unit:
             members = {m.name: m.value for m in cls}
             found = self.program.enums[name] = T.EnumType(name, members, cls)
         return found
+
+    def type_of_object(self, value: Any) -> T.Type | None:
+        """The type of a Python object; None when it has none."""
+        t = modules.type_of_object(value, self.type_of_class)
+        if t is not None:
+            self.declare(t)
+        return t
+
+    def declare(self, t: T.Type) -> None:
+        """Enter the named tuples inside a type into the program."""
+        for inner in T.walk(t):
+            if isinstance(inner, T.NamedTupleType):
+                self.program.named_tuples.setdefault(inner.name, inner)
 
     def type_of_class(self, cls: type) -> T.Type | None:
         """The type of a user class's instances, where there is one."""
