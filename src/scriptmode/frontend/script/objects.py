@@ -45,7 +45,7 @@ def object_attribute(e: Emitter, value: PythonObject, name: str) -> Sugared | No
     obj = value.object
     try:
         found = getattr(obj, name, _MISSING)
-    except Exception as error:  # a user's property may raise anything
+    except (RuntimeError, ValueError, TypeError, LookupError, OSError, ImportError) as error:
         e.fail("SM0305", f"reading `{name}` of {value.describe()} raises {error!r}")
     if found is _MISSING:
         return None

@@ -174,6 +174,11 @@ class GradMode(Sugared):
     def describe(self) -> str:
         return "a gradient mode"
 
+    def check_usable(self, e: Emitter) -> None:
+        # set_grad_enabled changes the mode when it is called, no_grad when it is entered
+        e.not_built("a gradient mode outside of `with` is",
+                    help="write `with torch.set_grad_enabled(mode):`")
+
 
 class NullContext(Sugared):
     """A context manager that does nothing compiled code can notice."""
