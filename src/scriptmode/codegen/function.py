@@ -24,6 +24,7 @@ from llvmlite import ir
 
 from scriptmode.abi.convention import (
     HOST_FIELDS,
+    I1,
     I8,
     I32,
     I64,
@@ -48,6 +49,8 @@ from scriptmode.ir.types import Type
 from scriptmode.ops import table
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 
+IS_GRAD_ENABLED = "aoti_torch_grad_mode_is_enabled"
+SET_GRAD_ENABLED = "aoti_torch_grad_mode_set_enabled"
 _TYPE_OF_COUNT = {Count.OBJECT: T.STR, Count.TENSOR: T.TENSOR}
 
 
@@ -72,6 +75,7 @@ class FunctionEmitter:
         self.arrays: dict[Count, SlotArray] = {}
         self.flow = Flow()
         self.poll_flag: ir.Value | None = None
+        self.grad_mode: ir.Value | None = None  # at the start of a function that changes it
         self._temporaries: dict[str, list[ir.Value]] = {}
         self._lent: list[tuple[str, ir.Value]] = []
 
@@ -83,6 +87,8 @@ class FunctionEmitter:
             self.values[param] = argument
         if self.graph.name in self.unit.recursive:
             self._check_stack()
+        if next(iter(self.graph.find_all("torch::set_grad_enabled")), None) is not None:
+            self.grad_mode = self.b.call(self.unit.external(IS_GRAD_ENABLED, I1, []), [])
         self.block(self.graph.block)
         self._finish()
 
@@ -143,6 +149,9 @@ class FunctionEmitter:
         b.call(trace_function(self.unit), [self.ctx, self.error_location])
         for array in self.arrays.values():
             emit_release_all(b, self.unit, array)
+        if self.grad_mode is not None:
+            # every region that changes the mode ends in the function that it begins in
+            b.call(self.unit.external(SET_GRAD_ENABLED, VOID, [I1]), [self.grad_mode])
         b.ret(ir.Constant(I32, STATUS_ERROR))
 
     # ---- values and ownership ----

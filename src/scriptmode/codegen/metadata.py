@@ -18,7 +18,7 @@ from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, N
 from scriptmode.abi.tensorkeys import key_bit, key_set_offset
 from scriptmode.codegen import tensors
 from scriptmode.codegen.aten import thunk_result
-from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.function import IS_GRAD_ENABLED, SET_GRAD_ENABLED, FunctionEmitter, not_built
 from scriptmode.codegen.library import flattened
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.values import boolean, make_struct, truth
@@ -329,13 +329,13 @@ def device_make(f: FunctionEmitter, node: Node) -> ir.Value:
 @lower("torch::is_grad_enabled")
 def is_grad_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
     """Whether operations are recorded on the tape."""
-    return boolean(f.b, f.b.call(f.unit.external("aoti_torch_grad_mode_is_enabled", I1, []), []))
+    return boolean(f.b, f.b.call(f.unit.external(IS_GRAD_ENABLED, I1, []), []))
 
 
 @lower("torch::set_grad_enabled")
 def set_grad_enabled(f: FunctionEmitter, node: Node, mode: ir.Value) -> None:
     """Switch recording on or off for this thread."""
-    function = f.unit.external("aoti_torch_grad_mode_set_enabled", ir.VoidType(), [I1])
+    function = f.unit.external(SET_GRAD_ENABLED, ir.VoidType(), [I1])
     f.b.call(function, [f.b.trunc(mode, I1)])
 
 

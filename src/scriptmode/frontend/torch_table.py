@@ -419,9 +419,3 @@ def _device(b: Builder, type: Operand, index: Operand = NONE) -> Value:
     if C.is_none(index):
         return b.op("device::make", kind)
     return b.op("device::make_index", kind, C.to_value(b, index, T.INT))
-
-
-@function(torch._C._set_grad_enabled)
-def _set_grad_enabled(b: Builder, mode: Operand) -> Value:
-    b.op_node("torch::set_grad_enabled", [C.to_value(b, mode, T.BOOL)])
-    return b.constant(None)

@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from scriptmode.interp.structural import MEANINGS
 from scriptmode.ir.graph import (
     BREAK,
@@ -58,7 +60,13 @@ class Interpreter:
 
     def run_graph(self, graph: Graph, args: Sequence[Any]) -> Any:
         """Execute ``graph`` on one value for each param."""
-        how, values = self._block(graph.block, args, {})
+        grad_mode = torch.is_grad_enabled()
+        try:
+            how, values = self._block(graph.block, args, {})
+        except BaseException:
+            # every region that changes the mode ends in the function that it begins in
+            torch._C._set_grad_enabled(grad_mode)
+            raise
         if how not in (YIELD, RETURN):
             raise _defect(graph.block.terminator, f"{how} leaves a function")
         (result,) = values

@@ -384,8 +384,17 @@ class Emitter:
 
     def assign(self, name: str, value: Sugared) -> None:
         """Bind a variable; containers get their identity now."""
+        self.check_has_end(value)
         settled = self.settle(value, self.scope.declared.get(name))
         self.env.bind(name, settled)
+
+    def check_has_end(self, value: Sugared) -> None:
+        """Refuse a context manager that acts already, without a ``with`` that ends it."""
+        if value.is_in_effect:
+            self.not_built(
+                f"{value.describe()} that is set without `with` is",
+                help="write `with torch.set_grad_enabled(mode):` around what needs the mode",
+            )
 
     def settle(self, value: Sugared, expected: T.Type | None = None) -> Sugared:
         """A display that can change becomes an object; one with compile-time items is frozen."""

@@ -168,16 +168,12 @@ def enter_context(e: Emitter, manager: Sugared) -> tuple[Sugared, Leave]:
 class GradMode(Sugared):
     """``torch.no_grad()``, ``torch.enable_grad()``, ``torch.set_grad_enabled(mode)``."""
 
-    def __init__(self, mode: Sugared) -> None:
+    def __init__(self, mode: Sugared, *, is_in_effect: bool = False) -> None:
         self.mode = mode
+        self.is_in_effect = is_in_effect
 
     def describe(self) -> str:
         return "a gradient mode"
-
-    def check_usable(self, e: Emitter) -> None:
-        # set_grad_enabled changes the mode when it is called, no_grad when it is entered
-        e.not_built("a gradient mode outside of `with` is",
-                    help="write `with torch.set_grad_enabled(mode):`")
 
 
 class NullContext(Sugared):
@@ -197,7 +193,8 @@ def _enable_grad(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(torch.set_grad_enabled)
 def _set_grad_enabled(e: Emitter, given: Arguments) -> Sugared:
     mode = [*given.positional, *given.keywords.values()][0]
-    return GradMode(mode)
+    # it changes the mode when it is called, no_grad does when it is entered
+    return GradMode(mode, is_in_effect=True)
 
 
 def _grad_mode(e: Emitter, given: Arguments, mode: Sugared) -> Sugared:

@@ -53,7 +53,7 @@ def _nothing(e: Emitter, node: ast.stmt) -> None:
 @STATEMENTS(ast.Expr)
 def _expression(e: Emitter, node: ast.Expr) -> None:
     if not isinstance(node.value, ast.Constant):
-        e.expression(node.value).check_usable(e)
+        e.check_has_end(e.expression(node.value))
 
 
 # assignment

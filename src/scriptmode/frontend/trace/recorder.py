@@ -443,5 +443,11 @@ class GradMode:
 
     def restore(self) -> None:
         """Give the caller's mode back at the end of the program."""
+        if self._before:
+            self.recorder.refuse(
+                "SM0616",
+                "the traced function changes the grad mode and leaves it so",
+                "write `with torch.set_grad_enabled(mode):` around what needs the mode",
+            )
         self._wanted = None
         self.settle()
