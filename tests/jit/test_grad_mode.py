@@ -83,7 +83,7 @@ def set_and_leave(x):
 
 
 def set_and_keep(x):
-    guard = torch.set_grad_enabled(False)
+    guard = torch.set_grad_enabled(False)  # noqa: F841
     return x + 1
 
 

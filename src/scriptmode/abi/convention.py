@@ -30,7 +30,7 @@ CTX_FIELDS = (
     "program",  # opaque
     "thread_state",  # saved PyThreadState while the GIL is released; null: this thread has it
     "call",  # frame of the Python boundary; null without Python
-    "reserved12",
+    "op_warnings",  # warnings of libtorch not issued yet, oldest first; null: none
     "reserved13",
     "reserved14",
     "reserved15",
@@ -44,6 +44,7 @@ HOST_FIELDS = (
     "warn",  # (ctx, category class object, str message, i64 location id, i64 stacklevel)
     "python_call",  # (ctx, function object, i64 n, ptr descriptors[n], ptr addresses of n values,
     #                  ptr result descriptor, ptr result slot)
+    "op_warnings",  # (ctx, i64 location id): issue libtorch's warnings; *op_warnings is not null
     "poll",  # (ctx): handle signals; called when *poll_flag is not 0
 )
 TRACE_CAPACITY = 64

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from llvmlite import ir
 
+from scriptmode.abi.convention import I64, PTR, ctx_field
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.unit import NULL
 from scriptmode.ir.graph import Node
 from scriptmode.ops.aten import aten_schema
 
@@ -16,7 +18,16 @@ def emit_thunk_call(f: FunctionEmitter, node: Node, *arguments: ir.Value) -> obj
     schema = node.schema
     assert schema is not None
     f.checked_call(f.unit.thunk(schema), arguments, node.outputs)
+    _issue_warnings(f, node)
     return DEFINED
+
+
+def _issue_warnings(f: FunctionEmitter, node: Node) -> None:
+    """What libtorch has warned of inside the op becomes a warning of this place, or an error."""
+    noted = f.b.load(ctx_field(f.b, f.ctx, "op_warnings"), typ=PTR)
+    with f.unlikely(f.b.icmp_unsigned("!=", noted, NULL)):
+        location = ir.Constant(I64, f.unit.location(node.span))
+        f.check(f.host_call("op_warnings", [location]))
 
 
 def thunk_result(

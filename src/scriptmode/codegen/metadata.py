@@ -18,7 +18,12 @@ from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, N
 from scriptmode.abi.tensorkeys import key_bit, key_set_offset
 from scriptmode.codegen import tensors
 from scriptmode.codegen.aten import thunk_result
-from scriptmode.codegen.function import IS_GRAD_ENABLED, SET_GRAD_ENABLED, FunctionEmitter, not_built
+from scriptmode.codegen.function import (
+    IS_GRAD_ENABLED,
+    SET_GRAD_ENABLED,
+    FunctionEmitter,
+    not_built,
+)
 from scriptmode.codegen.library import flattened
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.values import boolean, make_struct, truth

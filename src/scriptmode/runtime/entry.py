@@ -117,8 +117,10 @@ from scriptmode.runtime.pyapi import (
     tensor_retain_wrapped,
 )
 from scriptmode.runtime.unboxing import is_plain_tensor, unbox
+from scriptmode.runtime.warned import late_warnings, unwatch_warnings, watch_warnings
 
 CTX_TRACE_DATA = ctx_offset("trace_data")
+CTX_OP_WARNINGS = ctx_offset("op_warnings")
 CTX_HOST = ctx_offset("host")
 CTX_TENSORS = ctx_offset("tensors")
 CTX_CALL = ctx_offset("call")
@@ -434,10 +436,17 @@ def run_program(frame: ptr, record: ptr, area: ptr, place: ptr) -> i64:
             PyErr_NoMemory()
             return FAILED
     enter_run(frame)
+    watch_warnings(frame)
     status = native_call(
         i32, load(ptr, record, REC_TRAMPOLINE), frame, load(ptr, record, REC_FUNCTION), area, result
     )
+    unwatch_warnings(frame)
     leave_run(frame)
+    if unlikely(load(ptr, frame, CTX_OP_WARNINGS) != 0):
+        before = status
+        status = late_warnings(frame, before)
+        if before == 0 and status != 0:
+            sm_slot_drop(result, load(ptr, plan, PLAN_DESCRIPTOR))
     done = bring_back(frame, record)
     if unlikely(status != 0):
         raise_error(frame, record, done)

@@ -108,7 +108,21 @@ FRAME_OBJECTS = FRAME_RECORD + 48  # tensor objects in the order of the fill row
 FRAME_START = FRAME_RECORD + 56  # clock before the run: seconds, nanoseconds
 FRAME_STOP = FRAME_RECORD + 72
 FRAME_SEQUENCE = FRAME_RECORD + 88
-FRAME_SIZE = FRAME_RECORD + 96
+FRAME_HANDLER = FRAME_RECORD + 96  # libtorch's warning handler of the call
+FRAME_SIZE = FRAME_HANDLER + 24
+
+HANDLER_TABLE = 0  # pointer to the virtual functions
+HANDLER_CTX = 8
+HANDLER_BEFORE = 16  # the thread's handler outside of the call
+
+# a warning that libtorch has given to a handler
+WARNING_NEXT = 0
+WARNING_KIND = 8  # 0 UserWarning, 1 DeprecationWarning
+WARNING_FILE = 16  # of the C++ source, or null
+WARNING_LINE = 24
+WARNING_VERBATIM = 32
+WARNING_LENGTH = 40
+WARNING_TEXT = 48  # UTF-8
 
 MEMO_OBJECT = 0
 MEMO_NATIVE = 8
@@ -128,7 +142,8 @@ STATE_MAIN_THREAD = 56  # pthread_self of the main thread
 STATE_HOST = 64  # the host table
 STATE_MISFIT = 80
 STATE_DEBUG = 72  # 1: owned tensors are counted in sm_live_tensors
-STATE_STACKS = 88  # STACK_ROWS rows {thread state id, stack limit}
+STATE_OP_WARNING = 88
+STATE_STACKS = 96  # STACK_ROWS rows {thread state id, stack limit}
 STACK_ROWS = 64
 STATE_SIZE = STATE_STACKS + 16 * STACK_ROWS
 

@@ -64,11 +64,11 @@ CTX_CALL = ctx_offset("call")
 
 
 @native
-def _finish(ctx: ptr, result: ptr, was_without: bool) -> i32:
+def finish(ctx: ptr, result: ptr, was_without: bool) -> i32:
     """The end of a host function: give ``result`` up (null: an exception is set) and the GIL."""
     status: i32 = 0
     if result == 0:
-        _take_exception(ctx)
+        take_exception(ctx)
         status = 1
     Py_DecRef(result)
     if was_without:
@@ -77,7 +77,7 @@ def _finish(ctx: ptr, result: ptr, was_without: bool) -> i32:
 
 
 @native(noinline=True)
-def _take_exception(ctx: ptr) -> None:
+def take_exception(ctx: ptr) -> None:
     """Move Python's current exception into the context."""
     place = stack(32)
     PyErr_Fetch(place, place + 8, place + 16)
@@ -100,7 +100,7 @@ def sm_host_print(ctx: ptr, text: ptr) -> i32:
     if boxed != 0:
         result = PyObject_CallFunctionObjArgs(state(STATE_PRINT), boxed, ptr(0))
         Py_DecRef(boxed)
-    return _finish(ctx, result, was_without)
+    return finish(ctx, result, was_without)
 
 
 @native
@@ -118,7 +118,7 @@ def sm_host_warn(ctx: ptr, category: ptr, message: ptr, location: i64, stackleve
     Py_DecRef(boxed)
     Py_DecRef(where)
     Py_DecRef(level)
-    return _finish(ctx, result, was_without)
+    return finish(ctx, result, was_without)
 
 
 @native
@@ -128,7 +128,7 @@ def sm_host_poll(ctx: ptr) -> i32:
     clear_flag(ctx)
     status = PyErr_CheckSignals()
     if status != 0:
-        _take_exception(ctx)
+        take_exception(ctx)
         status = 1
     release_gil(ctx)
     return status
@@ -155,7 +155,7 @@ def sm_host_python_call(
                 _refuse(answer, result_type)
             Py_DecRef(answer)
             answer = ptr(0)
-    return _finish(ctx, answer, True)
+    return finish(ctx, answer, True)
 
 
 @native
@@ -285,6 +285,28 @@ def issue_warning(
     registry = owner.warnings if names is None else names.setdefault("__warningregistry__", {})
     name = Path(span.file).stem if names is None else names.get("__name__")
     warnings.warn_explicit(message, category, span.file, span.line, name, registry)
+
+
+def issue_op_warning(
+    owner: Any,
+    kind: int,
+    text: str,
+    file: str | None,
+    line: int,
+    is_verbatim: int,
+    location: int,
+) -> None:
+    """A warning of libtorch, as torch's Python bindings issue it, at a place of the user's source.
+
+    ``file`` and ``line`` are those of the C++ source; without a ``location`` the place is the call.
+    """
+    category = DeprecationWarning if kind else UserWarning
+    if file is not None and is_verbatim:
+        warnings.warn_explicit(text, category, file, line)
+        return
+    if file is not None:
+        text = f"{text} (Triggered internally at {file}:{line}.)"
+    issue_warning(owner, category, text, location, 1 if location >= 0 else 2)
 
 
 def _globals_of(file: str) -> dict[str, Any] | None:

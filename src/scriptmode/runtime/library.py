@@ -18,7 +18,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import torch
 
-from scriptmode.abi import convention, instances, layouts, objects
+from scriptmode.abi import convention, cxxwarnings, instances, layouts, objects
 from scriptmode.abi import python as python_layout
 from scriptmode.codegen import engine, native_lower
 from scriptmode.codegen.object_cache import ObjectCache
@@ -34,21 +34,23 @@ from scriptmode.runtime import (
     plans,
     pyapi,
     unboxing,
+    warned,
 )
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, entry, frame, gil, host, interrupt, memo, pyapi, unboxing,
-    *nativelib.COMPILER, convention, instances, layouts, objects, python_layout,
+    boxing, entry, frame, gil, host, interrupt, memo, pyapi, unboxing, warned,
+    *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
 )  # fmt: skip
 _HOST: Mapping[str, Any] = {
     "print": host.sm_host_print,
     "warn": host.sm_host_warn,
     "python_call": host.sm_host_python_call,
+    "op_warnings": warned.sm_host_op_warnings,
     "poll": host.sm_host_poll,
 }
 _EXPORTS: tuple[Any, ...] = (
     entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox, boxing.box, boxing.write_back,
-    memo.memo_close, *_HOST.values(),
+    memo.memo_close, warned.sm_note_warning, *_HOST.values(),
 )  # fmt: skip
 
 _lock = threading.Lock()
@@ -118,12 +120,16 @@ def _fill_state(
         frame.STATE_PLAN: plans.plan_of_descriptor,
         frame.STATE_ASSIGN: assign_helper,
         frame.STATE_MISFIT: refuse_result,
+        frame.STATE_OP_WARNING: host.issue_op_warning,
     }
     _kept.extend([hosts, *helpers.values()])
     for offset, helper in helpers.items():
         write_state(offset, id(helper))
     write_state(frame.STATE_HOST, ctypes.addressof(hosts))
     write_state(frame.STATE_DEBUG, int(engine.thunks.debug))
+    table = (ctypes.c_int64 * cxxwarnings.TABLE_WORDS).from_address(address("sm_warning_table"))
+    table[:] = list(cxxwarnings.handler_table())
+    table[cxxwarnings.TABLE_PROCESS // 8] = address("sm_note_warning")
 
 
 def refuse_result(value: object, descriptor: int) -> None:
