@@ -35,7 +35,8 @@ def live() -> tuple[int, int]:
 def nothing_stays_alive_and_nothing_bails_out(request):
     """Every native object is gone after the test, and no call in it has left native code.
 
-    A test that expects calls to leave native code is marked ``bails_out``.
+    A test that expects calls to leave native code is marked ``bails_out``; one that takes handles
+    out of native functions itself, and so upsets the count, ``takes_handles``.
     """
     objects, tensors = live()
     bailouts = scriptmode.bailout_count()
@@ -46,5 +47,7 @@ def nothing_stays_alive_and_nothing_bails_out(request):
     if after[0] > objects or after[1] > tensors:
         gc.collect()  # only then: it takes longer than most tests
         after = live()
+    if request.node.get_closest_marker("takes_handles") is not None:
+        return
     assert after[0] <= objects, f"{after[0] - objects} native objects are left"
     assert after[1] <= tensors, f"{after[1] - tensors} tensor handles are left"

@@ -2,18 +2,22 @@
 
 import contextlib
 import ctypes
+import functools
+import os
 import struct
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
+from scriptmode.runtime import descriptors, nativelib
 from scriptmode.abi import dtypes, layouts
 from scriptmode.abi.convention import CTX_FIELDS, ERROR_CPP
 from scriptmode.abi.errors import raise_cpp_exception
 from scriptmode.abi.libtorch import symbol
-from scriptmode.codegen.engine import ThunkCache, is_registered, register_symbol, thunks
-from scriptmode.codegen.thunk_support import LIST_NEW, TENSOR_LIST
+from scriptmode.codegen.engine import ThunkCache, thunks
+from scriptmode.codegen.thunk_support import TENSOR_LIST
 from scriptmode.ir import types as T
 from scriptmode.ir.schema import EnumDefault, OpSchema, parse_schema
 
@@ -27,26 +31,10 @@ _wrap = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(
 )
 
 
-@ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-def _list_new(descriptor, capacity):
-    made = _malloc(layouts.LIST_SIZE)
-    data = _malloc(8 * capacity + 8)
-    words = (ctypes.c_int64 * 5).from_address(made)
-    words[:] = [1, descriptor or 0, 0, capacity, data]
-    return made
-
-
-_descriptor = ctypes.c_int64(0)
-
-
 def provide_lists() -> None:
-    """Stand in for the runtime library where it is not loaded."""
-    for name, address in (
-        (LIST_NEW, ctypes.cast(_list_new, ctypes.c_void_p).value),
-        (layouts.descriptor_symbol(TENSOR_LIST), ctypes.addressof(_descriptor)),
-    ):
-        if not is_registered(name):
-            register_symbol(name, address)
+    """Load the runtime library, which thunks with list results call."""
+    nativelib.ensure_loaded()
+    descriptors.descriptor(TENSOR_LIST)
 
 
 def schema_of(op: Any) -> OpSchema:
@@ -245,3 +233,28 @@ def unchanged_counts(*tensors: torch.Tensor) -> Iterator[None]:
     yield
     after = [ctypes.c_uint64.from_address(t._cdata + 8).value for t in tensors]
     assert [hex(a) for a in after] == [hex(b) for b in before]
+
+
+def in_a_child_process(test: Any) -> Any:
+    """Run a test in a forked process: it registers symbols that later tests must not see."""
+
+    @functools.wraps(test)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            text = ""
+            try:
+                test(*args, **kwargs)
+            except BaseException:  # whatever it is, the parent reports it
+                text = traceback.format_exc()
+            os.write(writer, text.encode()[:60_000])
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as stream:
+            text = stream.read()
+        _, status = os.waitpid(child, 0)
+        assert status == 0, f"the child process ended with status {status}"
+        assert not text, text
+
+    return wrapper

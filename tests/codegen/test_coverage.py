@@ -17,7 +17,6 @@ assert module.LOWERINGS
 
 # ops that raise NotBuiltError when compiled
 NOT_BUILT: dict[str, str] = {
-    "list::sort": "the native library has no sort yet",
     "tensor::grad": "eager warns for tensors that keep no gradient; comes with gradients",
     "tensor::tolist": "its result is a nest of lists of any depth",
 }

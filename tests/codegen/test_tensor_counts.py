@@ -13,6 +13,8 @@ from scriptmode.codegen import tensors
 from scriptmode.codegen.engine import address_of_symbol, thunks
 from tests.abi.native_values import Caller, schema_of, wrap_tensor
 
+pytestmark = pytest.mark.takes_handles
+
 
 @pytest.fixture(scope="module")
 def native():

@@ -11,7 +11,15 @@ from scriptmode.abi import dtypes, libtorch
 from scriptmode.abi.convention import CTX_FIELDS
 from scriptmode.abi.errors import release_cpp_exception
 from scriptmode.codegen.engine import ThunkCache
-from tests.abi.native_values import Caller, provide_lists, schema_of, unchanged_counts
+from tests.abi.native_values import (
+    Caller,
+    in_a_child_process,
+    provide_lists,
+    schema_of,
+    unchanged_counts,
+)
+
+pytestmark = pytest.mark.takes_handles
 
 torch.set_num_threads(1)
 aten = torch.ops.aten
@@ -266,6 +274,7 @@ def test_ten_thousand_calls_do_not_grow(tmp_path) -> None:
     assert run(4500) - before < 4 << 20
 
 
+@in_a_child_process
 def test_debug_thunks_count_owned_tensors(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SCRIPTMODE_CACHE_DIR", str(tmp_path))
     provide_lists()
@@ -352,9 +361,10 @@ def test_many_threads_call_at_once() -> None:
         assert not problems
 
 
+@in_a_child_process
 def test_threads_may_ask_for_the_same_thunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SCRIPTMODE_CACHE_DIR", str(tmp_path))
-    cache = ThunkCache()
+    cache = ThunkCache(debug=True)
     schemas = [schema_of(op) for op in (aten.relu, aten.sin, aten.cos)]
     found: list[dict] = []
     threads = [threading.Thread(target=lambda: found.append(cache.get(schemas))) for _ in range(5)]
@@ -365,17 +375,18 @@ def test_threads_may_ask_for_the_same_thunks(tmp_path, monkeypatch) -> None:
     assert len(found) == 5 and all(f == found[0] for f in found)
 
 
+@in_a_child_process
 def test_damaged_and_unwritable_caches_are_ignored(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SCRIPTMODE_CACHE_DIR", str(tmp_path))
     schemas = [schema_of(aten.tanh)]
-    assert ThunkCache().get(schemas)
+    assert ThunkCache(debug=True).get(schemas)
     files = [f for f in tmp_path.rglob("*") if f.is_file()]
     assert files
     for file in files:
         file.write_bytes(file.read_bytes()[:-1] + b"?")
-    assert ThunkCache().get(schemas)
+    assert ThunkCache(debug=True).get(schemas)
     monkeypatch.setenv("SCRIPTMODE_CACHE_DIR", "/proc/nowhere")
-    assert ThunkCache().get(schemas)
+    assert ThunkCache(debug=True).get(schemas)
 
 
 @pytest.fixture(scope="module")
@@ -457,9 +468,10 @@ def test_the_dispatcher_keeps_reference_counts(library) -> None:
                 del got
 
 
+@in_a_child_process
 def test_an_op_without_native_route_says_why(library) -> None:
     schema = schema_of(library.scaled)
     assert libtorch.route(schema).name is None
     with pytest.raises(NotImplementedError, match=r"sm_test::scaled: .* the type Scalar"):
-        ThunkCache().get([schema])
+        ThunkCache(debug=True).get([schema])
     assert "different types" in libtorch.route(schema_of(library.uneven)).reason

@@ -34,7 +34,8 @@ from tests.opinfo.table import (
 )
 
 WAYS = ("script", "trace")
-_folder = Path(tempfile.mkdtemp(prefix="opinfo-"))
+_temporary = tempfile.TemporaryDirectory(prefix="opinfo-")  # removed at exit
+_folder = Path(_temporary.name)
 _numbers = itertools.count()
 
 

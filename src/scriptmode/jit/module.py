@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -110,7 +110,48 @@ class ScriptModule(torch.nn.Module, Compiled):
                 if name == "training":
                     state[name] = value
                 return
+            self._refuse_constant(name)
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_constant(name)
+        super().__delattr__(name)
+
+    # containers (Sequential, ModuleList, ModuleDict, ...) stay containers
+
+    def _special(self, name: str, *args: Any) -> Any:
+        method = getattr(type(self._original), name, None)
+        if method is None:
+            raise TypeError(f"{self.original_name!r} module has no {name}")
+        return method(self, *args)
+
+    def __len__(self) -> int:
+        return int(self._special("__len__"))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._special("__getitem__", key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._special("__iter__"))
+
+    def __contains__(self, key: Any) -> bool:
+        return bool(self._special("__contains__", key))
+
+    def __bool__(self) -> bool:
+        return not hasattr(type(self._original), "__len__") or len(self) > 0
+
+    def _refuse_constant(self, name: str) -> None:
+        """Raise when compiled code has taken attribute ``name`` as a constant."""
+        original = self.__dict__["_original"].__dict__
+        if name in self._modules:
+            what = f"submodule `{name}` of a compiled module cannot be replaced"
+        elif name in original and name != "training" and not name.startswith("_"):
+            what = f"`{name}` is a constant of the compiled module"
+        else:
+            return
+        raise ScriptAttributeError(
+            Diagnostic("SM0502", what, help="change the eager module and script it again")
+        )
 
     def register_forward_hook(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse_inner_hook("register_forward_hook")

@@ -1,0 +1,37 @@
+"""What compiled code has taken as constant cannot be changed behind its back."""
+
+import pytest
+import torch
+
+import scriptmode
+
+
+@pytest.fixture
+def scripted():
+    return scriptmode.script(torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 3)))
+
+
+def test_a_setting_that_is_compiled_in_cannot_be_assigned(scripted):
+    with pytest.raises(AttributeError, match="`eps` is a constant"):
+        scripted[0].eps = 1.0
+    with pytest.raises(AttributeError, match="`eps` is a constant"):
+        del scripted[0].eps
+
+
+def test_a_submodule_cannot_be_replaced(scripted):
+    with pytest.raises(AttributeError, match="submodule `1`"):
+        setattr(scripted, "1", torch.nn.ReLU())
+
+
+def test_new_attributes_and_the_training_flag_are_free(scripted):
+    scripted.note = "mine"
+    assert scripted.note == "mine"
+    assert not scripted.eval()[0].training and scripted.train()[0].training
+
+
+def test_a_compiled_container_is_a_container(scripted):
+    assert len(scripted) == 2 and [m.original_name for m in scripted] == ["BatchNorm1d", "Linear"]
+    assert scripted[1] is scripted[-1] and bool(scripted)
+    with pytest.raises(TypeError, match="no __len__"):
+        len(scripted[1])
+    assert bool(scripted[1])
