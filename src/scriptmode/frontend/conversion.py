@@ -227,9 +227,9 @@ def _accepts_type(formal: T.Type, found: T.Type, level: int) -> bool:
     if found == formal or (found == T.ANY and level == LENIENT):
         return True
     if isinstance(found, T.UnionType):
-        return all(_accepts_type(formal, m, level) for m in found.contained) and (
-            formal == T.NUMBER
-        )
+        if not T.is_subtype(found, T.NUMBER):
+            return False
+        found = T.NUMBER
     loose: tuple[T.Type, ...] = (T.TENSOR,) if level == LENIENT else ()
     if formal == T.NUMBER:
         return T.is_numeric(found) or found in loose
@@ -330,6 +330,8 @@ def _convert_value(builder: Builder, formal: T.Type, value: Value) -> Value:
     found = value.type
     if T.is_subtype(found, formal):
         return value
+    if isinstance(found, T.UnionType) and T.is_subtype(found, T.NUMBER):
+        found = T.NUMBER
     if found == T.TENSOR and formal in _FROM_TENSOR:
         return builder.op(_FROM_TENSOR[formal], value)
     if (found, formal) in _NUMERIC:

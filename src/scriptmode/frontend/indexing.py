@@ -139,7 +139,8 @@ def _item(builder: Builder, self: Value, item: Operand, rank_of: RankOf) -> _Ite
     found = C.type_of(item)
     if found == T.NONE:
         return _Item("none")
-    if found == T.INT or found == T.NUMBER:
+    is_union = isinstance(found, T.UnionType) and T.is_subtype(found, T.NUMBER)
+    if found == T.INT or found == T.NUMBER or is_union:
         return _Item("int", C.convert(builder, T.INT, item))
     if found == T.BOOL:
         return _Item("flag", _bool_index(builder, self, item))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Optional
 import torch
 from torch import Tensor
 
+import scriptmode
+from tests.fourway import compare, outcome
 from tests.frontend.script.helpers import check
 
 X = torch.tensor([1.0, -2.0, 3.0])
@@ -241,3 +243,21 @@ def test_numbers_from_item_keep_their_type() -> None:
         return n, n + 1, n > 0, float(n), n * 2.0
 
     check(f, (torch.tensor([1, 2]),), (torch.tensor([0.5]),), (torch.tensor([True]),))
+
+
+def test_items_of_tensors_are_numbers_of_any_type() -> None:
+    def f(n: Tensor, x: Tensor, items: list[int]):
+        k = n.item()
+        half = math.floor(k / 2) + round(k / 2) + int(k * 1.5)
+        least = min(2, k)
+        if isinstance(k, int):
+            half += k
+        x[least:, 0] = k
+        return k * 2, half, least, x[least:], x[:, k + 1 :], x[-least], items[least:]
+
+    x, items = torch.arange(12.0).view(3, 4), [1, 2, 3]
+    values = [torch.tensor(v) for v in (1, 0, 5, 2.5, 1 + 2j)]
+    check(f, *((v, x, items) for v in values))
+    native = scriptmode.script(f)
+    for value in values:
+        compare(outcome(f, (value, x, items)), outcome(native, (value, x, items)), f"{value}")

@@ -140,7 +140,7 @@ def split(e: Emitter, value: IRValue, act: Callable[[Sugared], Sugared]) -> Suga
     possible = members(value.type)
     if len(possible) == 1:
         return act(value)
-    if value.type == T.NUMBER:
+    if T.is_subtype(value.type, T.NUMBER):  # arithmetic of a number widens it to complex, too
         act = _or_type_error(e, act)
     return _split(e, value, possible, act)
 

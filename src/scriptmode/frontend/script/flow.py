@@ -41,6 +41,8 @@ def narrow(e: Emitter, subject: Sugared, t: T.Type) -> Sugared:
     known = e.type_of(subject)
     if known is None or known == t:
         return subject
+    if known == T.NUMBER and isinstance(t, T.UnionType):
+        return subject  # a number needs no box, a union of numbers does
     root = root_of(subject)
     if t == T.NONE:
         return Constant(None, origin=root)
