@@ -1,8 +1,8 @@
 """``ScriptModule``: a compiled module that is a real ``nn.Module``.
 
 It shares the *dicts* of parameters and buffers with the eager module it was made from, so that
-``load_state_dict``, ``.to()``, ``p.data = ...`` and optimizers on either side act on both.  All other
-state (ints, flags, strings, lists) is owned by the native instance; attribute access goes there.
+``load_state_dict``, ``.to()``, ``p.data = ...`` and optimizers on either side act on both.  All
+other state (ints, flags, strings, lists) is owned by the native instance; attribute access goes there.
 Submodules are ``ScriptModule`` views into the same native instance.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
+from torch.nn.modules import module as nn_module
 
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.frontend.script import compile_module
@@ -25,7 +26,16 @@ from scriptmode.jit.pipeline import compile_native
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError
 
-_HOOK_MAPS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_SHARED = ("_parameters", "_buffers", "_non_persistent_buffers_set")
+_HOOKS = (
+    "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+    "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
+    "_backward_hooks", "_backward_pre_hooks", "_is_full_backward_hook",
+)  # fmt: skip
+_GLOBAL_HOOKS = (
+    nn_module._global_forward_hooks, nn_module._global_forward_pre_hooks,
+    nn_module._global_backward_hooks, nn_module._global_backward_pre_hooks,
+)  # fmt: skip
 
 
 class ScriptModule(torch.nn.Module, Compiled):
@@ -43,24 +53,30 @@ class ScriptModule(torch.nn.Module, Compiled):
         instance: NativeInstance | None,
         build: Build,
         path: str = "",
+        known: dict[int, ScriptModule] | None = None,
     ) -> ScriptModule:
         self = cls.__new__(cls)
+        known = {} if known is None else known  # a module that is reached twice is one here too
+        known[id(original)] = self
         torch.nn.Module.__init__(self)
         state = self.__dict__
         state["_original"] = original
         state["_instance"] = instance
         state["_build"] = build
         state["_dispatchers"] = {}
-        for shared in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
+        for shared in (*_SHARED, *(_HOOKS if build.runs_hooks else ())):
             state[shared] = original.__dict__[shared]
         state["training"] = original.training
         for name, child in original._modules.items():
             if child is None:
                 self._modules[name] = None
                 continue
-            child_instance = instance.child(name) if instance is not None else None
-            child_path = f"{path}.{name}" if path else name
-            self._modules[name] = cls._wrap(child, child_instance, build, child_path)
+            found = known.get(id(child))
+            if found is None:
+                child_instance = instance.child(name) if instance is not None else None
+                child_path = f"{path}.{name}" if path else name
+                found = cls._wrap(child, child_instance, build, child_path, known)
+            self._modules[name] = found
         state["_path"] = path
         return self
 
@@ -78,6 +94,8 @@ class ScriptModule(torch.nn.Module, Compiled):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the compiled ``forward``."""
+        if any(_GLOBAL_HOOKS) and self._modules:
+            self._refuse_global_hooks()
         return self._dispatcher_for("forward").call(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -176,6 +194,16 @@ class ScriptModule(torch.nn.Module, Compiled):
                 )
             )
 
+    def _refuse_global_hooks(self) -> None:
+        raise ScriptAttributeError(
+            Diagnostic(
+                "SM0503",
+                f"hooks of all modules do not see the submodules of compiled {self.original_name}",
+                notes=("it calls them natively, without Python hooks",),
+                help="remove the global module hooks, or call the eager module",
+            )
+        )
+
     # ---- printing
 
     @property
@@ -224,6 +252,7 @@ class Build:
     """
 
     module_class: type[ScriptModule] = ScriptModule
+    runs_hooks = True  # of the module that Python calls; those of inner modules are compiled
 
     def __init__(self, program: Program, methods: Mapping[str, str]) -> None:
         self.program = program

@@ -46,6 +46,7 @@ class TraceBuild(Build):
     """Methods that were recorded."""
 
     module_class = TracedModule
+    runs_hooks = False  # they were recorded
 
     def __init__(self, result: TraceResult) -> None:
         super().__init__(result.program, {name: name for name in result.methods})
