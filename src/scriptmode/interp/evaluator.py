@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext, _device_constructors
 
 from scriptmode.interp.structural import MEANINGS
 from scriptmode.ir.graph import (
@@ -139,9 +142,26 @@ def call_torch(node: Node, inputs: Sequence[Any]) -> Any:
     pairs = list(zip(schema.arguments, inputs, strict=True))
     positional = [value for argument, value in pairs if not argument.kwarg_only]
     keywords = {argument.name: value for argument, value in pairs if argument.kwarg_only}
+    if keywords.get("device", 0) is None and schema.name in _constructors():
+        keywords["device"] = _default_device()
     result = function(*positional, **keywords)
     is_dtype = [r.type for r in schema.returns] == [DTYPE]
     return SCALAR_TYPES[result] if is_dtype and isinstance(result, int) else result
+
+
+@cache
+def _constructors() -> frozenset[str]:
+    """The ops whose device is the default device unless it is given."""
+    return frozenset(f"aten::{function.__name__}" for function in _device_constructors())
+
+
+def _default_device() -> torch.device | None:
+    # modes know torch's functions, not the ops behind them
+    stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    for mode in reversed(stack):
+        if isinstance(mode, DeviceContext):
+            return torch.device(mode.device)
+    return None
 
 
 def _bind(graph: Graph, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
