@@ -20,7 +20,7 @@ from scriptmode.frontend.operands import ConstOperand, Operand, SequenceOperand,
 from scriptmode.frontend.signatures import aten_names, signatures
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
-from scriptmode.ir.graph import Value
+from scriptmode.ir.graph import YIELD, Value
 
 FUNCTIONS: dict[Any, Handler] = {}
 PYTHON_METHODS: dict[str, Handler] = {}
@@ -336,10 +336,20 @@ def _stft(
     return_complex: Operand = NONE, align_to_window: Operand = NONE,
 ) -> Value:  # fmt: skip
     signal = tensor(b, input)
-    if _static_flag(b, "center", center):
+    centered = C.constant_of(center)
+    if centered is True and not C.is_none(align_to_window):
+        message = "stft align_to_window should only be set when center = false"
+        raise C.type_error(message, b.span)
+    if centered is C.NOT_CONSTANT:
         if not C.is_none(align_to_window):
-            message = "stft align_to_window should only be set when center = false"
-            raise C.type_error(message, b.span)
+            raise C.not_built("stft with `align_to_window` and a variable `center`", b.span)
+        node = b.if_node(C.to_value(b, center, T.BOOL))
+        with b.at(node.blocks[0]):
+            b.node(YIELD, [_padded_signal(b, signal, n_fft, pad_mode)])
+        with b.at(node.blocks[1]):
+            b.node(YIELD, [signal])
+        signal = node.add_output(T.TENSOR)
+    elif centered:
         signal = _padded_signal(b, signal, n_fft, pad_mode)
     return aten(
         b, "stft", signal, n_fft, hop_length, win_length, window, normalized, onesided,

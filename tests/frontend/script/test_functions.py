@@ -315,3 +315,26 @@ def test_sizes_are_spread_into_torchs_variable_arguments() -> None:
         return x.reshape(*x.shape[:-1], 1, -1), torch.zeros(*x.shape), x.expand(2, *x.shape)
 
     check(f, (X,))
+
+
+def test_limits_of_dtypes() -> None:
+    def floats(x: Tensor):
+        info = torch.finfo(x.dtype)
+        return info.eps, info.max, info.tiny, info.bits, info.dtype, torch.finfo(torch.half).min
+
+    def ints(x: Tensor):
+        return torch.iinfo(x.dtype).min, torch.iinfo(x.dtype).max, torch.finfo().eps
+
+    check(floats, *((torch.zeros(2).to(d),) for d in (
+        torch.float32, torch.float64, torch.bfloat16, torch.complex64, torch.float8_e5m2, torch.int32,
+    )))  # fmt: skip
+    dtypes = (torch.int64, torch.uint8, torch.uint32, torch.float32)
+    check(ints, *((torch.zeros(2).to(d),) for d in dtypes))
+
+
+def test_stft_with_a_flag_known_at_run_time() -> None:
+    def transform(x: Tensor, window: Tensor, center: bool):
+        return torch.stft(x, 16, 8, window=window, center=center, return_complex=True)
+
+    x, window = torch.rand(2, 64), torch.hann_window(16)
+    check(transform, (x, window, True), (x, window, False), (x[0], window, True))

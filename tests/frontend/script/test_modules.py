@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Final, Optional
+from typing import Any, Final, NamedTuple, Optional
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import scriptmode
 import scriptmode.support.markers as markers
 from scriptmode.frontend.script import compile_module
 from scriptmode.interp import Interpreter
@@ -403,3 +404,26 @@ def test_types_of_entry_arguments_can_be_given() -> None:
     assert str(compiled(M()).graph.params[2].type) == "None"
     program = compiled(M(), {"x": T.TENSOR, "y": T.TENSOR})
     assert Interpreter(program).run_root(X, X).equal(X + X)
+
+
+def test_lists_of_anything_are_known_when_compiled() -> None:
+    class Step(NamedTuple):
+        scale: float
+        shape: tuple
+
+    class Model(nn.Module):
+        steps: list[Any]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = [Step(2.0, (1, 2)), Step(0.5, (3,))]
+
+        def forward(self, x: Tensor):
+            for step in self.steps:
+                x = x * step.scale + len(step.shape)
+            return x
+
+    model = Model()
+    check(model, (torch.rand(3),))
+    x = torch.rand(3)
+    torch.testing.assert_close(scriptmode.script(model)(x), model(x))

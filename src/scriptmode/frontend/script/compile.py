@@ -23,6 +23,7 @@ from scriptmode.frontend.script import (
     module_calls,
     special,
     subscripts,
+    type_info,
 )
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
@@ -46,7 +47,7 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     builtin_calls, builtin_numbers, builtin_types, call_expressions, expressions, module_calls,
-    special, subscripts,
+    special, subscripts, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scriptmode.frontend.script.conditions import members, truth
+from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import branch, choose_value, when
 from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_items
@@ -411,6 +411,8 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", "len() of a value that may be None",
                help="test it first: `if x is not None:`")  # fmt: skip
+    if isinstance(value, IRValue) and isinstance(t, T.UnionType):
+        return split(e, value, lambda v: length_of(e, v))
     e.fail_type(f"a value of type {t} has no len()")
 
 

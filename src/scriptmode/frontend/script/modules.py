@@ -187,8 +187,13 @@ class ModuleTable:
                 return declared
             return None
         if isinstance(declared, T.Type) and fits(value, declared):
-            return declared
-        return _without_never(actual)
+            if _is_assigned(type(module), name) or not _mentions_any(declared):
+                return declared
+        return None if _mentions_any(actual) else _without_never(actual)
+
+
+def _mentions_any(t: T.Type) -> bool:
+    return t == T.ANY or any(_mentions_any(c) for c in t.contained)
 
 
 def _without_never(t: T.Type) -> T.Type:
