@@ -12,7 +12,6 @@ The names are those of ``torch.jit``.
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value
 from scriptmode.jit.api import is_scripting, is_tracing, script, script_if_tracing
 from scriptmode.jit.dispatch import bailout_count
-from scriptmode.tools.explain import explain
 from scriptmode.jit.function import ScriptFunction
 from scriptmode.jit.module import ScriptModule
 from scriptmode.jit.tracing import TracedFunction, TracedModule, trace, trace_module
@@ -34,6 +33,7 @@ from scriptmode.support.diagnostics import (
     TracerWarning,
 )
 from scriptmode.support.markers import export, ignore, unused
+from scriptmode.tools.explain import explain
 from scriptmode.version import __version__
 
 __all__ = [

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from scriptmode.runtime import descriptors, nativelib
 from scriptmode.abi import dtypes, layouts
 from scriptmode.abi.convention import CTX_FIELDS, ERROR_CPP
 from scriptmode.abi.errors import raise_cpp_exception
@@ -20,6 +19,7 @@ from scriptmode.codegen.engine import ThunkCache, thunks
 from scriptmode.codegen.thunk_support import TENSOR_LIST
 from scriptmode.ir import types as T
 from scriptmode.ir.schema import EnumDefault, OpSchema, parse_schema
+from scriptmode.runtime import descriptors, nativelib
 
 IMMORTAL = layouts.IMMORTAL
 _malloc = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t)(symbol("malloc"))

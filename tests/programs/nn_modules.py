@@ -23,7 +23,7 @@ def P(*shape: int) -> torch.Tensor:
     return torch.sigmoid(T(*shape))
 
 
-def I(hi: int, *shape: int) -> torch.Tensor:
+def ints(hi: int, *shape: int) -> torch.Tensor:
     g = torch.Generator().manual_seed(hi)
     return torch.randint(0, hi, shape, generator=g)
 
@@ -101,10 +101,10 @@ SPARSE_AND_SHAPES: list[Row] = [
     ("Linear-double", lambda: nn.Linear(4, 5, dtype=torch.float64), [(T(3, 4).double(),)]),
     ("Linear-bfloat16", lambda: nn.Linear(4, 5, dtype=torch.bfloat16), [(T(3, 4).bfloat16(),)]),
     ("Bilinear", lambda: nn.Bilinear(3, 4, 5), [(T(2, 3), T(2, 4))]),
-    ("Embedding", lambda: nn.Embedding(10, 4), [(I(10, 3, 5),), (I(10, 2),)]),
-    ("Embedding-padding", lambda: nn.Embedding(10, 4, padding_idx=0), [(I(10, 3, 5),)]),
+    ("Embedding", lambda: nn.Embedding(10, 4), [(ints(10, 3, 5),), (ints(10, 2),)]),
+    ("Embedding-padding", lambda: nn.Embedding(10, 4, padding_idx=0), [(ints(10, 3, 5),)]),
     ("EmbeddingBag", lambda: nn.EmbeddingBag(10, 4, mode="sum"),
-     [(I(10, 3, 5),), (I(10, 6), torch.tensor([0, 2, 4]))]),
+     [(ints(10, 3, 5),), (ints(10, 6), torch.tensor([0, 2, 4]))]),
     ("Unflatten", lambda: nn.Unflatten(1, (2, 3)), [(T(4, 6),)]),
     ("PixelShuffle", lambda: nn.PixelShuffle(2), [(T(2, 8, 3, 3),)]),
     ("PixelUnshuffle", lambda: nn.PixelUnshuffle(2), [(T(2, 2, 4, 4),)]),
@@ -135,8 +135,8 @@ LOSSES: list[Row] = [
         ("BCELoss", nn.BCELoss, [(P(3, 4), P(3, 4))]),
         ("BCEWithLogitsLoss", nn.BCEWithLogitsLoss, [(T(3, 4), P(3, 4))]),
         ("CrossEntropyLoss", lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
-         [(T(3, 4), I(4, 3))]),
-        ("NLLLoss", nn.NLLLoss, [(T(3, 4), I(4, 3))]),
+         [(T(3, 4), ints(4, 3))]),
+        ("NLLLoss", nn.NLLLoss, [(T(3, 4), ints(4, 3))]),
         ("KLDivLoss", lambda: nn.KLDivLoss(reduction="batchmean"), [(T(3, 4), P(3, 4))]),
         ("PoissonNLLLoss", nn.PoissonNLLLoss, [(T(3, 4), P(3, 4))]),
         ("GaussianNLLLoss", nn.GaussianNLLLoss, [(T(3, 4), T(3, 4), P(3, 4))]),
@@ -145,10 +145,10 @@ LOSSES: list[Row] = [
         ("TripletMarginLoss", nn.TripletMarginLoss, [(T(3, 4), P(3, 4), T(3, 4) + 1)]),
         ("CosineEmbeddingLoss", nn.CosineEmbeddingLoss,
          [(T(3, 4), P(3, 4), torch.tensor([1, -1, 1]))]),
-        ("MultiMarginLoss", nn.MultiMarginLoss, [(T(3, 4), I(4, 3))]),
+        ("MultiMarginLoss", nn.MultiMarginLoss, [(T(3, 4), ints(4, 3))]),
         ("SoftMarginLoss", nn.SoftMarginLoss, [(T(3), torch.tensor([1.0, -1.0, 1.0]))]),
         ("CTCLoss", nn.CTCLoss,
-         [(T(9, 2, 5).log_softmax(2), I(4, 2, 3) + 1, torch.tensor([9, 9]),
+         [(T(9, 2, 5).log_softmax(2), ints(4, 2, 3) + 1, torch.tensor([9, 9]),
            torch.tensor([3, 2]))]),
     ]
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Devices as 16 bits: type (``c10::DeviceType``) in the low byte, index in the high, 0xff for none."""
+"""Devices as 16 bits: ``c10::DeviceType`` in the low byte, index (0xff: none) in the high one."""
 
 from __future__ import annotations
 

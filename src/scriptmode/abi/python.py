@@ -31,7 +31,9 @@ WRAP_TENSOR_MOVE = "_Z16THPVariable_WrapON2at10TensorBaseE"
 WRAP_TENSOR = "_Z16THPVariable_WrapRKN2at10TensorBaseE"
 WRAP_DEVICE = "_Z13THPDevice_NewRKN3c106DeviceE"
 WRAP_GENERATOR = "_Z17THPGenerator_WrapRKN2at9GeneratorE"
-TRANSLATE_EXCEPTION = "_ZN5torch29translate_exception_to_pythonERKNSt15__exception_ptr13exception_ptrE"
+TRANSLATE_EXCEPTION = (
+    "_ZN5torch29translate_exception_to_pythonERKNSt15__exception_ptr13exception_ptrE"
+)
 RELEASE_EXCEPTION = "_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv"
 ANY_DISPATCH_MODE = "_ZN3c104impl20TorchDispatchModeTLS13any_modes_setEb"
 FUNCTION_MODES = "_ZN2at4impl22PythonTorchFunctionTLS9stack_lenEv"

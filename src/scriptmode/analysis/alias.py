@@ -249,8 +249,8 @@ def is_only_read(value: Value) -> bool:
     """Whether nothing can tell ``value`` from an equal tensor made anew for each use.
 
     It and its views are only read by torch's ops and by ops that ask for metadata: never written,
-    stored, returned, passed on, carried by a loop or compared by identity.  The output of an If that
-    it leaves by counts as a view.
+    stored, returned, passed on, carried by a loop or compared by identity.  The output of an If
+    that it leaves by counts as a view.
     """
     for use in value.uses:
         schema = use.node.schema

@@ -1,8 +1,8 @@
 """Operands of a call as both front ends see them, before types are settled.
 
 The script front end has IR values and compile-time constants; the trace front end has recorded
-values and Python objects.  Both hand ``Operand`` to ``frontend.calls``, which picks the op, converts
-the operands and appends the nodes.
+values and Python objects.  Both hand ``Operand`` to ``frontend.calls``, which picks the op,
+converts the operands and appends the nodes.
 """
 
 from __future__ import annotations

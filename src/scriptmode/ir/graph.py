@@ -21,9 +21,10 @@ leave the block::
 Structured control flow::
 
     %r... = prim::If(%c: bool)                      two blocks, each yields r... or leaves
-    %r... = prim::Loop(%trips: int, %c: bool, %x...)  one block (%i: int, %x...) yielding (%c, %x...)
+    %r... = prim::Loop(%trips: int, %c: bool, %x...)  one block (%i: int, %x...)
 
-A Loop runs its block while ``i < trips and c``; its outputs are the last carried values.  Calls are
+The block of a Loop yields (%c, %x...); it runs while ``i < trips and c``.  The outputs of a Loop
+are the last carried values.  A call of another function of the program, by unique name, is
 ``prim::Call[callee="name"](args...)`` of another function of the program, by unique name.
 """
 
@@ -454,7 +455,7 @@ def copy_graph(graph: Graph) -> Graph:
 
 
 def copy_block_into(source: Block, target: Block, mapping: dict[Value, Value]) -> None:
-    """Copy params, nodes and terminator of ``source`` to the end of ``target``; fill ``mapping``."""
+    """Copy params, nodes and terminator of ``source`` to the end of ``target``."""
     for param in source.params:
         mapping[param] = target.add_param(param.type, param.name)
     for node in source.nodes:

@@ -125,7 +125,8 @@ _SCHEMA_TYPES: dict[str, T.Type] = {
     "Device": T.DEVICE, "DeviceIndex": T.INT, "MemoryFormat": T.MEMORY_FORMAT,
     "Generator": T.GENERATOR, "Storage": T.STORAGE, "Stream": T.STREAM, "QScheme": T.QSCHEME,
     "Dimname": T.STR, "Any": T.ANY, "None": T.NONE, "NoneType": T.NONE, "dtype": T.DTYPE,
-    "Size": T.SIZE, "device": T.DEVICE, "layout": T.LAYOUT, "ConstQuantizerPtr": T.ANY, "AnyEnumType": T.ANY,
+    "Size": T.SIZE, "device": T.DEVICE, "layout": T.LAYOUT, "ConstQuantizerPtr": T.ANY,
+    "AnyEnumType": T.ANY,
     "Never": T.NEVER, "memory_format": T.MEMORY_FORMAT,
 }  # fmt: skip
 

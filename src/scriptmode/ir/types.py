@@ -191,7 +191,7 @@ class NamedTupleType(TupleType):
     name and field types agree.
     """
 
-    __slots__ = ("name", "fields", "python_class")
+    __slots__ = ("fields", "name", "python_class")
 
     def __init__(
         self,
@@ -232,7 +232,7 @@ class FunctionType(Type):
 class EnumType(Type):
     """An enumeration; ``members`` maps names to their Python values."""
 
-    __slots__ = ("name", "members", "python_class")
+    __slots__ = ("members", "name", "python_class")
 
     def __init__(
         self, name: str, members: Mapping[str, Any], python_class: type | None = None
@@ -326,7 +326,7 @@ def is_optional(t: Type) -> bool:
 
 def is_subtype(a: Type, b: Type) -> bool:
     """Whether a value of ``a`` may flow into a place of type ``b``."""
-    if a == b or b == ANY or a == NEVER:
+    if b in (a, ANY) or a == NEVER:
         return True
     if a == SIZE and isinstance(b, VarTupleType):
         return b.element == INT
@@ -400,7 +400,7 @@ def has_type_var(t: Type) -> bool:
 
 
 def match_type(formal: Type, actual: Type, binding: dict[str, Type]) -> bool:
-    """Bind type variables of ``formal`` so that ``actual`` is a subtype of it; extend ``binding``."""
+    """Bind type variables of ``formal`` so that ``actual`` is a subtype; extend ``binding``."""
     if isinstance(formal, TypeVar):
         bound = binding.get(str(formal))
         if bound is None:

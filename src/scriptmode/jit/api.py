@@ -27,8 +27,8 @@ def script(
     Parameters
     ----------
     obj
-        A function, or an ``nn.Module`` (compiled with its submodules; ``forward`` and methods marked
-        with ``export``).  What is compiled already is returned as it is.
+        A function, or an ``nn.Module`` (compiled with its submodules; ``forward`` and methods
+        marked with ``export``).  What is compiled already is returned as it is.
     example_inputs
         Argument tuples from which types of unannotated parameters are taken.
 

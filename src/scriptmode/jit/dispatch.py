@@ -61,9 +61,9 @@ class Dispatcher:
 
     ``self_object`` is the Python module that is passed as first argument (None for a function) and
     ``instance`` its native counterpart; ``compile_instance`` compiles for other argument types and
-    is None where only the primary can exist (a trace).  ``flatten`` makes the graph's flat arguments
-    of a call's nested ones and ``unflatten`` the nested result of the flat one, for traces.  ``call``
-    is what a user calls: the native entry itself where nothing is nested.
+    is None where only the primary can exist (a trace).  For traces, ``flatten`` makes the graph's
+    flat arguments of a call's nested ones and ``unflatten`` the nested result of the flat one.
+    ``call`` is what a user calls: the native entry itself where nothing is nested.
     """
 
     def __init__(

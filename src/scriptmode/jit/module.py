@@ -2,7 +2,8 @@
 
 It shares the *dicts* of parameters and buffers with the eager module it was made from, so that
 ``load_state_dict``, ``.to()``, ``p.data = ...`` and optimizers on either side act on both.  All
-other state (ints, flags, strings, lists) is owned by the native instance; attribute access goes there.
+other state (ints, flags, strings, lists) is owned by the native instance, where attribute access
+goes.
 Submodules are ``ScriptModule`` views into the same native instance.
 """
 

@@ -27,10 +27,15 @@ class TracedFunction(ScriptFunction):
     """A recorded run of a function."""
 
     def __init__(
-        self, function: Callable[..., Any], dispatcher: Dispatcher, frozen: Sequence[Frozen]
+        self,
+        function: Callable[..., Any],
+        dispatcher: Dispatcher,
+        frozen: Sequence[Frozen],
+        is_flat: bool,
     ) -> None:
         super().__init__(function, dispatcher)
         self.frozen = list(frozen)
+        self.__scriptmode_flat__ = is_flat
 
 
 class TracedModule(ScriptModule):
@@ -40,6 +45,11 @@ class TracedModule(ScriptModule):
     def frozen(self) -> list[Frozen]:
         """Every Python value that the recording has fixed, with its place."""
         return list(self._build.frozen)
+
+    @property
+    def __scriptmode_flat__(self) -> bool:
+        method = self._build.traced.get("forward")
+        return not self._path and method is not None and _is_flat(method)
 
 
 class TraceBuild(Build):
@@ -65,18 +75,23 @@ class TraceBuild(Build):
         )
 
 
+def _is_flat(method: TracedMethod) -> bool:
+    """Whether the graph takes and returns what the caller passes."""
+    tree = method.input_tree
+    is_frozen = any(leaf.is_frozen for leaf in tree.leaves)
+    return tree.is_flat and method.output_tree.is_plain and not is_frozen
+
+
 def _dispatcher(
     method: TracedMethod, program: Any, compiled: Any, owner: Any = None, instance: Any = None
 ) -> Dispatcher:
-    tree, output = method.input_tree, method.output_tree
-    is_flat = tree.is_flat and output.is_plain and not any(leaf.is_frozen for leaf in tree.leaves)
     return Dispatcher(
         method.name,
         program,
         method.name,
         compiled=compiled,
         flatten=method.flatten,
-        unflatten=None if is_flat else method.unflatten,
+        unflatten=None if _is_flat(method) else method.unflatten,
         self_object=owner,
         instance=instance,
     )
@@ -167,7 +182,7 @@ def _compiled_trace(func: Any, result: TraceResult) -> Any:
     if result.program.self_object is not None:
         return TraceBuild(result).wrap(result.program.self_object)
     dispatcher = _dispatcher(result.root, result.program, compile_native(result.program))
-    return TracedFunction(func, dispatcher, result.frozen)
+    return TracedFunction(func, dispatcher, result.frozen, _is_flat(result.root))
 
 
 def _check(

@@ -12,9 +12,11 @@ from scriptmode.ops.table import Effect, op
 READS = Effect.READS
 
 # conversions synchronise and read data; failures are those of Tensor.item
-op("tensor::int(Tensor self) -> int", effects=READS, raises=[RuntimeError, ValueError, OverflowError])(
-    lambda self: check_int(int(self))
-)
+op(
+    "tensor::int(Tensor self) -> int",
+    effects=READS,
+    raises=[RuntimeError, ValueError, OverflowError],
+)(lambda self: check_int(int(self)))
 op("tensor::float(Tensor self) -> float", effects=READS, raises=[RuntimeError])(float)
 op("tensor::complex(Tensor self) -> complex", effects=READS, raises=[RuntimeError])(complex)
 op("tensor::bool(Tensor self) -> bool", effects=READS, raises=[RuntimeError])(bool)

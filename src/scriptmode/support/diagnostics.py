@@ -9,7 +9,7 @@
        ...
 
 One ``Diagnostic`` serves the front ends, the verifier, the run time and the importers.  Every error
-class is also the Python exception that fits, so ``except TypeError`` works on a ``ScriptTypeError``.
+class is also the Python exception that fits: ``except TypeError`` catches a ``ScriptTypeError``.
 """
 
 from __future__ import annotations

@@ -77,6 +77,15 @@ class Attribute(NamedTuple):
 
 
 __all__ = [
-    "Attribute", "EXPORT", "Final", "IGNORE", "UNUSED", "annotate", "export", "ignore",
-    "is_scripting", "modifier_of", "unused",
+    "EXPORT",
+    "IGNORE",
+    "UNUSED",
+    "Attribute",
+    "Final",
+    "annotate",
+    "export",
+    "ignore",
+    "is_scripting",
+    "modifier_of",
+    "unused",
 ]  # fmt: skip

@@ -72,6 +72,25 @@ def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) ->
     return None
 
 
+def resolve_known(
+    annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf
+) -> T.Type | None:
+    """``resolve``, without the members of a union whose instances have no type here.
+
+    The entry then refuses those instances, and takes the others.
+    """
+    found = resolve(annotation, names, type_of_class)
+    if found is not None:
+        return found
+    if isinstance(annotation, str):
+        annotation = evaluate(annotation, names)
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return None
+    parts = [resolve_known(a, names, type_of_class) for a in typing.get_args(annotation)]
+    known = [p for p in parts if p is not None]
+    return T.union_of(known) if known else None
+
+
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     """Evaluate an annotation's text."""
     scope = {**vars(typing), "torch": torch, "Tensor": torch.Tensor, **names}

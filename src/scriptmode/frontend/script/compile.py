@@ -313,7 +313,7 @@ def _parameter_type(
     place = _parameter_place(function, parameter.name)
     if parameter.annotation is not inspect.Parameter.empty:
         try:
-            annotated = A.resolve(parameter.annotation, names, unit.type_of_class)
+            annotated = A.resolve_known(parameter.annotation, names, unit.type_of_class)
         except A.BadAnnotation as problem:
             raise ScriptTypeError(
                 Diagnostic(

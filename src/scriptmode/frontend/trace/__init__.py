@@ -16,6 +16,6 @@ from scriptmode.frontend.trace.structure import InputTree, OutputTree
 
 __all__ = [
     "Arguments", "Callee", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult",
-    "TracedMethod", "call_compiled", "call_program", "is_tracing", "plain_arguments", "trace_function",
-    "trace_module_methods",
+    "TracedMethod", "call_compiled", "call_program", "is_tracing", "plain_arguments",
+    "trace_function", "trace_module_methods",
 ]  # fmt: skip
