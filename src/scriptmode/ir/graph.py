@@ -25,7 +25,7 @@ Structured control flow::
 
 The block of a Loop yields (%c, %x...); it runs while ``i < trips and c``.  The outputs of a Loop
 are the last carried values.  A call of another function of the program, by unique name, is
-``prim::Call[callee="name"](args...)`` of another function of the program, by unique name.
+``prim::Call[callee="name"](args...)``.
 """
 
 from __future__ import annotations

@@ -187,9 +187,14 @@ class ModuleTable:
                 return declared
             return None
         if isinstance(declared, T.Type) and fits(value, declared):
-            if _is_assigned(type(module), name) or not _mentions_any(declared):
+            if _is_assigned(type(module), name) or not _is_open(declared):
                 return declared
         return None if _mentions_any(actual) else _without_never(actual)
+
+
+def _is_open(t: T.Type) -> bool:
+    """Whether a declared type says less than a value that no method replaces."""
+    return _mentions_any(t) or isinstance(T.unwrap_optional(t), T.UnionType)
 
 
 def _mentions_any(t: T.Type) -> bool:
