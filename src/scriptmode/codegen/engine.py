@@ -26,6 +26,7 @@ from scriptmode.codegen import thunks as emission
 from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.ir.schema import OpSchema
 from scriptmode.support import config
+from scriptmode.support.locks import held_while_forking
 
 
 @cache
@@ -281,4 +282,7 @@ def _compile(
     return compile_object(str(module), level, optimize_level)
 
 
+# llvmlite's own lock, around each call into LLVM
+held_while_forking(llvm.ffi.lib._lock._lock)
 thunks = ThunkCache(debug=config.get("debug"))
+held_while_forking(thunks._lock)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import collections
 import inspect
+import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +28,10 @@ from scriptmode.runtime.boundary import make_entry, unusual_state
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import ArgumentError, CompileError, Diagnostic
+from scriptmode.support.locks import held_while_forking
 
 _BAILOUTS: collections.Counter[str] = collections.Counter()
-_COUNT_LOCK = threading.Lock()
+_COUNT_LOCK = held_while_forking(threading.RLock())
 
 
 def bailout_count() -> int:
@@ -38,6 +41,18 @@ def bailout_count() -> int:
 
 CompileInstance = Callable[[Mapping[str, T.Type]], Program]
 Flatten = Callable[[Sequence[Any], Mapping[str, Any]], list[Any]]
+
+
+_DISPATCHERS: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
+
+
+def _free_locks() -> None:
+    # the thread that compiled an instance when the process was forked does not exist here
+    for dispatcher in list(_DISPATCHERS):
+        dispatcher._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_free_locks)
 
 
 @dataclass
@@ -87,6 +102,7 @@ class Dispatcher:
         self._compile_instance = compile_instance
         self._flatten, self._unflatten = flatten, unflatten
         self._lock = threading.RLock()
+        _DISPATCHERS.add(self)
         graph = program.functions[function]
         self._span = graph.span
         self.signature = signature or self._signature_of(graph)

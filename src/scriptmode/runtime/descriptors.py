@@ -17,8 +17,9 @@ from llvmlite import ir
 
 from scriptmode.abi import layouts, objects
 from scriptmode.ir import types as T
+from scriptmode.support.locks import held_while_forking
 
-_lock = threading.RLock()
+_lock = held_while_forking(threading.RLock())
 _memory: list[ctypes.Array[ctypes.c_char]] = []
 _texts: dict[str, int] = {}
 _descriptors: dict[str, tuple[T.Type, int]] = {}

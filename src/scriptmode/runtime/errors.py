@@ -13,7 +13,9 @@ import threading
 
 import llvmlite.binding as llvm
 
-_lock = threading.Lock()
+from scriptmode.support.locks import held_while_forking
+
+_lock = held_while_forking(threading.RLock())
 _cells: dict[str, tuple[type[BaseException], ctypes.c_void_p]] = {}
 
 

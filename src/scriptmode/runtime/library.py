@@ -36,6 +36,7 @@ from scriptmode.runtime import (
     unboxing,
     warned,
 )
+from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
     boxing, entry, frame, gil, host, interrupt, memo, pyapi, unboxing, warned,
@@ -53,7 +54,7 @@ _EXPORTS: tuple[Any, ...] = (
     memo.memo_close, warned.sm_note_warning, *_HOST.values(),
 )  # fmt: skip
 
-_lock = threading.Lock()
+_lock = held_while_forking(threading.RLock())
 _engine: engine.Engine | None = None
 _kept: list[object] = []  # objects that the state refers to
 

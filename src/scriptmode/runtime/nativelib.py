@@ -52,6 +52,7 @@ from scriptmode.runtime.native import (
     unicode,
 )
 from scriptmode.runtime.native import errors as native_errors
+from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
@@ -68,7 +69,7 @@ _DESCRIPTORS = (
     T.STR, T.NONE, T.INT, T.FLOAT, T.BOOL, T.ListType([T.STR]), T.ListType([T.INT]),
 )  # fmt: skip
 
-_lock = threading.Lock()
+_lock = held_while_forking(threading.RLock())
 _engine: engine.Engine | None = None
 
 

@@ -16,8 +16,9 @@ from scriptmode.abi import dtypes, layouts, objects
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, frame
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
+from scriptmode.support.locks import held_while_forking
 
-_lock = threading.RLock()
+_lock = held_while_forking(threading.RLock())
 _plans: dict[int, int] = {}  # by descriptor: class types of one name differ there
 _kept: list[object] = []  # blocks, and Python objects that they refer to
 

@@ -42,6 +42,7 @@ from scriptmode.support.diagnostics import (
     ScriptError,
     ScriptTypeError,
 )
+from scriptmode.support.locks import held_while_forking
 from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
@@ -186,7 +187,7 @@ class _Depth:
     """How many compilations are under way: the first raises the limit, the last restores it."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = held_while_forking(threading.RLock())
         self.count = 0
         self.before = 0
 

@@ -30,9 +30,10 @@ from scriptmode.frontend.trace.numbers import (
 )
 from scriptmode.frontend.trace.places import is_torch_frame
 from scriptmode.frontend.trace.state import active_recorder, is_tracing
+from scriptmode.support.locks import held_while_forking
 from scriptmode.support.markers import STANDS_FOR
 
-_LOCK = threading.Lock()
+_LOCK = held_while_forking(threading.RLock())
 _COUNT = 0
 _UNDO: list[tuple[Any, str, Any]] = []
 
