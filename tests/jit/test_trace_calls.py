@@ -1,4 +1,4 @@
-"""Compiled functions called while a trace is recorded."""
+"""Compiled functions called while a trace is recorded, and recordings called by compiled code."""
 
 from __future__ import annotations
 
@@ -50,3 +50,42 @@ def test_a_trace_calls_a_trace_with_nested_arguments():
     inner = scriptmode.trace(lambda d: {"s": d["a"] * 2}, ({"a": torch.ones(2)},))
     traced = scriptmode.trace(lambda x: inner({"a": x})["s"] + 1, (torch.ones(2),))
     assert traced(torch.ones(3)).tolist() == [3.0] * 3
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, x: torch.Tensor, dim: int = -1) -> torch.Tensor:
+        return (x * self.scale).softmax(dim)
+
+
+class Outer(torch.nn.Module):
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor, n: int) -> torch.Tensor:
+        for _ in range(n):
+            x = self.inner(x) + n
+        return x
+
+
+def test_scripted_modules_call_traced_ones() -> None:
+    inner, x = Scaled(), torch.rand(2, 3)
+    compiled = scriptmode.script(Outer(scriptmode.trace(inner, (x,))))
+    for n in (0, 1, 4):
+        torch.testing.assert_close(compiled(x, n), Outer(inner)(x, n))
+    compiled(x, 2).sum().backward()
+    assert inner.scale.grad is not None
+
+
+def test_scripted_functions_call_traced_ones() -> None:
+    inner = scriptmode.trace(lambda x: x.sin() + 1, (torch.rand(3),))
+
+    def outer(x: torch.Tensor) -> torch.Tensor:
+        return inner(x) * inner(inner(x))
+
+    x = torch.rand(5)
+    torch.testing.assert_close(scriptmode.script(outer)(x), outer(x))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import scriptmode
 import scriptmode.support.markers as markers
 from scriptmode.ir import types as T
 from scriptmode.support.diagnostics import CompileError, NotBuiltError
@@ -338,3 +339,33 @@ def test_stft_with_a_flag_known_at_run_time() -> None:
 
     x, window = torch.rand(2, 64), torch.hann_window(16)
     check(transform, (x, window, True), (x, window, False), (x[0], window, True))
+
+
+def test_displays_in_arms_have_the_annotated_type() -> None:
+    def sizes(given: Optional[tuple[Optional[int], Optional[int]]]) -> list[Optional[int]]:
+        return list(given) if given is not None else [None, None]
+
+    def fill(x: Tensor, given: Optional[tuple[Optional[int], Optional[int]]]):
+        found = sizes(given)
+        if found[0] is None:
+            found[0] = x.size(0)
+        return found
+
+    check(fill, (X, None), (X, (None, 2)), (X, (7, None)))
+
+
+class Unknown:
+    """A class without a type."""
+
+
+def test_entries_take_the_members_of_a_union_that_have_types() -> None:
+    def double(x: Union[Tensor, Unknown], flag: Optional[Union[Unknown, int]] = None):
+        if isinstance(x, Unknown):
+            return x
+        return x * 2 if flag is None else x * flag
+
+    native = scriptmode.script(double)
+    assert torch.equal(native(X), X * 2)
+    assert torch.equal(native(X, 3), X * 3)
+    with pytest.raises(TypeError):
+        native(Unknown())

@@ -408,9 +408,12 @@ def _falsy(e: Emitter, value: Sugared) -> Sugared:
 @EXPRESSIONS(ast.IfExp)
 def conditional(e: Emitter, node: ast.IfExp, expected: T.Type | None) -> Sugared:
     """``a if c else b``."""
-    result = test(
-        e, node.test,
-        lambda: e.expression(node.body, expected), lambda: e.expression(node.orelse, expected),
-    )  # fmt: skip
+
+    def arm(value: ast.expr) -> Sugared:
+        result = e.expression(value, expected)
+        # a display that meets another value is built, of what the context expects
+        return result if expected is None else e.settle(result, expected)
+
+    result = test(e, node.test, lambda: arm(node.body), lambda: arm(node.orelse))
     assert result is not None
     return result
