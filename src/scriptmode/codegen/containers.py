@@ -162,14 +162,6 @@ def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value)
     tensors.store(f.b, longer, self, objects.LIST_LENGTH)
 
 
-@lower("list::range")
-def list_range(f: FunctionEmitter, node: Node, *bounds: ir.Value) -> object:
-    """``list(range(...))``."""
-    descriptor = f.unit.descriptor(node.output.type)
-    f.native_call("sm_list_range", [descriptor, *bounds], node.outputs)
-    return DEFINED
-
-
 # ---- Tuple[T, ...] and Size ----
 
 

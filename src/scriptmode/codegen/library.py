@@ -29,8 +29,14 @@ class NativeLibrary(Protocol):
     def ensure_loaded(self) -> None:
         """Make the library's functions resolvable by every engine."""
 
+    def signature(self, name: str) -> str | None:
+        """The LLVM type of a function of the library as text; None when there is none."""
+
     def describe(self, types: Iterable[Type]) -> None:
         """Make the types' descriptors resolvable."""
+
+    def can_cross(self, t: Type) -> bool:
+        """Whether values of a type have a form in Python."""
 
     def enum_member(self, t: T.EnumType, name: str) -> int:
         """Address of an enum member's immortal object."""

@@ -169,6 +169,13 @@ def link_requirements(unit: Unit, native: NativeLibrary) -> None:
         if not is_registered(name):
             assert asker is not None, name
             raise not_built(asker, f"no native code for {asker.kind} yet ({name})")
+        declared, defined = str(unit.module.globals[name].ftype), native.signature(name)
+        if defined is not None and declared != defined:
+            raise TypeError(f"{name} is {defined}, but is called as {declared}")
+    for node in unit.crossings:
+        for value in (*node.inputs, *node.outputs):
+            if not native.can_cross(value.type):
+                raise not_built(node, f"a value of type {value.type} cannot cross to Python yet")
 
 
 def recursive_functions(program: Program) -> frozenset[str]:

@@ -53,6 +53,7 @@ def prim_warn(f: FunctionEmitter, node: Node, message: ir.Value) -> None:
 @lower("prim::python_call", raw=True)
 def python_call(f: FunctionEmitter, node: Node) -> object:
     """Call a Python function through the host."""
+    f.unit.crossings.append(node)
     count = len(node.inputs)
     function = f.b.load(f.unit.cell(node.attributes["function"]), typ=PTR)
     descriptors = f.unit.pointer_array([f.unit.descriptor(v.type) for v in node.inputs])

@@ -47,6 +47,7 @@ class Unit:
         self.descriptors: dict[T.Type, None] = {}
         self.thunks: dict[OpSchema, Node] = {}
         self.natives: dict[str, Node | None] = {}
+        self.crossings: list[Node] = []  # nodes whose values cross to Python and back
         self.externals: dict[str, None] = {}
         self.cells: dict[str, Any] = {}
         self.enum_members: dict[tuple[str, str], EnumMember] = {}

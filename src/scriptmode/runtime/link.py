@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from scriptmode.codegen.library import use_library
 from scriptmode.ir import types as T
-from scriptmode.runtime import descriptors, nativelib
+from scriptmode.runtime import descriptors, nativelib, plans
 
 
 class ProcessLibrary:
@@ -18,6 +18,14 @@ class ProcessLibrary:
     def ensure_loaded(self) -> None:
         """Load the library once."""
         nativelib.ensure_loaded()
+
+    def signature(self, name: str) -> str | None:
+        """The LLVM type of a public native function."""
+        return str(nativelib.signature(name)) if name in nativelib.functions() else None
+
+    def can_cross(self, t: T.Type) -> bool:
+        """Whether the boundary has a plan for values of ``t``."""
+        return plans.is_supported(t)
 
     def describe(self, types: Iterable[T.Type]) -> None:
         """Make the types' descriptors."""

@@ -113,6 +113,11 @@ def check_supported(t: T.Type, what: str) -> None:
             )
 
 
+def is_supported(t: T.Type) -> bool:
+    """Whether values of ``t`` have a form in Python."""
+    return all(_kind(part) != frame.IN_UNSUPPORTED for part in T.walk(t))
+
+
 def _kind(t: T.Type) -> int:
     if t in _SIMPLE:
         return _SIMPLE[t]
