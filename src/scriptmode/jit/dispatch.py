@@ -210,7 +210,17 @@ class Dispatcher:
         values = tuple(arguments.values())
         if variant is self.primary and args == values and not kwargs:
             return self._interpret(variant, arguments, "arguments refused by the native entry")
-        return variant.entry(*values)
+        return variant.entry(*self._positional(arguments), **self._keyword_only(arguments))
+
+    def _is_keyword_only(self, name: str) -> bool:
+        parameter = self.signature.parameters.get(name)
+        return parameter is not None and parameter.kind is parameter.KEYWORD_ONLY
+
+    def _positional(self, arguments: Mapping[str, Any]) -> list[Any]:
+        return [v for n, v in arguments.items() if not self._is_keyword_only(n)]
+
+    def _keyword_only(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {n: v for n, v in arguments.items() if self._is_keyword_only(n)}
 
     def _record(self, arguments: dict[str, Any]) -> Any:
         """Inside a trace: one recorded call of the instance for these arguments."""

@@ -161,10 +161,14 @@ class ScriptModule(torch.nn.Module, Compiled):
 
     def _refuse_constant(self, name: str) -> None:
         """Raise when compiled code has taken attribute ``name`` as a constant."""
-        original = self.__dict__["_original"].__dict__
+        eager = self.__dict__["_original"]
+        original = vars(eager)
+        of_class = getattr(type(eager), name, None)
         if name in self._modules:
             what = f"submodule `{name}` of a compiled module cannot be replaced"
-        elif name in original and name != "training" and not name.startswith("_"):
+        elif name == "training" or name.startswith("_"):
+            return
+        elif name in original or not (of_class is None or callable(of_class)):
             what = f"`{name}` is a constant of the compiled module"
         else:
             return

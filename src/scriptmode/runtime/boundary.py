@@ -27,6 +27,7 @@ from scriptmode.ir.graph import Graph, Program
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.code import manage
 from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, TensorRow, Tree
+from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 from scriptmode.support.source import Span
 
 Slow = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -173,13 +174,22 @@ def link_captured(
     found: list[tuple[NativeInstance, T.Type]] = []
     for name, cell in compiled.global_cells.items():
         module = compiled.program.globals[name]
-        class_type = next(
-            node.output.type
+        node = next(
+            node
             for graph in compiled.program.functions.values()
             for node in graph.find_all("prim::Global")
             if node.attributes["name"] == name
         )
-        assert isinstance(class_type, T.ClassType), "captured objects are modules"
+        class_type = node.output.type
+        if not isinstance(class_type, T.ClassType):
+            raise NotBuiltError(
+                Diagnostic(
+                    "SM0104",
+                    f"the captured value `{name}` of type {class_type} is not built yet",
+                    node.span,
+                    help="pass it as an argument, or keep it in a module as a buffer or attribute",
+                )
+            )
         instance = NativeInstance.of(class_type, module, tree)
         word = ctypes.c_int64.from_address(cell)
         if word.value not in (0, instance.address):
