@@ -18,11 +18,11 @@ def emit_thunk_call(f: FunctionEmitter, node: Node, *arguments: ir.Value) -> obj
     schema = node.schema
     assert schema is not None
     f.checked_call(f.unit.thunk(schema), arguments, node.outputs)
-    _issue_warnings(f, node)
+    issue_warnings(f, node)
     return DEFINED
 
 
-def _issue_warnings(f: FunctionEmitter, node: Node) -> None:
+def issue_warnings(f: FunctionEmitter, node: Node) -> None:
     """What libtorch has warned of inside the op becomes a warning of this place, or an error."""
     noted = f.b.load(ctx_field(f.b, f.ctx, "op_warnings"), typ=PTR)
     with f.unlikely(f.b.icmp_unsigned("!=", noted, NULL)):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from llvmlite import ir
 
@@ -260,7 +260,15 @@ class FunctionEmitter:
     def checked_call(
         self, callee: ir.Value, arguments: Sequence[ir.Value], outputs: Sequence[Value]
     ) -> None:
-        """Call a function that gives a status; define ``outputs`` from its result pointers.
+        """Call a function that gives a status; define ``outputs`` from its result pointers."""
+        self.checked(
+            lambda places: self.b.call(callee, [self.ctx, *arguments, *places]), outputs
+        )
+
+    def checked(
+        self, call: Callable[[list[ir.Value]], ir.Value], outputs: Sequence[Value]
+    ) -> None:
+        """Define ``outputs`` by what ``call(result pointers)`` does, which gives a status.
 
         A result that is one counted pointer is written into its slot directly.
         """
@@ -274,7 +282,7 @@ class FunctionEmitter:
                 places.append(slot.address)
             else:
                 places.append(self.temporary(llvm_type(output.type)))
-        self.check(self.b.call(callee, [self.ctx, *arguments, *places]))
+        self.check(call(places))
         for output, place in zip(outputs, places, strict=True):
             llvm = self.b.load(place, typ=llvm_type(output.type))
             if output in direct:

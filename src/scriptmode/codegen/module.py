@@ -29,6 +29,7 @@ from scriptmode.codegen import (
     control,
     creation,
     metadata,
+    scalar_operands,
     scalars,
     services,
     structural,
@@ -48,12 +49,13 @@ from scriptmode.codegen.unit import EnumMember, Unit
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, copy_graph
 from scriptmode.ops import table
-from scriptmode.passes.retain_release import insert_retain_release, stored_attributes
+from scriptmode.passes.retain_release import insert_retain_release, is_module, stored_attributes
 from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
-    aten, constants, containers, control, creation, metadata, scalars, services, structural,
+    aten, constants, containers, control, creation, metadata, scalar_operands, scalars, services,
+    structural,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -173,7 +175,8 @@ def link_requirements(unit: Unit, native: NativeLibrary) -> None:
         if defined is not None and declared != defined:
             raise TypeError(f"{name} is {defined}, but is called as {declared}")
     for node in unit.crossings:
-        for value in (*node.inputs, *node.outputs):
+        values = [v for v in node.inputs if not is_module(v)] + node.outputs
+        for value in values:
             if not native.can_cross(value.type):
                 raise not_built(node, f"a value of type {value.type} cannot cross to Python yet")
 
