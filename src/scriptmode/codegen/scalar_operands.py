@@ -40,7 +40,7 @@ def with_number(
     """The op of two tensors where the number is known and the tensor plain, else as it is."""
     value = node.inputs[1]
     number = value.constant if value.is_constant else None
-    if not _is_convertible(number):
+    if number is None or not _is_convertible(number):
         return emit_thunk_call(f, node, self, other, *rest)
     quick_schema = aten_schema(node.kind.replace(".Scalar", ".Tensor"))
     assert quick_schema is not None and node.schema is not None
