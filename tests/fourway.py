@@ -96,7 +96,7 @@ def interpret(compiled: Any, *args: Any) -> Any:
     program, function, self_object = compiled.__scriptmode_ir__()
     values = [*args]
     if self_object is not None:
-        values.insert(0, compiled)
+        values.insert(0, self_object)
     parameters = program.functions[function].params
     defaults = program.functions[function].defaults
     for parameter in parameters[len(values) :]:

@@ -279,6 +279,9 @@ class Dispatcher:
             self.bailouts[reason] += 1
             _BAILOUTS[reason] += 1
         values = list(arguments.values())
-        if self.self_object is not None:
-            values.insert(0, self.self_object)
-        return Interpreter(variant.program).run(variant.function, *values)
+        run = Interpreter(variant.program).run
+        if self.instance is None:
+            return run(variant.function, *values)
+        # the interpreter works on the eager module, so that containers keep their aliases
+        with self.instance.lent() as module:
+            return run(variant.function, module, *values)

@@ -42,6 +42,7 @@ from collections.abc import Sequence
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.liveness import Liveness
 from scriptmode.analysis.ownership import CONSTRUCTORS, Ownership, is_counted, needs_box
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
@@ -72,13 +73,16 @@ def insert_retain_release(graph: Graph, program: Program) -> bool:
 
 
 def stored_attributes(program: Program) -> frozenset[str]:
-    """Names of the attributes that some function of ``program`` writes."""
-    return frozenset(
-        node.attributes["name"]
-        for graph in program.functions.values()
-        for node in graph.walk()
-        if node.kind == "prim::SetAttr"
-    )
+    """Names of the attributes that some function of ``program`` writes, or may let Python write."""
+    nodes = [node for graph in program.functions.values() for node in graph.walk()]
+    lends = any(n.kind == "prim::python_call" and any(map(is_module, n.inputs)) for n in nodes)
+    kinds = ("prim::SetAttr", "prim::GetAttr") if lends else ("prim::SetAttr",)
+    return frozenset(node.attributes["name"] for node in nodes if node.kind in kinds)
+
+
+def is_module(value: Value) -> bool:
+    """Whether a value is an instance of a module."""
+    return isinstance(value.type, T.ClassType) and value.type.is_module
 
 
 def insert_boxes(graph: Graph, edges: Edges) -> bool:

@@ -46,6 +46,7 @@ from scriptmode.runtime.frame import (
     IN_GENERATOR,
     IN_INT,
     IN_LIST,
+    IN_MODULE,
     IN_NAMED_TUPLE,
     IN_NONE,
     IN_NUMBER,
@@ -69,6 +70,7 @@ from scriptmode.runtime.frame import (
     PLAN_SIZE,
     PLAN_TABLE,
     PLAN_TABLE_N,
+    STATE_LEND,
     STATE_PLAN,
 )
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row
@@ -181,7 +183,20 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if kind == IN_GENERATOR:
         row = memo_find(frame, load(ptr, slot), MEMO_NATIVE)
         return THPGenerator_Wrap(slot) if row == 0 else _new_reference(load(ptr, row, MEMO_OBJECT))
+    if kind == IN_MODULE:
+        return box_module(frame, load(ptr, slot))
     return PyObject_CallFunctionObjArgs(state(STATE_PLAN), NONE, ptr(0))  # raises
+
+
+@native(noinline=True)
+def box_module(frame: ptr, value: ptr) -> ptr:
+    """The eager module of a native instance."""
+    call = PyLong_FromVoidPtr(frame)
+    address = PyLong_FromVoidPtr(value)
+    module = PyObject_CallFunctionObjArgs(state(STATE_LEND), call, address, ptr(0))
+    Py_DecRef(call)
+    Py_DecRef(address)
+    return module
 
 
 @native

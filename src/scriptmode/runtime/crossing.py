@@ -35,6 +35,13 @@ class Crossing:
         where = ctypes.c_int64.from_address(self._address + frame.FRAME_RECORD)
         where.value = ctypes.addressof(self._record)
 
+    @classmethod
+    def of_call(cls, frame_address: int) -> Crossing:
+        """Crossings in a running call, whose memo they share; not to be used with ``with``."""
+        self = cls.__new__(cls)
+        self._address = frame_address
+        return self
+
     def __enter__(self) -> Crossing:
         return self
 

@@ -32,7 +32,6 @@ from scriptmode.runtime.frame import (
     FAILED,
     FILL_DICT,
     FILL_INDEX,
-    FILL_MODULE,
     FILL_NAME,
     FILL_NULLABLE,
     FILL_SIZE,
@@ -77,12 +76,12 @@ from scriptmode.runtime.frame import (
     REC_SLOW,
     REC_TABLE_SIZE,
     REC_TRAMPOLINE,
-    STATE_ASSIGN,
     STATE_ERROR,
     STATE_HOST,
 )
 from scriptmode.runtime.gil import enter_run, leave_run
 from scriptmode.runtime.memo import memo_close
+from scriptmode.runtime.published import assign_tensor
 from scriptmode.runtime.pyapi import (
     CDATA_POINTER,
     NONE,
@@ -104,7 +103,6 @@ from scriptmode.runtime.pyapi import (
     PyTuple_New,
     PyTuple_SetItem,
     PyUnicode_Compare,
-    THPVariable_Wrap,
     any_dispatch_mode,
     free,
     function_modes,
@@ -343,32 +341,10 @@ def assign_attributes(record: ptr, table: ptr) -> i64:
         entry = table + load(i64, row, FILL_INDEX) * TABLE_ENTRY_SIZE
         if load(i64, entry, TABLE_DIRTY):
             if done:
-                done = _assign(row, entry)
+                done = assign_tensor(row, entry)
             if load(ptr, entry) != 0:
                 sm_tensor_release(load(ptr, entry))
     return done
-
-
-@native
-def _assign(row: ptr, entry: ptr) -> i64:
-    value = NONE
-    if load(ptr, entry) != 0:
-        value = THPVariable_Wrap(entry)
-        if value == 0:
-            return 0
-    else:
-        Py_IncRef(value)
-    done = PyObject_CallFunctionObjArgs(
-        state(STATE_ASSIGN),
-        load(ptr, row, FILL_MODULE),
-        load(ptr, row, FILL_DICT),
-        load(ptr, row, FILL_NAME),
-        value,
-        ptr(0),
-    )
-    Py_DecRef(value)
-    Py_DecRef(done)
-    return i64(done != 0)
 
 
 # ---- the run ----

@@ -30,8 +30,8 @@ PLAN_WORDS = 10
 (
     IN_NONE, IN_INT, IN_FLOAT, IN_BOOL, IN_COMPLEX, IN_NUMBER, IN_STR, IN_TENSOR, IN_LIST, IN_DICT,
     IN_TUPLE, IN_NAMED_TUPLE, IN_VAR_TUPLE, IN_SIZE, IN_OPTIONAL_POINTER, IN_OPTIONAL_VALUE,
-    IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_UNSUPPORTED,
-) = range(22)  # fmt: skip
+    IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_MODULE, IN_UNSUPPORTED,
+) = range(23)  # fmt: skip
 
 # ---- outcome of unboxing ----
 FITS = 0
@@ -143,7 +143,9 @@ STATE_HOST = 64  # the host table
 STATE_MISFIT = 80
 STATE_DEBUG = 72  # 1: owned tensors are counted in sm_live_tensors
 STATE_OP_WARNING = 88
-STATE_STACKS = 96  # STACK_ROWS rows {thread state id, stack limit}
+STATE_LEND = 96
+STATE_TAKE_BACK = 104
+STATE_STACKS = 112  # STACK_ROWS rows {thread state id, stack limit}
 STACK_ROWS = 64
 STATE_SIZE = STATE_STACKS + 16 * STACK_ROWS
 

@@ -32,18 +32,22 @@ from scriptmode.runtime.frame import (
     REC_OWNER,
     STATE_MISFIT,
     STATE_PRINT,
+    STATE_TAKE_BACK,
     STATE_WARN,
 )
 from scriptmode.runtime.gil import clear_flag, release_gil, take_gil
 from scriptmode.runtime.memo import memo_row
+from scriptmode.runtime.published import publish_tensors, refresh_tensors
 from scriptmode.runtime.pyapi import (
     LIST_ITEMS,
     OB_SIZE,
     Py_DecRef,
     PyErr_CheckSignals,
+    PyErr_Clear,
     PyErr_Fetch,
     PyErr_NoMemory,
     PyErr_NormalizeException,
+    PyErr_Restore,
     PyException_SetTraceback,
     PyLong_FromLongLong,
     PyLong_FromVoidPtr,
@@ -142,20 +146,49 @@ def sm_host_python_call(
     take_gil(ctx)
     frame = load(ptr, ctx, CTX_CALL)
     answer = ptr(0)
-    if write_back(frame):
+    if write_back(frame) and publish_tensors(frame):
         answer = _call(frame, function, n, descriptors, slots)
-        if read_back(frame) == 0:
+        if take_over(frame, answer != 0) == 0:
             Py_DecRef(answer)
             answer = ptr(0)
-    plan = plan_of(result_type)
-    if answer != 0 and plan != 0:
-        fits = unbox(frame, answer, plan, result)
-        if fits != FITS:
-            if fits == MISFIT:
-                _refuse(answer, result_type)
-            Py_DecRef(answer)
-            answer = ptr(0)
+    if answer != 0 and _unbox_answer(frame, answer, result_type, result) == 0:
+        Py_DecRef(answer)
+        answer = ptr(0)
     return finish(ctx, answer, True)
+
+
+@native
+def take_over(frame: ptr, succeeded: bool) -> i64:
+    """What Python has made of containers and modules; 0 on failure.
+
+    When the call itself has failed, its exception stays.
+    """
+    raised = stack(32)
+    if not succeeded:
+        PyErr_Fetch(raised, raised + 8, raised + 16)
+    done = read_back(frame)
+    call = PyLong_FromVoidPtr(frame)
+    taken = PyObject_CallFunctionObjArgs(state(STATE_TAKE_BACK), call, ptr(0))
+    Py_DecRef(call)
+    if taken == 0:
+        done = 0
+    Py_DecRef(taken)
+    refresh_tensors(frame)
+    if not succeeded:
+        PyErr_Clear()
+        PyErr_Restore(load(ptr, raised), load(ptr, raised, 8), load(ptr, raised, 16))
+    return done
+
+
+@native
+def _unbox_answer(frame: ptr, answer: ptr, result_type: ptr, result: ptr) -> i64:
+    plan = plan_of(result_type)
+    if plan == 0:
+        return 0
+    fits = unbox(frame, answer, plan, result)
+    if fits == MISFIT:
+        _refuse(answer, result_type)
+    return i64(fits == FITS)
 
 
 @native

@@ -7,8 +7,9 @@ attribute of the tree has a number, its place in the table that every call fills
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from scriptmode.abi.instances import instance_size, is_tensor_slot, slot_offsets
 from scriptmode.ir import types as T
 from scriptmode.runtime import boundary_state, descriptors
 from scriptmode.runtime.crossing import Crossing, drop_slot
+from scriptmode.runtime.published import INSTANCES
 
 PLAIN_TENSORS = (torch.Tensor, torch.nn.Parameter)
 
@@ -50,6 +52,7 @@ class NativeInstance:
         self.address = -(-ctypes.addressof(self._memory) // 16) * 16
         self._write(layouts.HEAP_COUNT, layouts.IMMORTAL)
         self._write(layouts.HEAP_DESCRIPTOR, descriptors.descriptor(class_type))
+        INSTANCES[self.address] = self
         with Crossing() as crossing:
             for name, t in class_type.attributes.items():
                 self._fill(name, t, crossing)
@@ -111,17 +114,21 @@ class NativeInstance:
 
     def set(self, name: str, value: Any) -> None:
         """Assign an attribute; TypeError when the value is not of its type."""
-        t = self.class_type.attributes[name]
         if name in self.table_indexes:
+            t = self.class_type.attributes[name]
             if not (isinstance(value, torch.Tensor) or (value is None and T.is_optional(t))):
                 raise TypeError(f"`{name}` is compiled as {t}, not {type(value).__name__}")
             setattr(self.module, name, value)
             return
+        with Crossing() as crossing:
+            self._replace(name, value, crossing)
+
+    def _replace(self, name: str, value: Any, crossing: Crossing) -> None:
+        t = self.class_type.attributes[name]
         size = layouts.size_of(t)
         fresh = ctypes.create_string_buffer(size + 8)
         slot = self.address + self.offsets[name]
-        with Crossing() as crossing:
-            crossing.to_native(value, t, ctypes.addressof(fresh))
+        crossing.to_native(value, t, ctypes.addressof(fresh))
         old = ctypes.create_string_buffer(ctypes.string_at(slot, size), size + 8)
         ctypes.memmove(slot, fresh, size)
         drop_slot(ctypes.addressof(old), descriptors.descriptor(t))
@@ -135,7 +142,61 @@ class NativeInstance:
         for name, child in self._children.items():
             child.export_to(getattr(module, name))
 
+    def import_from(self, module: torch.nn.Module) -> None:
+        """The opposite of ``export_to``."""
+        for name in self._filled:
+            value = getattr(module, name)
+            if not _same(self.get(name), value):
+                self.set(name, value)
+        for name, child in self._children.items():
+            child.import_from(getattr(module, name))
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[torch.nn.Module]:
+        """The eager module with the native state, which takes over what becomes of it."""
+        self.export_to(self.module)
+        try:
+            yield self.module
+        finally:
+            self.import_from(self.module)
+
+    # ---- lent to Python in a call
+
+    @property
+    def relatives(self) -> list[NativeInstance]:
+        """Every instance of the tree."""
+        return list(self.tree.instances.values())
+
+    def publish(self, frame: int) -> dict[str, Any]:
+        """Write the state to the eager module; the values of its attributes."""
+        crossing = Crossing.of_call(frame)
+        for name in self._filled:
+            t = self.class_type.attributes[name]
+            value = crossing.to_python(self.address + self.offsets[name], t)
+            # immutable values that are equal need not be written
+            if not t.contained and _same(getattr(self.module, name, None), value):
+                continue
+            setattr(self.module, name, value)
+        return {n: getattr(self.module, n) for n in (*self._filled, *self.class_type.constants)}
+
+    def refresh(self, frame: int, before: Mapping[str, Any]) -> None:
+        """Take over what a Python function has assigned."""
+        crossing = Crossing.of_call(frame)
+        for row in self._own_rows():
+            value = row.place.get(row.name)
+            if not (type(value) in PLAIN_TENSORS or (value is None and row.nullable)):
+                raise TypeError(f"`{row.name}` is compiled as a tensor, not {value!r}")
+        for name, old in before.items():
+            value = getattr(self.module, name)
+            if value is not old:
+                if name in self.class_type.constants:
+                    raise TypeError(f"`{name}` is a constant of the compiled module")
+                self._replace(name, value, crossing)
+
     # ---- tensors
+
+    def _own_rows(self) -> list[TensorRow]:
+        return [TensorRow(self, name, index) for name, index in self.table_indexes.items()]
 
     def walk(self) -> Iterator[NativeInstance]:
         """This instance and those below it, each once."""
@@ -170,8 +231,7 @@ class NativeInstance:
     def tensor_rows(self) -> Iterable[TensorRow]:
         """The tensor attributes of the tree."""
         for instance in self.walk():
-            for name, index in instance.table_indexes.items():
-                yield TensorRow(instance, name, index)
+            yield from instance._own_rows()
 
     def rows_read(
         self, class_type: T.ClassType, wanted: Collection[tuple[str, str]]

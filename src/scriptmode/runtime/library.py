@@ -32,6 +32,7 @@ from scriptmode.runtime import (
     memo,
     nativelib,
     plans,
+    published,
     pyapi,
     unboxing,
     warned,
@@ -39,7 +40,7 @@ from scriptmode.runtime import (
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, entry, frame, gil, host, interrupt, memo, pyapi, unboxing, warned,
+    boxing, entry, frame, gil, host, interrupt, memo, published, pyapi, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
 )  # fmt: skip
 _HOST: Mapping[str, Any] = {
@@ -120,6 +121,8 @@ def _fill_state(
         frame.STATE_ERROR: error_helper,
         frame.STATE_PLAN: plans.plan_of_descriptor,
         frame.STATE_ASSIGN: assign_helper,
+        frame.STATE_LEND: published.lend_module,
+        frame.STATE_TAKE_BACK: published.take_back,
         frame.STATE_MISFIT: refuse_result,
         frame.STATE_OP_WARNING: host.issue_op_warning,
     }

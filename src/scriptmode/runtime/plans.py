@@ -107,15 +107,15 @@ def type_of_descriptor(address: int) -> T.Type:
 def check_supported(t: T.Type, what: str) -> None:
     """Raise NotBuiltError unless values of ``t`` can cross the boundary as ``what``."""
     for part in T.walk(t):
-        if _kind(part) == frame.IN_UNSUPPORTED:
+        if not is_supported(part):
             raise NotBuiltError(
                 Diagnostic("SM0902", f"{what} of type {part} cannot cross to Python yet")
             )
 
 
 def is_supported(t: T.Type) -> bool:
-    """Whether values of ``t`` have a form in Python."""
-    return all(_kind(part) != frame.IN_UNSUPPORTED for part in T.walk(t))
+    """Whether values of ``t`` have a form in Python, both ways."""
+    return all(_kind(part) not in (frame.IN_UNSUPPORTED, frame.IN_MODULE) for part in T.walk(t))
 
 
 def _kind(t: T.Type) -> int:
@@ -126,6 +126,8 @@ def _kind(t: T.Type) -> int:
         return frame.IN_OPTIONAL_POINTER if is_pointer else frame.IN_OPTIONAL_VALUE
     if t == T.ANY:
         return frame.IN_UNION
+    if isinstance(t, T.ClassType) and t.is_module:
+        return frame.IN_MODULE
     for constructor, kind in (
         (T.ListType, frame.IN_LIST),
         (T.DictType, frame.IN_DICT),
@@ -149,7 +151,7 @@ def _children(t: T.Type, kind: int, descriptor: int) -> tuple[Sequence[T.Type], 
         return (T.INT,), 0
     if t == T.ANY:
         return _ANY_MEMBERS, 0
-    if kind == frame.IN_UNSUPPORTED:
+    if kind in (frame.IN_UNSUPPORTED, frame.IN_MODULE):
         return (), 0
     return t.contained, offsets
 
