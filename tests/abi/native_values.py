@@ -95,7 +95,9 @@ class Arguments:
         return ctypes.addressof(buffer)
 
     def string(self, text: str) -> int:
-        width = 4 if max(text, default="") > "\uffff" else 2 if max(text, default="") > "\xff" else 1
+        width = (
+            4 if max(text, default="") > "\uffff" else 2 if max(text, default="") > "\xff" else 1
+        )
         encoding = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
         header = struct.pack("<qqqqq", IMMORTAL, 0, len(text), -1, width)
         return self.keep(header + text.encode(encoding))
@@ -105,9 +107,7 @@ class Arguments:
         size = layouts.size_of(element)
         content = b"".join(self.element(element, v).ljust(size, b"\0") for v in values)
         data = self.keep(content)
-        return self.keep(
-            struct.pack("<qqqqq", IMMORTAL, 0, len(values), len(values), data)
-        )
+        return self.keep(struct.pack("<qqqqq", IMMORTAL, 0, len(values), len(values), data))
 
     def element(self, t: T.Type, value: Any) -> bytes:
         return b"".join(bytes(c(v)) for c, v in self.words(t, value))

@@ -58,8 +58,10 @@ def test_result_types_agree_with_the_headers() -> None:
         target = libtorch.find_target(schema)
         if target is None or not header.exists():
             continue
-        struct = f"{schema.base_name}_{schema.overload}".rstrip("_") if schema.overload else (
-            schema.base_name
+        struct = (
+            f"{schema.base_name}_{schema.overload}".rstrip("_")
+            if schema.overload
+            else (schema.base_name)
         )
         text = header.read_text()
         match = re.search(rf"struct TORCH_API {struct} {{\s+using schema = (.*?) ?\(.*\);", text)

@@ -60,6 +60,9 @@ def test_library_functions_take_what_ops_pass():
         name = native_name(definition.schema.kind)
         if lowering.find(definition.schema.kind) is None and name in nativelib.functions():
             taken = [str(t) for t in nativelib.signature(name).args]
-            if taken != signature(definition) or str(nativelib.signature(name).return_type) != "i32":
+            if (
+                taken != signature(definition)
+                or str(nativelib.signature(name).return_type) != "i32"
+            ):
                 wrong[definition.schema.kind] = (taken, signature(definition))
     assert wrong == {}

@@ -191,7 +191,9 @@ def compiled():
     code.add(lower_module(FUNCTIONS), optimize_level=2)
     found = {}
     for f in FUNCTIONS:
-        prototype = ctypes.CFUNCTYPE(TYPES[f.result.name], *[TYPES[k.name] for _, k in f.parameters])
+        prototype = ctypes.CFUNCTYPE(
+            TYPES[f.result.name], *[TYPES[k.name] for _, k in f.parameters]
+        )
         found[f.name] = prototype(code.address(f.name))
     yield found
     code.close()
@@ -210,7 +212,9 @@ def test_integers_wrap_around(compiled):
         for b in INTS:
             c = a + b * 2 - (a & b | 3) ^ (a << 2)
             assert compiled["arithmetic"](a, b) == wrap(~(c - a))
-            assert compiled["tests_unsigned"](a, b) == (a % 2**64 < b % 2**64) + 2 * (a % 2**64 > b % 2**64)
+            assert compiled["tests_unsigned"](a, b) == (a % 2**64 < b % 2**64) + 2 * (
+                a % 2**64 > b % 2**64
+            )
 
 
 def test_widths_extend_with_and_without_sign(compiled):

@@ -278,9 +278,7 @@ def row_name(row: Any) -> str:
     return f"{name}{shown}{kwargs or ''}"[:80]
 
 
-@pytest.mark.parametrize(
-    "row", ROWS, ids=[f"{i}-{row[0].__name__}" for i, row in enumerate(ROWS)]
-)
+@pytest.mark.parametrize("row", ROWS, ids=[f"{i}-{row[0].__name__}" for i, row in enumerate(ROWS)])
 def test_a_call_gives_what_eager_gives(row: Any) -> None:
     target, args, kwargs = row
     with warnings.catch_warnings():
@@ -334,7 +332,9 @@ def test_a_binary_operator_gives_what_python_gives(name: str) -> None:
             assert difference(actual, expected) is None, (left, right)
 
 
-@pytest.mark.parametrize("name", [n for n in BINARY if n not in ("eq", "ne", "lt", "le", "gt", "ge")])
+@pytest.mark.parametrize(
+    "name", [n for n in BINARY if n not in ("eq", "ne", "lt", "le", "gt", "ge")]
+)
 def test_an_augmented_operator_changes_the_left_tensor(name: str) -> None:
     import operator
 

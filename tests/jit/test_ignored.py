@@ -50,7 +50,11 @@ def test_ignored_method_shares_all_state():
         fourway.same(list(want), list(got))
         fourway.same(eager.total, compiled.total)
         assert got[3] is got[4]
-        assert (eager.count, eager.name, eager.seen) == (compiled.count, compiled.name, compiled.seen)
+        assert (eager.count, eager.name, eager.seen) == (
+            compiled.count,
+            compiled.name,
+            compiled.seen,
+        )
 
 
 def test_interpreted_code_lends_the_eager_module():

@@ -237,7 +237,9 @@ def peer_can(op: Any, way: str) -> bool:
                     return False
                 function, tensors = load(found[0]), found[1]
                 compiled = torch.jit.script(function)
-            return difference(outcome(op, compiled, tensors), outcome(op, function, tensors)) is None
+            return (
+                difference(outcome(op, compiled, tensors), outcome(op, function, tensors)) is None
+            )
         except Exception:  # whatever it raises, the peer cannot
             return False
     return False

@@ -156,8 +156,11 @@ LOSSES: list[Row] = [
 RECURRENT: list[Row] = [
     ("RNN", lambda: nn.RNN(4, 5, 2), [(T(6, 3, 4),), (T(6, 4),)]),
     ("LSTM", lambda: nn.LSTM(4, 5), [(T(6, 3, 4),), (T(6, 3, 4), (T(1, 3, 5), T(1, 3, 5)))]),
-    ("LSTM-deep", lambda: nn.LSTM(4, 5, 2, bidirectional=True, batch_first=True, dropout=0.5),
-     [(T(3, 6, 4),)]),
+    (
+        "LSTM-deep",
+        lambda: nn.LSTM(4, 5, 2, bidirectional=True, batch_first=True, dropout=0.5),
+        [(T(3, 6, 4),)],
+    ),
     ("LSTM-projection", lambda: nn.LSTM(4, 6, proj_size=3), [(T(6, 3, 4),)]),
     ("GRU", lambda: nn.GRU(4, 5, 2), [(T(6, 3, 4),), (T(6, 3, 4), T(2, 3, 5)), (T(6, 4),)]),
     ("RNNCell", lambda: nn.RNNCell(4, 5), [(T(3, 4),), (T(3, 4), T(3, 5))]),

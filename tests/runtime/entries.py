@@ -53,5 +53,3 @@ def resident_bytes() -> int:
     """Memory of the process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
-
-

@@ -65,7 +65,9 @@ def new_str(value: str) -> int:
     """An owned native str."""
     data = value.encode("utf-32-le", "surrogatepass")
     result = Slot(T.STR)
-    assert raw("sm_str_from_utf32")(CTX.address, data_address(data), len(value), result.address) == 0
+    assert (
+        raw("sm_str_from_utf32")(CTX.address, data_address(data), len(value), result.address) == 0
+    )
     return word(result.address)
 
 
@@ -178,7 +180,9 @@ def decode(t: T.Type, at: int) -> object:
     if isinstance(t, T.OptionalType) and layouts.size_of(t) == 8:
         return decode(t.element, at) if word(at) else None
     if isinstance(t, T.OptionalType):
-        return decode(t.element, at + offsets(t)[0]) if ctypes.c_int8.from_address(at).value else None
+        return (
+            decode(t.element, at + offsets(t)[0]) if ctypes.c_int8.from_address(at).value else None
+        )
     if isinstance(t, T.TupleType):
         return tuple(decode(e, at + o) for e, o in zip(t.elements, offsets(t), strict=True))
     if t == T.ANY:
@@ -312,5 +316,3 @@ def no_leaks():
     before = nativelib.live_objects()
     yield
     assert nativelib.live_objects() == before
-
-

@@ -39,8 +39,14 @@ def leaks():
 @pytest.mark.parametrize("text", SAMPLES)
 def test_every_operation_on_every_type(text):
     t, items = parse_type(text), SAMPLES[text]
-    optional = OptionalType([t.value]) if "Optional" not in str(t.value) and str(t.value) != "Any" else t.value
-    missing = {"int": 77, "str": "none", "float": 7.5, "bool": None, "Any": "none"}.get(str(t.key), None)
+    optional = (
+        OptionalType([t.value])
+        if "Optional" not in str(t.value) and str(t.value) != "Any"
+        else t.value
+    )
+    missing = {"int": 77, "str": "none", "float": 7.5, "bool": None, "Any": "none"}.get(
+        str(t.key), None
+    )
     keys = list(items) + ([missing] if missing is not None else [])
     some = next(iter(items.values()))
     with Slot(t, items) as d:
@@ -56,9 +62,15 @@ def test_every_operation_on_every_type(text):
         for k in keys:
             by = BySlot(t.key, k)
             assert op("sm_dict_contains", d, by, returns=BOOL) == (k in items)
-            assert outcome(lambda: op("sm_dict_getitem", d, by, returns=t.value)) == outcome(lambda: items[k])
-            assert op("sm_dict_get", d, by, descriptors.descriptor(optional), returns=optional) == items.get(k)
-            assert op("sm_dict_get_default", d, by, BySlot(t.value, some), returns=t.value) == items.get(k, some)
+            assert outcome(lambda: op("sm_dict_getitem", d, by, returns=t.value)) == outcome(
+                lambda: items[k]
+            )
+            assert op(
+                "sm_dict_get", d, by, descriptors.descriptor(optional), returns=optional
+            ) == items.get(k)
+            assert op(
+                "sm_dict_get_default", d, by, BySlot(t.value, some), returns=t.value
+            ) == items.get(k, some)
     for k in keys:
         by, value = BySlot(t.key, k), BySlot(t.value, some)
         pair = TupleType([t.key, t.value])
@@ -70,7 +82,9 @@ def test_every_operation_on_every_type(text):
         ]:  # fmt: skip
             mirror = dict(items)
             with Slot(t, items) as d:
-                assert outcome(lambda: op(f"sm_dict_{name}", d, *args, returns=returns)) == outcome(call, mirror), name
+                assert outcome(lambda: op(f"sm_dict_{name}", d, *args, returns=returns)) == outcome(
+                    call, mirror
+                ), name
                 assert d.value == mirror and list(d.value) == list(mirror)
 
 
@@ -87,10 +101,14 @@ def test_long_random_histories():
                     op("sm_dict_setitem", d, BySlot(STR, k), BySlot(t.value, [step]))
                     mirror[k] = [step]
                 elif choice < 0.9:
-                    assert outcome(lambda: op("sm_dict_pop", d, BySlot(STR, k), returns=t.value)) == outcome(mirror.pop, k)
+                    assert outcome(
+                        lambda: op("sm_dict_pop", d, BySlot(STR, k), returns=t.value)
+                    ) == outcome(mirror.pop, k)
                 else:
                     pair = TupleType([t.key, t.value])
-                    got = outcome(lambda: op("sm_dict_popitem", d, descriptors.descriptor(pair), returns=pair))
+                    got = outcome(
+                        lambda: op("sm_dict_popitem", d, descriptors.descriptor(pair), returns=pair)
+                    )
                     assert got == outcome(mirror.popitem)
             assert d.value == mirror
             assert list(d.value) == list(mirror)
@@ -106,7 +124,9 @@ def test_equality_and_update():
                 op("sm_dict_update", x, y)
                 assert x.value == {**a, **b} and list(x.value) == list({**a, **b})
             converted = {float(k): int(v) for k, v in b.items()}
-            assert op("sm_dict_eq", Typed(t, a), Typed(other, converted), returns=BOOL) == (a == converted)
+            assert op("sm_dict_eq", Typed(t, a), Typed(other, converted), returns=BOOL) == (
+                a == converted
+            )
 
 
 def test_unhashable_keys_are_type_errors():
@@ -149,5 +169,7 @@ def test_hashes_of_numbers_and_tuples_are_cpythons():
     for v in values:
         t = parse_type(kind(v))
         with Slot(t, v) as s:
-            assert op("sm_slot_hash", s.address, descriptors.descriptor(t), returns=INT) == hash(v), v
+            assert op("sm_slot_hash", s.address, descriptors.descriptor(t), returns=INT) == hash(
+                v
+            ), v
     assert raw("sm_hash_int")(5) == 5

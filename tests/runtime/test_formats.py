@@ -18,7 +18,24 @@ FLOATS = [
     5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, math.inf, -math.inf, math.nan, 9.995, 99.95, 0.5,
     2.5, 1e22, 1e23, 9007199254740993.0, 1234567.0, 999999.5, 0.000999, -12345.678,
 ]  # fmt: skip
-INTS = [0, 1, -1, 42, -42, 999, 1000, -1000, 1234567, 10**18, 2**63 - 1, -(2**63), 255, 65, 0x1F600, 0x110000]
+INTS = [
+    0,
+    1,
+    -1,
+    42,
+    -42,
+    999,
+    1000,
+    -1000,
+    1234567,
+    10**18,
+    2**63 - 1,
+    -(2**63),
+    255,
+    65,
+    0x1F600,
+    0x110000,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +47,16 @@ def leaks():
 def test_repr_of_floats():
     rng = random.Random(7)
     values = list(FLOATS)
-    values += [2.0**k for k in range(-1074, 1024)] + [math.nextafter(2.0**k, 0) for k in range(-1073, 1024)]
-    values += [float(f"1e{k}") for k in range(-323, 309)] + [float(f"9.5e{k}") for k in range(-323, 308)]
+    values += [2.0**k for k in range(-1074, 1024)] + [
+        math.nextafter(2.0**k, 0) for k in range(-1073, 1024)
+    ]
+    values += [float(f"1e{k}") for k in range(-323, 309)] + [
+        float(f"9.5e{k}") for k in range(-323, 308)
+    ]
     values += [struct.unpack("<d", rng.randbytes(8))[0] for _ in range(1500)]
-    values += [rng.uniform(-1e6, 1e6) for _ in range(500)] + [round(rng.uniform(0, 100), 2) for _ in range(500)]
+    values += [rng.uniform(-1e6, 1e6) for _ in range(500)] + [
+        round(rng.uniform(0, 100), 2) for _ in range(500)
+    ]
     values += [struct.unpack("<d", struct.pack("<q", rng.getrandbits(52)))[0] for _ in range(300)]
     for x in values:
         assert op("sm_float_str", x, returns=STR) == repr(x)
@@ -61,13 +84,21 @@ SPECS = [
 @pytest.mark.parametrize("spec", SPECS)
 def test_format_of_numbers_and_strs(spec):
     for a in INTS:
-        assert outcome(lambda: op("sm_int_format", a, spec, returns=STR)) == outcome(format, a, spec), (a, spec)
+        assert outcome(lambda: op("sm_int_format", a, spec, returns=STR)) == outcome(
+            format, a, spec
+        ), (a, spec)
     for x in FLOATS:
-        assert outcome(lambda: op("sm_float_format", x, spec, returns=STR)) == outcome(format, x, spec), (x, spec)
+        assert outcome(lambda: op("sm_float_format", x, spec, returns=STR)) == outcome(
+            format, x, spec
+        ), (x, spec)
     for s in ["", "a", "hello world", "né€😀"]:
-        assert outcome(lambda: op("sm_str_format", s, spec, returns=STR)) == outcome(format, s, spec), (s, spec)
+        assert outcome(lambda: op("sm_str_format", s, spec, returns=STR)) == outcome(
+            format, s, spec
+        ), (s, spec)
     for x in (True, False):
-        assert outcome(lambda: op("sm_bool_format", int(x), spec, returns=STR)) == outcome(format, x, spec)
+        assert outcome(lambda: op("sm_bool_format", int(x), spec, returns=STR)) == outcome(
+            format, x, spec
+        )
 
 
 def test_random_formats():
@@ -80,9 +111,15 @@ def test_random_formats():
         ])  # fmt: skip
         a = rng.choice([*INTS, rng.randrange(-(10**6), 10**6)])
         x = rng.choice([*FLOATS, rng.uniform(-1e4, 1e4), rng.uniform(-1, 1)])
-        assert outcome(lambda: op("sm_int_format", a, spec, returns=STR)) == outcome(format, a, spec), (a, spec)
-        assert outcome(lambda: op("sm_float_format", x, spec, returns=STR)) == outcome(format, x, spec), (x, spec)
-        assert outcome(lambda: op("sm_str_format", "héllo", spec, returns=STR)) == outcome(format, "héllo", spec), spec
+        assert outcome(lambda: op("sm_int_format", a, spec, returns=STR)) == outcome(
+            format, a, spec
+        ), (a, spec)
+        assert outcome(lambda: op("sm_float_format", x, spec, returns=STR)) == outcome(
+            format, x, spec
+        ), (x, spec)
+        assert outcome(lambda: op("sm_str_format", "héllo", spec, returns=STR)) == outcome(
+            format, "héllo", spec
+        ), spec
 
 
 def test_format_of_any_value():
@@ -92,5 +129,9 @@ def test_format_of_any_value():
         t = parse_type(text)
         with Slot(t, value) as s:
             for spec in ("", "6", "x", "é>9"):
-                got = outcome(lambda: op("sm_slot_format", s.address, descriptors.descriptor(t), spec, returns=STR))
+                got = outcome(
+                    lambda: op(
+                        "sm_slot_format", s.address, descriptors.descriptor(t), spec, returns=STR
+                    )
+                )
                 assert got == outcome(format, value, spec), (text, spec)

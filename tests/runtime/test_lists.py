@@ -61,11 +61,19 @@ def test_methods_on_every_element_type(text):
     e = t.element
     for i in range(-len(items) - 1, len(items) + 1):
         with Slot(t, items) as a:
-            assert outcome(lambda i=i: op("sm_list_getitem", a, i, returns=e)) == outcome(lambda i=i: items[i])
+            assert outcome(lambda i=i: op("sm_list_getitem", a, i, returns=e)) == outcome(
+                lambda i=i: items[i]
+            )
         x = BySlot(e, items[0])
-        assert mutate(t, items, "sm_list_setitem", i, x) == expect(items, lambda a, i=i: a.__setitem__(i, items[0]))
-        assert mutate(t, items, "sm_list_delitem", i) == expect(items, lambda a, i=i: a.__delitem__(i))
-        assert mutate(t, items, "sm_list_insert", i, x) == expect(items, lambda a, i=i: a.insert(i, items[0]))
+        assert mutate(t, items, "sm_list_setitem", i, x) == expect(
+            items, lambda a, i=i: a.__setitem__(i, items[0])
+        )
+        assert mutate(t, items, "sm_list_delitem", i) == expect(
+            items, lambda a, i=i: a.__delitem__(i)
+        )
+        assert mutate(t, items, "sm_list_insert", i, x) == expect(
+            items, lambda a, i=i: a.insert(i, items[0])
+        )
         with Slot(t, items) as a:
             got = outcome(lambda i=i: op("sm_list_pop", a, i, returns=e))
             assert (got, a.value) == expect(items, lambda a, i=i: a.pop(i))
@@ -88,7 +96,9 @@ def test_methods_on_every_element_type(text):
         assert op("sm_list_extend", a, a) is None
         assert a.value == items + items
         assert op("sm_list_eq", a, a, returns=BOOL) is True
-        assert op("sm_slot_repr", a.address, descriptors.descriptor(t), returns=STR) == repr(a.value)
+        assert op("sm_slot_repr", a.address, descriptors.descriptor(t), returns=STR) == repr(
+            a.value
+        )
 
 
 BOUNDS = [None, -7, -5, -2, -1, 0, 1, 2, 4, 5, 6, 2**63 - 1, -(2**63)]
@@ -101,8 +111,12 @@ def test_slices_equal_pythons():
         args = [x for b in (start, stop, step) for x in opt(b)]
         s = slice(start, stop, step)
         with Slot(LIST_INT, items) as a:
-            assert outcome(lambda: op("sm_list_slice", a, *args, returns=LIST_INT)) == outcome(lambda: items[s])
-        assert mutate(LIST_INT, items, "sm_list_delslice", *args) == expect(items, lambda a: a.__delitem__(s))
+            assert outcome(lambda: op("sm_list_slice", a, *args, returns=LIST_INT)) == outcome(
+                lambda: items[s]
+            )
+        assert mutate(LIST_INT, items, "sm_list_delslice", *args) == expect(
+            items, lambda a: a.__delitem__(s)
+        )
 
 
 def test_slice_assignment_equals_pythons():
@@ -130,9 +144,13 @@ def test_error_messages():
     ]:
         assert mutate(LIST_INT, [1, 2, 3], name, *args) == expect([1, 2, 3], call)
     with Slot(LIST_STR, ["a'"]) as a:
-        got = outcome(lambda: op("sm_list_index", a, BySlot(STR, 'q"'), *opt(None), *opt(None), returns=INT))
+        got = outcome(
+            lambda: op("sm_list_index", a, BySlot(STR, 'q"'), *opt(None), *opt(None), returns=INT)
+        )
         assert got == outcome(lambda: ["a'"].index('q"'))
-        assert outcome(lambda: op("sm_list_pop", a, 5, returns=STR)) == outcome(lambda: ["a"].pop(5))
+        assert outcome(lambda: op("sm_list_pop", a, 5, returns=STR)) == outcome(
+            lambda: ["a"].pop(5)
+        )
     with Slot(LIST_INT, []) as a:
         assert outcome(lambda: op("sm_list_pop", a, -1, returns=INT)) == outcome(lambda: [].pop())
 
@@ -141,7 +159,9 @@ def test_index_bounds():
     items = [1, 2, 1, 3, 1]
     for start, stop in itertools.product(BOUNDS, BOUNDS):
         with Slot(LIST_INT, items) as a:
-            got = outcome(lambda: op("sm_list_index", a, BySlot(INT, 1), *opt(start), *opt(stop), returns=INT))
+            got = outcome(
+                lambda: op("sm_list_index", a, BySlot(INT, 1), *opt(start), *opt(stop), returns=INT)
+            )
         lo, hi = 0 if start is None else start, 2**63 - 1 if stop is None else stop
         assert got == outcome(lambda: items.index(1, lo, hi))
 
@@ -159,18 +179,34 @@ def test_equality_and_order_across_element_types():
             same = a is b and a == [float("nan")]
             if not same and repr(a) != "[nan]" or repr(b) != "[nan]":
                 assert op("sm_list_eq", x, y, returns=BOOL) == (a == b), (a, b)
-            for name, symbol in [("lt", "__lt__"), ("le", "__le__"), ("gt", "__gt__"), ("ge", "__ge__")]:
+            for name, symbol in [
+                ("lt", "__lt__"),
+                ("le", "__le__"),
+                ("gt", "__gt__"),
+                ("ge", "__ge__"),
+            ]:
                 if repr(a) == repr(b) == "[nan]":
                     continue
                 compare = {"__lt__": lambda: a < b, "__le__": lambda: a <= b, "__gt__": lambda: a > b,
                            "__ge__": lambda: a >= b}[symbol]  # fmt: skip
-                assert outcome(lambda: op(f"sm_list_{name}", x, y, returns=BOOL)) == outcome(compare), (a, b, name)
+                assert outcome(lambda: op(f"sm_list_{name}", x, y, returns=BOOL)) == outcome(
+                    compare
+                ), (a, b, name)
 
 
 def test_range():
-    for start, stop, step in [(0, 5, 1), (5, 0, -2), (0, 0, 1), (3, 1, 1), (0, 10, 3), (1, 2, 0), (-5, 5, 4)]:
+    for start, stop, step in [
+        (0, 5, 1),
+        (5, 0, -2),
+        (0, 0, 1),
+        (3, 1, 1),
+        (0, 10, 3),
+        (1, 2, 0),
+        (-5, 5, 4),
+    ]:
         assert outcome(lambda: op("sm_list_range", start, stop, step, returns=LIST_INT)) == outcome(
-            lambda: list(range(start, stop, step)))
+            lambda: list(range(start, stop, step))
+        )
     ends = [0, 1, -1, 5, 2**63 - 1, -(2**63), 2**62]
     for start, stop, step in itertools.product(ends, ends, [1, -1, 2, -(2**63), 2**63 - 1]):
         n = range(start, stop, step)
@@ -186,14 +222,19 @@ def test_conversion_to_tuple_and_size():
         assert op("sm_list_slice", a, 1, 1, 0, 0, 0, 0, returns=LIST_STR) == ["b"]
         assert op("sm_slot_repr", a.address, descriptors.descriptor(t), returns=STR) == "('a', 'b')"
     with Slot(SIZE, (2, 3)) as a:
-        assert op("sm_slot_repr", a.address, descriptors.descriptor(SIZE), returns=STR) == "torch.Size([2, 3])"
+        assert (
+            op("sm_slot_repr", a.address, descriptors.descriptor(SIZE), returns=STR)
+            == "torch.Size([2, 3])"
+        )
 
 
 def test_memory_errors_are_raised():
     with Slot(LIST_INT, [1, 2, 3]) as a:
         for n in (2**62, 2**59, 2**63 - 1):
             assert outcome(lambda: op("sm_list_repeat", a, n, returns=LIST_INT))[1] == "MemoryError"
-        assert outcome(lambda: op("sm_list_range", 0, 2**62, 1, returns=LIST_INT))[1] == "MemoryError"
+        assert (
+            outcome(lambda: op("sm_list_range", 0, 2**62, 1, returns=LIST_INT))[1] == "MemoryError"
+        )
 
 
 def test_a_million_nested_lists_are_dropped_without_recursion():
@@ -202,6 +243,7 @@ def test_a_million_nested_lists_are_dropped_without_recursion():
         inner = a.address
         current = raw("sm_list_new")(descriptors.descriptor(t), 1)
         from tests.runtime.natives import set_word, word
+
         for _ in range(100_000):
             outer = raw("sm_list_new")(descriptors.descriptor(t), 1)
             data = word(outer + 32)
@@ -239,10 +281,17 @@ def test_sort():
                     assert repr(got) == repr(expect(start, lambda a: a.sort(reverse=bool(reverse))))
     for n in range(2, 64):
         items = [rng.choice([nan, 1.0, 2.0, 3.0, -1.0, 0.5]) for _ in range(n)]
-        assert repr(mutate(parse_type("List[float]"), items, "sm_list_sort", 0)[1]) == repr(expect(items, lambda a: a.sort())[1])
-    assert mutate(parse_type("List[float]"), [nan] * 64, "sm_list_sort", 0)[0][1] == "NotImplementedError"
+        assert repr(mutate(parse_type("List[float]"), items, "sm_list_sort", 0)[1]) == repr(
+            expect(items, lambda a: a.sort())[1]
+        )
+    assert (
+        mutate(parse_type("List[float]"), [nan] * 64, "sm_list_sort", 0)[0][1]
+        == "NotImplementedError"
+    )
     for items in ([3, "a", 1], [1, None], [1j, 2j]):
-        assert mutate(parse_type("List[Any]"), items, "sm_list_sort", 0) == expect(items, lambda a: a.sort())
+        assert mutate(parse_type("List[Any]"), items, "sm_list_sort", 0) == expect(
+            items, lambda a: a.sort()
+        )
 
 
 def test_sort_by_keys_is_stable():

@@ -30,7 +30,9 @@ def test_every_function_is_a_symbol_with_a_signature():
 def test_object_code_comes_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SCRIPTMODE_CACHE_DIR", str(tmp_path))
     made = []
-    monkeypatch.setattr(nativelib.engine, "compile_object", lambda *a, **k: made.append(1) or b"code")
+    monkeypatch.setattr(
+        nativelib.engine, "compile_object", lambda *a, **k: made.append(1) or b"code"
+    )
     monkeypatch.setattr(nativelib, "build", lambda: "")
     assert [nativelib.object_code() for _ in range(3)] == [b"code"] * 3
     assert made == [1]
@@ -42,7 +44,13 @@ def test_object_code_comes_from_the_cache(tmp_path, monkeypatch):
 
 
 def test_descriptors_are_interned_and_named():
-    for text in ("int", "List[Tensor]", "Dict[str, Tuple[int, Optional[float]]]", "Tuple[bool, int, None]", "number"):
+    for text in (
+        "int",
+        "List[Tensor]",
+        "Dict[str, Tuple[int, Optional[float]]]",
+        "Tuple[bool, int, None]",
+        "number",
+    ):
         t = parse_type(text)
         address = descriptors.descriptor(t)
         assert descriptors.descriptor(parse_type(text)) == address
@@ -64,7 +72,9 @@ def test_a_class_may_contain_itself():
             n = raw("sm_object_new")(40, address)
             for offset, value in ((16, i), (24, chain or 0), (32, 0)):
                 ctypes.c_int64.from_address(n + offset).value = value
-            ctypes.c_int64.from_address(n + 32).value = raw("sm_list_new")(descriptors.descriptor(T.ListType([node])), 0)
+            ctypes.c_int64.from_address(n + 32).value = raw("sm_list_new")(
+                descriptors.descriptor(T.ListType([node])), 0
+            )
             chain = n
         raw("sm_release")(chain)
     other = T.ClassType("tests.Node")
@@ -83,7 +93,12 @@ def test_text_of_torch_values_and_enums():
         with Slot(t, value) as s:
             return op(f"sm_slot_{name}", s.address, descriptors.descriptor(t), returns=T.STR)
 
-    for code, dtype in [(0, torch.uint8), (6, torch.float32), (11, torch.bool), (15, torch.bfloat16)]:
+    for code, dtype in [
+        (0, torch.uint8),
+        (6, torch.float32),
+        (11, torch.bool),
+        (15, torch.bfloat16),
+    ]:
         assert text("repr", T.DTYPE, code) == repr(dtype)
     for code, device in [(0xFF00, "cpu"), (0x0001, "cuda:0"), (0x0301, "cuda:3"), (0xFF0E, "meta")]:
         assert text("repr", T.DEVICE, code) == repr(torch.device(device))
@@ -127,7 +142,9 @@ def test_exception_cells_hold_their_class():
 def test_unicode_tables_leave_out_only_empty_planes():
     for c in [*range(0x40000, 0xE0000, 7), *range(0xE1000, 0x110000, 7)]:
         s = chr(c)
-        assert not (s.isprintable() or s.isalnum() or s.isspace() or ("a" + s).isidentifier()), hex(c)
+        assert not (s.isprintable() or s.isalnum() or s.isspace() or ("a" + s).isidentifier()), hex(
+            c
+        )
         assert s.upper() == s.lower() == s
     assert unicode.ASSIGNED[0].stop == 0x40000
 

@@ -37,6 +37,7 @@ def test_utf8_round_trip():
             assert raw("sm_utf8_length")(address) == len(data)
             copy = raw("sm_str_to_utf8")(address)
             import ctypes
+
             assert ctypes.string_at(copy) == data.split(b"\0")[0]
             raw("sm_free")(copy)
 
@@ -45,7 +46,11 @@ def test_utf8_round_trip():
 def test_case(name):
     for s in WORDS:
         assert op(f"sm_str_{name}", s, returns=STR) == getattr(s, name)(), s
-    every = [chr(c) for c in range(0x3000)] + [chr(c) for c in range(0xA640, 0xABFF)] + [chr(c) for c in range(0x10400, 0x10500)]
+    every = (
+        [chr(c) for c in range(0x3000)]
+        + [chr(c) for c in range(0xA640, 0xABFF)]
+        + [chr(c) for c in range(0x10400, 0x10500)]
+    )
     rng = random.Random(1)
     for s in ["".join(every)] + ["".join(rng.choices(every[:0x600], k=6)) for _ in range(200)]:
         assert op(f"sm_str_{name}", s, returns=STR) == getattr(s, name)()
@@ -57,7 +62,9 @@ CLASSES = ["isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifie
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes(name):
-    chars = [chr(c) for c in range(0x180)] + random.Random(9).choices([chr(c) for c in range(0x12000)], k=300)
+    chars = [chr(c) for c in range(0x180)] + random.Random(9).choices(
+        [chr(c) for c in range(0x12000)], k=300
+    )
     for s in WORDS + chars + ["Aa", "AB", "a1", "A b", "a" + "ǅ", "_"]:
         assert op(f"sm_str_{name}", s, returns=BOOL) == getattr(s, name)(), ascii(s)
 
@@ -74,18 +81,24 @@ def test_access():
         cases = list(itertools.product(BOUNDS, BOUNDS, [None, 1, 2, -1, 0]))
         for start, stop, step in random.Random(4).choices(cases, k=60):
             args = [x for b in (start, stop, step) for x in opt(b)]
-            assert outcome(lambda: op("sm_str_slice", s, *args, returns=STR)) == outcome(lambda: s[start:stop:step])
+            assert outcome(lambda: op("sm_str_slice", s, *args, returns=STR)) == outcome(
+                lambda: s[start:stop:step]
+            )
         for n in (-1, 0, 1, 3):
             assert op("sm_str_repeat", s, n, returns=STR) == s * n
         for n in range(7):
             for name in ("ljust", "rjust", "center"):
                 for fill in ("*", "😀", "", "xx"):
-                    assert outcome(lambda: op(f"sm_str_{name}", s, n, fill, returns=STR)) == outcome(getattr(s, name), n, fill)
+                    assert outcome(
+                        lambda: op(f"sm_str_{name}", s, n, fill, returns=STR)
+                    ) == outcome(getattr(s, name), n, fill)
             assert op("sm_str_zfill", s, n, returns=STR) == s.zfill(n)
             assert op("sm_str_expandtabs", s, n, returns=STR) == s.expandtabs(n)
     for c in [0, 65, 255, 256, 0xFFFF, 0x10000, 0x10FFFF, 0x110000, -1, 2**31, -(2**40), 0xD800]:
         assert outcome(lambda: op("sm_int_chr", c, returns=STR)) == outcome(chr, c)
-    assert outcome(lambda: op("sm_str_repeat", "ab", 2**62, returns=STR)) == outcome(lambda: "ab" * 2**62)
+    assert outcome(lambda: op("sm_str_repeat", "ab", 2**62, returns=STR)) == outcome(
+        lambda: "ab" * 2**62
+    )
     assert outcome(lambda: op("sm_str_repeat", "a", 2**62, returns=STR))[1] == "MemoryError"
 
 
@@ -95,9 +108,18 @@ def test_zfill_of_signed():
 
 
 def test_comparison_and_concatenation():
-    for a, b in random.Random(5).choices(list(itertools.product(WORDS, WORDS)), k=400) + list(zip(WORDS, WORDS)):
+    for a, b in random.Random(5).choices(list(itertools.product(WORDS, WORDS)), k=400) + list(
+        zip(WORDS, WORDS)
+    ):
         assert op("sm_str_concat", a, b, returns=STR) == a + b
-        for name, symbol in [("eq", "__eq__"), ("ne", "__ne__"), ("lt", "__lt__"), ("le", "__le__"), ("gt", "__gt__"), ("ge", "__ge__")]:
+        for name, symbol in [
+            ("eq", "__eq__"),
+            ("ne", "__ne__"),
+            ("lt", "__lt__"),
+            ("le", "__le__"),
+            ("gt", "__gt__"),
+            ("ge", "__ge__"),
+        ]:
             assert op(f"sm_str_{name}", a, b, returns=BOOL) == getattr(a, symbol)(b)
         assert op("sm_str_removeprefix", a, b, returns=STR) == a.removeprefix(b)
         assert op("sm_str_removesuffix", a, b, returns=STR) == a.removesuffix(b)
@@ -105,12 +127,24 @@ def test_comparison_and_concatenation():
             assert op("sm_str_hash", a, returns=INT) == op("sm_str_hash", b, returns=INT)
 
 
-@pytest.mark.parametrize("name, returns", [
-    ("find", INT), ("rfind", INT), ("index", INT), ("rindex", INT), ("count", INT), ("startswith", BOOL), ("endswith", BOOL)])
+@pytest.mark.parametrize(
+    "name, returns",
+    [
+        ("find", INT),
+        ("rfind", INT),
+        ("index", INT),
+        ("rindex", INT),
+        ("count", INT),
+        ("startswith", BOOL),
+        ("endswith", BOOL),
+    ],
+)
 def test_search(name, returns):
     cases = list(itertools.product(WORDS[:22], SUBS, BOUNDS, BOUNDS))
     for s, part, start, stop in random.Random(3).choices(cases, k=2500):
-        got = outcome(lambda: op(f"sm_str_{name}", s, part, *opt(start), *opt(stop), returns=returns))
+        got = outcome(
+            lambda: op(f"sm_str_{name}", s, part, *opt(start), *opt(stop), returns=returns)
+        )
         assert got == outcome(getattr(s, name), part, start, stop), (s, part, start, stop)
 
 
@@ -124,14 +158,20 @@ def test_split_and_join():
         for sep in SUBS if s in WORDS[:12] else SUBS[:3]:
             assert op("sm_str_contains", s, sep, returns=BOOL) == (sep in s)
             for name in ("partition", "rpartition"):
-                assert outcome(lambda: op(f"sm_str_{name}", s, sep, returns=THREE)) == outcome(getattr(s, name), sep)
+                assert outcome(lambda: op(f"sm_str_{name}", s, sep, returns=THREE)) == outcome(
+                    getattr(s, name), sep
+                )
             for name in ("strip", "lstrip", "rstrip"):
                 assert op(f"sm_str_{name}", s, sep, returns=STR) == getattr(s, name)(sep)
                 assert op(f"sm_str_{name}", s, 0, returns=STR) == getattr(s, name)()
             for new, n in itertools.product(["", "x", "é😀"], [-1, 0, 1, 2]):
-                assert op("sm_str_replace", s, sep, new, n, returns=STR) == s.replace(sep, new, n), (s, sep, new, n)
+                assert op("sm_str_replace", s, sep, new, n, returns=STR) == s.replace(
+                    sep, new, n
+                ), (s, sep, new, n)
             for parts in ([], ["a"], ["a", "b"], ["é", "", "😀"]):
-                assert op("sm_str_join", sep, Typed(LIST_STR, parts), returns=STR) == sep.join(parts)
+                assert op("sm_str_join", sep, Typed(LIST_STR, parts), returns=STR) == sep.join(
+                    parts
+                )
         for keep in (0, 1):
             assert op("sm_str_splitlines", s, keep, returns=LIST_STR) == s.splitlines(bool(keep))
 
@@ -153,7 +193,9 @@ def test_int_of_text():
     for s in NUMBERS:
         assert outcome(lambda: op("sm_str_int", s, returns=INT)) == outcome(want, s, 10), s
         for base in [0, 2, 8, 10, 16, 36, 1, 37, -1]:
-            assert outcome(lambda: op("sm_str_int_base", s, base, returns=INT)) == outcome(want, s, base), (s, base)
+            assert outcome(lambda: op("sm_str_int_base", s, base, returns=INT)) == outcome(
+                want, s, base
+            ), (s, base)
 
 
 def test_float_of_text():
@@ -163,7 +205,11 @@ def test_float_of_text():
         "\xa01.5\u3000", "infinity ", "1e_5", "5e-324", "9007199254740993",
     ]  # fmt: skip
     for s in NUMBERS + extra:
-        got, want = (outcome(f) for f in (lambda: op("sm_str_float", s, returns=FLOAT), lambda: float(s)))
+        got, want = (
+            outcome(f) for f in (lambda: op("sm_str_float", s, returns=FLOAT), lambda: float(s))
+        )
         assert got == want, s
         if want == ("value", "nan"):
-            assert math.copysign(1, op("sm_str_float", s, returns=FLOAT)) == math.copysign(1, float(s))
+            assert math.copysign(1, op("sm_str_float", s, returns=FLOAT)) == math.copysign(
+                1, float(s)
+            )

@@ -16,9 +16,7 @@ _DTYPE_NAMES = (
     "int6", "int7", "float8_e8m0fnu", "float4_e2m1fn_x2",
 )  # fmt: skip
 DTYPES: Mapping[int, torch.dtype] = {
-    number: getattr(torch, name)
-    for number, name in enumerate(_DTYPE_NAMES)
-    if hasattr(torch, name)
+    number: getattr(torch, name) for number, name in enumerate(_DTYPE_NAMES) if hasattr(torch, name)
 }
 LAYOUTS: Mapping[int, torch.layout] = {
     number: getattr(torch, name)

@@ -13,9 +13,7 @@ from typing import NoReturn
 
 from scriptmode.abi.libtorch import symbol
 
-TRANSLATE = (
-    "_ZN5torch29translate_exception_to_pythonERKNSt15__exception_ptr13exception_ptrE"
-)
+TRANSLATE = "_ZN5torch29translate_exception_to_pythonERKNSt15__exception_ptr13exception_ptrE"
 RELEASE = "_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv"
 
 

@@ -22,7 +22,8 @@ _LOCAL_SCALAR = "_ZN2at4_ops19_local_scalar_dense4callERKNS_6TensorE"
 _FILL = "_ZN2at4_ops11fill_Scalar4callERKNS_6TensorERKN3c106ScalarE"
 _MAX_DIM = "_ZN2at4_ops7max_dim4callERKNS_6TensorElb"
 _LIST_IMPL = (
-    "_ZN3c106detail8ListImplC1ESt6vectorINS_6IValueESaIS3_EENS_4Type24SingletonOrSharedTypePtrIS6_EE"
+    "_ZN3c106detail8ListImplC1ESt6vectorINS_6IValueESaIS3_EENS_4Type"
+    "24SingletonOrSharedTypePtrIS6_EE"
 )
 
 

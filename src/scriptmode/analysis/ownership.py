@@ -26,9 +26,7 @@ DERIVING = frozenset(
     ["prim::unchecked_cast", "prim::checked_cast", "prim::TupleIndex", "tuple::as_list"]
 )
 # containers that take over the inputs which die with them
-CONSTRUCTORS = frozenset(
-    ["prim::ListConstruct", "prim::VarTupleConstruct", "prim::TupleConstruct"]
-)
+CONSTRUCTORS = frozenset(["prim::ListConstruct", "prim::VarTupleConstruct", "prim::TupleConstruct"])
 
 _COUNTED = frozenset([T.TENSOR, T.STR, T.SIZE, T.GENERATOR, T.STORAGE, T.ANY])
 

@@ -72,8 +72,7 @@ def leave(f: FunctionEmitter, values: Sequence[Value], target: Exit) -> None:
             continue
         cleared.update(old)
         stores += [
-            (leaf_value(f.b, llvm, leaf), slot)
-            for leaf, slot in zip(leaves(t), slots, strict=True)
+            (leaf_value(f.b, llvm, leaf), slot) for leaf, slot in zip(leaves(t), slots, strict=True)
         ]
     cleared.difference_update(slot for _, slot in stores)
     for slot in sorted(cleared, key=lambda s: (s.count.value, s.index)):

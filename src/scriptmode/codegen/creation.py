@@ -93,9 +93,7 @@ def is_checked(dtype: Value, element: Type) -> bool:
     )
 
 
-def checked_scalar(
-    f: FunctionEmitter, value: ir.Value, element: Type, dtype: torch.dtype
-) -> Slot:
+def checked_scalar(f: FunctionEmitter, value: ir.Value, element: Type, dtype: torch.dtype) -> Slot:
     """A tensor of one number, whose range ATen checks."""
     number = coerce(f.b, f.unit, value, element, T.NUMBER)
     absent = [zero(llvm_type(T.optional_of(t))) for t in (T.LAYOUT, T.DEVICE, T.BOOL)]

@@ -223,5 +223,3 @@ class _DispatcherThunk:
             builder.store(impl, byte_gep(builder, data, builder.mul(index, constant(8))))
         self.call(DELETE_LIST, word)
         builder.store(made, pointer)
-
-

@@ -99,8 +99,7 @@ def object_symbols(code: bytes) -> tuple[list[str], list[str]]:
     (table_offset,) = struct.unpack_from("<Q", code, 0x28)
     entry_size, count = struct.unpack_from("<HH", code, 0x3A)
     headers = [
-        struct.unpack_from("<IIQQQQIIQQ", code, table_offset + entry_size * i)
-        for i in range(count)
+        struct.unpack_from("<IIQQQQIIQQ", code, table_offset + entry_size * i) for i in range(count)
     ]
     undefined: list[str] = []
     defined: list[str] = []

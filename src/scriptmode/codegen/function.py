@@ -261,13 +261,9 @@ class FunctionEmitter:
         self, callee: ir.Value, arguments: Sequence[ir.Value], outputs: Sequence[Value]
     ) -> None:
         """Call a function that gives a status; define ``outputs`` from its result pointers."""
-        self.checked(
-            lambda places: self.b.call(callee, [self.ctx, *arguments, *places]), outputs
-        )
+        self.checked(lambda places: self.b.call(callee, [self.ctx, *arguments, *places]), outputs)
 
-    def checked(
-        self, call: Callable[[list[ir.Value]], ir.Value], outputs: Sequence[Value]
-    ) -> None:
+    def checked(self, call: Callable[[list[ir.Value]], ir.Value], outputs: Sequence[Value]) -> None:
         """Define ``outputs`` by what ``call(result pointers)`` does, which gives a status.
 
         A result that is one counted pointer is written into its slot directly.
@@ -298,18 +294,14 @@ class FunctionEmitter:
         types = [PTR, *(a.type for a in arguments), *([PTR] * len(outputs))]
         self.checked_call(self.unit.native(name, I32, types), arguments, outputs)
 
-    def native_result(
-        self, name: str, arguments: Sequence[ir.Value], result: ir.Type
-    ) -> ir.Value:
+    def native_result(self, name: str, arguments: Sequence[ir.Value], result: ir.Type) -> ir.Value:
         """Call ``i32 name(ctx, arguments, ptr result)``; the (not counted) result."""
         place = self.temporary(result)
         types = [PTR, *(a.type for a in arguments), PTR]
         self.check(self.b.call(self.unit.native(name, I32, types), [self.ctx, *arguments, place]))
         return self.b.load(place, typ=result)
 
-    def native_value(
-        self, name: str, result: ir.Type, arguments: Sequence[ir.Value]
-    ) -> ir.Value:
+    def native_value(self, name: str, result: ir.Type, arguments: Sequence[ir.Value]) -> ir.Value:
         """Call a native library function that cannot fail."""
         return self.b.call(
             self.unit.native(name, result, [a.type for a in arguments]), list(arguments)

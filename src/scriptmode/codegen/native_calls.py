@@ -104,15 +104,11 @@ class CallLowering(ExpressionLowering):
             double = ir.DoubleType()
             return Value(
                 FLOAT64,
-                self.builder.call(
-                    self.module.intrinsic(f"llvm.{word}.f64", double, [double]), [x]
-                ),
+                self.builder.call(self.module.intrinsic(f"llvm.{word}.f64", double, [double]), [x]),
             )
         if len(node.args) != 2:
             raise self.error(node, f"{word} has two arguments")
-        a, b = self.same_kind(
-            node, self.expression(node.args[0]), self.expression(node.args[1])
-        )
+        a, b = self.same_kind(node, self.expression(node.args[0]), self.expression(node.args[1]))
         if word in words.UNSIGNED_TESTS:
             test = words.UNSIGNED_TESTS[word]
             return Value(BOOL, self.builder.icmp_unsigned(test, a.llvm, b.llvm))
@@ -257,9 +253,7 @@ class CallLowering(ExpressionLowering):
 
     def _word_memset(self, node: ast.Call) -> Operand:
         arguments = self.arguments(node, [POINTER, KINDS["i8"], INT64])
-        function = self.module.intrinsic(
-            "llvm.memset.p0.i64", ir.VoidType(), [PTR, I8, I64, I1]
-        )
+        function = self.module.intrinsic("llvm.memset.p0.i64", ir.VoidType(), [PTR, I8, I64, I1])
         self.builder.call(function, [*arguments, ir.Constant(I1, 0)])
         return None
 
@@ -285,9 +279,7 @@ class CallLowering(ExpressionLowering):
 
     def _word_compare_and_swap(self, node: ast.Call) -> Operand:
         place = self._address(node, 0)
-        old, new = (
-            self.as_kind(node, self.expression(node.args[i]), INT64).llvm for i in (1, 2)
-        )
+        old, new = (self.as_kind(node, self.expression(node.args[i]), INT64).llvm for i in (1, 2))
         both = self.builder.cmpxchg(place, old, new, "seq_cst")
         found, replaced = (self.builder.extract_value(both, i) for i in (0, 1))
         return Pair(Value(INT64, found), Value(BOOL, replaced))

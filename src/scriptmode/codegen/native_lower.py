@@ -59,9 +59,7 @@ class FunctionLowering(CallLowering):
             self.function.attributes.add(hint)
         if self.native.is_private:
             self.function.linkage = "internal"
-        for (name, kind), argument in zip(
-            self.native.parameters, self.function.args, strict=True
-        ):
+        for (name, kind), argument in zip(self.native.parameters, self.function.args, strict=True):
             argument.name = name
             self._declare(name, kind)
             self.builder.store(argument, self.locals[name].llvm)
@@ -106,9 +104,7 @@ class FunctionLowering(CallLowering):
             if isinstance(target, ast.Name):
                 self.assign(node, target.id, operand)
             elif isinstance(target, ast.Tuple) and isinstance(operand, Pair):
-                for part, value in zip(
-                    target.elts, (operand.first, operand.second), strict=True
-                ):
+                for part, value in zip(target.elts, (operand.first, operand.second), strict=True):
                     if not isinstance(part, ast.Name):
                         raise self.error(node, "a pair is unpacked into two names")
                     self.assign(node, part.id, value)

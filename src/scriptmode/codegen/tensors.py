@@ -195,9 +195,7 @@ def _emit_retain(function: ir.Function, debug: bool) -> None:
     builder.store(impl, cell)
     builder.call(tensor_function(function.module, NEW_HANDLE), [cell, handle])
     # the new handle owns a reference, which is ours once the handle is freed without a destructor
-    builder.call(
-        tensor_function(function.module, OPERATOR_DELETE), [load(builder, handle, PTR)]
-    )
+    builder.call(tensor_function(function.module, OPERATOR_DELETE), [load(builder, handle, PTR)])
     builder.ret_void()
 
 

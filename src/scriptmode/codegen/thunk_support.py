@@ -58,7 +58,8 @@ FORCED_UNWIND = "_ZTIN10__cxxabiv115__forced_unwindE"
 CHECK_FAIL = "_ZN3c106detail14torchCheckFailEPKcS2_jS2_"
 CURRENT_EXCEPTION = "_ZSt17current_exceptionv"
 LIST_CONSTRUCTOR = (
-    "_ZN3c106detail8ListImplC1ESt6vectorINS_6IValueESaIS3_EENS_4Type24SingletonOrSharedTypePtrIS6_EE"
+    "_ZN3c106detail8ListImplC1ESt6vectorINS_6IValueESaIS3_EENS_4Type"
+    "24SingletonOrSharedTypePtrIS6_EE"
 )
 OPTIONAL_TENSOR_TYPE = "sm_optional_tensor_type"  # address of libtorch's Optional[Tensor] type
 
@@ -251,9 +252,7 @@ def _code_point(
     return load(builder, point, I64)
 
 
-def _append_utf8(
-    builder: ir.IRBuilder, buffer: ir.Value, used: ir.Value, point: ir.Value
-) -> None:
+def _append_utf8(builder: ir.IRBuilder, buffer: ir.Value, used: ir.Value, point: ir.Value) -> None:
     """Append one code point: a lead byte by length, then six bits in each following byte."""
 
     def put(value: ir.Value) -> None:
@@ -308,9 +307,7 @@ def _emit_scalars_new(function: ir.Function, builder: ir.IRBuilder) -> None:
     builder.ret(array)
 
 
-def _emit_optional_tensors_new(
-    function: ir.Function, builder: ir.IRBuilder, debug: bool
-) -> None:
+def _emit_optional_tensors_new(function: ir.Function, builder: ir.IRBuilder, debug: bool) -> None:
     """A new, owned c10::List<optional<Tensor>> for a native list[Optional[Tensor]]."""
     module = function.module
     tensors = function.args[0]

@@ -118,9 +118,7 @@ class Unit:
     def descriptor(self, t: T.Type) -> ir.Constant:
         """Address of the descriptor of ``t``."""
         self.descriptors[t] = None
-        return tensors.address(
-            tensors.extern_global(self.module, descriptor_symbol(t), I64)
-        )
+        return tensors.address(tensors.extern_global(self.module, descriptor_symbol(t), I64))
 
     def private(self, name: str, value: ir.Constant, *, constant: bool = False) -> Any:
         """A private global; use ``tensors.address`` on it."""

@@ -177,9 +177,7 @@ class _SchemaParser:
                 arguments.append(self.argument(kwarg_only))
         self.expect("->")
         returns = self.returns()
-        return OpSchema(
-            name, overload, tuple(arguments), tuple(returns), self.text.strip(), vararg
-        )
+        return OpSchema(name, overload, tuple(arguments), tuple(returns), self.text.strip(), vararg)
 
     def returns(self) -> list[Return]:
         if self.eat("..."):

@@ -360,14 +360,9 @@ def join(a: Type, b: Type, *, allow_union: bool = True) -> Type | None:
     if isinstance(a, OptionalType) or isinstance(b, OptionalType):
         inner = join(unwrap_optional(a), unwrap_optional(b), allow_union=allow_union)
         return None if inner is None else optional_of(inner)
-    if (
-        type(a) is TupleType
-        and type(b) is TupleType
-        and len(a.elements) == len(b.elements)
-    ):
+    if type(a) is TupleType and type(b) is TupleType and len(a.elements) == len(b.elements):
         parts = [
-            join(x, y, allow_union=allow_union)
-            for x, y in zip(a.elements, b.elements, strict=True)
+            join(x, y, allow_union=allow_union) for x, y in zip(a.elements, b.elements, strict=True)
         ]
         if all(p is not None for p in parts):
             return TupleType([p for p in parts if p is not None])
@@ -448,9 +443,7 @@ class TypeParser:
 
     def _expect(self, token: str) -> None:
         if not self._eat(token):
-            raise ValueError(
-                f"expected {token!r} at column {self.position} of type {self.text!r}"
-            )
+            raise ValueError(f"expected {token!r} at column {self.position} of type {self.text!r}")
 
     def _list(self, close: str) -> list[Type]:
         found: list[Type] = []

@@ -9,6 +9,7 @@ under the mode that is active.  Everything that leaves native code is counted in
 from __future__ import annotations
 
 import collections
+import contextlib
 import inspect
 import os
 import threading
@@ -24,7 +25,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.values import type_of_value
-from scriptmode.runtime.boundary import make_entry, unusual_state
+from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import ArgumentError, CompileError, Diagnostic
@@ -53,6 +54,25 @@ def _free_locks() -> None:
 
 
 os.register_at_fork(after_in_child=_free_locks)
+
+
+def in_step_with_captured(entry: Callable[..., Any], program: Program) -> Callable[..., Any]:
+    """``entry``, with the state of the modules that its program has captured brought over.
+
+    Tensors are shared anyway; an entry whose program uses no other state stays as it is.
+    """
+    captured = captured_instances(entry)
+    names = state_names(program) if captured else frozenset()
+    if not any(names.intersection(i.class_type.attributes) for c in captured for i in c.walk()):
+        return entry
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            for instance in captured:
+                stack.enter_context(instance.in_step(names))
+            return entry(*args, **kwargs)
+
+    return call
 
 
 @dataclass
@@ -149,6 +169,7 @@ class Dispatcher:
             )  # fmt: skip
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
+        entry = in_step_with_captured(entry, program)
         types = tuple(p.type for p in self._parameters_of(graph))
         variant = Variant(program, function, compiled, entry, types)
         self._variants[types] = variant
@@ -270,9 +291,7 @@ class Dispatcher:
 
     def _refused(self, message: str, help: str, cause: CompileError | None = None) -> ArgumentError:
         notes = () if cause is None else (f"for these types it does not compile:\n{cause}",)
-        return ArgumentError(
-            Diagnostic("SM0403", message, self._span, notes=notes, help=help)
-        )
+        return ArgumentError(Diagnostic("SM0403", message, self._span, notes=notes, help=help))
 
     def _interpret(self, variant: Variant, arguments: Mapping[str, Any], reason: str) -> Any:
         with _COUNT_LOCK:

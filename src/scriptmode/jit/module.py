@@ -325,9 +325,7 @@ def _signature(original: torch.nn.Module, method: str) -> inspect.Signature:
     )
 
 
-def script_module(
-    original: torch.nn.Module, methods: Sequence[str] | None = None
-) -> ScriptModule:
+def script_module(original: torch.nn.Module, methods: Sequence[str] | None = None) -> ScriptModule:
     """Compile ``forward`` and every exported method of ``original``."""
     program = compile_module(original, methods)
     root = program.graph.params[0].type

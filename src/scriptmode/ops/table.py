@@ -74,9 +74,7 @@ def op(
     return declare
 
 
-def op_family(
-    schemas: Sequence[str], meaning: Callable[..., Any], **options: Any
-) -> None:
+def op_family(schemas: Sequence[str], meaning: Callable[..., Any], **options: Any) -> None:
     """Declare several ops with one meaning."""
     for schema in schemas:
         op(schema, **options)(meaning)

@@ -43,6 +43,7 @@ class EntryRecord(ctypes.Structure):
     reason_counts: ctypes.Array[ctypes.c_int64]
     method: MethodDef
     kept: list[object]
+    captured: list[NativeInstance]
 
     def set(self, offset: int, value: int) -> None:
         """Write a word."""
@@ -92,7 +93,9 @@ def make_entry(
     record.set(frame.REC_TRAMPOLINE, trampoline(types))
     tree = instance.tree if instance is not None else captured or Tree()
     roots = [] if instance is None else [(instance, graph.params[0].type)]
-    roots += link_captured(compiled, tree)
+    captured_roots = link_captured(compiled, tree)
+    record.captured = [found for found, _ in captured_roots]
+    roots += captured_roots
     if roots:
         tree.users.append(compiled)
         _describe_tensors(record, compiled, roots)
@@ -167,9 +170,7 @@ def _describe_tensors(
     record.array(frame.REC_GUARDS, [word for guard in guards.values() for word in guard])
 
 
-def link_captured(
-    compiled: CompiledProgram, tree: Tree
-) -> list[tuple[NativeInstance, T.Type]]:
+def link_captured(compiled: CompiledProgram, tree: Tree) -> list[tuple[NativeInstance, T.Type]]:
     """Give the program the native instances of the modules it has captured."""
     found: list[tuple[NativeInstance, T.Type]] = []
     for name, cell in compiled.global_cells.items():
@@ -271,6 +272,22 @@ def changes_containers(program: Program) -> bool:
     )
 
 
+def state_names(program: Program) -> frozenset[str]:
+    """Names of the modules' attributes, tensors excluded, that the program reads or writes."""
+    found = set()
+    for graph in program.functions.values():
+        for node in graph.walk():
+            if node.kind == "prim::GetAttr" and not _is_module_or_tensor(node.output.type):
+                found.add(node.attributes["name"])
+            elif node.kind == "prim::SetAttr" and not _is_module_or_tensor(node.inputs[1].type):
+                found.add(node.attributes["name"])
+    return frozenset(found)
+
+
+def _is_module_or_tensor(t: T.Type) -> bool:
+    return T.unwrap_optional(t) == T.TENSOR or (isinstance(t, T.ClassType) and t.is_module)
+
+
 # ---- reading ----
 
 
@@ -279,6 +296,11 @@ def _record_of(entry: Callable[..., Any]) -> EntryRecord:
     if not isinstance(record, EntryRecord):
         raise TypeError(f"{entry!r} is not a compiled entry")
     return record
+
+
+def captured_instances(entry: Callable[..., Any]) -> list[NativeInstance]:
+    """The native instances of the modules that an entry's program has captured."""
+    return list(_record_of(entry).captured)
 
 
 def slow_calls(entry: Callable[..., Any]) -> dict[str, int]:

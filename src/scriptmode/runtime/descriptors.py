@@ -64,6 +64,7 @@ _PYTHON_NAMES: Mapping[T.Type, str] = {
     T.SIZE: "torch.Size",
 }  # fmt: skip
 
+
 def _names(*lines: str) -> Sequence[str]:
     return " ".join(lines).split()
 

@@ -133,23 +133,26 @@ class NativeInstance:
         ctypes.memmove(slot, fresh, size)
         drop_slot(ctypes.addressof(old), descriptors.descriptor(t))
 
-    def export_to(self, module: torch.nn.Module) -> None:
-        """Write the native state of the tree to the attributes of ``module`` and its submodules."""
-        for name in self._filled:
+    def export_to(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
+        """Write the native state of the tree to the attributes of ``module`` and its submodules.
+
+        ``names`` are the attributes that are meant, all by default.
+        """
+        for name in self._filled if names is None else names.intersection(self._filled):
             value = self.get(name)
             if not _same(getattr(module, name, None), value):
                 setattr(module, name, value)
         for name, child in self._children.items():
-            child.export_to(getattr(module, name))
+            child.export_to(getattr(module, name), names)
 
-    def import_from(self, module: torch.nn.Module) -> None:
+    def import_from(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
         """The opposite of ``export_to``."""
-        for name in self._filled:
+        for name in self._filled if names is None else names.intersection(self._filled):
             value = getattr(module, name)
             if not _same(self.get(name), value):
                 self.set(name, value)
         for name, child in self._children.items():
-            child.import_from(getattr(module, name))
+            child.import_from(getattr(module, name), names)
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[torch.nn.Module]:
@@ -159,6 +162,15 @@ class NativeInstance:
             yield self.module
         finally:
             self.import_from(self.module)
+
+    @contextlib.contextmanager
+    def in_step(self, names: frozenset[str]) -> Iterator[None]:
+        """Around a call of a program that has captured the module: its state is the module's."""
+        self.import_from(self.module, names)
+        try:
+            yield
+        finally:
+            self.export_to(self.module, names)
 
     # ---- lent to Python in a call
 

@@ -8,7 +8,7 @@ memo of the call, so that aliases stay aliases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -133,7 +133,7 @@ class Lendable(Protocol):
         """The eager module."""
 
     @property
-    def relatives(self) -> list[Lendable]:
+    def relatives(self) -> Sequence[Lendable]:
         """Every instance of its tree, its own too."""
 
     def publish(self, frame: int) -> Mapping[str, object]:

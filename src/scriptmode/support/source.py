@@ -38,8 +38,7 @@ class Span:
     def text_lines(self, first: int, last: int) -> list[str]:
         """Source lines ``first`` to ``last`` of the file, without line ends; "" where unknown."""
         return [
-            linecache.getline(self.file, number).rstrip("\r\n")
-            for number in range(first, last + 1)
+            linecache.getline(self.file, number).rstrip("\r\n") for number in range(first, last + 1)
         ]
 
 

@@ -51,7 +51,10 @@ def test_an_error_in_a_deep_call_shows_the_chain_of_callers() -> None:
         return deeper(x)
 
     found = wrong(f, "missing", AttributeError)
-    assert [site.function.rpartition(".")[2] for site in found.diagnostics[0].chain] == ["f", "deeper"]
+    assert [site.function.rpartition(".")[2] for site in found.diagnostics[0].chain] == [
+        "f",
+        "deeper",
+    ]
     assert "return x.missing()" in str(found) and "return deep(x) + 1" in str(found)
 
 

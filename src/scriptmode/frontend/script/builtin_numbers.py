@@ -246,9 +246,7 @@ def _warn(e: Emitter, given: Arguments) -> Sugared:
     assert message is not None
     cls = category.object if isinstance(category, PythonObject) else UserWarning
     number = level.value if isinstance(level, Constant) else 1
-    e.builder.node(
-        "prim::warn", [e.value(to_str(e, message))], category=cls, stacklevel=number
-    )
+    e.builder.node("prim::warn", [e.value(to_str(e, message))], category=cls, stacklevel=number)
     return Constant(None)
 
 

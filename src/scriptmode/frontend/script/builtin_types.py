@@ -66,9 +66,7 @@ def _member_is(e: Emitter, t: T.Type, classes: Sequence[Any]) -> bool:
                 return True
             continue
         if t == T.TENSOR and issubclass(cls, torch.Tensor) and cls is not torch.Tensor:
-            e.fail_type(
-                f"isinstance of `{cls.__name__}` is not known of a tensor in compiled code"
-            )
+            e.fail_type(f"isinstance of `{cls.__name__}` is not known of a tensor in compiled code")
         if python is not None and issubclass(python, cls):
             return True
     return False
@@ -162,9 +160,7 @@ def _callable(e: Emitter, given: Arguments) -> Sugared:
     if isinstance(value, PythonObject):
         return Constant(callable(value.object))
     return Constant(
-        isinstance(
-            value, (LocalFunction, BoundMethod, BuiltinMethod, PartialFunction, ModuleValue)
-        )
+        isinstance(value, (LocalFunction, BoundMethod, BuiltinMethod, PartialFunction, ModuleValue))
     )
 
 

@@ -35,9 +35,7 @@ def _takes_list(e: Emitter, function: Sugared) -> bool:
     return False
 
 
-def call_arguments(
-    e: Emitter, node: ast.Call, function: Sugared | None = None
-) -> Arguments:
+def call_arguments(e: Emitter, node: ast.Call, function: Sugared | None = None) -> Arguments:
     """The arguments of a call, starred ones expanded."""
     if function is not None and any(isinstance(a, ast.Starred) for a in node.args):
         if _takes_list(e, function):

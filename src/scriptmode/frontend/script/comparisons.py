@@ -57,9 +57,7 @@ def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
 def _compare_tensor(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     if name in ("eq", "ne") and (e.type_of(a) is None or e.type_of(b) is None):
         return Constant(name == "ne")
-    return e.lift(
-        tensor_operators.compare(e.builder, name, operand(e, a), operand(e, b), e.span)
-    )
+    return e.lift(tensor_operators.compare(e.builder, name, operand(e, a), operand(e, b), e.span))
 
 
 def _compare_numbers(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
@@ -77,9 +75,7 @@ def _compare_numbers(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
         return e.op(f"int::{name}_float", convert_number(e, x, T.INT), y)
     if common == T.COMPLEX and name not in ("eq", "ne"):
         e.fail_type(f"`{SYMBOLS[name]}` is not defined for complex numbers")
-    return e.op(
-        f"{common}::{name}", convert_number(e, x, common), convert_number(e, y, common)
-    )
+    return e.op(f"{common}::{name}", convert_number(e, x, common), convert_number(e, y, common))
 
 
 _SIMPLE_EQ: dict[T.Type, str] = {
@@ -187,9 +183,7 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
             if name in ("gt", "ge"):
                 left, right, name = right, left, _MIRRORED[name]
             return e.op(f"list::{name}", left, right)
-    e.fail_type(
-        f"`{SYMBOLS[name]}` is not defined for {s or a.describe()} and {t or b.describe()}"
-    )
+    e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s or a.describe()} and {t or b.describe()}")
 
 
 def _lexicographic(

@@ -222,9 +222,7 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
     if result is not None and type_of_shape(unit.new_emitter_at(target), result) is None:
         assert isinstance(result, Static)
         span = target.source.span(target.source.node)
-        unit.fail_at(
-            span, "SM0202", f"{result.prototype.describe()} cannot be returned to Python"
-        )
+        unit.fail_at(span, "SM0202", f"{result.prototype.describe()} cannot be returned to Python")
     assert target.function is not None
     _complete_signature(instance, target.function)
     return instance
@@ -296,9 +294,7 @@ def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[s
         parts = A.evaluate(f"({text[1:-1].strip()},)" if text != "()" else "()", names)
         found = [A.resolve(p, names, unit.type_of_class) for p in parts]
     except A.BadAnnotation as problem:
-        raise ScriptTypeError(
-            Diagnostic("SM0209", str(problem), place_of(function))
-        ) from None
+        raise ScriptTypeError(Diagnostic("SM0209", str(problem), place_of(function))) from None
     parameters = list(inspect.signature(function, follow_wrapped=False).parameters)[skip:]
     if len(parameters) != len(found):
         return {}
@@ -317,9 +313,7 @@ def _parameter_type(
             annotated = A.resolve_known(parameter.annotation, names, unit.type_of_class)
         except A.BadAnnotation as problem:
             raise ScriptTypeError(
-                Diagnostic(
-                    "SM0209", f"parameter `{parameter.name}`: {problem}", place
-                )
+                Diagnostic("SM0209", f"parameter `{parameter.name}`: {problem}", place)
             ) from None
         if annotated is None:
             raise ScriptTypeError(
@@ -370,5 +364,3 @@ def _complete_signature(instance: Instance, function: types.FunctionType) -> Non
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             graph.kwarg_only.add(parameter.name)
     graph.doc = function.__doc__ or ""
-
-

@@ -169,9 +169,11 @@ def _split(
         e,
         is_type(e, value.value, [first]),
         lambda: act(narrow(e, value, first)),
-        lambda: _split(e, _as_ir(narrow(e, value, remaining)), rest, act)
-        if len(rest) > 1
-        else act(narrow(e, value, remaining)),
+        lambda: (
+            _split(e, _as_ir(narrow(e, value, remaining)), rest, act)
+            if len(rest) > 1
+            else act(narrow(e, value, remaining))
+        ),
     )
 
 

@@ -596,5 +596,3 @@ def _formatted(e: Emitter, node: ast.FormattedValue, expected: T.Type | None) ->
     if node.format_spec is None:
         return e.unit.to_format(e, value, Constant(""))
     return e.unit.to_format(e, value, e.expression(node.format_spec))
-
-

@@ -238,7 +238,6 @@ class LoopContext:
         self.has_break = self.has_break or kind == BREAK
         e.builder.block.terminate(kind, values, e.span)
 
-
     def _late(self, e: Emitter, name: str, param: Value) -> Value:
         """The value of a variable first bound in the loop: None while it is not bound."""
         found = e.env.names.get(name)

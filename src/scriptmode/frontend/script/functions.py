@@ -282,10 +282,7 @@ def instance_of(
             if caller is None:
                 raise
             raise type(error)(
-                [
-                    dataclasses.replace(d, chain=(caller.span, *d.chain))
-                    for d in error.diagnostics
-                ]
+                [dataclasses.replace(d, chain=(caller.span, *d.chain)) for d in error.diagnostics]
             ) from None
     elif found.graph is None:
         _assume_result(unit, found, caller)
@@ -430,5 +427,3 @@ def _settle_result(e: Emitter, instance: Instance) -> bool:
     instance.return_type = graph.return_type = actual
     instance.graph = graph
     return True
-
-

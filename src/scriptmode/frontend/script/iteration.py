@@ -147,16 +147,12 @@ def _as_indexable(e: Emitter, items: Sequence[Sugared]) -> Sugared:
 
 def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
     if t == T.STR:
-        return Cursor(
-            lambda i: e.op("str::getitem", value, i), e.builder.op("str::len", value)
-        )
+        return Cursor(lambda i: e.op("str::getitem", value, i), e.builder.op("str::len", value))
     if t == T.TENSOR:
         e.builder.op("tensor::len", value)  # a TypeError for a 0-dim tensor
         parts = e.call_positional(e.attribute(IRValue(value), "unbind"), Constant(0))
         slices = as_list(e, e.value(parts))
-        return Cursor(
-            lambda i: e.op("list::getitem", slices, i), e.builder.op("list::len", slices)
-        )
+        return Cursor(lambda i: e.op("list::getitem", slices, i), e.builder.op("list::len", slices))
     if isinstance(t, T.DictType):
         return _dict_cursor(e, value, "keys")
     if is_sequence(t):
@@ -236,9 +232,7 @@ def _range_cursor(e: Emitter, value: IterableValue) -> Cursor:
     return Cursor(lambda i: e.op("int::add", start, e.builder.op("int::mul", i, step)), trips)
 
 
-def range_length(
-    e: Emitter, value: IterableValue, start: Value, stop: Value, step: Value
-) -> Value:
+def range_length(e: Emitter, value: IterableValue, start: Value, stop: Value, step: Value) -> Value:
     """Number of elements of a range; negative for an empty one."""
     op = e.builder.op
     known = value.arguments[2]
@@ -389,8 +383,10 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
             zero = e.int_constant(0)
             return IRValue(
                 choose_value(
-                    e, e.builder.op("int::lt", trips, zero),
-                    lambda: Constant(0), lambda: IRValue(trips),
+                    e,
+                    e.builder.op("int::lt", trips, zero),
+                    lambda: Constant(0),
+                    lambda: IRValue(trips),
                 )
             )
         if value.kind in ("keys", "values", "items"):
@@ -445,9 +441,12 @@ def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sug
     if items is not None:
         return _unpack_items(e, list(items), count, star)
     t = e.type_of(value)
-    if t == T.TENSOR or t == T.STR or isinstance(
-        value, (IterableValue, GeneratorValue)
-    ) or isinstance(t, T.DictType):
+    if (
+        t == T.TENSOR
+        or t == T.STR
+        or isinstance(value, (IterableValue, GeneratorValue))
+        or isinstance(t, T.DictType)
+    ):
         value = as_built_list(e, value)
         if isinstance(value, ListDisplay):
             return _unpack_items(e, list(value.items), count, star)
@@ -477,9 +476,7 @@ def _check_length(e: Emitter, length: Value, fixed: int, *, exact: bool) -> None
 
     def too_few() -> None:
         got = e.builder.op("int::str", length)
-        head = e.builder.constant(
-            f"not enough values to unpack (expected {text}{fixed}, got "
-        )
+        head = e.builder.constant(f"not enough values to unpack (expected {text}{fixed}, got ")
         whole = e.builder.op("str::concat", head, got)
         e.raise_error(ValueError, e.builder.op("str::concat", whole, e.builder.constant(")")))
 
@@ -492,9 +489,7 @@ def _check_length(e: Emitter, length: Value, fixed: int, *, exact: bool) -> None
         )  # fmt: skip
 
 
-def _unpack_items(
-    e: Emitter, items: list[Sugared], count: int, star: int | None
-) -> list[Sugared]:
+def _unpack_items(e: Emitter, items: list[Sugared], count: int, star: int | None) -> list[Sugared]:
     if star is None:
         if len(items) < count:
             e.raise_error(

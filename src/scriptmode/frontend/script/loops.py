@@ -241,9 +241,7 @@ def run_cursor(
     def following(i: Value) -> Value:
         return more(e.builder.op("int::add", i, e.int_constant(1)))
 
-    loop(
-        e, cursor.trips, first, assigned, lambda i: body(cursor.element(i)), following, key, late
-    )
+    loop(e, cursor.trips, first, assigned, lambda i: body(cursor.element(i)), following, key, late)
 
 
 def _for_cursor(e: Emitter, node: ast.For, cursor: Cursor) -> None:
@@ -278,9 +276,7 @@ def _for_items(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
         e.statements(node.orelse)
 
 
-def _unroll(
-    e: Emitter, node: ast.For, items: list[Sugared], context: LoopContext
-) -> bool:
+def _unroll(e: Emitter, node: ast.For, items: list[Sugared], context: LoopContext) -> bool:
     """Whether a break was reached."""
     for item in items:
         context.block = e.builder.block

@@ -136,9 +136,7 @@ def call_method(
     }
     bound = bind(e, source, defaults, keyword_defaults, arguments)
     name = f"{module.info.type.name}.{function.__name__}"
-    target = Target(
-        source, function, function.__globals__, closure_of(function), name=name
-    )
+    target = Target(source, function, function.__globals__, closure_of(function), name=name)
     return call_target(e, target, bound)
 
 
@@ -251,9 +249,7 @@ _METHODS: dict[Any, Any] = {
     nn.Module.children: lambda e, m, a: _only(distinct_children(e, m)),
     nn.Module.named_children: lambda e, m, a: _pairs(distinct_children(e, m)),
     nn.Module.modules: lambda e, m, a: _only([(n, v) for n, v, _ in _named_modules(e, m)]),
-    nn.Module.named_modules: lambda e, m, a: _pairs(
-        [(n, v) for n, v, _ in _named_modules(e, m)]
-    ),
+    nn.Module.named_modules: lambda e, m, a: _pairs([(n, v) for n, v, _ in _named_modules(e, m)]),
     nn.Module.train: _train,
     nn.Module.eval: _train,
     nn.Module.__call__: lambda e, m, a: call_module(e, m, a),

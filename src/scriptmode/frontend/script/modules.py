@@ -270,9 +270,7 @@ def _is_assigned(cls: type, name: str) -> bool:
 
 
 def _stored_attributes(function: types.FunctionType) -> set[str]:
-    if not any(
-        i.opname == "STORE_ATTR" for i in dis.get_instructions(function.__code__)
-    ):
+    if not any(i.opname == "STORE_ATTR" for i in dis.get_instructions(function.__code__)):
         return set()
     return {
         n.attr
@@ -558,8 +556,10 @@ def _choose_item(e: Emitter, items: Sequence[Sugared], index: Sugared) -> Sugare
     count = e.int_constant(len(items))
     place = e.value(
         choose(
-            e, op("int::lt", place, e.int_constant(0)),
-            lambda: e.op("int::add", place, count), lambda: IRValue(place),
+            e,
+            op("int::lt", place, e.int_constant(0)),
+            lambda: e.op("int::add", place, count),
+            lambda: IRValue(place),
         )
     )
     outside = op("bool::or", op("int::lt", place, e.int_constant(0)), op("int::ge", place, count))

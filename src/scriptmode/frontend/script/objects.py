@@ -150,9 +150,7 @@ def call_torch(e: Emitter, obj: Any, given: Arguments) -> Sugared:
     return e.lift(result)
 
 
-def by_types(
-    e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]
-) -> Sugared | None:
+def by_types(e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]) -> Sugared | None:
     """``act`` under each type of an argument that may be of several; None when none is."""
     places: list[tuple[int | str, Sugared]] = [
         *enumerate(given.positional), *given.keywords.items()
@@ -174,10 +172,7 @@ def by_types(
 
 def _is_divided(value: Sugared) -> bool:
     """Whether a value may be of several types."""
-    return (
-        isinstance(value, IRValue)
-        and isinstance(T.unwrap_optional(value.type), T.UnionType)
-    )
+    return isinstance(value, IRValue) and isinstance(T.unwrap_optional(value.type), T.UnionType)
 
 
 def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
@@ -262,5 +257,3 @@ def _construct_named_tuple(e: Emitter, cls: type, given: Arguments) -> Sugared:
     t = T.NamedTupleType(name, fields, kinds, cls)
     e.unit.program.named_tuples.setdefault(name, t)
     return IRValue(e.builder.tuple(parts, t))
-
-

@@ -330,9 +330,7 @@ def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
         except TypeError:
             e.fail_type(f"`{SYMBOLS[name]}` is not defined for {e.type_of(value)}")
     if is_tensor(e, value):
-        return IRValue(
-            tensor_operators.unary(e.builder, name, operand(e, value), e.span)
-        )
+        return IRValue(tensor_operators.unary(e.builder, name, operand(e, value), e.span))
     refuse_optional(e, value, f"`{SYMBOLS[name]}` on")
     t = e.type_of(value)
     if isinstance(value, IRValue) and needs_split(t):

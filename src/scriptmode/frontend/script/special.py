@@ -54,9 +54,7 @@ OBJECT_CALLS(torch._C._get_privateuse1_backend_name)(
 
 @OBJECT_CALLS(torch.is_tensor)
 def _is_tensor(e: Emitter, given: Arguments) -> Sugared:
-    arguments = Arguments(
-        [given.positional[0], PythonObject(torch.Tensor)], {}, given.node
-    )
+    arguments = Arguments([given.positional[0], PythonObject(torch.Tensor)], {}, given.node)
     return is_instance(e, arguments)
 
 
@@ -211,5 +209,3 @@ def _record_function(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(("torch.utils._contextlib", "context_decorator"))
 def _context_decorator(e: Emitter, given: Arguments) -> Sugared:
     e.not_built("this decorator is")
-
-

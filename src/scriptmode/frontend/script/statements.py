@@ -322,5 +322,3 @@ def _match(e: Emitter, node: ast.Match) -> None:
 @STATEMENTS(ast.AsyncFor, ast.AsyncFunctionDef, ast.AsyncWith)
 def _async(e: Emitter, node: ast.stmt) -> None:
     e.fail_syntax("async code cannot be compiled")
-
-

@@ -50,9 +50,7 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
             return e.op("str::slice", value.value, *slice_bounds(e, index))
         return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
     if isinstance(t, T.DictType):
-        return e.lift(
-            e.builder.op("dict::getitem", value.value, dict_key(e, value.value, index))
-        )
+        return e.lift(e.builder.op("dict::getitem", value.value, dict_key(e, value.value, index)))
     if isinstance(t, T.TupleType):
         return _subscript_items(e, tuple_items(e, value) or (), index)
     if is_sequence(t):

@@ -120,9 +120,7 @@ class Unit:
         """The function of a recording, merged into this program."""
         return self.linker.link(traced, self._names)
 
-    def new_emitter(
-        self, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]
-    ) -> Emitter:
+    def new_emitter(self, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]) -> Emitter:
         """An emitter for one function of the unit."""
         self._emitter = Emitter(self, scope, graph, hints)
         return self._emitter
@@ -169,9 +167,7 @@ class Unit:
         """A variable that only a loop binds: bound unless the loop did not run."""
         missing = e.value(comparisons.is_none(e, value))
         message = f"cannot access local variable '{name}' where it is not associated with a value"
-        branch(
-            e, missing, lambda: e.raise_error(UnboundLocalError, message), lambda: None
-        )
+        branch(e, missing, lambda: e.raise_error(UnboundLocalError, message), lambda: None)
         t = value.type
         assert isinstance(t, T.OptionalType)
         e.env.names[name] = e.lift(e.builder.cast(value.value, t.element))
@@ -233,8 +229,7 @@ class Unit:
         if not isinstance(t, T.NamedTupleType):
             return PythonObject(obj)
         parts = [
-            e.value(self.wrap(e, v, name), inner)
-            for v, inner in zip(obj, t.elements, strict=True)
+            e.value(self.wrap(e, v, name), inner) for v, inner in zip(obj, t.elements, strict=True)
         ]
         return IRValue(e.builder.tuple(parts, t))
 
@@ -414,9 +409,7 @@ class Unit:
         if annotation is MISSING:
             return None
         try:
-            return A.resolve(
-                annotation, {**target.globals, **target.closure}, self.type_of_class
-            )
+            return A.resolve(annotation, {**target.globals, **target.closure}, self.type_of_class)
         except A.BadAnnotation:
             return None
 
@@ -464,9 +457,7 @@ class Unit:
         """The variable or attribute path that an expression reads."""
         return conditions.place_of(node)
 
-    def test(
-        self, e: Emitter, node: ast.expr, then: Arm, otherwise: Arm
-    ) -> Sugared | None:
+    def test(self, e: Emitter, node: ast.expr, then: Arm, otherwise: Arm) -> Sugared | None:
         """A choice on a test."""
         return conditions.test(e, node, then, otherwise)
 
@@ -668,4 +659,3 @@ class Unit:
     to_format = staticmethod(text.to_format)
     percent_format = staticmethod(text.percent_format)
     brace_format = staticmethod(text.brace_format)
-

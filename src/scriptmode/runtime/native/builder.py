@@ -93,9 +93,7 @@ def width_of(c: i64) -> i64:
 
 
 @native
-def copy_units(
-    target: ptr, width: i64, at: i64, source: ptr, start: i64, count: i64
-) -> None:
+def copy_units(target: ptr, width: i64, at: i64, source: ptr, start: i64, count: i64) -> None:
     """Copy code points into a str of at least the source's width."""
     own = load(i64, source, STR_WIDTH)
     if own == width:

@@ -385,9 +385,7 @@ def sm_list_eq(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
 
 
 @native
-def dict_find(
-    ctx: ptr, d: ptr, slot: ptr, descriptor: ptr, hashed: i64, found: ptr
-) -> i32:
+def dict_find(ctx: ptr, d: ptr, slot: ptr, descriptor: ptr, hashed: i64, found: ptr) -> i32:
     """Write the number of the entry whose key equals the slot's value, or -1."""
     store(i64, found, 0, -1)
     if load(i64, d, DICT_LENGTH) == 0:
@@ -472,17 +470,13 @@ def _holds(order: i64, op: i64) -> i8:
 
 
 @native
-def sm_slot_compare(
-    ctx: ptr, a: ptr, b: ptr, op: i64, descriptor: ptr, result: ptr
-) -> i32:
+def sm_slot_compare(ctx: ptr, a: ptr, b: ptr, op: i64, descriptor: ptr, result: ptr) -> i32:
     """``a op b`` of two values of one type, as an i8; ``op`` is one of ``OP_LT`` ... ``OP_GE``."""
     return sm_slots_compare(ctx, a, descriptor, b, descriptor, op, result)
 
 
 @native
-def sm_slots_compare(
-    ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result: ptr
-) -> i32:
+def sm_slots_compare(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result: ptr) -> i32:
     """``a op b`` of values of any two types, as an i8."""
     va = stack(24)
     vb = stack(24)

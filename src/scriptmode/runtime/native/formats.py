@@ -224,9 +224,7 @@ def _parse(ctx: ptr, spec: ptr, s: ptr, align: i64, default_type: i64, type_name
 
 
 @native
-def _parse_rest(
-    ctx: ptr, spec: ptr, s: ptr, at: i64, default_type: i64, type_name: ptr
-) -> i32:
+def _parse_rest(ctx: ptr, spec: ptr, s: ptr, at: i64, default_type: i64, type_name: ptr) -> i32:
     """Width, grouping, precision and type."""
     n = load(i64, spec, STR_LENGTH)
     at = _number(spec, at, s + S_WIDTH)
@@ -506,9 +504,7 @@ def _fixed_digits(buffer: ptr, digits: ptr, count: ptr) -> i64:
 
 
 @native
-def _lay_digits(
-    b: ptr, digits: ptr, n: i64, point: i64, end: i64, alternate: i64
-) -> None:
+def _lay_digits(b: ptr, digits: ptr, n: i64, point: i64, end: i64, alternate: i64) -> None:
     """Append digits up to position ``end``, zeros where there are none, and the decimal point."""
     start = point - 1 if point <= 0 else i64(0)
     for i in range(start, end):

@@ -412,9 +412,7 @@ def sm_math_modf(ctx: ptr, x: f64, result: ptr) -> i32:
 
 
 @native
-def sm_math_isclose(
-    ctx: ptr, a: f64, b: f64, rel_tol: f64, abs_tol: f64, result: ptr
-) -> i32:
+def sm_math_isclose(ctx: ptr, a: f64, b: f64, rel_tol: f64, abs_tol: f64, result: ptr) -> i32:
     """``math.isclose``."""
     if rel_tol < 0.0 or abs_tol < 0.0:
         return raise_from(ctx, VALUE_ERROR, text("tolerances must be non-negative"))

@@ -121,9 +121,7 @@ def _sort_short(ctx: ptr, keys: ptr, item: ptr, order: ptr, n: i64) -> i32:
 
 
 @native
-def _merge(
-    ctx: ptr, keys: ptr, item: ptr, source: ptr, target: ptr, middle: i64, stop: i64
-) -> i32:
+def _merge(ctx: ptr, keys: ptr, item: ptr, source: ptr, target: ptr, middle: i64, stop: i64) -> i32:
     """Merge ``source[0:middle]`` and ``source[middle:stop]`` into ``target``."""
     i = 0
     j = middle
