@@ -277,9 +277,10 @@ def state_names(program: Program) -> frozenset[str]:
     found = set()
     for graph in program.functions.values():
         for node in graph.walk():
-            if node.kind == "prim::GetAttr" and not _is_module_or_tensor(node.output.type):
-                found.add(node.attributes["name"])
-            elif node.kind == "prim::SetAttr" and not _is_module_or_tensor(node.inputs[1].type):
+            if node.kind not in ("prim::GetAttr", "prim::SetAttr"):
+                continue
+            value = node.output if node.kind == "prim::GetAttr" else node.inputs[1]
+            if not _is_module_or_tensor(value.type):
                 found.add(node.attributes["name"])
     return frozenset(found)
 
