@@ -417,6 +417,12 @@ def not_built(node: Node, message: str) -> NotBuiltError:
     return NotBuiltError(Diagnostic("SM0901", message, node.span))
 
 
+def refuse_tensors(node: Node) -> None:
+    """Refuse to compare values that have tensors in them: that may be ambiguous in Python."""
+    if any(T.TENSOR in T.walk(v.type) for v in node.inputs):
+        raise not_built(node, f"comparing containers of tensors ({node.kind}) is not built yet")
+
+
 def trace_function(unit: Unit) -> ir.Function:
     """The module's function that appends a location id to the trace of an error."""
     found = unit.module.globals.get("sm.trace")

@@ -16,7 +16,7 @@ from typing import Protocol
 from llvmlite import ir
 
 from scriptmode.abi.layouts import llvm_type
-from scriptmode.codegen.function import FunctionEmitter
+from scriptmode.codegen.function import FunctionEmitter, refuse_tensors
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
@@ -42,6 +42,15 @@ class NativeLibrary(Protocol):
         """Address of an enum member's immortal object."""
 
 
+# ops that ask whether elements are equal or which is less
+COMPARING = frozenset(
+    f"{kind}::{name}"
+    for kind, names in {
+        "list": ("contains", "index", "count", "remove", "eq", "lt", "le", "sort"), "dict": ("eq",),
+    }.items()
+    for name in names
+)  # fmt: skip
+
 _libraries: list[NativeLibrary] = []
 
 
@@ -66,6 +75,8 @@ def native_name(kind: str) -> str:
 def emit_native(f: FunctionEmitter, node: Node, *values: ir.Value) -> object:
     """Call the library's function of the op's name."""
     assert node.schema is not None
+    if node.kind in COMPARING:
+        refuse_tensors(node)
     arguments: list[ir.Value] = []
     for argument, value in zip(node.schema.arguments, values, strict=True):
         if isinstance(argument.type, T.TypeVar):

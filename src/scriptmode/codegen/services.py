@@ -5,11 +5,10 @@ from __future__ import annotations
 from llvmlite import ir
 
 from scriptmode.abi.convention import I32, I64, PTR
-from scriptmode.abi.layouts import llvm_type
-from scriptmode.codegen import tensors
 from scriptmode.codegen.containers import lent_list
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import lower
+from scriptmode.codegen.python_calls import call_python
 from scriptmode.codegen.unit import NULL
 from scriptmode.codegen.values import Count
 from scriptmode.ir import types as T
@@ -53,16 +52,5 @@ def prim_warn(f: FunctionEmitter, node: Node, message: ir.Value) -> None:
 @lower("prim::python_call", raw=True)
 def python_call(f: FunctionEmitter, node: Node) -> object:
     """Call a Python function through the host."""
-    f.unit.crossings.append(node)
-    count = len(node.inputs)
-    function = f.b.load(f.unit.cell(node.attributes["function"]), typ=PTR)
-    descriptors = f.unit.pointer_array([f.unit.descriptor(v.type) for v in node.inputs])
-    addresses = f.temporary(ir.ArrayType(PTR, count))
-    for index, value in enumerate(node.inputs):
-        tensors.store(f.b, f.spill(f.values[value]), addresses, 8 * index)
-    result_type = node.outputs[0].type if node.outputs else T.NONE
-    place = f.temporary(llvm_type(result_type))
-    arguments = [function, ir.Constant(I64, count), descriptors, addresses,
-                 f.unit.descriptor(result_type), place]  # fmt: skip
-    f.check(f.host_call("python_call", arguments))
-    return f.b.load(place, typ=llvm_type(result_type)) if node.outputs else None
+    result = call_python(f, node, node.attributes["function"])
+    return result if node.outputs else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 
 from llvmlite import ir
@@ -11,8 +12,9 @@ from scriptmode.abi.instances import TABLE_DIRTY, TABLE_ENTRY_SIZE, is_tensor_sl
 from scriptmode.abi.layouts import ANY_TYPE, llvm_type
 from scriptmode.analysis.ownership import is_any_like, needs_box
 from scriptmode.codegen import tensors
-from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.function import FunctionEmitter, not_built, refuse_tensors
 from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.python_calls import call_python, has_native_format, has_native_text
 from scriptmode.codegen.values import (
     boolean,
     coerce,
@@ -256,6 +258,7 @@ def prim_is(f: FunctionEmitter, node: Node) -> ir.Value:
 def prim_eq(f: FunctionEmitter, node: Node) -> ir.Value:
     """Structural equality."""
     a, b = node.inputs
+    refuse_tensors(node)
     places = [f.spill(f.values[v]) for v in (a, b)]
     arguments = [places[0], f.unit.descriptor(a.type), places[1], f.unit.descriptor(b.type)]
     return f.native_result("sm_slots_eq", arguments, I8)
@@ -271,6 +274,9 @@ def prim_hash(f: FunctionEmitter, node: Node) -> ir.Value:
 
 def _text_of(f: FunctionEmitter, node: Node, name: str) -> object:
     source = node.inputs[0]
+    is_format = name == "sm_slot_format"
+    if not (has_native_format(source.type) if is_format else has_native_text(source.type)):
+        return call_python(f, node, getattr(builtins, name.removeprefix("sm_slot_")))
     place = f.spill(f.values[source])
     rest = [f.values[v] for v in node.inputs[1:]]
     f.native_call(name, [place, f.unit.descriptor(source.type), *rest], node.outputs)
