@@ -122,7 +122,16 @@ def _tuple_as_list(e: Emitter, value: Sugared) -> Sugared:
     return IRValue(as_list(e, e.value(value)))
 
 
+def _refuse_tensor_items(e: Emitter, *items: Sugared) -> None:
+    """Python compares an item with itself by identity, and items behind a difference not at all."""
+    if any(e.type_of(item) == T.TENSOR for item in items):
+        e.fail_type(
+            "comparing tuples of tensors is ambiguous", help="compare the tensors one by one"
+        )
+
+
 def _all_equal(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) -> Sugared:
+    _refuse_tensor_items(e, *x, *y)
     result: Sugared = Constant(True)
     for p, q in zip(x, y, strict=True):
         same = truth_sugared(e, compare(e, "eq", p, q))
@@ -191,6 +200,7 @@ def _lexicographic(
 ) -> Sugared:
     if not x or not y:
         return Constant(FUNCTIONS[name](len(x), len(y)))
+    _refuse_tensor_items(e, x[0], y[0])
     same = truth(e, compare(e, "eq", x[0], y[0]))
     if isinstance(same, bool):
         if same:

@@ -589,7 +589,9 @@ def _joined(e: Emitter, node: ast.JoinedStr, expected: T.Type | None) -> Sugared
 @EXPRESSIONS(ast.FormattedValue)
 def _formatted(e: Emitter, node: ast.FormattedValue, expected: T.Type | None) -> Sugared:
     value = e.expression(node.value)
-    if node.conversion in (ord("r"), ord("a")):
+    if node.conversion == ord("a"):
+        value = e.unit.to_ascii(e, value)
+    elif node.conversion == ord("r"):
         value = e.unit.to_repr(e, value)
     elif node.conversion == ord("s"):
         value = e.unit.to_str(e, value)

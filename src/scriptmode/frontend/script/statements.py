@@ -22,6 +22,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     GeneratorValue,
     IRValue,
+    ListDisplay,
     PythonObject,
     Sugared,
     Unusable,
@@ -105,7 +106,14 @@ def _assign(e: Emitter, node: ast.Assign) -> None:
         if isinstance(first, ast.Name) and _is_consumed_once(e, node, first.id):
             e.env.bind(first.id, value)
             return
-    if not (isinstance(value, GeneratorValue) and isinstance(first, (ast.Tuple, ast.List))):
+    # an item's type comes from its container
+    stays = (
+        isinstance(value, ListDisplay)
+        and node.targets == [first]
+        and isinstance(first, ast.Subscript)
+    )
+    unpacked = isinstance(value, GeneratorValue) and isinstance(first, (ast.Tuple, ast.List))
+    if not stays and not unpacked:
         value = e.settle(value, expected)
     for target in node.targets:
         assign_target(e, target, value)

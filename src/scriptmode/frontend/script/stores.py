@@ -35,6 +35,8 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
 def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Sugared) -> None:
     """``container[index] = value``."""
     t = e.type_of(container)
+    if not isinstance(t, (T.ListType, T.DictType)):
+        value = e.settle(value)
     if t == T.TENSOR:
         calls.assign_subscript(
             e.builder, e.value(container), operand(e, index), operand(e, value), e.span

@@ -51,6 +51,15 @@ def to_repr(e: Emitter, value: Sugared) -> Sugared:
     return _structural(e, "repr", value)
 
 
+def to_ascii(e: Emitter, value: Sugared) -> Sugared:
+    """``ascii(value)``."""
+    if isinstance(value, Constant):
+        return Constant(ascii(value.value))
+    if e.type_of(value) not in (T.INT, T.FLOAT, T.BOOL, T.COMPLEX, T.NONE):
+        e.not_built("`ascii` of a value known at run time only is", help="use `!r`")
+    return to_repr(e, value)
+
+
 def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
     t = e.type_of(value)
     if t is None or isinstance(t, T.ClassType):
@@ -70,9 +79,10 @@ def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:
             return Constant(format(value.value, spec.value))
         except (ValueError, TypeError) as error:
             e.raise_error(type(error), str(error))
-    if isinstance(spec, Constant) and spec.value == "":
-        return to_str(e, value)
     t = e.type_of(value)
+    # tensors of one element format as numbers
+    if isinstance(spec, Constant) and spec.value == "" and not _may_be_tensor(t):
+        return to_str(e, value)
     if t in _FORMAT_OPS and t is not None:
         text = e.value_of_type(spec, T.STR, "the format spec")
         return e.op(_FORMAT_OPS[t], e.value(value), text)
@@ -82,6 +92,12 @@ def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:
         e.fail_type(f"the text of {value.describe()} is not known in compiled code")
     text = e.value_of_type(spec, T.STR, "the format spec")
     return IRValue(e.builder.node("prim::format", [e.value(value), text], [T.STR]).output)
+
+
+def _may_be_tensor(t: T.Type | None) -> bool:
+    return t in (T.TENSOR, T.ANY) or (
+        isinstance(t, (T.OptionalType, T.UnionType)) and any(map(_may_be_tensor, t.contained))
+    )
 
 
 def concatenate(e: Emitter, parts: Sequence[Sugared]) -> Sugared:
@@ -129,7 +145,7 @@ def _percent_one(
     e: Emitter, flags: str, width: str, precision: str | None, kind: str, value: Sugared
 ) -> Sugared:
     if kind in "sra":
-        text = to_str(e, value) if kind == "s" else to_repr(e, value)
+        text = {"s": to_str, "r": to_repr, "a": to_ascii}[kind](e, value)
         spec = f"{'<' if '-' in flags else '>'}{width}" if width else ""
         return to_format(e, text, Constant(spec + (f".{precision}" if precision else "")))
     t = e.type_of(value)
@@ -189,6 +205,6 @@ def brace_format(e: Emitter, template: str, given: Arguments) -> Sugared:
         else:
             e.raise_error(KeyError, name)
         if conversion:
-            value = to_str(e, value) if conversion == "s" else to_repr(e, value)
+            value = {"s": to_str, "r": to_repr, "a": to_ascii}[conversion](e, value)
         parts.append(to_format(e, value, Constant(spec or "")))
     return concatenate(e, parts)

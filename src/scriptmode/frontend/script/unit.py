@@ -656,6 +656,7 @@ class Unit:
 
     to_str = staticmethod(text.to_str)
     to_repr = staticmethod(text.to_repr)
+    to_ascii = staticmethod(text.to_ascii)
     to_format = staticmethod(text.to_format)
     percent_format = staticmethod(text.percent_format)
     brace_format = staticmethod(text.brace_format)
