@@ -29,6 +29,9 @@ STR_HASH = HEAP_PAYLOAD + 8
 STR_WIDTH = HEAP_PAYLOAD + 16
 STR_DATA = HEAP_PAYLOAD + 24
 
+CELL_BOUND = HEAP_PAYLOAD
+CELL_VALUE = HEAP_PAYLOAD + 8
+
 # Tags of a number, those of c10::Scalar.
 NUMBER_FLOAT = 0
 NUMBER_INT = 1
@@ -124,7 +127,9 @@ def align_of(t: T.Type) -> int:
 
 def is_heap(t: T.Type) -> bool:
     """Whether values of ``t`` are reference-counted heap objects of our own."""
-    if isinstance(t, (T.ListType, T.DictType, T.ClassType, T.FutureType, T.FunctionType)):
+    if isinstance(
+        t, (T.ListType, T.DictType, T.CellType, T.ClassType, T.FutureType, T.FunctionType)
+    ):
         return True
     return t == T.STR
 

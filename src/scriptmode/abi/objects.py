@@ -7,6 +7,7 @@
     str         {header, i64 length, i64 hash, i64 width, bytes}   code points of width 1, 2 or 4
     dict        {header, i64 length, i64 used, i64 capacity, i64 mask, ptr index, ptr entries,
                  i64 version, i64 filled}
+    cell        {header, i64 bound, value}                         a variable
     box         {header, value}                                    descriptor is the value's own
     instance    {header, fields}                                   offsets from the object's start
 
@@ -19,6 +20,8 @@ from __future__ import annotations
 
 from scriptmode.abi.convention import ERROR_SCRIPT as ERROR_SCRIPT
 from scriptmode.abi.convention import ctx_offset
+from scriptmode.abi.layouts import CELL_BOUND as CELL_BOUND
+from scriptmode.abi.layouts import CELL_VALUE as CELL_VALUE
 from scriptmode.abi.layouts import HEAP_COUNT as HEAP_COUNT
 from scriptmode.abi.layouts import HEAP_DESCRIPTOR as HEAP_DESCRIPTOR
 from scriptmode.abi.layouts import HEAP_PAYLOAD as HEAP_PAYLOAD
@@ -103,6 +106,7 @@ KIND_GENERATOR = 18
 KIND_FOREIGN = 19  # a pointer that the native library does not own
 KIND_ARRAY_TUPLE = 20  # Tuple[T, ...]: a list's layout; children: T, List[T]
 KIND_SIZE = 21  # torch.Size, likewise; children: int, List[int]
+KIND_CELL = 22  # {header, i64 bound, value}; the value's bytes mean nothing while it is unbound
 
 # tags of the number type: c10::Scalar::Tag
 TAG_FLOAT = 0

@@ -79,6 +79,16 @@ class Edges:
         assert isinstance(owner, T.ClassType)
         return [owner, owner.attributes[node.attributes["name"]]]
 
+    def _cell(self, node: Node) -> list[Type]:
+        t = node.output.type
+        assert isinstance(t, T.CellType)
+        return [t.element] * len(node.inputs)
+
+    def _set_cell(self, node: Node) -> list[Type]:
+        cell = node.inputs[0].type
+        assert isinstance(cell, T.CellType)
+        return [cell, cell.element]
+
     def _loop(self, node: Node) -> list[Type]:
         return [T.INT, T.BOOL, *(p.type for p in node.blocks[0].params[1:])]
 
@@ -115,6 +125,8 @@ _RULES = {
     "prim::TupleConstruct": Edges._tuple,
     "prim::DictConstruct": Edges._dict,
     "prim::SetAttr": Edges._set_attribute,
+    "prim::CellConstruct": Edges._cell,
+    "prim::CellSet": Edges._set_cell,
     "prim::Loop": Edges._loop,
     YIELD: Edges._yield,
     BREAK: Edges._break,

@@ -26,7 +26,16 @@ DERIVING = frozenset(
     ["prim::unchecked_cast", "prim::checked_cast", "prim::TupleIndex", "tuple::as_list"]
 )
 # containers that take over the inputs which die with them
-CONSTRUCTORS = frozenset(["prim::ListConstruct", "prim::VarTupleConstruct", "prim::TupleConstruct"])
+CONSTRUCTORS = frozenset(
+    [
+        "prim::ListConstruct", "prim::VarTupleConstruct", "prim::TupleConstruct",
+        "prim::CellConstruct",
+    ]
+)  # fmt: skip
+# what only reads and writes a cell
+CELL_ACCESSES = frozenset(
+    ["prim::CellGet", "prim::CellRead", "prim::CellSet", "prim::CellDelete", "prim::release"]
+)
 
 _COUNTED = frozenset([T.TENSOR, T.STR, T.SIZE, T.GENERATOR, T.STORAGE, T.ANY])
 
@@ -45,6 +54,8 @@ def is_counted(t: Type) -> bool:
     if isinstance(t, T.ClassType):
         return not t.is_module
     if isinstance(t, (T.ListType, T.DictType, T.VarTupleType, T.FutureType, T.FunctionType)):
+        return True
+    if isinstance(t, T.CellType):
         return True
     if isinstance(t, T.UnionType):
         return any(is_counted(m) or is_boxed(m) for m in t.contained)
@@ -82,6 +93,18 @@ def is_stack_list(node: Node) -> bool:
         node.kind == "prim::ListConstruct"
         and node.output.is_used
         and all(u.node.schema is not None and is_lending(u.node) for u in node.output.uses)
+    )
+
+
+def is_local_cell(cell: Value) -> bool:
+    """Whether ``cell`` is known to the function that makes it alone, so that it needs no heap."""
+    return (
+        cell.node is not None
+        and cell.node.kind == "prim::CellConstruct"
+        and all(
+            use.node.kind in CELL_ACCESSES and (use.index == 0 or use.node.kind != "prim::CellSet")
+            for use in cell.uses
+        )
     )
 
 

@@ -21,6 +21,7 @@ from llvmlite import ir
 from scriptmode.abi.convention import I8, I32, I64, STATUS_OK
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.ownership import is_counted
+from scriptmode.codegen.cells import release_local
 from scriptmode.codegen.flow import Exit, LoopExits
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
@@ -300,6 +301,9 @@ def emit_retain(f: FunctionEmitter, node: Node) -> object:
 def emit_release(f: FunctionEmitter, node: Node) -> object:
     """Give up a value's references."""
     (value,) = node.inputs
+    if value in f.local_cells:
+        release_local(f, value)
+        return DEFINED
     f.give_up(value)
     f.release(f.values[value], value.type)
     return DEFINED

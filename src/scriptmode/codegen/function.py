@@ -67,6 +67,7 @@ class FunctionEmitter:
         self.result = self.llvm.args[-1]
         self.values: dict[Value, ir.Value] = {}
         self.held: Held = {}
+        self.local_cells: dict[Value, tuple[ir.Value, ir.Value]] = {}  # in the frame: flag, value
         self.pending: Counter[Value] = Counter()  # references from prim::retain, not yet consumed
         self.entry = ir.IRBuilder(self.llvm.append_basic_block("entry"))
         self.b = ir.IRBuilder(self.llvm.append_basic_block("start"))

@@ -24,6 +24,7 @@ from scriptmode.abi import libtorch
 from scriptmode.analysis.ownership import Ownership
 from scriptmode.codegen import (
     aten,
+    cells,
     constants,
     containers,
     control,
@@ -54,8 +55,8 @@ from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
-    aten, constants, containers, control, creation, metadata, scalar_operands, scalars, services,
-    structural,
+    aten, cells, constants, containers, control, creation, metadata, scalar_operands, scalars,
+    services, structural,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds

@@ -6,6 +6,7 @@ of the outputs.  ``prim::If``, ``prim::Loop`` and the terminators are in the eva
 
 from __future__ import annotations
 
+import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ import torch
 
 from scriptmode.interp.values import has_type
 from scriptmode.ir import types as T
+from scriptmode.ir.cells import delete_cell, read_cell
 from scriptmode.ir.graph import Node, Program
 from scriptmode.support.diagnostics import Diagnostic, InternalError
 
@@ -73,6 +75,24 @@ def _set_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[An
         owner[name] = inputs[1]
     else:
         setattr(owner, name, inputs[1])
+    return []
+
+
+def _cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [types.CellType(*inputs)]
+
+
+def _get_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [read_cell(inputs[0], node.attributes["name"], node.attributes.get("is_free", False))]
+
+
+def _set_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    inputs[0].cell_contents = inputs[1]
+    return []
+
+
+def _delete_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    delete_cell(inputs[0], node.attributes["name"], node.attributes.get("is_free", False))
     return []
 
 
@@ -138,6 +158,11 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::Global": _global,
     "prim::GetAttr": _get_attribute,
     "prim::SetAttr": _set_attribute,
+    "prim::CellConstruct": _cell,
+    "prim::CellGet": _get_cell,
+    "prim::CellRead": _of(lambda cell: cell.cell_contents),
+    "prim::CellSet": _set_cell,
+    "prim::CellDelete": _delete_cell,
     "prim::Call": _call,
     "prim::is_none": _of(lambda x: x is None),
     "prim::isinstance": _isinstance,

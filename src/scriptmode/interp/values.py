@@ -5,6 +5,7 @@ Tensor       ``torch.Tensor``
 int, ...     the Python number of exactly that class (bool is no int)
 number       any of int, float, bool, complex
 List, Dict   ``list``, ``dict``
+Cell         ``types.CellType``
 Tuple        ``tuple``; a NamedTuple its ``python_class``; Size ``torch.Size``
 Optional     the value, or None
 class        the Python object, or a dict of its attributes
@@ -15,6 +16,7 @@ class        the Python object, or a dict of its attributes
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,6 +72,8 @@ def has_type(value: Any, t: T.Type) -> bool:
             return isinstance(value, dict) and all(
                 has_type(k, t.key) and has_type(v, t.value) for k, v in value.items()
             )
+        case T.CellType():
+            return isinstance(value, types.CellType)
         case T.VarTupleType():
             return isinstance(value, tuple) and all(has_type(v, t.element) for v in value)
         case T.TupleType():

@@ -29,6 +29,7 @@ from typing import Any
 import torch
 
 from scriptmode.ir import types as T
+from scriptmode.ir.cells import delete_cell, read_cell
 from scriptmode.ir.code_expressions import (
     Constants,
     Expressions,
@@ -54,7 +55,7 @@ _WIDTH = 96
 _RESERVED = frozenset(
     [
         *keyword.kwlist, *dir(builtins), "torch", "math", "types", "warnings", "builtins",
-        "CONSTANTS", "GLOBALS", "script_op", "has_type", "checked_cast",
+        "CONSTANTS", "GLOBALS", "script_op", "has_type", "checked_cast", "read_cell", "delete_cell",
         "Tensor", "Optional", "Union", "List", "Dict", "Tuple", "Any",
     ]
 )  # fmt: skip
@@ -104,6 +105,7 @@ def code_namespace(
         "Tensor": torch.Tensor, "Optional": typing.Optional, "Union": typing.Union,
         "List": list, "Dict": dict, "Tuple": tuple, "Any": typing.Any,
         "script_op": meaning, "has_type": has_type, "checked_cast": checked_cast,
+        "read_cell": read_cell, "delete_cell": delete_cell,
     }  # fmt: skip
 
 
@@ -271,6 +273,10 @@ class _Function:
                 self.emit(f"{owner}.{name} = {bare(value)}")
             else:
                 self.emit(f"setattr({owner}, {name!r}, {bare(value)})")
+        elif node.kind == "prim::CellSet":
+            cell, value = self.take(node.inputs)
+            self.flush()
+            self.emit(f"{cell}.cell_contents = {bare(value)}")
         elif node.kind == "prim::raise":
             texts = self.take(node.inputs)
             self.flush()

@@ -225,6 +225,11 @@ def _warn(f: Expressions, node: Node, args: list[str]) -> str:
     return f"warnings.warn({bare(args[0])}, {category})"
 
 
+def _cell_name(node: Node, cell: str) -> str:
+    free = ", True" if node.attributes.get("is_free", False) else ""
+    return f"{bare(cell)}, {node.attributes['name']!r}{free}"
+
+
 def _called(function: str) -> Callable[[Expressions, Node, list[str]], str]:
     return lambda f, node, args: f"{f.builtin(function)}({', '.join(map(bare, args))})"
 
@@ -245,6 +250,10 @@ _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::Call": lambda f, n, a: (
         f"{f.function(n.attributes['callee'])}({', '.join(map(bare, a))})"
     ),
+    "prim::CellConstruct": lambda f, n, a: f"types.CellType({', '.join(map(bare, a))})",
+    "prim::CellGet": lambda f, n, a: f"read_cell({_cell_name(n, a[0])})",
+    "prim::CellRead": lambda f, n, a: f"{a[0]}.cell_contents",
+    "prim::CellDelete": lambda f, n, a: f"delete_cell({_cell_name(n, a[0])})",
     "prim::is_none": lambda f, n, a: f"({a[0]} is None)",
     "prim::isinstance": _isinstance,
     "prim::unchecked_cast": lambda f, n, a: a[0],

@@ -189,6 +189,46 @@ def _set_attribute(node: Node, program: Program | None) -> Complaints:
         yield from _expect(node.inputs[1], t, "value")
 
 
+def _cell_element(t: T.Type) -> T.Type | str:
+    return t.element if isinstance(t, T.CellType) else f"{t} is not a cell"
+
+
+@_well_formed(None, 1)
+def _cell(node: Node, program: Program | None) -> Complaints:
+    element = _cell_element(node.output.type)
+    if isinstance(element, str):
+        yield element
+    elif len(node.inputs) > 1:
+        yield "a cell has one value"
+    else:
+        for value in node.inputs:
+            yield from _expect(value, element, "value")
+
+
+def _read_cell(node: Node, program: Program | None) -> Complaints:
+    element = _cell_element(node.inputs[0].type)
+    if isinstance(element, str):
+        yield element
+    elif element != node.output.type:
+        yield f"its output is {node.output.type}, the cell holds {element}"
+
+
+@_well_formed(2, 0)
+def _set_cell(node: Node, program: Program | None) -> Complaints:
+    element = _cell_element(node.inputs[0].type)
+    if isinstance(element, str):
+        yield element
+    else:
+        yield from _expect(node.inputs[1], element, "value")
+
+
+@_well_formed(1, 0, "name")
+def _delete_cell(node: Node, program: Program | None) -> Complaints:
+    element = _cell_element(node.inputs[0].type)
+    if isinstance(element, str):
+        yield element
+
+
 @_well_formed(None, 1, "callee")
 def _call(node: Node, program: Program | None) -> Complaints:
     if program is None:
@@ -274,6 +314,11 @@ RULES: Mapping[str, Rule] = {
     "prim::Global": _global,
     "prim::GetAttr": _get_attribute,
     "prim::SetAttr": _set_attribute,
+    "prim::CellConstruct": _cell,
+    "prim::CellGet": _well_formed(1, 1, "name")(_read_cell),
+    "prim::CellRead": _well_formed(1, 1)(_read_cell),
+    "prim::CellSet": _set_cell,
+    "prim::CellDelete": _delete_cell,
     "prim::Call": _call,
     "prim::is_none": _well_formed(1, 1, output=T.BOOL)(_nothing),
     "prim::isinstance": _isinstance,

@@ -145,6 +145,16 @@ class DictType(_Parametrised):
         return self._contained[1]
 
 
+class CellType(_Parametrised):
+    """``Cell[T]``: a local variable that several readers share, or that may be unbound."""
+
+    constructor = "Cell"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
 class FutureType(_Parametrised):
     """``Future[T]``."""
 
@@ -529,6 +539,7 @@ _CONSTRUCTORS: Mapping[str, Callable[[Sequence[Type]], Type]] = {
     "List": ListType,
     "Dict": DictType,
     "Tuple": TupleType,
+    "Cell": CellType,
     "Future": FutureType,
 }
 

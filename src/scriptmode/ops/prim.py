@@ -12,6 +12,11 @@ description; the verifier and the interpreter know their rules:
 ``prim::Global[name=n]() -> T``               a captured mutable Python object, such as a module
 ``prim::GetAttr[name=n](self) -> T``          of a module or object
 ``prim::SetAttr[name=n](self, value)``
+``prim::CellConstruct(value?) -> Cell[T]``     a variable, bound or not
+``prim::CellGet[name=n, is_free?](cell) -> T`` its value; Python's error for ``n`` when it has none
+``prim::CellRead(cell) -> T``                  the value of one that is known to be bound
+``prim::CellSet(cell, value)``
+``prim::CellDelete[name=n](cell)``             ``del n``: unbinds it, an error when it is unbound
 ``prim::Call[callee=f](args...) -> T``
 ``prim::is_none(x) -> bool``
 ``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional or Any
@@ -44,6 +49,11 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::Global": Effect.PURE,
     "prim::GetAttr": Effect.READS,
     "prim::SetAttr": Effect.WRITES,
+    "prim::CellConstruct": Effect.ALLOCATES,
+    "prim::CellGet": Effect.READS | Effect.RAISES,
+    "prim::CellRead": Effect.READS,
+    "prim::CellSet": Effect.WRITES,
+    "prim::CellDelete": Effect.READS | Effect.WRITES | Effect.RAISES,
     "prim::Call": EVERYTHING,
     "prim::If": Effect.PURE,  # the effects of its blocks count
     "prim::Loop": Effect.PURE,  # likewise

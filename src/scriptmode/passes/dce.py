@@ -23,12 +23,14 @@ After::
       return (%a)
 
 A node that may raise stays, as the error is a result of the program; so almost every tensor op
-stays.  A loop that is not known to end stays too.
+stays.  A loop that is not known to end stays too.  What is written into a cell that is never read
+goes.
 """
 
 from __future__ import annotations
 
 from scriptmode.analysis.effects import Effects
+from scriptmode.analysis.ownership import is_local_cell
 from scriptmode.ir.graph import RETURN, Block, Graph, Node, Program, Value
 from scriptmode.passes.terminators import (
     carried_offset,
@@ -59,7 +61,7 @@ class _Liveness:
 
     def _roots(self, block: Block) -> None:
         for node in block.nodes:
-            if not self.effects.is_removable(node):
+            if not self.effects.is_removable(node) and not _sets_local_cell(node):
                 self._node(node)
         if block.terminator.kind == RETURN:
             self._pending += block.terminator.inputs
@@ -88,6 +90,9 @@ class _Liveness:
                 self._carried(loop, index - 1)
             return
         self._node(definition)
+        if definition.kind == "prim::CellConstruct":
+            for use in value.uses:
+                self._node(use.node)  # what is written into a cell that is read
         index = definition.outputs.index(value)
         if definition.kind == "prim::If":
             self._pending += [end.inputs[index] for end in yields_of_if(definition)]
@@ -108,6 +113,10 @@ class _Liveness:
             if not needed & self.values:
                 dead.append(index)
         return dead[::-1]
+
+
+def _sets_local_cell(node: Node) -> bool:
+    return node.kind == "prim::CellSet" and is_local_cell(node.inputs[0])
 
 
 class _Sweeper:

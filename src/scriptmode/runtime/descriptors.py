@@ -55,7 +55,7 @@ _PLAIN = {
 }  # fmt: skip
 _OBJECTS = {
     objects.KIND_STR, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_CLASS,
-    objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE,
+    objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE, objects.KIND_CELL,
 }  # fmt: skip
 
 _PYTHON_NAMES: Mapping[T.Type, str] = {
@@ -184,6 +184,7 @@ def _kind(t: T.Type) -> int:
     for constructor, kind in (
         (T.ListType, objects.KIND_LIST),
         (T.DictType, objects.KIND_DICT),
+        (T.CellType, objects.KIND_CELL),
         (T.TupleType, objects.KIND_TUPLE),
         (T.VarTupleType, objects.KIND_ARRAY_TUPLE),
         (T.UnionType, objects.KIND_UNION),
@@ -202,6 +203,8 @@ def _children(t: T.Type, kind: int) -> tuple[Sequence[T.Type], list[int], int]:
     if kind in (objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE):
         element = t.contained[0] if t.contained else T.INT
         return (element, T.ListType([element])), [0, 0], 0
+    if kind == objects.KIND_CELL:
+        return t.contained, [objects.CELL_VALUE], 0
     if kind in (objects.KIND_UNION, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_FOREIGN):
         return t.contained, [0] * len(t.contained), 0
     contained: Sequence[T.Type] = t.contained

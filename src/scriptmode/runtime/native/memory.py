@@ -8,6 +8,8 @@ so a list nested a million deep does not overflow the stack.
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    CELL_BOUND,
+    CELL_VALUE,
     DESC_CHILDREN,
     DESC_FLAGS,
     DESC_KIND,
@@ -27,6 +29,7 @@ from scriptmode.abi.objects import (
     HEAP_PAYLOAD,
     IMMORTAL,
     KIND_ARRAY_TUPLE,
+    KIND_CELL,
     KIND_CLASS,
     KIND_DICT,
     KIND_GENERATOR,
@@ -194,6 +197,9 @@ def _destroy(obj: ptr, work: ptr) -> None:
         free(load(ptr, obj, DICT_ENTRIES))
     elif kind == KIND_CLASS:
         _drop_children(obj, descriptor, work)
+    elif kind == KIND_CELL:
+        if load(i64, obj, CELL_BOUND) != 0:
+            _slot_drop(obj + CELL_VALUE, child(descriptor, 0), work)
     elif kind != KIND_STR:
         _slot_drop(obj + HEAP_PAYLOAD, descriptor, work)
     sm_object_free(obj)
