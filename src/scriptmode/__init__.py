@@ -9,12 +9,34 @@
 The names are those of ``torch.jit``.
 """
 
+from typing import Final
+
+from scriptmode import frontend
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value
 from scriptmode.jit.api import is_scripting, is_tracing, script, script_if_tracing
+from scriptmode.jit.compilation_unit import CompilationUnit
 from scriptmode.jit.dispatch import bailout_count
 from scriptmode.jit.function import ScriptFunction
-from scriptmode.jit.module import ScriptModule
+from scriptmode.jit.inspection import export_opnames, last_executed_optimized_graph
+from scriptmode.jit.later import (
+    freeze,
+    jit_module_from_flatbuffer,
+    load,
+    optimize_for_inference,
+    run_frozen_optimizations,
+    save,
+    save_jit_module_to_flatbuffer,
+)
+from scriptmode.jit.module import RecursiveScriptModule, ScriptModule
+from scriptmode.jit.settings import (
+    enable_onednn_fusion,
+    fuser,
+    onednn_fusion_enabled,
+    optimized_execution,
+    set_fusion_strategy,
+)
 from scriptmode.jit.tracing import TracedFunction, TracedModule, trace, trace_module
+from scriptmode.jit.tracing import TracedModule as TopLevelTracedModule
 from scriptmode.runtime import link
 from scriptmode.support import config
 from scriptmode.support.diagnostics import (
@@ -23,6 +45,7 @@ from scriptmode.support.diagnostics import (
     Diagnostic,
     InternalError,
     NotBuiltError,
+    NotSupportedError,
     ScriptAttributeError,
     ScriptError,
     ScriptNameError,
@@ -31,16 +54,42 @@ from scriptmode.support.diagnostics import (
     ScriptWarning,
     TraceError,
     TracerWarning,
+    TracingCheckError,
 )
-from scriptmode.support.markers import export, ignore, unused
+from scriptmode.support.instances import is_instance as isinstance
+from scriptmode.support.markers import (
+    Attribute,
+    _IgnoreContextManager,
+    _overload,
+    _overload_method,
+    _unwrap_optional,
+    annotate,
+    export,
+    ignore,
+    interface,
+    script_method,
+    strict_fusion,
+    unused,
+)
 from scriptmode.tools.explain import explain
 from scriptmode.version import __version__
 
+# What a compiled program raises is the exception itself: this is the base of all of them.
+Error = Exception
+
 __all__ = [
-    "ArgumentError", "Block", "CompileError", "Diagnostic", "Graph", "InternalError", "Node",
-    "NotBuiltError", "Program", "ScriptAttributeError", "ScriptError", "ScriptFunction",
+    "ArgumentError", "Attribute", "Block", "CompilationUnit", "CompileError", "Diagnostic", "Error",
+    "Final", "Graph", "InternalError", "Node", "NotBuiltError", "NotSupportedError", "Program",
+    "RecursiveScriptModule", "ScriptAttributeError", "ScriptError", "ScriptFunction",
     "ScriptModule", "ScriptNameError", "ScriptSyntaxError", "ScriptTypeError", "ScriptWarning",
-    "TraceError", "TracedFunction", "TracedModule", "TracerWarning", "Value", "__version__",
-    "bailout_count", "config", "explain", "export", "ignore", "is_scripting", "is_tracing", "link",
-    "script", "script_if_tracing", "trace", "trace_module", "unused",
+    "TopLevelTracedModule", "TraceError", "TracedFunction", "TracedModule", "TracerWarning",
+    "TracingCheckError", "Value", "_IgnoreContextManager", "__version__", "_overload",
+    "_overload_method", "_unwrap_optional", "annotate", "bailout_count", "config",
+    "enable_onednn_fusion", "explain", "export", "export_opnames", "freeze", "frontend", "fuser",
+    "ignore", "interface", "is_scripting", "is_tracing", "isinstance",
+    "jit_module_from_flatbuffer", "last_executed_optimized_graph", "link", "load",
+    "onednn_fusion_enabled", "optimize_for_inference", "optimized_execution",
+    "run_frozen_optimizations", "save", "save_jit_module_to_flatbuffer", "script",
+    "script_if_tracing", "script_method", "set_fusion_strategy", "strict_fusion", "trace",
+    "trace_module", "unused",
 ]  # fmt: skip

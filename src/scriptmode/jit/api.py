@@ -1,36 +1,46 @@
-"""The public functions: ``script``, ``trace``, ``trace_module``, ``script_if_tracing``."""
+"""The public functions that compile from source: ``script`` and ``script_if_tracing``."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from scriptmode.frontend.trace import is_tracing
 from scriptmode.jit.function import Compiled, ScriptFunction, script_function
-from scriptmode.jit.module import script_module
+from scriptmode.jit.later import not_built
+from scriptmode.jit.module import ScriptModule, script_method_of, script_module
 from scriptmode.support import config
-from scriptmode.support.diagnostics import ArgumentError, Diagnostic, NotBuiltError
+from scriptmode.support.diagnostics import ArgumentError, Diagnostic, ScriptTypeError
+from scriptmode.support.markers import IGNORE, UNUSED, is_scripting, modifier_of
+
+Examples = Sequence[tuple[Any, ...]] | Mapping[Any, Sequence[tuple[Any, ...]]]
 
 
 def script(
     obj: Any,
     optimize: None = None,
-    *,
-    example_inputs: Sequence[tuple[Any, ...]] | None = None,
+    _frames_up: int = 0,
+    _rcb: Callable[[str], Any] | None = None,
+    example_inputs: Examples | None = None,
 ) -> Any:
-    """Compile a function or a module from its Python source.
+    """Compile a function, a method or a module from its Python source.
 
     Parameters
     ----------
     obj
-        A function, or an ``nn.Module`` (compiled with its submodules; ``forward`` and methods
-        marked with ``export``).  What is compiled already is returned as it is.
+        A function, an ``nn.Module`` (compiled with its submodules; ``forward`` and methods marked
+        with ``export``), or a module's bound method.  What is compiled already, and a class, whose
+        methods are compiled where they are called, is returned as it is.
+    optimize, _frames_up, _rcb
+        Accepted for torch.jit's callers; names are those of the object's own source.
     example_inputs
-        Argument tuples from which types of unannotated parameters are taken.
+        Argument tuples from which types of unannotated parameters are taken; for a module a dict
+        of such lists by method, or by the name of a method.
 
     Returns
     -------
@@ -41,14 +51,25 @@ def script(
     CompileError
         Names the file, line and column of what cannot be compiled, and a way out.
     """
-    if not config.get("enabled") or isinstance(obj, Compiled):
+    if optimize is not None:
+        warnings.warn(
+            "`optimize` has no effect and goes away: use `with optimized_execution(...)`",
+            FutureWarning,
+            stacklevel=2,
+        )
+    prepare = getattr(obj, "__prepare_scriptable__", None)
+    if prepare is not None and not inspect.isclass(obj):
+        obj = prepare()
+    if not config.get("enabled") or isinstance(obj, (Compiled, ScriptModule)):
         return obj
     if isinstance(obj, torch.nn.Module):
-        return script_module(obj)
+        return script_module(obj, examples=_module_examples(obj, example_inputs))
     if inspect.isclass(obj):
-        raise _not_built(f"script of a class ({obj.__name__})")
+        return _script_class(obj)
     if isinstance(obj, (list, dict)):
-        raise _not_built(f"script of a {type(obj).__name__}")
+        raise not_built(f"script of a {type(obj).__name__}")
+    if inspect.ismethod(obj) and isinstance(obj.__self__, torch.nn.Module):
+        return script_method_of(obj.__self__, obj.__name__, _positional(example_inputs))
     if inspect.ismethod(obj) or not callable(obj):
         raise ArgumentError(
             Diagnostic(
@@ -57,11 +78,44 @@ def script(
                 help="script the module that owns a method",
             )
         )
-    return script_function(obj, [tuple(e) for e in example_inputs] if example_inputs else None)
+    if modifier_of(obj) in (IGNORE, UNUSED):
+        return obj
+    return script_function(obj, _positional(example_inputs))
 
 
-def _not_built(what: str) -> NotBuiltError:
-    return NotBuiltError(Diagnostic("SM0001", f"{what} is not built yet"))
+def _script_class(cls: type) -> type:
+    """A class is compiled with the programs that use it; a module's class is a mistake."""
+    if issubclass(cls, torch.nn.Module):
+        raise ScriptTypeError(
+            Diagnostic(
+                "SM0404",
+                f"`{cls.__name__}` is a class of modules, not a module",
+                help=f"make an instance first: script({cls.__name__}(...))",
+            )
+        )
+    return cls
+
+
+def _positional(examples: Examples | None) -> list[tuple[Any, ...]] | None:
+    if isinstance(examples, Mapping):
+        examples = [e for listed in examples.values() for e in listed]
+    return [tuple(e) for e in examples] if examples else None
+
+
+def _module_examples(
+    module: torch.nn.Module, examples: Examples | None
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Examples by method name; a list, or the module itself as key, is for ``forward``."""
+    if not examples:
+        return {}
+    if not isinstance(examples, Mapping):
+        return {"forward": [tuple(e) for e in examples]}
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for method, given in examples.items():
+        name = "forward" if method is module else method
+        name = name if isinstance(name, str) else name.__name__
+        found[name] = [tuple(e) for e in given]
+    return found
 
 
 def script_if_tracing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,11 +132,6 @@ def script_if_tracing(function: Callable[..., Any]) -> Callable[..., Any]:
 
     wrapper.__script_if_tracing_wrapper = True  # type: ignore[attr-defined]
     return wrapper
-
-
-def is_scripting() -> bool:
-    """True in a compiled program, False in eager Python."""
-    return False
 
 
 __all__ = ["is_scripting", "is_tracing", "script", "script_if_tracing"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.frontend.script import compile_function
@@ -12,6 +13,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.code import print_code
 from scriptmode.ir.graph import Graph, Program, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.later import not_built
 from scriptmode.jit.values import type_of_value
 from scriptmode.passes.inline import inline_calls
 
@@ -24,6 +26,16 @@ def reachable(program: Program, function: str) -> list[str]:
             if node.attributes["callee"] not in found:
                 found.append(node.attributes["callee"])
     return found
+
+
+@dataclass(frozen=True)
+class DebugState:
+    """What ``get_debug_state`` tells: the primary graph, and every instance's by its types."""
+
+    graph: Graph
+    execution_plans: Mapping[str, Graph]
+    fallback: None
+    bailouts: Mapping[str, int]
 
 
 class Compiled:
@@ -49,8 +61,7 @@ class Compiled:
     @property
     def code(self) -> str:
         """The program as runnable Python source."""
-        primary = self._dispatcher.primary
-        return print_code(primary.program, reachable(primary.program, primary.function)).text
+        return self.code_with_constants[0]
 
     @property
     def schema(self) -> str:
@@ -61,6 +72,27 @@ class Compiled:
             default = f"={graph.defaults[p.name]!r}" if p.name in graph.defaults else ""
             arguments.append(f"{p.type} {p.name}{default}")
         return f"{self._dispatcher.name}({', '.join(arguments)}) -> {graph.return_type}"
+
+    @property
+    def code_with_constants(self) -> tuple[str, Mapping[str, Any]]:
+        """``code`` and the objects that it names ``CONSTANTS.c0`` and so on."""
+        primary = self._dispatcher.primary
+        printed = print_code(primary.program, reachable(primary.program, primary.function))
+        return printed.text, dict(printed.constants)
+
+    def get_debug_state(self) -> DebugState:
+        """What has been compiled: the instances and how often calls left them."""
+        dispatcher = self._dispatcher
+        plans = {", ".join(map(str, v.types)): v.graph for v in dispatcher.variants}
+        return DebugState(self.graph, plans, None, dict(dispatcher.bailouts))
+
+    def save(self, f: Any, _extra_files: dict[str, Any] | None = None) -> None:
+        """Write an archive."""
+        raise not_built("scriptmode.save")
+
+    def save_to_buffer(self, _extra_files: dict[str, Any] | None = None) -> bytes:
+        """An archive's bytes."""
+        raise not_built("scriptmode.save")
 
     def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
         """The IR of the instance that a call with these arguments runs."""
@@ -124,7 +156,7 @@ def script_function(
     signature = inspect.signature(function)
     types: Mapping[str, T.Type] | None = None
     if example_inputs:
-        types = _types_of_examples(signature, example_inputs)
+        types = types_of_examples(signature, example_inputs)
     program = compile_function(function, types)
 
     def compile_instance(arg_types: Mapping[str, T.Type]) -> Program:
@@ -147,9 +179,10 @@ def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
     )
 
 
-def _types_of_examples(
-    signature: inspect.Signature, examples: list[tuple[Any, ...]]
+def types_of_examples(
+    signature: inspect.Signature, examples: Sequence[tuple[Any, ...]]
 ) -> dict[str, T.Type]:
+    """Types of parameters from calls' arguments, joined over the calls."""
     found: dict[str, T.Type] = {}
     for example in examples:
         for name, value in signature.bind(*example).arguments.items():

@@ -1,5 +1,18 @@
 """``ScriptModule``: a compiled module that is a real ``nn.Module``.
 
+``script(module)`` returns a ``RecursiveScriptModule``.  ``ScriptModule``, its base, can be
+subclassed: an object is an ordinary module while its ``__init__`` runs, and then becomes a
+``RecursiveScriptModule`` itself::
+
+    class Scale(scriptmode.ScriptModule):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(3))
+
+        @scriptmode.script_method
+        def forward(self, x):
+            return x * self.weight
+
 It shares the *dicts* of parameters and buffers with the eager module it was made from, so that
 ``load_state_dict``, ``.to()``, ``p.data = ...`` and optimizers on either side act on both.  All
 other state (ints, flags, strings, lists) is owned by the native instance, where attribute access
@@ -11,20 +24,26 @@ from __future__ import annotations
 
 import copy
 import inspect
+import operator
+import types
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, cast
 
 import torch
 from torch.nn.modules import module as nn_module
 
 from scriptmode.codegen.module import CompiledProgram
-from scriptmode.frontend.script import compile_module
+from scriptmode.frontend.script import compile_module, entry_methods
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
+from scriptmode.jit import text
+from scriptmode.jit.authored import extend, script_methods
 from scriptmode.jit.dispatch import Dispatcher
-from scriptmode.jit.function import Compiled
+from scriptmode.jit.function import Compiled, ScriptFunction, types_of_examples
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.runtime.instance import NativeInstance
+from scriptmode.support import config
 from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError
 
 _SHARED = ("_parameters", "_buffers", "_non_persistent_buffers_set")
@@ -39,13 +58,55 @@ _GLOBAL_HOOKS = (
 )  # fmt: skip
 
 
-class ScriptModule(torch.nn.Module, Compiled):
+# modules of subclasses of ScriptModule whose ``__init__`` runs, by thread
+_MAKING: ContextVar[tuple[torch.nn.Module, ...]] = ContextVar("making", default=())
+
+
+class _MadeThenCompiled(type):
+    """Compiles the object that a call of the class has made."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made: Any = cls.__new__(cast(Any, cls), *args, **kwargs)
+        token = _MAKING.set((*_MAKING.get(), made))
+        try:
+            made.__init__(*args, **kwargs)
+        finally:
+            _MAKING.reset(token)
+        if config.get("enabled") and script_methods(type(made)):
+            _compile_in_place(made)
+        return made
+
+
+class ScriptModule(torch.nn.Module, metaclass=_MadeThenCompiled):
+    """Base class of compiled modules."""
+
+    def define(self, src: str, _frames_up: int = 0) -> None:
+        """Add the functions of a text as compiled methods."""
+        functions = text.define(src, text.names_of_caller(_frames_up))
+        eager = self.to_eager() if isinstance(self, RecursiveScriptModule) else self
+        extend(eager, functions)
+        if config.get("enabled") and all(m is not self for m in _MAKING.get()):
+            _compile_in_place(self)
+
+
+class RecursiveScriptModule(ScriptModule, Compiled):
     """A module whose methods are native code."""
 
     def __init__(self) -> None:
-        raise TypeError("make a ScriptModule with scriptmode.script(module)")
+        raise TypeError("make a RecursiveScriptModule with scriptmode.script(module)")
 
     # ---- construction
+
+    @classmethod
+    def _empty(cls, original: torch.nn.Module, made: ScriptModule | None) -> Any:
+        """A module without state, or ``made`` become one."""
+        if isinstance(original, ScriptModule) and not isinstance(original, RecursiveScriptModule):
+            cls = compiled_class(cls, type(original))
+        if made is None:
+            return cls.__new__(cls)
+        made.__dict__.clear()
+        made.__class__ = cls
+        return made
 
     @classmethod
     def _wrap(
@@ -54,9 +115,10 @@ class ScriptModule(torch.nn.Module, Compiled):
         instance: NativeInstance | None,
         build: Build,
         path: str = "",
-        known: dict[int, ScriptModule] | None = None,
-    ) -> ScriptModule:
-        self = cls.__new__(cls)
+        known: dict[int, RecursiveScriptModule] | None = None,
+        made: ScriptModule | None = None,
+    ) -> RecursiveScriptModule:
+        self = cast(RecursiveScriptModule, cls._empty(original, made))
         known = {} if known is None else known  # a module that is reached twice is one here too
         known[id(original)] = self
         torch.nn.Module.__init__(self)
@@ -65,6 +127,7 @@ class ScriptModule(torch.nn.Module, Compiled):
         state["_instance"] = instance
         state["_build"] = build
         state["_dispatchers"] = {}
+        state["_methods"] = {}
         for shared in (*_SHARED, *(_HOOKS if build.runs_hooks else ())):
             state[shared] = original.__dict__[shared]
         state["training"] = original.training
@@ -72,11 +135,12 @@ class ScriptModule(torch.nn.Module, Compiled):
             if child is None:
                 self._modules[name] = None
                 continue
+            child = eager_module(child)
             found = known.get(id(child))
             if found is None:
                 child_instance = instance.child(name) if instance is not None else None
                 child_path = f"{path}.{name}" if path else name
-                found = cls._wrap(child, child_instance, build, child_path, known)
+                found = build.module_class._wrap(child, child_instance, build, child_path, known)
             self._modules[name] = found
         state["_path"] = path
         return self
@@ -93,11 +157,21 @@ class ScriptModule(torch.nn.Module, Compiled):
 
     # ---- calls and attributes
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the compiled ``forward``."""
+    @property
+    def forward(self) -> ScriptFunction:  # type: ignore[override]
+        """The compiled ``forward``."""
+        # an AttributeError of a property is lost: __getattr__ then asks for the method again
+        return self._method("forward")
+
+    def _method(self, name: str) -> ScriptFunction:
         if any(_GLOBAL_HOOKS) and self._modules:
             self._refuse_global_hooks()
-        return self._dispatcher_for("forward").call(*args, **kwargs)
+        found = self._methods.get(name)
+        if found is None:
+            dispatcher = self._dispatcher_for(name)
+            function = getattr(self._original, name)
+            found = self._methods[name] = ScriptFunction(function, dispatcher)
+        return cast(ScriptFunction, found)
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__
@@ -110,8 +184,8 @@ class ScriptModule(torch.nn.Module, Compiled):
         if instance is not None and instance.has_slot(name):
             return instance.get(name)
         original = state["_original"]
-        if self._build.is_method(self, name):
-            return self._dispatcher_for(name).call
+        if name == "forward" or self._build.is_method(self, name):
+            return self._method(name)
         value = getattr(original, name, _MISSING)
         if value is _MISSING:
             raise AttributeError(f"{self.original_name!r} module has no attribute {name!r}")
@@ -225,9 +299,9 @@ class ScriptModule(torch.nn.Module, Compiled):
 
     # ---- copies
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ScriptModule:
+    def __deepcopy__(self, memo: dict[int, Any]) -> RecursiveScriptModule:
         original = copy.deepcopy(self.to_eager(), memo)
-        return cast(ScriptModule, self._build.wrap(original))
+        return cast(RecursiveScriptModule, self._build.wrap(original))
 
     def to_eager(self) -> torch.nn.Module:
         """The eager module, with the native state written back to its attributes."""
@@ -256,7 +330,7 @@ class Build:
     ``methods`` maps names of the root module's methods to the program's functions.
     """
 
-    module_class: type[ScriptModule] = ScriptModule
+    module_class: type[RecursiveScriptModule] = RecursiveScriptModule
     runs_hooks = True  # of the module that Python calls; those of inner modules are compiled
 
     def __init__(self, program: Program, methods: Mapping[str, str]) -> None:
@@ -265,23 +339,29 @@ class Build:
         self.methods = dict(methods)
         self._has_module = False
 
-    def wrap(self, original: torch.nn.Module) -> ScriptModule:
-        """A ``ScriptModule`` over an eager module of the program's concrete type."""
+    def wrap(
+        self, original: torch.nn.Module, made: ScriptModule | None = None
+    ) -> RecursiveScriptModule:
+        """A ``ScriptModule`` over an eager module of the program's concrete type.
+
+        ``made`` is an object that becomes it.
+        """
         if self._has_module and self.compiled.global_cells:
             # code that refers to captured modules belongs to one tree of native instances
             fresh = copy.copy(self)
             fresh.compiled, fresh._has_module = compile_native(self.program), False
-            return fresh.wrap(original)
+            return fresh.wrap(original, made)
         self._has_module = True
         root_type = self.program.functions[next(iter(self.methods.values()))].params[0].type
         assert isinstance(root_type, T.ClassType)
-        return self.module_class._wrap(original, NativeInstance(root_type, original), self)
+        instance = NativeInstance(root_type, original)
+        return self.module_class._wrap(original, instance, self, made=made)
 
-    def is_method(self, module: ScriptModule, name: str) -> bool:
+    def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         """Whether ``name`` is a compiled method of ``module``."""
         raise NotImplementedError
 
-    def dispatcher(self, module: ScriptModule, method: str) -> Dispatcher:
+    def dispatcher(self, module: RecursiveScriptModule, method: str) -> Dispatcher:
         """The dispatcher of a method."""
         raise NotImplementedError
 
@@ -289,12 +369,12 @@ class Build:
 class ScriptBuild(Build):
     """Methods compiled from source; those of submodules on their own, when first called."""
 
-    def is_method(self, module: ScriptModule, name: str) -> bool:
+    def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         if not module._path:
             return name in self.methods
         return name == "forward"
 
-    def dispatcher(self, module: ScriptModule, method: str) -> Dispatcher:
+    def dispatcher(self, module: RecursiveScriptModule, method: str) -> Dispatcher:
         original = module._original
         name = self.methods.get(method) if not module._path else None
         program, compiled = self.program, self.compiled
@@ -325,9 +405,63 @@ def _signature(original: torch.nn.Module, method: str) -> inspect.Signature:
     )
 
 
-def script_module(original: torch.nn.Module, methods: Sequence[str] | None = None) -> ScriptModule:
-    """Compile ``forward`` and every exported method of ``original``."""
-    program = compile_module(original, methods)
+def script_module(
+    original: torch.nn.Module,
+    methods: Sequence[str] | None = None,
+    examples: Mapping[str, Sequence[tuple[Any, ...]]] | None = None,
+    made: ScriptModule | None = None,
+) -> RecursiveScriptModule:
+    """Compile ``forward`` and every exported method of ``original``, or the named methods.
+
+    ``examples`` give types of parameters by method; ``made`` is an object that becomes the result.
+    """
+    known = {
+        name: types_of_examples(_signature(original, name), given)
+        for name, given in (examples or {}).items()
+    }
+    if known and methods is None:
+        methods = list(dict.fromkeys([*entry_methods(original), *known]))
+    program = compile_module(original, methods, known)
     root = program.graph.params[0].type
     assert isinstance(root, T.ClassType)
-    return ScriptBuild(program, root.methods).wrap(original)
+    return ScriptBuild(program, root.methods).wrap(original, made)
+
+
+def script_method_of(
+    owner: torch.nn.Module, name: str, examples: Sequence[tuple[Any, ...]] | None = None
+) -> ScriptFunction:
+    """Compile one bound method of a module."""
+    compiled = script_module(owner, [name], {name: examples} if examples else None)
+    return ScriptFunction(getattr(owner, name), compiled._dispatcher_for(name))
+
+
+def _compile_in_place(made: ScriptModule) -> None:
+    """Make a compiled module of an object; its state goes on in an eager twin."""
+    if isinstance(made, RecursiveScriptModule):
+        eager = made.to_eager()
+    else:
+        eager = type(made).__new__(type(made))
+        eager.__dict__.update(made.__dict__)
+    script_module(eager, script_methods(type(eager)), made=made)
+
+
+def compiled_class(base: type[RecursiveScriptModule], authored: type) -> Any:
+    """The class of compiled objects of a subclass of ``ScriptModule``."""
+    compiled = script_methods(authored)
+    members: dict[str, Any] = {
+        name: property(operator.methodcaller("_method", name))
+        for name in compiled
+        if name != "forward"
+    }
+    if "forward" not in compiled:
+        members["forward"] = authored.forward  # type: ignore[attr-defined]
+    return types.new_class(
+        authored.__name__, (base, authored), exec_body=lambda names: names.update(members)
+    )
+
+
+def eager_module(module: torch.nn.Module) -> torch.nn.Module:
+    """The eager module behind one that a subclass of ``ScriptModule`` has made."""
+    if isinstance(module, RecursiveScriptModule) and isinstance(module._original, ScriptModule):
+        return module.to_eager()
+    return module

@@ -18,7 +18,7 @@ from scriptmode.frontend.trace import (
 from scriptmode.frontend.trace.check import check_trace as check_recording
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import ScriptFunction
-from scriptmode.jit.module import Build, ScriptModule
+from scriptmode.jit.module import Build, RecursiveScriptModule
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.support import config
 
@@ -38,7 +38,7 @@ class TracedFunction(ScriptFunction):
         self.__scriptmode_flat__ = is_flat
 
 
-class TracedModule(ScriptModule):
+class TracedModule(RecursiveScriptModule):
     """A module whose methods are recorded runs; its submodules have no methods of their own."""
 
     @property
@@ -63,10 +63,10 @@ class TraceBuild(Build):
         self.traced = dict(result.methods)
         self.frozen = list(result.frozen)
 
-    def is_method(self, module: ScriptModule, name: str) -> bool:
+    def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         return not module._path and name in self.methods
 
-    def dispatcher(self, module: ScriptModule, method: str) -> Dispatcher:
+    def dispatcher(self, module: RecursiveScriptModule, method: str) -> Dispatcher:
         if module._path or method not in self.traced:
             path = module._path or "the module"
             raise AttributeError(f"{method} of {path} was not traced; trace that module itself")
@@ -189,7 +189,7 @@ def _check(
     compiled: Any, result: TraceResult, check_inputs: Sequence[Any] | None, tolerance: float
 ) -> None:
     def run(method: TracedMethod, flat: Sequence[Any]) -> Any:
-        if isinstance(compiled, ScriptModule):
+        if isinstance(compiled, RecursiveScriptModule):
             return compiled._dispatcher_for(method.name).entry(*flat)
         return compiled._dispatcher.entry(*flat)
 

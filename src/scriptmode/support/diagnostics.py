@@ -116,7 +116,11 @@ class CompileError(ScriptError, RuntimeError):
     """The program cannot be compiled."""
 
 
-class ScriptSyntaxError(CompileError, SyntaxError):
+class NotSupportedError(CompileError):
+    """A construct that cannot be compiled; its subclasses say whether that may change."""
+
+
+class ScriptSyntaxError(NotSupportedError, SyntaxError):
     """A construct outside the supported language."""
 
     def __str__(self) -> str:  # SyntaxError would print only its first argument
@@ -135,16 +139,20 @@ class ScriptAttributeError(CompileError, AttributeError):
     """An attribute that does not exist."""
 
 
-class NotBuiltError(CompileError, NotImplementedError):
+class NotBuiltError(NotSupportedError, NotImplementedError):
     """A construct or name that is planned and not built yet."""
 
 
-class ArgumentError(ScriptError, TypeError):
+class ArgumentError(ScriptError, TypeError, RuntimeError):
     """A call of a compiled program with wrong arguments."""
 
 
 class TraceError(ScriptError, RuntimeError):
     """A run that cannot be recorded, or a recording that does not reproduce."""
+
+
+class TracingCheckError(TraceError):
+    """A recording that does not reproduce the run it was made from."""
 
 
 class InternalError(ScriptError, AssertionError):

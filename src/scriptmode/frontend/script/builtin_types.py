@@ -41,6 +41,7 @@ from scriptmode.frontend.script.values import (
     TupleDisplay,
 )
 from scriptmode.ir import types as T
+from scriptmode.support.instances import is_instance as is_instance_of
 
 
 def _class_list(e: Emitter, value: Sugared) -> list[Any]:
@@ -72,7 +73,9 @@ def _member_is(e: Emitter, t: T.Type, classes: Sequence[Any]) -> bool:
     return False
 
 
-@OBJECT_CALLS(isinstance, ("torch.jit", "isinstance"))
+@OBJECT_CALLS(
+    isinstance, is_instance_of, ("torch.jit", "isinstance"), ("torch._jit_internal", "_isinstance")
+)
 def is_instance(e: Emitter, given: Arguments) -> Sugared:
     """``isinstance(value, classes)``: by type, else tested at run time."""
     value, spec = given.positional

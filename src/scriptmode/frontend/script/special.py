@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from scriptmode.frontend.script.builtin_types import is_instance
-from scriptmode.frontend.script.conditions import truth
+from scriptmode.frontend.script.comparisons import is_none
+from scriptmode.frontend.script.conditions import members, truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
@@ -66,6 +67,26 @@ def _annotate(e: Emitter, given: Arguments) -> Sugared:
     if t is not None and isinstance(e.type_of(built), T.OptionalType):
         return built
     return built
+
+
+@OBJECT_CALLS(("torch.jit._script", "_unwrap_optional"), markers._unwrap_optional)
+def _unwrap(e: Emitter, given: Arguments) -> Sugared:
+    """The value of an Optional; an AssertionError when it is None."""
+    value = given.positional[0]
+
+    def fail() -> None:
+        e.raise_error(AssertionError, "Unwrapping null optional")
+
+    missing = is_none(e, value)
+    if isinstance(missing, Constant):
+        if missing.value:
+            fail()
+        return value
+    when(e, e.value(missing), fail)
+    t = e.type_of(value)
+    assert t is not None, "only values of a type may be None at run time"
+    rest = T.union_of([m for m in members(t) if m != T.NONE])
+    return e.lift(e.builder.cast(e.value(value), rest))
 
 
 @OBJECT_CALLS(torch._assert)
@@ -201,7 +222,7 @@ def _grad_mode(e: Emitter, given: Arguments, mode: Sugared) -> Sugared:
     return GradMode(mode)
 
 
-@OBJECT_CALLS(torch.profiler.record_function)
+@OBJECT_CALLS(torch.profiler.record_function, ("torch.jit", "strict_fusion"), markers.strict_fusion)
 def _record_function(e: Emitter, given: Arguments) -> Sugared:
     return NullContext()
 

@@ -26,7 +26,13 @@ from scriptmode.frontend.trace.snapshot import copy_of, storage_key
 from scriptmode.frontend.trace.structure import bind_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir.graph import Graph, Node, Value
-from scriptmode.support.diagnostics import ArgumentError, Diagnostic, TraceError, TracerWarning
+from scriptmode.support.diagnostics import (
+    ArgumentError,
+    Diagnostic,
+    TraceError,
+    TracerWarning,
+    TracingCheckError,
+)
 from scriptmode.support.source import UNKNOWN, Span
 
 Runner = Callable[[TracedMethod, Sequence[Any]], Any]
@@ -254,7 +260,7 @@ class _Check:
             "SM0630", message, span, notes=tuple(notes), help="script the part that varies"
         )
         if found is not None and found.is_structural and not is_random:
-            raise TraceError(diagnostic)
+            raise TracingCheckError(diagnostic)
         warnings.warn_explicit(
             diagnostic.render().replace("error", "warning", 1),
             TracerWarning,
