@@ -139,7 +139,10 @@ class Ownership:
     def is_derived(self, node: Node) -> bool:
         """Whether the result of ``node`` shares the references of its inputs."""
         if node.kind in DERIVING:
-            return not needs_box(node.inputs[0].type, node.output.type)
+            source = node.inputs[0].type
+            if node.kind == "prim::TupleIndex":
+                source = source.contained[node.attributes["index"]]
+            return not needs_box(source, node.output.type)
         return is_stack_list(node)
 
     def _is_borrowing(self, node: Node) -> bool:

@@ -12,7 +12,7 @@ the representation there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -221,6 +221,24 @@ class NamedTupleType(TupleType):
         return NamedTupleType(self.name, self.fields, contained, self.python_class)
 
 
+class ChoiceType(TupleType):
+    """One of a closed set of values that the front end knows: a function in a list, for example.
+
+    ``members`` are the numbers of those values.  A choice is laid out as ``Tuple[int, Any]``: the
+    member's number, and a list of one tuple of the run-time values inside it, or None.
+    """
+
+    __slots__ = ("members",)
+
+    def __init__(self, members: Iterable[int]) -> None:
+        super().__init__([INT, ANY])
+        self.members = tuple(sorted(set(members)))
+        self._text = f"Choice<{'|'.join(map(str, self.members))}>"
+
+    def with_contained(self, contained: Sequence[Type]) -> Type:
+        return self
+
+
 class FunctionType(Type):
     """A function value: parameter types and result."""
 
@@ -316,6 +334,10 @@ def union_of(members: Sequence[Type]) -> Type:
                 return ANY
             elif p != NEVER and p not in flat:
                 flat.append(p)
+    choices = [m for m in flat if isinstance(m, ChoiceType)]
+    if len(choices) > 1:
+        flat = [m for m in flat if not isinstance(m, ChoiceType)]
+        flat.append(ChoiceType(n for c in choices for n in c.members))
     if not flat:
         return NONE if has_none else NEVER
     # a canonical order makes equal unions print equally
@@ -350,6 +372,10 @@ def is_subtype(a: Type, b: Type) -> bool:
         return all(is_subtype(m, b) for m in a.contained)
     if isinstance(b, UnionType):
         return any(is_subtype(a, m) for m in b.contained)
+    if isinstance(a, ChoiceType) or isinstance(b, ChoiceType):
+        if not isinstance(a, ChoiceType) or not isinstance(b, ChoiceType):
+            return False
+        return set(a.members) <= set(b.members)
     if isinstance(a, TupleType) and isinstance(b, TupleType):
         if isinstance(b, NamedTupleType):
             return False  # equal ones were caught above
@@ -385,6 +411,11 @@ def walk(t: Type) -> list[Type]:
     for inner in t.contained:
         found += walk(inner)
     return found
+
+
+def has_choice(t: Type) -> bool:
+    """Whether a choice occurs in ``t``."""
+    return any(isinstance(inner, ChoiceType) for inner in walk(t))
 
 
 def substitute(t: Type, binding: Mapping[str, Type]) -> Type:
@@ -527,6 +558,8 @@ class TypeParser:
             known = self.resolve(name)
             python_class = known.python_class if isinstance(known, NamedTupleType) else None
             return NamedTupleType(name, fields, types, python_class)
+        if kind == "Choice":
+            return ChoiceType(map(int, name.split("|")))
         found = self.resolve(name)
         if found is None:
             raise ValueError(f"unknown {kind} {name!r}")

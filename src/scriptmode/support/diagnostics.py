@@ -131,6 +131,10 @@ class ScriptTypeError(CompileError, TypeError):
     """An operation on types that do not support it."""
 
 
+class ScriptCallError(ScriptTypeError):
+    """Arguments that do not fit the parameters of the function that is called."""
+
+
 class ScriptNameError(CompileError, NameError):
     """A name that is not defined, or may be unbound."""
 

@@ -110,7 +110,7 @@ def test_wrong_argument_lists() -> None:
         return g(x, d=1)
 
     for function, text in (
-        (missing, "misses the argument `a`"), (many, "takes 2 positional"),
+        (missing, "missing 1 required positional argument: 'a'"), (many, "takes from 1 to 2 pos"),
         (twice, "multiple values"), (unknown, "unexpected keyword"),
     ):  # fmt: skip
         wrong(function, text, TypeError)

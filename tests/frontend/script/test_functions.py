@@ -91,7 +91,7 @@ def test_wrong_arguments_are_errors_with_the_call_site() -> None:
     def f(x: Tensor):
         return helper(x, m=1)
 
-    with pytest.raises(CompileError, match="unexpected keyword argument `m`"):
+    with pytest.raises(CompileError, match="unexpected keyword argument 'm'"):
         compiled(f)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -41,6 +42,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     IterableValue,
     ListDisplay,
+    SliceValue,
     Sugared,
     TupleDisplay,
 )
@@ -267,6 +269,25 @@ def _reduce(
     else:
         e.env.bind(name, outer)
     return result
+
+
+def reduced(
+    e: Emitter, items: Sugared, start: Sugared | None, step: Callable[[Sugared, Sugared], Sugared]
+) -> Sugared:
+    """``functools.reduce``: the first element is the start when there is none."""
+    if start is not None:
+        return _reduce(e, items, e.settle(start), step)
+    message = "reduce() of empty iterable with no initial value"
+    known = items_of(e, items)
+    if known is not None:
+        if not known:
+            e.raise_error(TypeError, message)
+        return functools.reduce(step, known)
+    whole = e.settle(as_built_list(e, items))
+    empty = unary(e, "not", truth_sugared(e, whole))
+    when(e, e.value(empty), lambda: e.raise_error(TypeError, message))
+    rest = e.subscript(whole, SliceValue(Constant(1), Constant(None), Constant(None)))
+    return _reduce(e, rest, e.subscript(whole, Constant(0)), step)
 
 
 @OBJECT_CALLS(sum)

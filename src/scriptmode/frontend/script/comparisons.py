@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scriptmode.frontend import operators as tensor_operators
 from scriptmode.frontend.script.conditions import members, split, split_pair, truth, truth_sugared
 from scriptmode.frontend.script.emitter import Emitter
@@ -27,6 +29,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     IterableValue,
     ListDisplay,
+    LocalFunction,
     ModuleValue,
     PythonObject,
     Sugared,
@@ -86,6 +89,9 @@ _SIMPLE_EQ: dict[T.Type, str] = {
 
 def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     """``a == b`` where neither is a Tensor."""
+    divided = _by_member(e, a, b, equal)
+    if divided is not None:
+        return divided
     s, t = e.type_of(a), e.type_of(b)
     if s is None or t is None:
         return _equal_static(e, a, b)
@@ -160,12 +166,27 @@ def _equal_containers(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     return e.op(kind, x, y)
 
 
+def _by_member(
+    e: Emitter, a: Sugared, b: Sugared, act: Callable[[Emitter, Sugared, Sugared], Sugared]
+) -> Sugared | None:
+    """``act`` on the functions that choices hold; None when neither value is a choice."""
+    if isinstance(a, IRValue) and isinstance(a.type, T.ChoiceType):
+        result: Sugared = e.unit.by_member(e, a.value, lambda v: act(e, v, b))
+        return result
+    if isinstance(b, IRValue) and isinstance(b.type, T.ChoiceType):
+        result = e.unit.by_member(e, b.value, lambda v: act(e, a, v))
+        return result
+    return None
+
+
 def _equal_static(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if isinstance(a, PythonObject) and isinstance(b, PythonObject):
         return Constant(bool(a.object == b.object))
     if isinstance(a, (TupleDisplay, ListDisplay)) and type(a) is type(b):
         items = b.parts()
         return _all_equal(e, a.items, items) if len(a.items) == len(items) else Constant(False)
+    if isinstance(a, LocalFunction) or isinstance(b, LocalFunction):
+        return identical(e, a, b)
     for value in (a, b):
         if not isinstance(value, (PythonObject, Constant)):
             e.fail_type(f"`==` of {a.describe()} and {b.describe()} is not supported")
@@ -235,6 +256,9 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
             return is_none(e, other)
     if a is b:
         return Constant(True)
+    divided = _by_member(e, a, b, identical)
+    if divided is not None:
+        return divided
     s, t = e.type_of(a), e.type_of(b)
     if isinstance(a, Constant) and isinstance(b, Constant):
         if isinstance(a.value, (int, float, complex, str)) and type(a.value) not in _SINGLETONS:
@@ -245,6 +269,11 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if isinstance(a, PythonObject) and isinstance(b, PythonObject):
         return Constant(a.object is b.object)
     if s is None or t is None:
+        if isinstance(a, LocalFunction) and isinstance(b, LocalFunction):
+            if a.source.node is b.source.node:
+                e.fail("SM0206", "`is` between two uses of one nested function is not supported",
+                       help="compare something that the functions return")  # fmt: skip
+            return Constant(False)
         if isinstance(a, ModuleValue) and isinstance(b, ModuleValue):
             e.fail_type("`is` between modules is not supported")
         return Constant(False)

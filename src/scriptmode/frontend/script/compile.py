@@ -21,10 +21,12 @@ from scriptmode.frontend.script import (
     call_expressions,
     expressions,
     module_calls,
+    operator_calls,
     special,
     subscripts,
     type_info,
 )
+from scriptmode.frontend.script.choices import ChoiceTable
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import source_object
@@ -48,6 +50,7 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     builtin_calls, builtin_numbers, builtin_types, call_expressions, expressions, module_calls,
+    operator_calls,
     special, subscripts, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
@@ -146,9 +149,10 @@ def _method(module: nn.Module, name: str) -> types.FunctionType:
 
 def _build(build: Callable[[Unit], None], subject: Any) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
+    choices = ChoiceTable()
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt)
+            unit = Unit(learnt, choices)
             try:
                 build(unit)
             except AttributeLearnt:
@@ -223,6 +227,9 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
         assert isinstance(result, Static)
         span = target.source.span(target.source.node)
         unit.fail_at(span, "SM0202", f"{result.prototype.describe()} cannot be returned to Python")
+    if instance.return_type is not None and T.has_choice(instance.return_type):
+        span = target.source.span(target.source.node)
+        unit.fail_at(span, "SM0202", "a function cannot be returned to Python")
     assert target.function is not None
     _complete_signature(instance, target.function)
     return instance

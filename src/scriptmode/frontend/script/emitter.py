@@ -271,6 +271,9 @@ class Emitter:
                 return self._list(value, expected)
             case DictDisplay():
                 return self._dict(value, expected)
+        choice: Value | None = self.unit.build_choice(self, value)
+        if choice is not None:
+            return choice
         self.fail(
             "SM0202",
             f"{value.describe()} is known at compile time only and cannot be stored or passed here",
@@ -399,7 +402,7 @@ class Emitter:
     def settle(self, value: Sugared, expected: T.Type | None = None) -> Sugared:
         """A display that can change becomes an object; one with compile-time items is frozen."""
         if isinstance(value, (ListDisplay, DictDisplay)) and not value.frozen:
-            if self.type_of(value) is None:
+            if self.type_of(value) is None and value.site not in self.unit.choices.built:
                 items = value.parts()
                 settled = value.with_parts([self.settle(i) for i in items])
                 assert isinstance(settled, (ListDisplay, DictDisplay))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.environment import Environment
+from scriptmode.frontend.script.functions import crossing
 from scriptmode.frontend.script.literals import reconcile
 from scriptmode.frontend.script.shapes import (
     Leaf,
@@ -138,6 +139,9 @@ class _Merge:
         reconcile(e, [v for v in values if isinstance(v, IRValue)])
         shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
+            values = [crossing(e, v) for v in values]
+            shape = join_all(e, [shape_of(e, v) for v in values])
+        if shape is None:
             kinds = " and ".join(dict.fromkeys(v.describe() for v in values))
             poison = Unusable(f"`{name}` is {kinds} on different paths")
             return lambda: poison
@@ -225,6 +229,7 @@ class LoopContext:
                     f"`{name}` may be unbound at the end of an iteration",
                     help=f"give `{name}` a value on every path of the loop's body",
                 )
+            found = crossing(e, found)
             shape = shape_of(e, found, general=True)
             joined = join_shapes(e, self.seen[index], shape)
             if joined is None:
@@ -273,6 +278,8 @@ def loop(
         n for n in dict.fromkeys(assigned)
         if n in outer.names and not isinstance(outer.names[n], Unusable)
     ]  # fmt: skip
+    for name in names:
+        outer.names[name] = crossing(e, outer.names[name])
     entry = [shape_of(e, outer.names[n], general=True) for n in names]
     for index, name in enumerate(names):
         declared = e.scope.declared.get(name)

@@ -12,7 +12,7 @@ import dataclasses
 import types
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
 from scriptmode.frontend.script.environment import Scope, closure_of
@@ -42,8 +42,8 @@ from scriptmode.frontend.script.values import (
     Unusable,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Node
-from scriptmode.support.diagnostics import CompileError
+from scriptmode.ir.graph import Graph, Node, Value
+from scriptmode.support.diagnostics import CompileError, ScriptCallError
 
 _MOST_RESTARTS = 200
 _MOST_DEPTH = 150
@@ -86,6 +86,11 @@ class Instance:
 # binding
 
 
+def bad_call(e: Emitter, text: str) -> NoReturn:
+    """Report arguments that do not fit; ``text`` is what Python says."""
+    e.fail("SM0201", text, error=ScriptCallError)
+
+
 def bind(
     e: Emitter,
     source: FunctionSource,
@@ -95,35 +100,40 @@ def bind(
 ) -> dict[str, Sugared]:
     """Parameters of a function by name, as Python binds the arguments of a call."""
     arguments = source.node.args
-    name = source.qualname.rpartition(".")[2]
+    name = source.qualname
     positional = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
     bound: dict[str, Sugared] = dict(zip(positional, given.positional, strict=False))
     extra = given.positional[len(positional) :]
-    if extra and arguments.vararg is None:
-        e.fail_type(
-            f"{name}() takes {len(positional)} positional arguments, {len(given.positional)} given"
-        )
     only_positional = {a.arg for a in arguments.posonlyargs}
     by_keyword = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
     rest: dict[str, Sugared] = {}
     for key, value in given.keywords.items():
         if key in by_keyword:
             if key in bound:
-                e.fail_type(f"{name}() got multiple values for argument `{key}`")
+                bad_call(e, f"{name}() got multiple values for argument '{key}'")
             bound[key] = value
         elif arguments.kwarg is not None:
             rest[key] = value
         elif key in only_positional:
-            e.fail_type(f"{name}() takes `{key}` by position only")
+            bad_call(
+                e,
+                f"{name}() got some positional-only arguments passed as keyword arguments: '{key}'",
+            )
         else:
-            e.fail_type(f"{name}() got an unexpected keyword argument `{key}`")
+            bad_call(e, f"{name}() got an unexpected keyword argument '{key}'")
+    if extra and arguments.vararg is None:
+        bad_call(e, _too_many(name, positional, defaults, given, bound, arguments))
     for key, value in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
         bound.setdefault(key, value)
     for key, value in keyword_defaults.items():
         bound.setdefault(key, value)
-    missing = [a for a in (*positional, *(a.arg for a in arguments.kwonlyargs)) if a not in bound]
-    if missing:
-        e.fail_type(f"{name}() misses the argument `{missing[0]}`")
+    for kind, names in (
+        ("positional", positional),
+        ("keyword-only", [a.arg for a in arguments.kwonlyargs]),
+    ):
+        missing = [a for a in names if a not in bound]
+        if missing:
+            bad_call(e, _missing(name, kind, missing))
     ordered = {a: bound[a] for a in positional}
     if arguments.vararg is not None:
         ordered[arguments.vararg.arg] = TupleDisplay(tuple(extra))
@@ -132,6 +142,38 @@ def bind(
         keys = tuple(Constant(k) for k in rest)
         ordered[arguments.kwarg.arg] = DictDisplay(keys, tuple(rest.values()), frozen=True)
     return ordered
+
+
+def _missing(name: str, kind: str, missing: Sequence[str]) -> str:
+    quoted = [f"'{m}'" for m in missing]
+    if len(quoted) == 1:
+        text = quoted[0]
+    else:
+        text = f"{', '.join(quoted[:-1])}{',' if len(quoted) > 2 else ''} and {quoted[-1]}"
+    plural = "s" if len(quoted) > 1 else ""
+    return f"{name}() missing {len(quoted)} required {kind} argument{plural}: {text}"
+
+
+def _too_many(
+    name: str,
+    positional: Sequence[str],
+    defaults: Sequence[Sugared],
+    given: Arguments,
+    bound: Mapping[str, Sugared],
+    arguments: ast.arguments,
+) -> str:
+    most, count = len(positional), len(given.positional)
+    takes = f"from {most - len(defaults)} to {most}" if defaults else str(most)
+    plural = "" if takes == "1" else "s"
+    own = [a.arg for a in arguments.kwonlyargs if a.arg in bound]
+    also = ""
+    if own:
+        also = (
+            f" positional argument{'s' if count != 1 else ''} (and {len(own)} keyword-only "
+            f"argument{'s' if len(own) != 1 else ''})"
+        )
+    were = "was" if count == 1 and not own else "were"
+    return f"{name}() takes {takes} positional argument{plural} but {count}{also} {were} given"
 
 
 def argument_shape(e: Emitter, value: Sugared) -> Shape:
@@ -236,18 +278,23 @@ def _typed_by_annotation(
     return found
 
 
-def _crossing(e: Emitter, value: Sugared) -> Sugared:
-    """An argument as another function sees it."""
-    if isinstance(value, LocalFunction):
-        return close(e, value)
+def crossing(e: Emitter, value: Sugared) -> Sugared:
+    """A value as another function sees it."""
+    if isinstance(value, LocalFunction) and value.captured is None:
+        value = close(e, value)
     if isinstance(value, GeneratorValue):
         return IterableValue("generator", (e.settle(e.unit.generated(e, value)),))
-    return value
+    parts = value.parts()
+    if not parts:
+        return value
+    crossed = [crossing(e, p) for p in parts]
+    same = all(new is old for new, old in zip(crossed, parts, strict=True))
+    return value if same else value.with_parts(crossed)
 
 
 def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
     """Call the instance for these arguments."""
-    bound = {name: _crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
+    bound = {name: crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
     values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
     shapes = {name: argument_shape(e, v) for name, v in values.items()}
     instance = instance_of(e.unit, target, shapes, e)
@@ -259,8 +306,16 @@ def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugare
     if instance.return_type == T.NEVER:
         e.die()
     if isinstance(instance.result, Static):
-        return instance.result.prototype
+        return _taken_apart(e, instance.result, output)
     return e.lift(output)
+
+
+def _taken_apart(e: Emitter, shape: Static, output: Value) -> Sugared:
+    """The result of a call, which returned the run-time values inside."""
+    count = len(leaves(shape))
+    if count == 0:
+        return rebuild(e, shape, iter(()))
+    return rebuild(e, shape, iter([e.builder.tuple_index(output, i) for i in range(count)]))
 
 
 def instance_of(
@@ -401,24 +456,21 @@ def _settle_result(e: Emitter, instance: Instance) -> bool:
     returned: list[tuple[Node, Sugared]] = [
         (node, e.returned[node]) for node in graph.walk() if node in e.returned
     ]
-    actual: T.Type = T.NEVER
-    for node, _ in returned:
-        actual = T.join(actual, node.inputs[0].type) or T.ANY
     instance.result = None
-    if returned:
+    if any(e.type_of(v) is None for _, v in returned):
+        returned = _return_static(e, instance, returned)
+    elif returned:
         shape = join_all(e, [shape_of(e, v) for _, v in returned])
         if isinstance(shape, Static) and not leaves(shape):
             instance.result = shape
-        elif any(e.type_of(v) is None for _, v in returned):
-            node = next(n for n, v in returned if e.type_of(v) is None)
-            value = e.returned[node]
-            e.unit.fail_at(
-                node.span, "SM0202", f"{value.describe()} cannot be returned from a function"
-            )
+    actual: T.Type = T.NEVER
+    for node, _ in returned:
+        actual = T.join(actual, node.inputs[0].type) or T.ANY
     if instance.is_recursive:
         assumed = instance.return_type
         assert assumed is not None
-        instance.result = None
+        if isinstance(instance.result, Static):  # callers have assumed a run-time value
+            instance.result = None
         if not T.is_subtype(actual, assumed):
             joined = T.join(assumed, actual)
             instance.return_type = joined if joined is not None else T.ANY
@@ -427,3 +479,36 @@ def _settle_result(e: Emitter, instance: Instance) -> bool:
     instance.return_type = graph.return_type = actual
     instance.graph = graph
     return True
+
+
+def _return_static(
+    e: Emitter, instance: Instance, returned: Sequence[tuple[Node, Sugared]]
+) -> list[tuple[Node, Sugared]]:
+    """Return the run-time values inside what is known at compile time, such as a closure.
+
+    Of a recursive function, and where paths return different functions, choices are returned.
+    """
+    shape = join_all(e, [shape_of(e, v) for _, v in returned])
+    if isinstance(shape, Static) and not instance.is_recursive:
+        instance.result = shape
+
+    def result(value: Sugared) -> Value:
+        if instance.result is None:
+            return e.value(value, shape.type if isinstance(shape, Leaf) else None)
+        inside = flatten(e, value, instance.result)
+        return e.builder.tuple(inside) if inside else e.builder.constant(None)
+
+    found: list[tuple[Node, Sugared]] = []
+    for node, value in returned:
+        if shape is None and e.type_of(value) is None and not e.unit.is_choosable(value):
+            e.unit.fail_at(
+                node.span, "SM0202", f"{value.describe()} cannot be returned from a function"
+            )
+        block, kind, span = node.block, node.kind, node.span
+        assert block is not None
+        node.erase()
+        with e.builder.at(block), e.builder.located(span):
+            end = block.terminate(kind, [result(value)], span)
+        e.returned[end] = value
+        found.append((end, value))
+    return found

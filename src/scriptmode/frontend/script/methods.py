@@ -67,6 +67,8 @@ def python_type(t: T.Type) -> type | None:
 
 
 def _kind(t: T.Type | None) -> str:
+    if isinstance(t, T.ChoiceType):
+        return "function"
     python = python_type(t) if t is not None else None
     if isinstance(t, T.TupleType):
         return "tuple"
@@ -88,6 +90,8 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
     t = value.type
     if t == T.TENSOR:
         return _tensor_attribute(e, value, name)
+    if isinstance(t, T.ChoiceType):
+        return e.unit.by_member(e, value.value, lambda v: e.attribute(v, name))
     if (t, name) in _READ_OPS:
         return e.op(_READ_OPS[t, name], value.value)
     if isinstance(t, T.NamedTupleType) and name in t.fields:
@@ -283,6 +287,8 @@ def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> 
                 total = binary(e, "add", total, same)
             return total
         return _tuple_index(e, items, given.positional[0], 0)
+    if isinstance(owner, (ListDisplay, DictDisplay)):
+        e.unit.build_display(e, owner)
     e.fail_type(f"{owner.describe()} of compile-time values has no method `{name}` that works here")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,7 @@ from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
     Constant,
+    Getter,
     IRValue,
     LocalFunction,
     ModuleValue,
@@ -124,6 +126,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         return e.call(e.unit.wrap(e, obj.func, "func"), inner)
     if isinstance(obj, type):
         return _construct(e, obj, given)
+    if isinstance(obj, (operator.itemgetter, operator.attrgetter, operator.methodcaller)):
+        return e.call(Getter(obj), given)
     if hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__"):
         e.not_built("a function under functools.lru_cache is", help="call the function itself")
     if is_traced(obj):

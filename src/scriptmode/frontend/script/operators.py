@@ -79,7 +79,8 @@ def tuple_items(e: Emitter, value: Sugared) -> tuple[Sugared, ...] | None:
     """Items of a tuple whose length is known."""
     if isinstance(value, TupleDisplay):
         return value.items
-    if isinstance(value, IRValue) and isinstance(value.type, T.TupleType):
+    is_choice = isinstance(value, IRValue) and isinstance(value.type, T.ChoiceType)
+    if isinstance(value, IRValue) and isinstance(value.type, T.TupleType) and not is_choice:
         count = len(value.type.elements)
         return tuple(e.lift(e.builder.tuple_index(value.value, i)) for i in range(count))
     return None

@@ -96,11 +96,24 @@ def join_shapes(e: Emitter, a: Shape, b: Shape) -> Shape | None:
             parts = [join_shapes(e, x, y) for x, y in zip(a.parts, b.parts, strict=True)]
             if all(p is not None for p in parts):
                 return Static(a.prototype, a.key, tuple(p for p in parts if p is not None))
-    x, y = type_of_shape(e, a), type_of_shape(e, b)
+    x, y = _built_type(e, a), _built_type(e, b)
     if x is None or y is None:
         return None
     joined = T.join(x, y)
     return None if joined is None else Leaf(joined)
+
+
+def _built_type(e: Emitter, shape: Shape) -> T.Type | None:
+    """The type of the built value, functions as choices."""
+    if isinstance(shape, Static):
+        if isinstance(shape.prototype, TupleDisplay):
+            parts = [_built_type(e, p) for p in shape.parts]
+            known = [p for p in parts if p is not None]
+            return T.TupleType(known) if len(known) == len(parts) else None
+        found: T.Type | None = e.unit.choice_type_of_shape(e, shape)
+        if found is not None:
+            return found
+    return type_of_shape(e, shape)
 
 
 def flatten(e: Emitter, value: Sugared, shape: Shape) -> list[Value]:

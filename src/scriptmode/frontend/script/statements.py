@@ -9,7 +9,7 @@ from scriptmode.frontend.script import operators
 from scriptmode.frontend.script.conditions import assume, condition, test
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.flow import branch
-from scriptmode.frontend.script.functions import local_function
+from scriptmode.frontend.script.functions import crossing, local_function
 from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.iteration import unpack
 from scriptmode.frontend.script.stores import (
@@ -237,7 +237,7 @@ def finish(e: Emitter, value: Sugared) -> None:
     built = e.value(value) if known else e.builder.constant(None)
     kind = YIELD if block.owner is None else RETURN
     end = block.terminate(kind, [built], e.span)
-    e.returned[end] = value
+    e.returned[end] = value if known else crossing(e, value)
 
 
 @STATEMENTS(ast.Raise)

@@ -11,7 +11,9 @@ from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import is_tensor
 from scriptmode.frontend.script.values import (
     Constant,
+    DictDisplay,
     IRValue,
+    ListDisplay,
     ModuleValue,
     SliceValue,
     Sugared,
@@ -62,6 +64,8 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
 
         split(e, container, store)
         return
+    if isinstance(container, (ListDisplay, DictDisplay)):
+        e.unit.build_display(e, container)
     e.fail_type(f"items of {container.describe()} cannot be assigned")
 
 
@@ -96,6 +100,9 @@ def slice_bounds(e: Emitter, index: SliceValue) -> list[Value]:
 def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
     """``del container[index]``."""
     t = e.type_of(container)
+    if isinstance(container, (ListDisplay, DictDisplay)):
+        e.unit.build_display(e, container)
+        e.fail_type(f"items of {container.describe()} cannot be deleted")
     built = e.value(container)
     if isinstance(t, T.ListType):
         if isinstance(index, SliceValue):

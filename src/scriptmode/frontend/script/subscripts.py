@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from scriptmode.frontend import calls
-from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.comparisons import equal
+from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
+from scriptmode.frontend.script.flow import choose, choose_value, when
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS, Table
 from scriptmode.frontend.script.iteration import index_value
 from scriptmode.frontend.script.methods import dict_key
@@ -51,6 +55,9 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
         return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
     if isinstance(t, T.DictType):
         return e.lift(e.builder.op("dict::getitem", value.value, dict_key(e, value.value, index)))
+    if isinstance(t, T.ChoiceType):
+        result: Sugared = e.unit.by_member(e, value.value, lambda v: e.subscript(v, index))
+        return result
     if isinstance(t, T.TupleType):
         return _subscript_items(e, tuple_items(e, value) or (), index)
     if is_sequence(t):
@@ -87,7 +94,9 @@ def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
             return ListDisplay(value.items[bounds], frozen=True)
     if isinstance(index, Constant) and isinstance(index.value, int):
         return _subscript_items(e, value.items, index)
-    return e.subscript(IRValue(e.value(value)), index)
+    if isinstance(index, SliceValue):
+        return e.subscript(IRValue(e.value(value)), index)
+    return _subscript_items(e, value.items, index)
 
 
 @SUBSCRIPTS(DictDisplay)
@@ -97,7 +106,45 @@ def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
         if found is None:
             e.raise_error(KeyError, str(index.value))
         return found
+    if all(e.type_of(v) is None for v in value.values):
+        return _chosen_by_key(e, value, index, 0)
     return e.subscript(IRValue(e.value(value)), index)
+
+
+def _chosen_by_key(e: Emitter, value: DictDisplay, key: Sugared, first: int) -> Sugared:
+    """A function from a dict of known functions, by a key known at run time only."""
+    if first == len(value.keys):
+        return e.subscript(IRValue(e.value(value)), key)  # a KeyError
+    same = truth(e, equal(e, value.keys[first], key))
+    if isinstance(same, bool):
+        return value.values[first] if same else _chosen_by_key(e, value, key, first + 1)
+    return choose(
+        e, same, lambda: value.values[first], lambda: _chosen_by_key(e, value, key, first + 1)
+    )
+
+
+def _chosen_by_index(e: Emitter, items: Sequence[Sugared], index: Sugared) -> Sugared:
+    """One of known functions, by an index known at run time only."""
+    place = index_value(e, index, "an index")
+    count, zero = e.int_constant(len(items)), e.int_constant(0)
+    negative = e.builder.op("int::lt", place, zero)
+    number = choose_value(
+        e, negative, lambda: e.op("int::add", place, count), lambda: IRValue(place)
+    )
+    below = e.builder.op("int::lt", number, zero)
+    above = e.builder.op("int::ge", number, count)
+    when(
+        e, e.builder.op("bool::or", below, above),
+        lambda: e.raise_error(IndexError, "list index out of range"),
+    )  # fmt: skip
+
+    def pick(first: int) -> Sugared:
+        if first == len(items) - 1:
+            return items[first]
+        here = e.builder.op("int::eq", number, e.int_constant(first))
+        return choose(e, here, lambda: items[first], lambda: pick(first + 1))
+
+    return pick(0)
 
 
 def _constant_slice(index: SliceValue) -> slice | None:
@@ -120,6 +167,8 @@ def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> 
     if not items:
         e.raise_error(IndexError, "tuple index out of range")
     if all(isinstance(i, PythonObject) or e.type_of(i) is None for i in items):
+        if all(e.unit.is_choosable(i) for i in items):
+            return _chosen_by_index(e, items, index)
         e.fail("SM0211", "these values can be chosen only by an index known at compile time",
                error=NeedsConstant)  # fmt: skip
     return e.subscript(IRValue(e.value(ListDisplay(items))), index)

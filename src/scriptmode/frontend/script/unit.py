@@ -20,6 +20,7 @@ from torch import nn
 
 from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
+    choices,
     comparisons,
     conditions,
     iteration,
@@ -33,6 +34,7 @@ from scriptmode.frontend.script import (
     text,
 )
 from scriptmode.frontend.script.call_expressions import call_arguments
+from scriptmode.frontend.script.choices import ChoiceTable
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.environment import MISSING, Scope, closure_of
 from scriptmode.frontend.script.expressions import (
@@ -47,6 +49,7 @@ from scriptmode.frontend.script.linking import ProgramLinker, source_object
 from scriptmode.frontend.script.loops import run_cursor
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
+from scriptmode.frontend.script.shapes import Static
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
@@ -66,7 +69,7 @@ from scriptmode.frontend.script.values import (
     Unusable,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import BREAK, Graph, Program
+from scriptmode.ir.graph import BREAK, Graph, Program, Value
 from scriptmode.support.diagnostics import (
     CompileError,
     Diagnostic,
@@ -85,11 +88,14 @@ class AttributeLearnt(Exception):
 class Unit:
     """One program being compiled."""
 
-    def __init__(self, attribute_types: dict[tuple[type, str], T.Type]) -> None:
+    def __init__(
+        self, attribute_types: dict[tuple[type, str], T.Type], choices: ChoiceTable
+    ) -> None:
         self.program = Program()
         self.instances: dict[Hashable, Instance] = {}
         self.stack: list[Instance] = []
         self.attribute_types = attribute_types
+        self.choices = choices
         self.modules = ModuleTable(self)
         self.linker = ProgramLinker(self.program)
         self._names: set[str] = set()
@@ -446,6 +452,32 @@ class Unit:
             e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
         self.attribute_types[key] = joined
         raise AttributeLearnt
+
+    def start_again(self) -> NoReturn:
+        """Start the unit again with what has been learnt of it."""
+        raise AttributeLearnt
+
+    # functions as run-time values
+
+    def build_choice(self, e: Emitter, value: Sugared) -> Value | None:
+        """The run-time value of a function known at compile time; None for other kinds."""
+        return choices.build_choice(e, value)
+
+    def choice_type_of_shape(self, e: Emitter, shape: Static) -> T.Type | None:
+        """The type of a function known at compile time; None for other kinds."""
+        return choices.choice_type_of_shape(e, shape)
+
+    def by_member(self, e: Emitter, choice: Value, act: Callable[[Sugared], Sugared]) -> Sugared:
+        """``act`` on the value that a choice holds, under each member it may be."""
+        return choices.by_member(e, choice, act)
+
+    def is_choosable(self, value: Sugared) -> bool:
+        """Whether a value known at compile time can be a run-time value."""
+        return choices.is_choosable(value)
+
+    def build_display(self, e: Emitter, display: ListDisplay | DictDisplay) -> None:
+        """Start again with a display of functions built where it stands, if it can be."""
+        choices.build_display(e, display)
 
     # services of upper layers
 

@@ -217,6 +217,26 @@ class GeneratorValue(Sugared):
 
 
 @dataclass(eq=False)
+class GeneratorObject(Sugared):
+    """A suspended generator; ``frame`` is its run-time state."""
+
+    code: Any  # the compiled generator function
+    frame: Sugared
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.frame,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return GeneratorObject(self.code, parts[0])
+
+    def key(self) -> Hashable:
+        return ("generator object", self.code.key)
+
+    def describe(self) -> str:
+        return "a generator"
+
+
+@dataclass(eq=False)
 class PythonObject(Sugared):
     """Any other Python object known at compile time: a class, a Python module, a builtin, ..."""
 
@@ -228,6 +248,13 @@ class PythonObject(Sugared):
     def describe(self) -> str:
         name = getattr(self.object, "__name__", None)
         return f"`{name}`" if name else f"a Python object of type {type(self.object).__name__}"
+
+
+class Getter(PythonObject):
+    """An ``itemgetter``, ``attrgetter`` or ``methodcaller`` of constants."""
+
+    def key(self) -> Hashable:
+        return ("getter", repr(self.object))
 
 
 @dataclass(eq=False)
