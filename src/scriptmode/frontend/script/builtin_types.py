@@ -97,20 +97,37 @@ def is_instance(e: Emitter, given: Arguments) -> Sugared:
         return Constant(_is_subclass(kinds[type(value)], classes))
     if t == T.ANY:
         return _is_any(e, given, value, classes)
-    possible = members(t)
-    fits = [m for m in possible if _member_is(e, m, classes)]
-    if len(fits) in (0, len(possible)):
-        return Constant(bool(fits))
-    rest = [m for m in possible if m not in fits]
-    result = IRValue(is_type(e, e.value(value), fits))
+    fits, rest = instances_among(e, t, classes)
+    if T.NEVER in (fits, rest):
+        return Constant(rest == T.NEVER)
+    result = IRValue(is_type(e, e.value(value), members(fits)))
     node = given.node.args[0] if given.node is not None and given.node.args else None
-    result.facts = Facts(
-        fact(e, node, value, T.union_of(fits)), fact(e, node, value, T.union_of(rest))
-    )
+    result.facts = Facts(fact(e, node, value, fits), fact(e, node, value, rest))
     return result
 
 
+def instances_among(e: Emitter, t: T.Type, classes: Sequence[Any]) -> tuple[T.Type, T.Type]:
+    """The types that a value of type ``t`` may have when it is an instance of ``classes``, or not.
+
+    ``Never`` is the type of what cannot be.
+    """
+    if t == T.ANY:
+        return T.union_of(_types_in_any(e, classes)), T.ANY
+    possible = members(t)
+    fits = [m for m in possible if _member_is(e, m, classes)]
+    return T.union_of(fits), T.union_of([m for m in possible if m not in fits])
+
+
 def _is_any(e: Emitter, given: Arguments, value: Sugared, classes: Sequence[Any]) -> Sugared:
+    known = _types_in_any(e, classes)
+    result = IRValue(is_type(e, e.value(value), known))
+    node = given.node.args[0] if given.node is not None and given.node.args else None
+    result.facts = Facts(fact(e, node, value, T.union_of(known)))
+    return result
+
+
+def _types_in_any(e: Emitter, classes: Sequence[Any]) -> list[T.Type]:
+    """The types of the instances of ``classes``."""
     if any(c in (list, tuple, dict) for c in classes):
         e.not_built(
             "isinstance of an Any with a bare container class is",
@@ -120,10 +137,7 @@ def _is_any(e: Emitter, given: Arguments, value: Sugared, classes: Sequence[Any]
     known = [t for t in found if t is not None]
     if len(known) < len(found):
         e.fail_type("isinstance of an Any needs classes that have a type")
-    result = IRValue(is_type(e, e.value(value), known))
-    node = given.node.args[0] if given.node is not None and given.node.args else None
-    result.facts = Facts(fact(e, node, value, T.union_of(known)))
-    return result
+    return known
 
 
 def _static_instance(value: Any, classes: Sequence[Any]) -> bool:

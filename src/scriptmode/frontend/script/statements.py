@@ -322,10 +322,6 @@ def _class(e: Emitter, node: ast.ClassDef) -> None:
     e.not_built("a class inside a function is", help="define the class at module level")
 
 
-@STATEMENTS(ast.Match)
-def _match(e: Emitter, node: ast.Match) -> None:
-    e.not_built("`match` is", help="write `if` and `elif`")
-
 
 @STATEMENTS(ast.AsyncFor, ast.AsyncFunctionDef, ast.AsyncWith)
 def _async(e: Emitter, node: ast.stmt) -> None:
