@@ -228,6 +228,7 @@ def test_named_tuples():
                 return float(x)
 
     check(f, (Point(0, 1.5),), (Point(1, 3.0),), (Point(1, 1.0),))
+
     def g(p: Point):
         match p:
             case (x, y):
@@ -334,7 +335,7 @@ def test_too_many_positional_patterns_raise():
     def f(p: Point, n: int):
         if n > 0:
             match p:
-                case Point(x, y, z):
+                case Point(x, _, _):
                     return x
         return 0
 

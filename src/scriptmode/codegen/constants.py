@@ -6,6 +6,7 @@ Python objects are loaded from cells that the loaded program fills.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from scriptmode.codegen.lowering import lower
 from scriptmode.codegen.unit import EnumMember
 from scriptmode.codegen.values import coerce, make_struct, zero
 from scriptmode.ir import types as T
+from scriptmode.ir.enumerations import key_of
 from scriptmode.ir.graph import Node
 from scriptmode.ir.schema import EnumDefault
 from scriptmode.ir.types import Type
@@ -86,7 +88,7 @@ def fits(value: Any, t: Type) -> bool:
 
 def enum_member(f: FunctionEmitter, t: T.EnumType, value: Any) -> EnumMember:
     """The interned key of an enum member's cell."""
-    name = value if isinstance(value, str) else value.name
+    name = key_of(value) if isinstance(value, enum.Enum) else value
     return f.unit.enum_members.setdefault((t.name, name), EnumMember(t, name))
 
 

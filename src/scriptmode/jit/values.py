@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from scriptmode.ir import types as T
+from scriptmode.ir.enumerations import enum_type
 from scriptmode.ops.scalars import check_int
 
 _SCALARS: dict[type, T.Type] = {
@@ -58,10 +59,7 @@ def _type_of_container(value: Any, hint: T.Type | None) -> T.Type | None:
     if isinstance(value, tuple):
         return _type_of_tuple(value, hint)
     if isinstance(value, enum.Enum):
-        cls = type(value)
-        return T.EnumType(
-            f"{cls.__module__}.{cls.__qualname__}", {m.name: m.value for m in cls}, cls
-        )
+        return enum_type(type(value))
     return None
 
 

@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from scriptmode.abi import layouts, objects
+from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.support.locks import held_while_forking
 
@@ -289,7 +290,7 @@ def enum_member(t: T.EnumType, name: str) -> int:
         owner = descriptor(t)
         key = (f"{owner:x}", name)
         if key not in _members:
-            member = getattr(t.python_class, name) if t.python_class is not None else None
+            member = enumerations.member(t, name) if t.python_class is not None else None
             short = t.name.rpartition(".")[2]
             shown = f"<{short}.{name}: {t.members[name]!r}>" if member is None else repr(member)
             written = f"{short}.{name}" if member is None else str(member)

@@ -13,6 +13,7 @@ import torch
 from llvmlite import ir
 
 from scriptmode.abi import dtypes, layouts, objects
+from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, frame
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
@@ -183,7 +184,7 @@ def _table(t: T.Type, kind: int) -> tuple[list[object], list[int]]:
     if kind == frame.IN_CODE:
         return code_table(t), []
     if kind == frame.IN_ENUM and isinstance(t, T.EnumType) and t.python_class is not None:
-        members: list[object] = [getattr(t.python_class, name) for name in t.members]
+        members: list[object] = [enumerations.member(t, name) for name in t.members]
         return members, [descriptors.enum_member(t, name) for name in t.members]
     if kind == frame.IN_NAMED_TUPLE and isinstance(t, T.NamedTupleType):
         # torch.return_types.* are called with a sequence, classes of namedtuple have _make

@@ -14,6 +14,7 @@ from scriptmode.frontend.script.conditions import (
     truth_sugared,
 )
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import own_method, plain
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import (
     index_value,
@@ -56,7 +57,7 @@ def _conversion(cls: type, target: T.Type) -> Callable[[Emitter, Arguments], Sug
             return Constant(cls())
         if len(given.positional) > 1 or given.keywords:
             return _convert_two(e, cls, given)
-        value = given.positional[0]
+        value = plain(e, given.positional[0])
         if isinstance(value, Constant):
             return _convert_constant(e, cls, value)
         return _by_type(e, value, lambda v: _convert(e, cls, target, v))
@@ -192,7 +193,13 @@ def _ord(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(hash)
 def _hash(e: Emitter, given: Arguments) -> Sugared:
-    value = e.value(one(e, given))
+    subject = one(e, given)
+    own = own_method(e, subject, "__hash__")
+    if own is not None:
+        return e.call_positional(own)
+    if plain(e, subject) is subject and isinstance(e.type_of(subject), T.EnumType):
+        subject = e.attribute(subject, "_name_")
+    value = e.value(plain(e, subject))
     if value.type not in (T.INT, T.FLOAT, T.BOOL, T.STR, T.COMPLEX):
         e.not_built(f"hash() of a {value.type} is")
     return IRValue(e.builder.node("prim::hash", [value], [T.INT]).output)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 
 from scriptmode.frontend import operators as tensor_operators
 from scriptmode.frontend.script.conditions import members, split, split_pair, truth, truth_sugared
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import contains_flag, enum_of, own_method, plain
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
@@ -43,6 +45,11 @@ _MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "
 
 def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     """``a op b`` for eq, ne, lt, le, gt, ge; a bool, or a Tensor."""
+    if enum_of(e, a) is not None or enum_of(e, b) is not None:
+        own = _enum_comparison(e, name, a, b)
+        if own is not None:
+            return own
+        a, b = plain(e, a), plain(e, b)
     if isinstance(a, Constant) and isinstance(b, Constant):
         try:
             return Constant(FUNCTIONS[name](a.value, b.value))
@@ -55,6 +62,17 @@ def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
         result = equal(e, a, b)
         return unary(e, "not", result) if name == "ne" else result
     return _order(e, name, a, b)
+
+
+def _enum_comparison(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared | None:
+    """A comparison by a method of an enumeration's class."""
+    for first, second, method in ((a, b, name), (b, a, _MIRRORED[name])):
+        own = own_method(e, first, f"__{method}__")
+        if own is None and method == "ne" and own_method(e, first, "__eq__") is not None:
+            return unary(e, "not", compare(e, "eq", first, second))
+        if own is not None:
+            return e.call_positional(own, second)
+    return None
 
 
 def _compare_tensor(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
@@ -262,7 +280,7 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     s, t = e.type_of(a), e.type_of(b)
     if isinstance(a, Constant) and isinstance(b, Constant):
         if isinstance(a.value, (int, float, complex, str)) and type(a.value) not in _SINGLETONS:
-            if s == t:
+            if s == t and not isinstance(a.value, enum.Enum):
                 e.fail("SM0206", "`is` between numbers or strings has no fixed meaning",
                        help="use `==`")  # fmt: skip
         return Constant(a.value is b.value)
@@ -308,6 +326,12 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
             return Constant(item.value in text)
         case IterableValue() | ModuleValue():
             return e.unit.contains(e, container, item)
+        case PythonObject(object=type() as cls) if issubclass(cls, enum.Enum):
+            return Constant(enum_of(e, item) == e.unit.enum_type(cls))
+    flag = contains_flag(e, container, item)
+    if flag is not None:
+        return flag
+    container = plain(e, container)
     refuse_optional(e, container, "`in` of")
     t = e.type_of(container)
     known = tuple_items(e, container)

@@ -32,7 +32,7 @@ from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
-from scriptmode.frontend.script.shapes import Leaf, Shape, Static, type_of_shape
+from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_of_shape
 from scriptmode.frontend.script.source import place_of, source_of
 from scriptmode.frontend.script.unit import AttributeLearnt, Unit
 from scriptmode.frontend.script.values import Constant, DictDisplay, ModuleValue, TupleDisplay
@@ -265,6 +265,9 @@ def _entry_shapes(
             shapes[name] = Leaf(t or _parameter_type(unit, function, parameter))
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 target.empty_keywords = (name,)
+    for shape in shapes.values():
+        for t in leaves(shape):
+            unit.declare(t)
     if given:
         names = ", ".join(given)
         raise ScriptTypeError(

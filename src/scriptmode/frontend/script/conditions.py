@@ -8,8 +8,10 @@ never taken is not compiled at all.
 from __future__ import annotations
 
 import ast
+import enum
 from collections.abc import Callable, Sequence
 
+from scriptmode.frontend.script import enums
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import (
     Arm,
@@ -58,6 +60,8 @@ def truth(e: Emitter, value: Sugared) -> bool | Value:
     match value:
         case IRValue():
             return truth_of(e, value.value)
+        case Constant(value=enum.Enum()):
+            return truth(e, enums.truth(e, value))
         case Constant(value=constant):
             return bool(constant)
         case TupleDisplay() | ListDisplay():
@@ -105,6 +109,8 @@ def truth_of(e: Emitter, value: Value) -> bool | Value:
         return e.value(split(e, IRValue(value), lambda v: truth_sugared(e, v)))
     if isinstance(t, T.ClassType):
         return True
+    if isinstance(t, T.EnumType):
+        return truth(e, enums.truth(e, IRValue(value)))
     e.fail_type(f"a value of type {t} has no truth value")
 
 

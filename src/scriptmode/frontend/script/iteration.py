@@ -7,12 +7,14 @@ Python does, and a dict refuses to be changed meanwhile.
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import iterated_flags, plain
 from scriptmode.frontend.script.flow import branch, choose_value, when
 from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_items
 from scriptmode.frontend.script.values import (
@@ -55,6 +57,8 @@ def items_of(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
             return keys
         case ModuleValue():
             return e.unit.module_items(e, value)
+        case Constant(value=enum.Flag()):
+            return iterated_flags(e, value)
         case Constant(value=str(text)):
             return [Constant(c) for c in text]
         case PythonObject(object=obj):
@@ -210,7 +214,7 @@ def range_bounds(e: Emitter, value: IterableValue) -> tuple[Value, Value, Value]
 
 def index_value(e: Emitter, value: Sugared, what: str) -> Value:
     """An int where Python takes anything with ``__index__``."""
-    built = e.value(value)
+    built = e.value(plain(e, value))
     if built.type == T.INT:
         return built
     if built.type == T.BOOL:
@@ -392,6 +396,7 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
         if value.kind in ("keys", "values", "items"):
             return length_of(e, value.arguments[0])
         e.fail_type(f"{value.describe()} has no len()")
+    value = plain(e, value)
     t = e.type_of(value)
     if t is None:
         e.fail_type(f"{value.describe()} has no len()")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import collections.abc
 import enum
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 
@@ -45,6 +46,7 @@ from scriptmode.frontend.script.values import (
     TupleDisplay,
 )
 from scriptmode.ir import types as T
+from scriptmode.ir.enumerations import member
 from scriptmode.ir.graph import Value
 
 Outcome = bool | Value
@@ -197,8 +199,8 @@ def _constants(e: Emitter, pattern: ast.pattern) -> list[object]:
         case ast.MatchSingleton(value=value):
             return [value]
         case ast.MatchValue(value=node):
-            value = e.expression(node)
-            return [value.value] if isinstance(value, Constant) else []
+            named = e.expression(node)
+            return [named.value] if isinstance(named, Constant) else []
         case ast.MatchOr(patterns=patterns):
             return [c for p in patterns for c in _constants(e, p)]
         case ast.MatchAs(pattern=ast.pattern() as inner):
@@ -213,7 +215,7 @@ def _covers(constants: Sequence[object], t: T.Type) -> bool:
     if isinstance(t, T.EnumType) and t.python_class is not None:
         if issubclass(t.python_class, enum.Flag):
             return False
-        return all(any(c is m for c in constants) for m in t.python_class)
+        return all(any(c is member(t, k) for c in constants) for k in t.members)
     return False
 
 
@@ -425,9 +427,7 @@ def _items(e: Emitter, patterns: Sequence[ast.pattern], value: Sugared) -> list[
     return found
 
 
-def _starred(
-    e: Emitter, pattern: ast.pattern, value: Sugared, start: int, after: int
-) -> Sugared:
+def _starred(e: Emitter, pattern: ast.pattern, value: Sugared, start: int, after: int) -> Sugared:
     """The list that a starred name takes."""
     assert isinstance(pattern, ast.MatchStar)
     if pattern.name is None:
@@ -460,7 +460,7 @@ def _all_items(e: Emitter, patterns: Sequence[ast.pattern], value: Sugared) -> O
             i for p, i in zip(patterns, _items(e, patterns, value), strict=True) if not _is_star(p)
         ]
         return _all(
-            e, [lambda p=p, i=i: matches(e, p, i) for p, i in zip(tested, items, strict=True)]
+            e, [functools.partial(matches, e, p, i) for p, i in zip(tested, items, strict=True)]
         )
 
     return _and(e, fits, inner)
@@ -478,7 +478,7 @@ def _all_keys(e: Emitter, pattern: ast.MatchMapping, value: Sugared) -> Outcome:
     return _all(
         e,
         [
-            lambda k=k, p=p: test(k, p)
+            functools.partial(test, k, p)
             for k, p in zip(pattern.keys, pattern.patterns, strict=True)
         ],
     )
@@ -519,9 +519,7 @@ def _attributes(
     return [*positional, *zip(pattern.kwd_attrs, pattern.kwd_patterns, strict=True)]
 
 
-def _all_attributes(
-    e: Emitter, pattern: ast.MatchClass, cls: type, value: Sugared
-) -> Outcome:
+def _all_attributes(e: Emitter, pattern: ast.MatchClass, cls: type, value: Sugared) -> Outcome:
     def test(name: str | None, inner: ast.pattern) -> Outcome:
         if name is None:
             return matches(e, inner, value)
@@ -536,7 +534,7 @@ def _all_attributes(
             )
         return matches(e, inner, e.attribute(value, name))
 
-    return _all(e, [lambda a=a: test(*a) for a in _attributes(e, pattern, cls)])
+    return _all(e, [functools.partial(test, *a) for a in _attributes(e, pattern, cls)])
 
 
 # names
@@ -563,9 +561,7 @@ def captures(e: Emitter, pattern: ast.pattern, value: Sugared) -> dict[str, Suga
                 return _merged(e, names, value, lambda v: _captured_keys(e, pattern, v))
             case ast.MatchClass():
                 cls = _class_of(e, pattern)
-                return _merged(
-                    e, names, value, lambda v: _captured_attributes(e, pattern, cls, v)
-                )
+                return _merged(e, names, value, lambda v: _captured_attributes(e, pattern, cls, v))
     raise AssertionError(pattern)
 
 

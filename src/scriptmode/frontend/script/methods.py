@@ -13,6 +13,7 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import enum_attribute
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
 from scriptmode.frontend.script.iteration import as_built_list, index_value
@@ -98,8 +99,8 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         return e.lift(e.builder.tuple_index(value.value, t.fields.index(name)))
     if isinstance(t, T.NamedTupleType) and t.python_class is not None:
         return _named_tuple_attribute(value, t, name)
-    if isinstance(t, T.EnumType) and name in ("name", "value"):
-        return _enum_attribute(e, value, t, name)
+    if isinstance(t, T.EnumType):
+        return enum_attribute(e, value, t, name)
     if (_kind(t), name) in METHODS or (t == T.STR and table.overloads(f"str::{name}")):
         return BuiltinMethod(value, name)
     if isinstance(t, T.OptionalType):
@@ -153,21 +154,6 @@ def _asdict(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     assert isinstance(owner.type, T.NamedTupleType)
     items = tuple_items(e, IRValue(owner)) or ()
     return DictDisplay(tuple(Constant(f) for f in owner.type.fields), items, given.node)
-
-
-def _enum_attribute(e: Emitter, value: IRValue, t: T.EnumType, name: str) -> Sugared:
-    """``member.name`` or ``member.value`` of a member known at run time only."""
-    found = [getattr(t.python_class, member) for member in t.members]
-
-    def pick(first: int) -> Sugared:
-        answer = Constant(getattr(found[first], name))
-        if first == len(found) - 1:
-            return answer
-        member = e.builder.constant(found[first], t)
-        here = e.builder.node("prim::eq", [value.value, member], [T.BOOL]).output
-        return choose(e, here, lambda: answer, lambda: pick(first + 1))
-
-    return pick(0)
 
 
 def _union_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import enum
 import inspect
 import types
 from collections.abc import Hashable, Sequence
@@ -38,6 +39,7 @@ from scriptmode.frontend.script.values import (
     SuperValue,
 )
 from scriptmode.ir import types as T
+from scriptmode.ir.enumerations import enum_type
 from scriptmode.ir.graph import Value
 
 if TYPE_CHECKING:
@@ -290,6 +292,8 @@ def type_of_object(value: Any, type_of_class: TypeOf = lambda cls: None) -> T.Ty
     simple = CONSTANT_TYPES.get(type(value))
     if simple is not None:
         return simple
+    if isinstance(value, enum.Enum):
+        return enum_type(type(value))
     if isinstance(value, tuple) and type(value) is tuple:
         parts = [type_of_object(v, type_of_class) for v in value]
         known = [p for p in parts if p is not None]

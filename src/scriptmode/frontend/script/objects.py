@@ -17,6 +17,7 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script.annotations import named_tuple
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import by_name, by_value
 from scriptmode.frontend.script.functions import call_function, call_local
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
 from scriptmode.frontend.script.linking import call_recording, is_traced
@@ -67,6 +68,8 @@ def _function_attribute(e: Emitter, value: LocalFunction, name: str) -> Sugared 
 @SUBSCRIPTS(PythonObject)
 def _object_subscript(e: Emitter, value: PythonObject, index: Sugared) -> Sugared:
     obj = value.object
+    if isinstance(obj, type) and issubclass(obj, enum.Enum):
+        return by_name(e, obj, index)
     if isinstance(obj, type) or hasattr(obj, "__class_getitem__") or _is_typing(obj):
         return PythonObject(e.unit.annotation_subscript(e, obj, index))
     if isinstance(obj, (list, tuple, dict)) or hasattr(type(obj), "__getitem__"):
@@ -206,7 +209,7 @@ def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
 
 def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
     if issubclass(cls, enum.Enum):
-        return _enum_by_value(e, cls, given)
+        return by_value(e, cls, given)
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return _construct_named_tuple(e, cls, given)
     if issubclass(cls, nn.Module):
@@ -223,16 +226,6 @@ def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
         error=NotBuiltError,
         help="make the object outside compiled code, or keep its parts in variables",
     )
-
-
-def _enum_by_value(e: Emitter, cls: type[enum.Enum], given: Arguments) -> Sugared:
-    if len(given.positional) == 1 and isinstance(given.positional[0], Constant):
-        wanted = given.positional[0].value
-        try:
-            return Constant(cls(wanted))
-        except ValueError as error:
-            e.raise_error(ValueError, str(error))
-    e.not_built(f"looking up a `{cls.__name__}` by a variable value is")
 
 
 def _construct_named_tuple(e: Emitter, cls: type, given: Arguments) -> Sugared:

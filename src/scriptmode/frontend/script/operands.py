@@ -12,6 +12,7 @@ from scriptmode.frontend.operands import (
     ValueOperand,
 )
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import plain
 from scriptmode.frontend.script.values import (
     Constant,
     IRValue,
@@ -27,6 +28,7 @@ _DTYPE_CLASSES = (int, float, bool, complex)
 
 def operand(e: Emitter, value: Sugared) -> Operand:
     """``value`` as the shared call resolution takes it."""
+    value = plain(e, value)
     match value:
         case IRValue():
             return ValueOperand(value.value)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from scriptmode.frontend import operators as tensor_operators
 from scriptmode.frontend.script.conditions import split, truth
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import enum_of, operator_method, plain
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.values import (
@@ -113,6 +114,14 @@ def is_sequence(t: T.Type | None) -> bool:
 
 def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = False) -> Sugared:
     """``a op b``; ``in_place`` for ``a op= b``."""
+    if enum_of(e, a) is not None or enum_of(e, b) is not None:
+        return _enum_binary(e, name, a, b)
+    return _without_enums(e, name, a, b, in_place)
+
+
+def _without_enums(
+    e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool = False
+) -> Sugared:
     if isinstance(a, Constant) and isinstance(b, Constant):
         folded = _fold(e, name, a.value, b.value)
         if folded is not None:
@@ -125,6 +134,16 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
         if x is not None and y is not None and name == "add":
             return TupleDisplay(x + y)
     return _typed_binary(e, name, a, b, in_place)
+
+
+def _enum_binary(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
+    own = operator_method(e, name, a, b)
+    if own is not None:
+        return own()
+    x, y = plain(e, a), plain(e, b)
+    if x is a and y is b and not needs_split(e.type_of(a)) and not needs_split(e.type_of(b)):
+        _fail_binary(e, name, a, b)
+    return _without_enums(e, name, x, y)
 
 
 def _tensor_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sugared:
@@ -325,6 +344,11 @@ def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
         negated = e.op("bool::not", outcome)
         negated.facts = facts.negated() if facts is not None else None
         return negated
+    if enum_of(e, value) is not None:
+        own = operator_method(e, name, value, None)
+        if own is not None:
+            return own()
+        value = plain(e, value)
     if isinstance(value, Constant) and isinstance(value.value, (int, float, bool, complex)):
         try:
             return Constant(FUNCTIONS[name](value.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,7 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
+from scriptmode.frontend.script.enums import enum_attribute, plain
 from scriptmode.frontend.script.flow import choose, choose_value, when
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS, Table
 from scriptmode.frontend.script.iteration import index_value
@@ -62,6 +64,8 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
         return _subscript_items(e, tuple_items(e, value) or (), index)
     if is_sequence(t):
         return _sequence_subscript(e, value.value, index)
+    if isinstance(t, T.EnumType) and plain(e, value) is not value:
+        return e.subscript(plain(e, value), index)
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", "a subscript of a value that may be None",
                help="test it first: `if x is not None:`")  # fmt: skip
@@ -176,6 +180,8 @@ def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> 
 
 @SUBSCRIPTS(Constant)
 def _constant_subscript(e: Emitter, value: Constant, index: Sugared) -> Sugared:
+    if isinstance(value.value, enum.Enum):
+        return e.subscript(plain(e, value), index)
     if not isinstance(value.value, str):
         e.fail_type(f"{value.describe()} cannot be subscripted")
     if isinstance(index, SliceValue):
@@ -192,6 +198,9 @@ def _constant_subscript(e: Emitter, value: Constant, index: Sugared) -> Sugared:
 def _constant_attribute(e: Emitter, value: Constant, name: str) -> Sugared | None:
     if value.value is None:
         return None
+    t = e.type_of(value)
+    if isinstance(t, T.EnumType):
+        return enum_attribute(e, value, t, name)
     found = getattr(value.value, name, None)
     if found is None and not hasattr(value.value, name):
         return None

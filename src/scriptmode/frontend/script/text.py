@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import enum_of, own_method, written
 from scriptmode.frontend.script.iteration import index_value
 from scriptmode.frontend.script.operators import binary, tuple_items
 from scriptmode.frontend.script.values import (
@@ -27,6 +28,9 @@ _STR_OPS: dict[T.Type | None, str] = {
 
 def to_str(e: Emitter, value: Sugared) -> Sugared:
     """``str(value)``."""
+    special = written(e, value, None) if enum_of(e, value) is not None else None
+    if special is not None:
+        return special
     if isinstance(value, Constant):
         return Constant(str(value.value))
     if isinstance(value, PythonObject):
@@ -43,6 +47,9 @@ def to_str(e: Emitter, value: Sugared) -> Sugared:
 
 def to_repr(e: Emitter, value: Sugared) -> Sugared:
     """``repr(value)``."""
+    own = own_method(e, value, "__repr__")
+    if own is not None:
+        return e.call_positional(own)
     if isinstance(value, Constant):
         return Constant(repr(value.value))
     t = e.type_of(value)
@@ -74,6 +81,10 @@ _FORMAT_OPS: dict[T.Type | None, str] = {
 
 def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:
     """``format(value, spec)``."""
+    if enum_of(e, value) is not None:
+        special = written(e, value, spec)
+        if special is not None:
+            return special
     if isinstance(value, Constant) and isinstance(spec, Constant):
         try:
             return Constant(format(value.value, spec.value))

@@ -69,6 +69,7 @@ from scriptmode.frontend.script.values import (
     Unusable,
 )
 from scriptmode.ir import types as T
+from scriptmode.ir.enumerations import enum_type
 from scriptmode.ir.graph import BREAK, Graph, Program, Value
 from scriptmode.support.diagnostics import (
     CompileError,
@@ -203,7 +204,7 @@ class Unit:
             return e.op("size::from_list", e.builder.list(items, T.INT))
         if type(obj) is list:
             return ListDisplay(tuple(self.wrap(e, o, name) for o in obj), frozen=True)
-        if type(obj) is dict:
+        if type(obj) in (dict, types.MappingProxyType):
             return self.frozen_dict((self.wrap(e, k, name), self.wrap(e, v, name))
                                     for k, v in obj.items())  # fmt: skip
         if isinstance(obj, types.MethodType) and isinstance(obj.__self__, nn.Module):
@@ -254,11 +255,8 @@ class Unit:
 
     def enum_type(self, cls: type[enum.Enum]) -> T.Type:
         """The type of an enum's members."""
-        name = f"{cls.__module__}.{cls.__qualname__}"
-        found = self.program.enums.get(name)
-        if found is None:
-            members = {m.name: m.value for m in cls}
-            found = self.program.enums[name] = T.EnumType(name, members, cls)
+        found = enum_type(cls)
+        self.program.enums.setdefault(found.name, found)
         return found
 
     def type_of_object(self, value: Any) -> T.Type | None:
@@ -273,6 +271,8 @@ class Unit:
         for inner in T.walk(t):
             if isinstance(inner, T.NamedTupleType):
                 self.program.named_tuples.setdefault(inner.name, inner)
+            elif isinstance(inner, T.EnumType):
+                self.program.enums.setdefault(inner.name, inner)
 
     def type_of_class(self, cls: type) -> T.Type | None:
         """The type of a user class's instances, where there is one."""
@@ -492,6 +492,10 @@ class Unit:
     def test(self, e: Emitter, node: ast.expr, then: Arm, otherwise: Arm) -> Sugared | None:
         """A choice on a test."""
         return conditions.test(e, node, then, otherwise)
+
+    def equal(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+        """``bool(a == b)``."""
+        return conditions.truth_sugared(e, comparisons.compare(e, "eq", a, b))
 
     def truth(self, e: Emitter, value: Sugared) -> Sugared:
         """``bool(value)``."""
