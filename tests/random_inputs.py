@@ -33,6 +33,10 @@ def random_value(t, rng, small=False):
         return rng.choice([None, random_value(t.element, rng, small)])
     if isinstance(t, T.ListType):
         return [random_value(t.element, rng, small) for _ in range(rng.randrange(4))]
+    if isinstance(t, T.DictType):
+        key, value = t.contained
+        keys = [random_value(key, rng, small) for _ in range(rng.randrange(4))]
+        return {k: random_value(value, rng, small) for k in keys}
     if isinstance(t, T.TupleType):
         return tuple(random_value(e, rng, small) for e in t.elements)
     if isinstance(t, T.ClassType):

@@ -7,6 +7,7 @@ from scriptmode.passes.fold import fold_constants
 from scriptmode.passes.inline import inline_calls
 from scriptmode.passes.licm import hoist_loop_invariants
 from scriptmode.passes.rewrite import apply_rules
+from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 
 PASSES = {
@@ -16,5 +17,6 @@ PASSES = {
     "inline": inline_calls,
     "licm": hoist_loop_invariants,
     "rules": apply_rules,
+    "share_lookups": share_lookups,
     "simplify_control_flow": simplify_control_flow,
 }

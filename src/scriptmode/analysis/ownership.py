@@ -6,6 +6,7 @@ that is, it shares the references of its inputs and is usable while they are::
     %t: Tuple[Tensor, int] = prim::TupleConstruct(%x, %n)     owned
     %y: Tensor = prim::TupleIndex[index=0](%t)                derived from %t
     %c: str = prim::Constant[value="a"]()                     borrowed from the program
+    %e: str = list::getitem(%l, %n)                           derived where %l surely keeps it
 
 Function params and constants are borrowed: they outlive the call.  Modules live as long as their
 program and are not counted at all.  ``Ownership.bases(v)`` are the owned values that must be kept
@@ -17,6 +18,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 
+from scriptmode.analysis.borrowing import is_borrowed_element
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Value
 from scriptmode.ir.types import Type
@@ -36,6 +38,8 @@ CONSTRUCTORS = frozenset(
 CELL_ACCESSES = frozenset(
     ["prim::CellGet", "prim::CellRead", "prim::CellSet", "prim::CellDelete", "prim::release"]
 )
+# ops that may make their result out of their first input
+CONSUMERS = frozenset(["str::concat"])
 
 _COUNTED = frozenset([T.TENSOR, T.STR, T.SIZE, T.GENERATOR, T.STORAGE, T.ANY])
 
@@ -122,6 +126,7 @@ class Ownership:
         self._params = frozenset(graph.params)
         self._bases: dict[Value, frozenset[Value]] = {}
         self._owned: dict[Value, bool] = {}
+        self._derived: dict[Node, bool] = {}
 
     def is_owned(self, value: Value) -> bool:
         """Whether ``value`` holds references of its own."""
@@ -138,12 +143,20 @@ class Ownership:
 
     def is_derived(self, node: Node) -> bool:
         """Whether the result of ``node`` shares the references of its inputs."""
+        found = self._derived.get(node)
+        if found is None:
+            found = self._derived[node] = self._find_derived(node)
+        return found
+
+    def _find_derived(self, node: Node) -> bool:
         if node.kind in DERIVING:
             source = node.inputs[0].type
             if node.kind == "prim::TupleIndex":
                 source = source.contained[node.attributes["index"]]
             return not needs_box(source, node.output.type)
-        return is_stack_list(node)
+        if len(node.outputs) != 1 or not is_counted(node.output.type):
+            return False
+        return is_stack_list(node) or is_borrowed_element(node, self.is_derived)
 
     def _is_borrowing(self, node: Node) -> bool:
         if node.kind in ("prim::Constant", "prim::Global"):

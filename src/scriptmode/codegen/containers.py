@@ -14,7 +14,7 @@ from scriptmode.abi import objects
 from scriptmode.abi.convention import I32, I64, PTR
 from scriptmode.abi.layouts import llvm_type, size_of_llvm
 from scriptmode.analysis.ownership import is_counted, is_stack_list
-from scriptmode.codegen import tensors
+from scriptmode.codegen import heap, tensors
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.scalars import with_overflow
@@ -95,7 +95,7 @@ def dict_construct(f: FunctionEmitter, node: Node, *values: ir.Value) -> object:
 @lower("list::len")
 def list_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``len(self)``."""
-    return tensors.load(f.b, self, I64, objects.LIST_LENGTH)
+    return heap.list_length(f.b, self)
 
 
 def place_of(
@@ -103,7 +103,7 @@ def place_of(
 ) -> ir.Value:
     """Address of an element; a negative index counts from the end, one outside raises."""
     b = f.b
-    length = tensors.load(b, self, I64, objects.LIST_LENGTH)
+    length = heap.list_length(b, self)
     if isinstance(index, ir.Constant):
         at = index if index.constant >= 0 else b.add(index, length)
     else:
@@ -112,7 +112,7 @@ def place_of(
     with f.unlikely(b.icmp_unsigned(">=", at, length)):
         b.call(f.unit.native(error, I32, [PTR]), [f.ctx])
         f.fail()
-    data = tensors.load(b, self, PTR, objects.LIST_DATA)
+    data = heap.list_data(b, self)
     return tensors.byte_gep(b, data, b.mul(at, ir.Constant(I64, size)))
 
 
@@ -122,8 +122,9 @@ def list_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value
     t = node.inputs[0].type.contained[0]
     llvm = llvm_type(t)
     place = place_of(f, self, index, size_of_llvm(llvm), "sm_list_index_error")
-    value = f.b.load(place, typ=llvm)
-    f.retain(value, t)
+    value = heap.load_element(f.b, place, t)
+    if f.ownership.is_owned(node.output):
+        f.retain(value, t)
     return value
 
 
@@ -136,11 +137,11 @@ def list_setitem(
     llvm = llvm_type(t)
     place = place_of(f, self, index, size_of_llvm(llvm), "sm_list_assignment_error")
     if not is_counted(t):
-        f.b.store(value, place)
+        heap.store_element(f.b, value, place)
         return
     f.retain(value, t)
-    old = f.b.load(place, typ=llvm)
-    f.b.store(value, place)
+    old = heap.load_element(f.b, place, t)
+    heap.store_element(f.b, value, place)
     f.release(old, t)
 
 
@@ -149,17 +150,17 @@ def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value)
     """``self.append(value)``."""
     t = node.inputs[0].type.contained[0]
     llvm = llvm_type(t)
-    length = tensors.load(f.b, self, I64, objects.LIST_LENGTH)
-    capacity = tensors.load(f.b, self, I64, objects.LIST_CAPACITY)
+    length = heap.list_length(f.b, self)
+    capacity = heap.load_field(f.b, self, I64, objects.LIST_CAPACITY, heap.CAPACITY)
     longer = f.b.add(length, ir.Constant(I64, 1), flags=["nsw"])
     with f.unlikely(f.b.icmp_signed(">=", length, capacity)):
         made = f.native_value("sm_list_reserve", I64, [self, longer])
         f.raise_memory_error_if(f.b.icmp_signed("==", made, ir.Constant(I64, 0)))
     f.retain(value, t)
-    data = tensors.load(f.b, self, PTR, objects.LIST_DATA)
+    data = heap.list_data(f.b, self)
     size = ir.Constant(I64, size_of_llvm(llvm))
-    f.b.store(value, tensors.byte_gep(f.b, data, f.b.mul(length, size)))
-    tensors.store(f.b, longer, self, objects.LIST_LENGTH)
+    heap.store_element(f.b, value, tensors.byte_gep(f.b, data, f.b.mul(length, size)))
+    heap.store_field(f.b, longer, self, objects.LIST_LENGTH, heap.LENGTH)
 
 
 # ---- Tuple[T, ...] and Size ----
@@ -211,6 +212,66 @@ def dict_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     return tensors.load(f.b, self, I64, objects.DICT_LENGTH)
 
 
+def entry_layout(t: T.Type) -> tuple[int, int]:
+    """Where the value lies in an entry of a dict, and the entry's size."""
+    key, value = (-(-size_of_llvm(llvm_type(e)) // 8) * 8 for e in t.contained)
+    at = objects.ENTRY_KEY + key
+    return at, at + value
+
+
+@lower("dict::find")
+def dict_find(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> ir.Value:
+    """The number of a key's entry, or -1."""
+    t = node.inputs[0].type
+    kind = "int" if t.contained[0] == T.INT else "str"
+    step = ir.Constant(I64, entry_layout(t)[1])
+    return f.native_value(f"sm_dict_find_{kind}", I64, [self, key, step])
+
+
+@lower("dict::check_found")
+def dict_check_found(
+    f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value, entry: ir.Value
+) -> None:
+    """KeyError of the key when the entry is -1."""
+    with f.unlikely(f.b.icmp_signed("<", entry, ir.Constant(I64, 0))):
+        f.b.call(f.unit.native("sm_key_error", I32, [PTR] * 3), [f.ctx, self, f.spill(key)])
+        f.fail()
+
+
+def entry_value(f: FunctionEmitter, node: Node, self: ir.Value, entry: ir.Value) -> ir.Value:
+    """Address of the value of an entry."""
+    at, step = entry_layout(node.inputs[0].type)
+    entries = heap.load_field(f.b, self, PTR, objects.DICT_ENTRIES, heap.DATA)
+    start = f.b.mul(entry, ir.Constant(I64, step))
+    return tensors.byte_gep(f.b, tensors.byte_gep(f.b, entries, start), at)
+
+
+@lower("dict::value_at")
+def dict_value_at(f: FunctionEmitter, node: Node, self: ir.Value, entry: ir.Value) -> ir.Value:
+    """The value of an entry."""
+    t = node.inputs[0].type.contained[1]
+    value = f.b.load(entry_value(f, node, self, entry), typ=llvm_type(t))
+    if f.ownership.is_owned(node.output):
+        f.retain(value, t)
+    return value
+
+
+@lower("dict::set_at")
+def dict_set_at(
+    f: FunctionEmitter, node: Node, self: ir.Value, entry: ir.Value, value: ir.Value
+) -> None:
+    """Replace the value of an entry; the old one goes last."""
+    t = node.inputs[0].type.contained[1]
+    place = entry_value(f, node, self, entry)
+    if not is_counted(t):
+        f.b.store(value, place)
+        return
+    f.retain(value, t)
+    old = f.b.load(place, typ=llvm_type(t))
+    f.b.store(value, place)
+    f.release(old, t)
+
+
 @lower("dict::keys", "dict::values", "dict::items")
 def dict_lists(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
     """A new list, whose descriptor the library asks for."""
@@ -238,10 +299,10 @@ def dict_popitem(f: FunctionEmitter, node: Node, self: ir.Value) -> list[ir.Valu
 @lower("size::numel")
 def size_numel(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """The product of the sizes."""
-    data = tensors.load(f.b, self, PTR, objects.LIST_DATA)
+    data = heap.list_data(f.b, self)
     product = f.temporary(I64)
     f.b.store(ir.Constant(I64, 1), product)
-    with tensors.for_range(f.b, tensors.load(f.b, self, I64, objects.LIST_LENGTH)) as index:
+    with tensors.for_range(f.b, heap.list_length(f.b, self)) as index:
         place = tensors.byte_gep(f.b, data, f.b.mul(index, ir.Constant(I64, 8)))
         size = f.b.load(place, typ=I64)
         f.b.store(with_overflow(f, "smul", f.b.load(product, typ=I64), size), product)

@@ -25,7 +25,7 @@ from scriptmode.codegen.cells import release_local
 from scriptmode.codegen.flow import Exit, LoopExits
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
-from scriptmode.codegen.slots import Slot
+from scriptmode.codegen.slots import Slot, store_slot
 from scriptmode.codegen.values import coerce, leaf_value, leaves, truth
 from scriptmode.ir.graph import (
     BREAK,
@@ -79,7 +79,7 @@ def leave(f: FunctionEmitter, values: Sequence[Value], target: Exit) -> None:
     for slot in sorted(cleared, key=lambda s: (s.count.value, s.index)):
         f.clear(slot)
     for part, slot in stores:
-        f.b.store(part, slot.address)
+        store_slot(f.b, part, slot)
     for phi, llvm in zip(target.phis, converted, strict=True):
         phi.add_incoming(llvm, f.b.block)
     f.b.branch(target.block)

@@ -38,9 +38,9 @@ from scriptmode.abi.convention import (
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.ownership import Ownership
-from scriptmode.codegen import lowering, tensors
+from scriptmode.codegen import heap, lowering, tensors
 from scriptmode.codegen.flow import Flow, Held
-from scriptmode.codegen.slots import Slot, SlotArray, emit_release_all
+from scriptmode.codegen.slots import Slot, SlotArray, emit_release_all, store_slot
 from scriptmode.codegen.unit import NULL, VOID, Unit
 from scriptmode.codegen.values import Count, coerce, leaf_value, leaves
 from scriptmode.ir import types as T
@@ -86,6 +86,10 @@ class FunctionEmitter:
         """Emit the body; the function is complete afterwards."""
         for param, argument in zip(self.graph.params, self.llvm.args[1:-1], strict=True):
             self.values[param] = argument
+            size = heap.readable_bytes(param.type)
+            if size:
+                argument.attributes.dereferenceable = size
+                argument.attributes.align = 8
         if self.graph.name in self.unit.recursive:
             self._check_stack()
         if next(iter(self.graph.find_all("torch::set_grad_enabled")), None) is not None:
@@ -168,7 +172,7 @@ class FunctionEmitter:
         """Store the counted parts of a value that has its LLVM value into slots."""
         llvm = self.values[value]
         for leaf, slot in zip(leaves(value.type), slots, strict=True):
-            self.b.store(leaf_value(self.b, llvm, leaf), slot.address)
+            store_slot(self.b, leaf_value(self.b, llvm, leaf), slot)
         self.held[value] = tuple(slots)
 
     def array(self, count: Count) -> SlotArray:
@@ -186,7 +190,7 @@ class FunctionEmitter:
 
     def clear(self, slot: Slot) -> None:
         """Make a slot null."""
-        self.b.store(NULL, slot.address)
+        store_slot(self.b, NULL, slot)
 
     def retain(self, llvm: ir.Value, t: Type) -> None:
         """Count one more owner of all parts of a value."""
@@ -197,7 +201,7 @@ class FunctionEmitter:
                 retain = self.unit.native("sm_slot_retain", VOID, [PTR, PTR])
                 self.b.call(retain, [place, self.unit.descriptor(T.ANY)])
             elif leaf.count is Count.OBJECT:
-                self.b.call(self.unit.native("sm_retain", VOID, [PTR]), [part])
+                heap.retain(self.b, self.unit, part, t)
             elif leaf.count is Count.COUNTED:
                 self._call_tensor_function(tensors.RETAIN_COUNTED, part)
             elif leaf.nullable:
@@ -215,7 +219,7 @@ class FunctionEmitter:
                 drop = self.unit.native("sm_slot_drop", VOID, [PTR, PTR])
                 self.b.call(drop, [place, self.unit.descriptor(T.ANY)])
             elif leaf.count is Count.OBJECT:
-                self.b.call(self.unit.native("sm_release", VOID, [PTR]), [part])
+                heap.release(self.b, self.unit, part, t)
             elif leaf.count is Count.COUNTED:
                 self._call_tensor_function(tensors.RELEASE_COUNTED, part)
             elif leaf.nullable:
@@ -385,16 +389,14 @@ class FunctionEmitter:
             self.poll_flag = self.entry.load(ctx_field(self.entry, self.ctx, "poll_flag"), typ=PTR)
         flag = self.b.load_atomic(self.poll_flag, "monotonic", 1, typ=I8)
         with self.unlikely(self.b.icmp_unsigned("!=", flag, ir.Constant(I8, 0))):
-            self.check(self.host_call("poll", []))
+            if self.unit.level:
+                self.check(self.b.call(poll_function(self.unit), [self.ctx]))
+            else:
+                self.check(self.host_call("poll", []))
 
     def host_call(self, field: str, arguments: Sequence[ir.Value]) -> ir.Value:
         """Call a function of the host table; its status."""
-        table = self.b.load(ctx_field(self.b, self.ctx, "host"), typ=PTR)
-        place = tensors.byte_gep(self.b, table, host_offset(field))
-        ftype = ir.FunctionType(I32, [PTR, *(a.type for a in arguments)])
-        # typed while it is loaded: llvmlite asks a callee for its type
-        function = self.b.load(place, typ=ftype.as_pointer())
-        return self.b.call(function, [self.ctx, *arguments])
+        return call_host(self.b, self.ctx, field, arguments)
 
 
 def lowering_for(node: Node) -> lowering.Lowering:
@@ -406,6 +408,18 @@ def lowering_for(node: Node) -> lowering.Lowering:
     if found is None:
         raise not_built(node, f"no native code for {node.kind} yet")
     return found
+
+
+def call_host(
+    b: ir.IRBuilder, ctx: ir.Value, field: str, arguments: Sequence[ir.Value]
+) -> ir.Value:
+    """Call a function of the host table; its status."""
+    table = b.load(ctx_field(b, ctx, "host"), typ=PTR)
+    place = tensors.byte_gep(b, table, host_offset(field))
+    ftype = ir.FunctionType(I32, [PTR, *(a.type for a in arguments)])
+    # typed while it is loaded: llvmlite asks a callee for its type
+    function = b.load(place, typ=ftype.as_pointer())
+    return b.call(function, [ctx, *arguments])
 
 
 def host_offset(field: str) -> int:
@@ -422,6 +436,24 @@ def refuse_tensors(node: Node) -> None:
     """Refuse to compare values that have tensors in them: that may be ambiguous in Python."""
     if any(T.TENSOR in T.walk(v.type) for v in node.inputs):
         raise not_built(node, f"comparing containers of tensors ({node.kind}) is not built yet")
+
+
+def poll_function(unit: Unit) -> ir.Function:
+    """The module's function that lets the host handle signals.
+
+    It is said not to touch the heap, so that lengths stay in registers: a handler changes nothing
+    that the running program looks at, but the exception in the context.
+    """
+    found = unit.module.globals.get("sm.poll")
+    if found is not None:
+        return found
+    function = ir.Function(unit.module, ir.FunctionType(I32, [PTR]), "sm.poll")
+    function.linkage = "internal"
+    for attribute in ("nounwind", "noinline", "cold", "inaccessiblemem_or_argmemonly"):
+        function.attributes.add(attribute)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    b.ret(call_host(b, function.args[0], "poll", []))
+    return function
 
 
 def trace_function(unit: Unit) -> ir.Function:

@@ -33,6 +33,7 @@ from scriptmode.codegen import (
     scalar_operands,
     scalars,
     services,
+    strings,
     structural,
 )
 from scriptmode.codegen.engine import (
@@ -56,7 +57,7 @@ from scriptmode.support.source import Span
 # imported for the lowerings that they register
 LOWERINGS = (
     aten, cells, constants, containers, control, creation, metadata, scalar_operands, scalars,
-    services, structural,
+    services, strings, structural,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -153,7 +154,7 @@ def emit_program(program: Program) -> Unit:
     stored = stored_attributes(program)
     for graph in program.functions.values():
         insert_retain_release(graph, program)
-        unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph))
+        unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph, unit.recursive))
     for graph in program.functions.values():
         FunctionEmitter(unit, graph, Ownership(graph, stored)).emit()
     return unit
@@ -203,14 +204,22 @@ def recursive_functions(program: Program) -> frozenset[str]:
 
 
 def choose_level(program: Program) -> int:
-    """LLVM's optimisation level for a program: 2 when some loop computes on scalars alone."""
-    return 2 if any(has_scalar_loop(graph) for graph in program.functions.values()) else 0
+    """LLVM's optimisation level: 2 when some loop or recursion computes on scalars alone."""
+    repeating = recursive_functions(program)
+    return 2 if any(is_hot(g, repeating) for g in program.functions.values()) else 0
 
 
-def is_cold(graph: Graph) -> bool:
+def is_hot(graph: Graph, recursive: frozenset[str]) -> bool:
+    """Whether a function may run many instructions of its own for each op of torch."""
+    if graph.name in recursive and not any(map(_runs_torch, graph.walk())):
+        return True
+    return has_scalar_loop(graph)
+
+
+def is_cold(graph: Graph, recursive: frozenset[str]) -> bool:
     """Whether optimising a function would cost more than it can bring."""
     size = sum(1 for _ in graph.walk())
-    return size > OPTIMIZE_LIMIT or (size > SMALL and not has_scalar_loop(graph))
+    return size > OPTIMIZE_LIMIT or (size > SMALL and not is_hot(graph, recursive))
 
 
 def has_scalar_loop(graph: Graph) -> bool:

@@ -94,6 +94,7 @@ class NativeFunction:
 
     python: FunctionType
     hints: tuple[str, ...] = ()
+    is_fast: bool = False  # not to be compiled for size
 
     @property
     def name(self) -> str:
@@ -135,15 +136,21 @@ def native(function: F) -> F: ...
 
 
 @overload
-def native(*, inline: bool = ..., noinline: bool = ...) -> Callable[[F], F]: ...
+def native(*, inline: bool = ..., noinline: bool = ..., fast: bool = ...) -> Callable[[F], F]: ...
 
 
-def native(function: Any = None, *, inline: bool = False, noinline: bool = False) -> Any:
-    """Declare a function of the dialect; ``inline`` and ``noinline`` are orders to LLVM."""
+def native(
+    function: Any = None, *, inline: bool = False, noinline: bool = False, fast: bool = False
+) -> Any:
+    """Declare a function of the dialect.
+
+    ``inline`` and ``noinline`` are orders to LLVM; ``fast`` asks for speed where the library is
+    compiled for size.
+    """
     hints = tuple(n for n, on in (("alwaysinline", inline), ("noinline", noinline)) if on)
     if function is not None:
-        return NativeFunction(function, hints)
-    return lambda f: NativeFunction(f, hints)
+        return NativeFunction(function, hints, fast)
+    return lambda f: NativeFunction(f, hints, fast)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class FunctionLowering(CallLowering):
     def lower(self) -> None:
         """Emit the body."""
         self.function.attributes.add("nounwind")
-        for hint in (*self.native.hints, *self.module.hints):
+        general = () if self.native.is_fast else self.module.hints
+        for hint in (*self.native.hints, *general):
             self.function.attributes.add(hint)
         if self.native.is_private:
             self.function.linkage = "internal"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from scriptmode.abi.convention import I8, I64, PTR
-from scriptmode.codegen import tensors
+from scriptmode.codegen import heap, tensors
 from scriptmode.codegen.unit import NULL, VOID, Unit
 from scriptmode.codegen.values import Count
 from scriptmode.ir import types as T
@@ -65,6 +65,13 @@ class SlotArray:
             return
         for offset in range(0, nbytes, 8):
             tensors.store(self.entry, NULL, self.memory, offset)
+
+
+def store_slot(b: ir.IRBuilder, value: ir.Value, slot: Slot) -> None:
+    """Write a slot."""
+    stored = b.store(value, slot.address)
+    if slot.count is Count.OBJECT:
+        heap.mark(b.module, stored, heap.SLOT)
 
 
 def emit_release_all(b: ir.IRBuilder, unit: Unit, array: SlotArray) -> None:

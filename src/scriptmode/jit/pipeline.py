@@ -23,6 +23,7 @@ from scriptmode.passes.fold import fold_constants
 from scriptmode.passes.inline import inline_calls_in_loops
 from scriptmode.passes.licm import hoist_loop_invariants
 from scriptmode.passes.rewrite import apply_rules
+from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.runtime import link  # noqa: F401  (registers the native library)
 from scriptmode.support import config
@@ -42,6 +43,7 @@ PIPELINE: list[Pass] = [
     Pass("fold", fold_constants),
     Pass("rules", apply_rules),
     Pass("simplify_control_flow", simplify_control_flow),
+    Pass("share_lookups", share_lookups),
     Pass("cse", eliminate_common_subexpressions),
     Pass("licm", hoist_loop_invariants),
     Pass("dce", eliminate_dead_code),
@@ -52,6 +54,7 @@ MUST_PRECEDE: list[tuple[str, str, str]] = [
     ("inline", "licm", "what a callee computes anew in each iteration is visible after inlining"),
     ("fold", "simplify_control_flow", "a condition must be constant before its If is removed"),
     ("fold", "rules", "rules look for constant operands"),
+    ("share_lookups", "cse", "searches for one key become equal nodes, which are merged"),
     ("cse", "licm", "equal nodes are merged before they are moved"),
     ("licm", "dce", "moving leaves nodes without users"),
 ]

@@ -98,4 +98,26 @@ op("dict::copy(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(dict.copy)
 op("dict::keys(Dict(k, v) self) -> k[]", effects=NEW)(list)
 op("dict::values(Dict(k, v) self) -> v[]", effects=NEW)(lambda self: list(self.values()))
 op("dict::items(Dict(k, v) self) -> Tuple(k, v)[]", effects=NEW)(lambda self: list(self.items()))
+# lookups that share their search; an entry is what dict::find gives, while no key comes or goes
+op("dict::find(Dict(k, v) self, k key) -> int", effects=READS)(
+    lambda self, key: list(self).index(key) if key in self else -1
+)
+
+
+@op("dict::check_found(Dict(k, v) self, k key, int entry) -> ()", effects=READS, raises=[KeyError])
+def _check_found(self: dict[Any, Any], key: Any, entry: int) -> None:
+    if entry < 0:
+        raise KeyError(key)
+
+
+op("dict::value_at(Dict(k, v) self, int entry) -> v", effects=READS)(
+    lambda self, entry: list(self.values())[entry]
+)
+
+
+@op("dict::set_at(Dict(k, v)(a!) self, int entry, v value) -> ()")
+def _set_at(self: dict[Any, Any], entry: int, value: Any) -> None:
+    self[list(self)[entry]] = value
+
+
 op("dict::eq(Dict(k, v) a, Dict(k, v) b) -> bool", effects=READS)(operator.eq)

@@ -28,7 +28,9 @@ Results of nodes are owned by their block, inputs of nodes are borrowed.  Consum
 over: terminators for the block or function that they lead to, a Loop for its carried values.  A
 consumed value that dies there is moved; one that lives on, or is borrowed, is retained first.
 ``prim::ListConstruct`` and its kin own their elements: ``moved`` lists the inputs they take over,
-the others are copied.  A value dead on entry of a block is released there; a terminator that leaves
+the others are copied; ``str::concat`` may take over its first operand.
+
+A value dead on entry of a block is released there; a terminator that leaves
 several blocks releases what they own.  Values from outside a Loop are never given up inside it,
 except on the way out of the function.
 
@@ -41,7 +43,7 @@ from collections.abc import Sequence
 
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.liveness import Liveness
-from scriptmode.analysis.ownership import CONSTRUCTORS, Ownership, is_counted, needs_box
+from scriptmode.analysis.ownership import CONSTRUCTORS, CONSUMERS, Ownership, is_counted, needs_box
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
@@ -153,6 +155,8 @@ class _Inserter:
             self.block(node.blocks[0], {}, [*outer, owned])
         elif node.kind in CONSTRUCTORS and self.ownership.is_owned(node.output):
             self.construct(node, owned, set(deaths))
+        elif node.kind in CONSUMERS:
+            self.consume_first(node, owned, set(deaths))
         for value in node.outputs:
             if self.ownership.is_owned(value):
                 owned[value] = None
@@ -180,6 +184,16 @@ class _Inserter:
             del owned[value]
         if moved:
             node.attributes["moved"] = tuple(sorted(moved.values()))
+            self.changed = True
+
+    def consume_first(self, node: Node, owned: Owned, dying: set[Value]) -> None:
+        """Let a node make its result out of its first input, when that dies here."""
+        first, *rest = node.inputs
+        if first not in owned or first not in dying:
+            return
+        if not any(first in self.ownership.bases(v) for v in rest):
+            del owned[first]
+            node.attributes["moved"] = (0,)
             self.changed = True
 
     def consume(

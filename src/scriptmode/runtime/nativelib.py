@@ -42,6 +42,7 @@ from scriptmode.runtime.native import (
     dicts,
     digits,
     formats,
+    keys,
     lists,
     mathematics,
     memory,
@@ -55,7 +56,7 @@ from scriptmode.runtime.native import errors as native_errors
 from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
-    memory, native_errors, builder, digits, compare, unicode, reprs, lists, strings,
+    memory, native_errors, builder, digits, keys, compare, unicode, reprs, lists, strings,
     arithmetic, mathematics, formats, characters, parsing, dicts,
     sorting,
 )  # fmt: skip
@@ -133,6 +134,8 @@ def ensure_loaded() -> None:
             descriptors.descriptor(t)
         loaded = engine.Engine()
         loaded.add_object(object_code())
+        counting = ctypes.c_int64.from_address(loaded.address("sm_counting"))
+        counting.value = int(engine.thunks.debug)
         for name in functions():
             engine.register_symbol(name, loaded.address(name))
         descriptors.bind(
@@ -144,6 +147,7 @@ def ensure_loaded() -> None:
                 objects.DESC_REPR: loaded.address("sm_slot_repr"),
             }
         )
+        ctypes.CFUNCTYPE(None)(loaded.address("sm_make_characters"))()
         _engine = loaded
 
 
@@ -155,7 +159,7 @@ def address(name: str) -> int:
 
 
 def live_objects() -> int:
-    """Heap objects that are alive now, immortal ones not counted."""
+    """Heap objects that are alive now, immortal ones not counted; counted by debug processes."""
     return ctypes.c_int64.from_address(address("sm_live_objects")).value
 
 

@@ -15,7 +15,6 @@ from scriptmode.abi.objects import (
     STR_WIDTH,
 )
 from scriptmode.codegen.native import (
-    atomic_add,
     external,
     i8,
     i16,
@@ -30,7 +29,7 @@ from scriptmode.codegen.native import (
     ult,
     zext,
 )
-from scriptmode.runtime.native.memory import free, malloc, realloc, sm_live_objects
+from scriptmode.runtime.native.memory import count_objects, free, malloc, realloc
 
 DESC_STR = external("desc.str")
 
@@ -61,7 +60,7 @@ def _finish_header(s: ptr, length: i64, width: i64) -> None:
     store(i64, s, STR_HASH, 0)
     store(i64, s, STR_WIDTH, width)
     put_unit(s, width, length, 0)
-    atomic_add(i64, sm_live_objects, 1)
+    count_objects(1)
 
 
 @native

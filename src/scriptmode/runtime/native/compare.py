@@ -45,10 +45,8 @@ from scriptmode.abi.objects import (
     KIND_UNION,
     LIST_DATA,
     LIST_LENGTH,
-    STR_DATA,
     STR_HASH,
     STR_LENGTH,
-    STR_WIDTH,
     TAG_COMPLEX,
     TAG_FLOAT,
 )
@@ -56,7 +54,6 @@ from scriptmode.codegen.native import (
     bitcast,
     call,
     cell,
-    extern,
     f64,
     fabs,
     i8,
@@ -81,6 +78,7 @@ from scriptmode.runtime.native.errors import (
     check_stack,
     raise_from,
 )
+from scriptmode.runtime.native.keys import P61, same_text, sm_hash_int, str_key_hash
 from scriptmode.runtime.native.memory import (
     child,
     child_offset,
@@ -89,15 +87,12 @@ from scriptmode.runtime.native.memory import (
     sm_any_slot,
 )
 
-memcmp = extern("memcmp", i32, ptr, ptr, i64)
-
 # function pointers set by the host: tensor eq, tensor repr, object repr (see HOOKS)
 sm_hooks = cell("sm_hooks", 64)
 HOOK_TENSOR_EQ = 0  # i32 (ctx, tensor a, tensor b, i8* result)
 HOOK_TENSOR_REPR = 8  # i32 (ctx, tensor, str* result)
 HOOK_OBJECT_REPR = 16  # i32 (ctx, slot, descriptor, str* result)
 
-P61 = (1 << 61) - 1
 INFINITY = float("inf")
 HASH_INF = 314159
 HASH_IMAG = 1000003
@@ -221,16 +216,10 @@ def _numbers_equal(ka: i64, a: ptr, kb: i64, b: ptr) -> bool:
     return _order_numbers(ka, a, kb, b) == EQUAL
 
 
-@native
+@native(fast=True)
 def sm_str_equal(a: ptr, b: ptr) -> i8:
     """``a == b``."""
-    if a == b:
-        return 1
-    n = load(i64, a, STR_LENGTH)
-    width = load(i64, a, STR_WIDTH)
-    if n != load(i64, b, STR_LENGTH) or width != load(i64, b, STR_WIDTH):
-        return 0
-    return i8(memcmp(a + STR_DATA, b + STR_DATA, n * width) == 0)
+    return i8(same_text(a, b))
 
 
 @native
@@ -609,14 +598,6 @@ def sm_list_ge(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
 
 
 @native
-def sm_hash_int(value: i64) -> i64:
-    """``hash`` of an int."""
-    size = urem(0 - value if value < 0 else value, P61)
-    hashed = 0 - size if value < 0 else size
-    return i64(-2) if hashed == -1 else hashed
-
-
-@native
 def sm_hash_float(x: f64) -> i64:
     """``hash`` of a float; NaN hashes as 0."""
     if x != x:
@@ -721,7 +702,11 @@ def _hash_tuple(ctx: ptr, v: ptr, result: ptr) -> i32:
 
 @native
 def key_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``sm_slot_hash`` for dict entries: never the mark of erased ones."""
+    """``sm_slot_hash`` for dict entries, but for strs: never the mark of erased ones."""
+    v = stack(24)
+    if resolve(v, slot, descriptor) == KIND_STR:
+        store(i64, result, 0, str_key_hash(load(ptr, load(ptr, v, V_SLOT))))
+        return 0
     if sm_slot_hash(ctx, slot, descriptor, result):
         return 1
     if load(i64, result) == ENTRY_ERASED:

@@ -209,7 +209,7 @@ def _erase(d: ptr, number: i64) -> None:
 
 
 @native(noinline=True)
-def _raise_key_error(ctx: ptr, d: ptr, key: ptr) -> i32:
+def sm_key_error(ctx: ptr, d: ptr, key: ptr) -> i32:
     """KeyError whose argument is the key itself."""
     return raise_from(ctx, KEY_ERROR, sm_box(key, _key_type(d)))
 
@@ -258,7 +258,7 @@ def sm_dict_getitem(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
     if _find(ctx, d, key, hashed, found):
         return 1
     if load(i64, found) < 0:
-        return _raise_key_error(ctx, d, key)
+        return sm_key_error(ctx, d, key)
     sm_slot_copy(result, _value_of(d, load(i64, found)), _value_type(d))
     return 0
 
@@ -341,7 +341,7 @@ def sm_dict_pop(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
     if _find(ctx, d, key, hashed, found):
         return 1
     if load(i64, found) < 0:
-        return _raise_key_error(ctx, d, key)
+        return sm_key_error(ctx, d, key)
     _take(d, load(i64, found), result)
     return 0
 
@@ -369,7 +369,7 @@ def sm_dict_delitem(ctx: ptr, d: ptr, key: ptr) -> i32:
         return 1
     number = load(i64, found)
     if number < 0:
-        return _raise_key_error(ctx, d, key)
+        return sm_key_error(ctx, d, key)
     _erase(d, number)
     entry = _entry(d, number)
     sm_slot_drop(entry + ENTRY_KEY, _key_type(d))

@@ -65,6 +65,7 @@ DESC_LIST_INT = external("desc.List[int]")
 LARGEST = (1 << 63) - 1
 SMALLEST = -(1 << 63)
 MAX_BYTES = 1 << 60
+SHORT = 1 << 16  # elements of a list that grows by a half
 
 
 @native
@@ -107,7 +108,8 @@ def sm_list_reserve(a: ptr, needed: i64) -> i64:
     """Make room for ``needed`` elements in all; 0 when there is no memory."""
     if needed <= load(i64, a, LIST_CAPACITY):
         return 1
-    capacity = needed + (needed >> 3) + 6
+    # fast at first, for reallocating costs most while lists are short
+    capacity = needed + (needed >> 3) + 6 if needed > SHORT else needed + (needed >> 1) + 6
     nbytes, too_big = mul_overflow(capacity, load(i64, element(a), DESC_SIZE))
     if too_big or nbytes > MAX_BYTES:
         return 0

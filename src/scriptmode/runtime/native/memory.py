@@ -57,6 +57,7 @@ from scriptmode.codegen.native import (
     ptr,
     stack,
     store,
+    unlikely,
 )
 
 malloc = extern("malloc", ptr, i64)
@@ -68,7 +69,15 @@ sm_tensor_release = extern("sm_tensor_release", None, ptr)
 sm_counted_retain = extern("sm_counted_retain", None, ptr)
 sm_counted_release = extern("sm_counted_release", None, ptr)
 
-sm_live_objects = cell("sm_live_objects")
+sm_live_objects = cell("sm_live_objects")  # counted when sm_counting is set
+sm_counting = cell("sm_counting")
+
+
+@native(inline=True)
+def count_objects(change: i64) -> None:
+    """Note that objects came or went, in debug processes."""
+    if unlikely(load(i64, sm_counting) != 0):
+        atomic_add(i64, sm_live_objects, change)
 
 
 @native
@@ -90,14 +99,14 @@ def sm_object_new(nbytes: i64, descriptor: ptr) -> ptr:
     if likely(obj != 0):
         store(i64, obj, HEAP_COUNT, 1)
         store(ptr, obj, HEAP_DESCRIPTOR, descriptor)
-        atomic_add(i64, sm_live_objects, 1)
+        count_objects(1)
     return obj
 
 
 @native
 def sm_object_free(obj: ptr) -> None:
     """Free the memory of an object whose payload is already dropped."""
-    atomic_add(i64, sm_live_objects, -1)
+    count_objects(-1)
     free(obj)
 
 

@@ -8,13 +8,19 @@ Case and character classes are in ``characters``, number formats in ``formats``.
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    HEAP_COUNT,
+    HEAP_DESCRIPTOR,
+    IMMORTAL,
     LIST_DATA,
     LIST_LENGTH,
     STR_DATA,
+    STR_HASH,
     STR_LENGTH,
     STR_WIDTH,
 )
 from scriptmode.codegen.native import (
+    cell,
+    extern,
     external,
     i8,
     i32,
@@ -32,6 +38,7 @@ from scriptmode.codegen.native import (
     zext,
 )
 from scriptmode.runtime.native.builder import (
+    DESC_STR,
     b_char,
     b_fill,
     b_finish,
@@ -60,11 +67,28 @@ from scriptmode.runtime.native.errors import (
     sm_raise_memory_error,
 )
 from scriptmode.runtime.native.lists import slice_bounds, sm_list_new, sm_list_reserve
-from scriptmode.runtime.native.memory import malloc, sm_release, sm_retain
+from scriptmode.runtime.native.memory import malloc, realloc, sm_release, sm_retain
 from scriptmode.runtime.native.unicode import is_line_break, is_space
 
 DESC_LIST_STR = external("desc.List[str]")
 LARGEST = (1 << 63) - 1
+# immortal strs of one code point, for the first ones
+N_CHARACTERS = 256
+CHARACTER_SIZE = 48
+sm_characters = cell("sm_characters", N_CHARACTERS * CHARACTER_SIZE)
+malloc_usable_size = extern("malloc_usable_size", i64, ptr)
+
+
+@native
+def sm_make_characters() -> None:
+    """Make the strs of one code point; once, when the library is loaded."""
+    for c in range(N_CHARACTERS):
+        s = sm_characters + c * CHARACTER_SIZE
+        store(i64, s, HEAP_COUNT, IMMORTAL)
+        store(ptr, s, HEAP_DESCRIPTOR, DESC_STR)
+        store(i64, s, STR_LENGTH, 1)
+        store(i64, s, STR_WIDTH, 1)
+        store(i64, s, STR_DATA, c)
 
 
 @native
@@ -268,7 +292,7 @@ def sm_str_hash(ctx: ptr, s: ptr, result: ptr) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def sm_str_getitem(ctx: ptr, s: ptr, index: i64, result: ptr) -> i32:
     """``s[index]``."""
     n = load(i64, s, STR_LENGTH)
@@ -276,6 +300,10 @@ def sm_str_getitem(ctx: ptr, s: ptr, index: i64, result: ptr) -> i32:
         index += n
     if not ult(index, n):
         return raise_from(ctx, INDEX_ERROR, text("string index out of range"))
+    c = unit(s, index)
+    if c < N_CHARACTERS:
+        store(ptr, result, 0, sm_characters + c * CHARACTER_SIZE)
+        return 0
     return own(ctx, substring(s, index, 1), result)
 
 
@@ -338,6 +366,32 @@ def sm_str_concat(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
         copy_units(r, width, 0, a, 0, n)
         copy_units(r, width, n, b, 0, m)
     return own(ctx, r, result)
+
+
+@native(fast=True)
+def sm_str_append(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a + b`` where ``a`` is handed over: in its own memory when nothing else refers to it."""
+    n = load(i64, a, STR_LENGTH)
+    m = load(i64, b, STR_LENGTH)
+    width = load(i64, a, STR_WIDTH)
+    if load(i64, a, HEAP_COUNT) != 1 or load(i64, b, STR_WIDTH) > width or n == 0:
+        status = sm_str_concat(ctx, a, b, result)
+        sm_release(a)
+        return status
+    needed = STR_DATA + (n + m + 1) * width
+    if needed > malloc_usable_size(a):
+        # by a half more, so that appending n times copies O(n)
+        moved = realloc(a, needed + (needed >> 1))
+        if moved == 0:
+            sm_release(a)
+            return sm_raise_memory_error(ctx)
+        a = moved
+    copy_units(a, width, n, b, 0, m)
+    put_unit(a, width, n + m, 0)
+    store(i64, a, STR_LENGTH, n + m)
+    store(i64, a, STR_HASH, 0)
+    store(ptr, result, 0, a)
+    return 0
 
 
 @native

@@ -1,0 +1,136 @@
+"""Let operations on the same key of a dict share one search.
+
+Before::
+
+    graph(%d: Dict[str, int], %k: str):
+      %c: bool = dict::contains(%d, %k)
+      %v: int = dict::getitem(%d, %k)
+      %one: int = prim::Constant[value=1]()
+      %w: int = int::add(%v, %one)
+      dict::setitem(%d, %k, %w)
+      return (%c)
+
+After::
+
+    graph(%d: Dict[str, int], %k: str):
+      %e: int = dict::find(%d, %k)
+      %zero: int = prim::Constant[value=0]()
+      %c: bool = int::ge(%e, %zero)
+      %f: int = dict::find(%d, %k)
+      dict::check_found(%d, %k, %f)
+      %v: int = dict::value_at(%d, %f)
+      %one: int = prim::Constant[value=1]()
+      %w: int = int::add(%v, %one)
+      dict::set_at(%d, %f, %w)
+      return (%c)
+
+Searches are pure, so that equal ones are merged later.  A value is stored at the entry that was
+read, if nothing in between may add or remove keys; where the key may have been absent (``get`` with
+a default), the entry decides.  Only int and str keys have the fast search.
+"""
+
+from __future__ import annotations
+
+from scriptmode.analysis.borrowing import may_drop, with_nested
+from scriptmode.ir import types as T
+from scriptmode.ir.builder import Builder
+from scriptmode.ir.graph import YIELD, Block, Graph, Node, Program, Value
+from scriptmode.ops.aten import schema_of
+
+_SEARCHING = ("dict::contains", "dict::getitem", "dict::get_default")
+_FARTHEST = 40  # nodes between reading and storing
+
+
+def share_lookups(graph: Graph, program: Program | None = None) -> bool:
+    """Return whether the graph changed."""
+    stores = [n for n in graph.walk() if n.kind == "dict::setitem" and _has_fast_search(n)]
+    readers = {store: _reader_of(store) for store in stores}
+    entries = {
+        node: _search(node)
+        for node in list(graph.walk())
+        if node.kind in _SEARCHING and _has_fast_search(node)
+    }
+    for store, reader in readers.items():
+        if reader is not None:
+            _store_at(store, entries[reader], surely=reader.kind == "dict::getitem")
+    return bool(entries)
+
+
+def _has_fast_search(node: Node) -> bool:
+    dictionary, key = node.inputs[:2]
+    assert isinstance(dictionary.type, T.DictType)
+    return dictionary.type.key in (T.INT, T.STR) and key.type == dictionary.type.key
+
+
+def _reader_of(store: Node) -> Node | None:
+    """The node that reads the value of the same key before, while no key comes or goes."""
+    current = store.previous
+    for _ in range(_FARTHEST):
+        if current is None:
+            return None
+        if current.kind in ("dict::getitem", "dict::get_default"):
+            if current.inputs[:2] == store.inputs[:2]:
+                return current
+        if any(may_drop(inner, store) for inner in with_nested(current)):
+            return None
+        current = current.previous
+    return None
+
+
+def _builder(node: Node) -> Builder:
+    build = Builder(Block(None), schema_of)
+    build.span, build.scope = node.span, node.scope
+    return build
+
+
+def _replace(node: Node, build: Builder, *results: Value) -> None:
+    """Put what was built in the place of ``node``."""
+    for made in list(build.block.nodes):
+        made.detach()
+        made.insert_before(node)
+    node.replace_with(*results)
+
+
+def _search(node: Node) -> Value:
+    """Replace a reading node by a search and what depends on it; the entry."""
+    dictionary, key = node.inputs[:2]
+    build = _builder(node)
+    entry = build.op("dict::find", dictionary, key)
+    if node.kind == "dict::getitem":
+        build.op_node("dict::check_found", [dictionary, key, entry])
+        result = build.op("dict::value_at", dictionary, entry)
+    else:
+        result = build.op("int::ge", entry, build.constant(0))
+        if node.kind == "dict::get_default":
+            result = _choose(build, node, entry, result)
+    _replace(node, build, result)
+    return entry
+
+
+def _choose(build: Builder, node: Node, entry: Value, found: Value) -> Value:
+    """The value of the entry, or the default."""
+    dictionary, _, default = node.inputs
+    branch = build.if_node(found)
+    output = branch.add_output(node.output.type, node.output.name)
+    with build.at(branch.blocks[0]):
+        value = build.op("dict::value_at", dictionary, entry)
+    branch.blocks[0].terminate(YIELD, [value], node.span)
+    branch.blocks[1].terminate(YIELD, [default], node.span)
+    return output
+
+
+def _store_at(store: Node, entry: Value, *, surely: bool) -> None:
+    """Store into the entry; unless it ``surely`` exists, only if it does."""
+    dictionary, key, value = store.inputs
+    build = _builder(store)
+    if surely:
+        build.op_node("dict::set_at", [dictionary, entry, value])
+    else:
+        branch = build.if_node(build.op("int::ge", entry, build.constant(0)))
+        with build.at(branch.blocks[0]):
+            build.op_node("dict::set_at", [dictionary, entry, value])
+        with build.at(branch.blocks[1]):
+            build.op_node("dict::setitem", [dictionary, key, value])
+        for block in branch.blocks:
+            block.terminate(YIELD, [], store.span)
+    _replace(store, build)

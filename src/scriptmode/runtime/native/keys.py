@@ -1,0 +1,136 @@
+"""Fast lookup of int and str keys in dicts, beside the general one in ``compare``.
+
+A dict's hashes are its own: its order does not depend on them.  An int's hash is CPython's, so that
+keys of different number types meet; a str's mixes eight bytes at a time.
+"""
+
+from __future__ import annotations
+
+from scriptmode.abi.objects import (
+    DICT_ENTRIES,
+    DICT_INDEX,
+    DICT_MASK,
+    ENTRY_ERASED,
+    ENTRY_HASH,
+    ENTRY_KEY,
+    INDEX_FREE,
+    STR_DATA,
+    STR_LENGTH,
+    STR_WIDTH,
+)
+from scriptmode.codegen.native import (
+    i8,
+    i32,
+    i64,
+    load,
+    lshr,
+    native,
+    ptr,
+    srem,
+    zext,
+)
+
+P61 = (1 << 61) - 1
+FACTOR = -7046029254386353131  # 2**64 / golden ratio
+
+
+@native(fast=True)
+def sm_hash_int(value: i64) -> i64:
+    """``hash(value)``."""
+    if value > -P61 and value < P61:
+        return i64(-2) if value == -1 else value
+    hashed = srem(value, P61)
+    return i64(-2) if hashed == -1 else hashed
+
+
+@native(inline=True)
+def _mix(hashed: i64, word: i64) -> i64:
+    mixed = (hashed ^ word) * FACTOR
+    return mixed ^ lshr(mixed, 32)
+
+
+@native(fast=True)
+def str_key_hash(s: ptr) -> i64:
+    """The hash of a str as a dict's key; equal strs have equal widths, so bytes will do."""
+    n = load(i64, s, STR_LENGTH) * load(i64, s, STR_WIDTH)
+    data = s + STR_DATA
+    hashed = n * FACTOR
+    end = data + n
+    while data + 8 < end:
+        hashed = _mix(hashed, load(i64, data))
+        data = data + 8
+    left = end - data
+    if left >= 4:  # two words that may overlap
+        low = zext(i64, load(i32, data))
+        hashed = _mix(hashed, low | (zext(i64, load(i32, end - 4)) << 32))
+    elif left > 0:
+        first = zext(i64, load(i8, data)) << 16
+        middle = zext(i64, load(i8, data + (left >> 1))) << 8
+        hashed = _mix(hashed, first | middle | zext(i64, load(i8, end - 1)))
+    hashed = hashed ^ lshr(hashed, 29)
+    return i64(1) if hashed == ENTRY_ERASED else hashed
+
+
+@native(fast=True)
+def sm_dict_find_int(d: ptr, key: i64, step: i64) -> i64:
+    """The number of the entry of an int key, or -1; entries are ``step`` bytes."""
+    hashed = sm_hash_int(key)
+    index = load(ptr, d, DICT_INDEX)
+    entries = load(ptr, d, DICT_ENTRIES)
+    mask = load(i64, d, DICT_MASK)
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        number = load(i64, index, at * 8)
+        if number >= 0:
+            entry = entries + number * step
+            if load(i64, entry, ENTRY_KEY) == key and load(i64, entry, ENTRY_HASH) == hashed:
+                return number
+        elif number == INDEX_FREE:
+            return -1
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + perturb + 1) & mask
+
+
+@native(fast=True)
+def sm_dict_find_str(d: ptr, key: ptr, step: i64) -> i64:
+    """The number of the entry of a str key, or -1; entries are ``step`` bytes."""
+    hashed = str_key_hash(key)
+    index = load(ptr, d, DICT_INDEX)
+    entries = load(ptr, d, DICT_ENTRIES)
+    mask = load(i64, d, DICT_MASK)
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        number = load(i64, index, at * 8)
+        if number >= 0:
+            entry = entries + number * step
+            if load(i64, entry, ENTRY_HASH) == hashed:
+                if same_text(load(ptr, entry, ENTRY_KEY), key):
+                    return number
+        elif number == INDEX_FREE:
+            return -1
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + perturb + 1) & mask
+
+
+@native(inline=True)
+def same_text(a: ptr, b: ptr) -> bool:
+    """Whether two strs are equal."""
+    if a == b:
+        return True
+    n = load(i64, a, STR_LENGTH)
+    width = load(i64, a, STR_WIDTH)
+    if n != load(i64, b, STR_LENGTH) or width != load(i64, b, STR_WIDTH):
+        return False
+    n = n * width
+    i = 0
+    while i + 8 <= n:
+        if load(i64, a, STR_DATA + i) != load(i64, b, STR_DATA + i):
+            return False
+        i = i + 8
+    while i < n:
+        if load(i8, a, STR_DATA + i) != load(i8, b, STR_DATA + i):
+            return False
+        i = i + 1
+    return True

@@ -1,0 +1,107 @@
+"""Dicts with int and str keys: searches that are shared, own hashes, keys of every sort."""
+
+from tests.fourway import check
+
+
+def counted(words: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        if word in counts:
+            counts[word] += 1
+        else:
+            counts[word] = 1
+    return counts
+
+
+def counted_by_get(words: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return counts
+
+
+def test_counting_words_of_all_lengths_and_widths():
+    words = ["a" * n for n in range(40)] + ["é" * n for n in range(1, 20)]
+    words += ["漢" * n for n in range(1, 9)] + ["\U0001f600x", "a\0", "a", ""] + words[::2]
+    check(counted, (words,), ([],))
+    check(counted_by_get, (words,))
+
+
+def test_words_that_differ_in_one_place_only():
+    base = "abcdefghijklmnopqrstuvw"
+    words = [base[:n][:i] + "#" + base[i + 1 : n] for n in range(1, 23) for i in range(n)]
+    check(counted, (words + words,))
+
+
+def ints(keys: list[int]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+        if key in counts and counts[key] > 1:
+            del counts[key]
+    return counts
+
+
+def test_int_keys():
+    big = [2**61 - 1, -(2**61) + 1, 2**61, 2**63 - 1, -(2**63), -1, -2, 0, 1]
+    check(ints, (big + list(range(-50, 400, 3)) + big[:4] + list(range(0, 4096, 64)),))
+
+
+def removed_between(d: dict[str, int], k: str) -> int:
+    old = d[k]
+    del d[k]
+    d["new"] = 1
+    d[k] = old + 1
+    return d[k] * 100 + len(d)
+
+
+def cleared_between(d: dict[str, int], k: str) -> int:
+    if k in d:
+        d.clear()
+        d[k] = 5
+    return d[k]
+
+
+def aliased(d: dict[str, int], e: dict[str, int], k: str) -> int:
+    x = d[k]
+    e.pop(k)
+    d[k] = x + 1
+    return len(e)
+
+
+def test_changes_between_search_and_use():
+    check(removed_between, ({"a": 1, "b": 2}, "a"), ({"a": 1}, "x"))
+    check(cleared_between, ({"a": 1}, "a"), ({"a": 1}, "x"))
+    check(aliased, ({"a": 1}, {"a": 2, "b": 3}, "a"), ({"a": 1}, {"b": 3}, "a"))
+
+
+def alias_of_one(k: str) -> int:
+    d = {"a": 1, "b": 2}
+    e = d
+    x = d[k]
+    e.pop(k)
+    d[k] = x + 1
+    return d[k] * 10 + len(d)
+
+
+def test_a_dict_under_two_names():
+    check(alias_of_one, ("a",), ("b",), ("c",))
+
+
+def missing(d: dict[int, str], k: int) -> str:
+    return d[k] + d[k + 1]
+
+
+def test_missing_keys_raise_key_errors():
+    check(missing, ({1: "x", 2: "y"}, 1), ({1: "x"}, 1), ({}, 1))
+
+
+def values_of_every_sort(d: dict[str, list[int]], p: dict[int, tuple[str, float]]) -> str:
+    d["a"].append(1)
+    d["a"] = d["a"] + [2]
+    p[3] = (p[3][0] + "!", p[3][1])
+    return f"{d} {p} {d.get('zz', [0])}"
+
+
+def test_values_of_every_sort():
+    check(values_of_every_sort, ({"a": [0]}, {3: ("x", 1.5)}), ({"b": [0]}, {3: ("x", 1.5)}))

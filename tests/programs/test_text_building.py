@@ -1,0 +1,80 @@
+"""Text that grows by appending: in place where nothing else sees it, a copy where something does."""
+
+from tests.fourway import check
+
+
+def appended(n: int, piece: str) -> str:
+    text = ""
+    for i in range(n):
+        text += piece
+        if i % 7 == 6:
+            text += ", "
+    return text
+
+
+def test_appending():
+    for piece in ("", "a", "abc", "é", "漢字", "\U0001f600"):
+        check(appended, (50, piece), (0, piece))
+
+
+def widening(n: int) -> list[str]:
+    text = "x"
+    seen: list[str] = []
+    for i in range(n):
+        text += chr(40 + i * i * 7)
+        if i % 3 == 0:
+            seen.append(text)
+    seen.append(text)
+    return seen
+
+
+def test_earlier_texts_stay_as_they_were():
+    check(widening, (60,))
+
+
+def aliased(a: str) -> tuple[str, str, str]:
+    b = a + "-"
+    c = b
+    b += "1"
+    d = c
+    c += "2"
+    return b, c, d
+
+
+def test_aliases_stay_as_they_were():
+    check(aliased, ("x",), ("",))
+
+
+def to_itself(n: int) -> str:
+    text = "ab"
+    for _ in range(n):
+        text += text
+    return text
+
+
+def test_text_appended_to_itself():
+    check(to_itself, (6,))
+
+
+def keys(n: int) -> dict[str, int]:
+    found: dict[str, int] = {}
+    text = ""
+    for i in range(n):
+        text += "k"
+        found[text] = i
+    return found
+
+
+def test_text_that_is_a_key_already():
+    check(keys, (30,))
+
+
+def characters(s: str) -> list[str]:
+    found = [c for c in s]
+    for i in range(len(s)):
+        found.append(s[i] + s[-1 - i])
+    return found
+
+
+def test_single_characters():
+    check(characters, ("aé\x00ÿ\u0100漢\U0001f600",), ("",))
