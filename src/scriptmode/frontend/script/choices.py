@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from scriptmode.frontend.script.cells import check_escaping
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import crossing
@@ -31,6 +32,7 @@ from scriptmode.frontend.script.shapes import (
     leaves,
     rebuild,
     shape_of,
+    stable_key,
     type_of_shape,
 )
 from scriptmode.frontend.script.values import (
@@ -73,7 +75,7 @@ class ChoiceTable:
 
     def enter(self, e: Emitter, shape: Shape) -> Member:
         """The member for values of this shape."""
-        key = _stable_key(shape)
+        key = stable_key(shape)
         found = self._by_key.get(key)
         if found is None:
             found = self._by_key[key] = Member(len(self.members), shape, e.unit)
@@ -160,6 +162,7 @@ def build_choice(e: Emitter, value: Sugared) -> Value | None:
     t = choice_type(e, value)
     if t is None:
         return None
+    check_escaping(e, value)
     (number,) = t.members
     inside = flatten(e, value, e.unit.choices.shape(e, number))
     content = e.builder.constant(None)
@@ -232,24 +235,28 @@ def call_value(e: Emitter, value: IRValue, given: Arguments) -> Sugared:
 # keys and shapes
 
 
-def _stable_key(shape: Shape) -> Hashable:
-    """What tells members apart: all but the choices inside, the same in every attempt."""
-    if isinstance(shape, Leaf):
-        return "choice" if T.has_choice(shape.type) else str(shape.type)
-    prototype = shape.prototype
-    own: Hashable = shape.key
-    if isinstance(prototype, ModuleValue):
-        own = ("module", id(prototype.info.python))
-    return (type(prototype), own, tuple(_stable_key(p) for p in shape.parts))
-
-
 def _join_choices(old: Shape, new: Shape) -> Shape:
     """``new`` with the choices of ``old`` added to its own."""
     if isinstance(old, Leaf) and isinstance(new, Leaf):
-        return Leaf(T.join(old.type, new.type) or T.ANY)
+        return Leaf(_merged(old.type, new.type))
     assert isinstance(old, Static) and isinstance(new, Static)
     parts = tuple(_join_choices(o, n) for o, n in zip(old.parts, new.parts, strict=True))
     return Static(new.prototype, new.key, parts)
+
+
+def _merged(a: T.Type, b: T.Type) -> T.Type:
+    """``b`` with the choices of ``a`` added."""
+    if a == b or a == T.NEVER:
+        return b
+    if b == T.NEVER:
+        return a
+    if isinstance(a, T.ChoiceType) and isinstance(b, T.ChoiceType):
+        return T.join(a, b) or T.ANY
+    if type(a) is type(b) and len(a.contained) == len(b.contained):
+        return b.with_contained(
+            [_merged(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
+        )
+    return T.join(a, b) or T.ANY
 
 
 def _refreshed(e: Emitter, shape: Shape) -> Shape:

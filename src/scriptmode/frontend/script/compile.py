@@ -27,6 +27,7 @@ from scriptmode.frontend.script import (
     subscripts,
     type_info,
 )
+from scriptmode.frontend.script.cells import CellTable
 from scriptmode.frontend.script.choices import ChoiceTable
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
@@ -149,10 +150,10 @@ def _method(module: nn.Module, name: str) -> types.FunctionType:
 
 def _build(build: Callable[[Unit], None], subject: Any) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
-    choices = ChoiceTable()
+    choices, cells = ChoiceTable(), CellTable()
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt, choices)
+            unit = Unit(learnt, choices, cells)
             try:
                 build(unit)
             except AttributeLearnt:

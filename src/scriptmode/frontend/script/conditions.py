@@ -27,6 +27,7 @@ from scriptmode.frontend.script.values import (
     NO_FACTS,
     BoundMethod,
     BuiltinMethod,
+    CellVariable,
     Constant,
     DictDisplay,
     Fact,
@@ -229,6 +230,10 @@ def assume(e: Emitter, facts: Sequence[Fact]) -> None:
         if len(item.place) == 1:
             name = item.place[0]
             current = e.env.names.get(name)
+            if current is None or isinstance(current, CellVariable):
+                if item.epoch == e.epoch:
+                    e.env.attributes[item.place] = _narrower(e, e.lookup(name), item.type)
+                continue
             if current is not None and same_value(root_of(current), item.subject):
                 e.env.names[name] = _narrower(e, current, item.type)
         elif item.epoch == e.epoch:

@@ -24,6 +24,7 @@ from scriptmode.frontend.script.handlers import (
 )
 from scriptmode.frontend.script.values import (
     Arguments,
+    CellVariable,
     Constant,
     DictDisplay,
     GeneratorValue,
@@ -367,6 +368,8 @@ class Emitter:
     def lookup(self, name: str) -> Sugared:
         """What a name means here."""
         found = self.env.names.get(name)
+        if isinstance(found, CellVariable):
+            return self.unit.read_cell(self, name, found, is_free=False)
         if found is not None:
             return self.unit.usable(self, name, found)
         if name in self.scope.locals:
@@ -376,12 +379,15 @@ class Emitter:
                 error=ScriptNameError,
             )
         captured = self.scope.captured.get(name)
+        if isinstance(captured, CellVariable):
+            return self.unit.read_cell(self, name, captured, is_free=True)
         if captured is not None:
             return self.unit.usable(self, name, captured)
         obj = self.scope.find_object(name)
         if obj is MISSING:
             if name == "__class__" and self.scope.owner_class is not None:
                 return PythonObject(self.scope.owner_class)
+            self.unit.share_variable(self, name)
             self.fail("SM0302", f"name `{name}` is not defined", error=ScriptNameError)
         return self.unit.wrap(self, obj, name)
 
@@ -389,7 +395,23 @@ class Emitter:
         """Bind a variable; containers get their identity now."""
         self.check_has_end(value)
         settled = self.settle(value, self.scope.declared.get(name))
-        self.env.bind(name, settled)
+        cell = self.cell_of(name)
+        if cell is not None:
+            self.unit.write_cell(self, name, cell, settled)
+        else:
+            self.env.bind(name, settled)
+
+    def cell_of(self, name: str) -> CellVariable | None:
+        """The cell in which a variable lives; None for others."""
+        found = self.env.names.get(name)
+        if found is None and name in self.scope.nonlocals:
+            found = self.scope.captured.get(name)
+            if found is None:
+                self.fail_syntax(
+                    f"`nonlocal {name}` of a function outside the compiled program",
+                    help="keep the state in an object or a list, or return the new value",
+                )
+        return found if isinstance(found, CellVariable) else None
 
     def check_has_end(self, value: Sugared) -> None:
         """Refuse a context manager that acts already, without a ``with`` that ends it."""

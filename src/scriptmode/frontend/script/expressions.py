@@ -18,6 +18,7 @@ from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import BINARY, assign_target
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
+    CellVariable,
     Constant,
     DictDisplay,
     Facts,
@@ -321,6 +322,9 @@ def comprehension_scope(e: Emitter, generators: Sequence[ast.comprehension]) -> 
     """The names of a comprehension's targets are its own."""
     names = stored_names([g.target for g in generators])
     shadowed = {n: e.env.names.get(n) for n in names}
+    for name, value in shadowed.items():
+        if isinstance(value, CellVariable):
+            e.env.unbind(name)
     added = set(names) - e.scope.locals
     e.scope.locals |= added
     try:

@@ -28,7 +28,13 @@ from scriptmode.frontend.script.shapes import (
     same_value,
     shape_of,
 )
-from scriptmode.frontend.script.values import Constant, IRValue, Sugared, Unusable
+from scriptmode.frontend.script.values import (
+    CellVariable,
+    Constant,
+    IRValue,
+    Sugared,
+    Unusable,
+)
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import BREAK, CONTINUE, UNREACHABLE, YIELD, Block, Node, Value
 from scriptmode.ops.scalars import INT_MAX
@@ -139,7 +145,7 @@ class _Merge:
         reconcile(e, [v for v in values if isinstance(v, IRValue)])
         shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
-            values = [crossing(e, v) for v in values]
+            values = [_outliving(e, v) for v in values]
             shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
             kinds = " and ".join(dict.fromkeys(v.describe() for v in values))
@@ -193,6 +199,14 @@ def choose_value(e: Emitter, condition: Value, a: Arm, b: Arm) -> Value:
     return e.value(choose(e, condition, a, b))
 
 
+def _outliving(e: Emitter, value: Sugared) -> Sugared:
+    """A value whose functions are kept while variables that they close over may change."""
+    crossed = crossing(e, value)
+    if crossed is not value:
+        e.unit.check_escaping(e, crossed)
+    return crossed
+
+
 # loops
 
 
@@ -229,7 +243,7 @@ class LoopContext:
                     f"`{name}` may be unbound at the end of an iteration",
                     help=f"give `{name}` a value on every path of the loop's body",
                 )
-            found = crossing(e, found)
+            found = _outliving(e, found)
             shape = shape_of(e, found, general=True)
             joined = join_shapes(e, self.seen[index], shape)
             if joined is None:
@@ -276,10 +290,10 @@ def loop(
     outer = e.env
     names = [
         n for n in dict.fromkeys(assigned)
-        if n in outer.names and not isinstance(outer.names[n], Unusable)
+        if n in outer.names and not isinstance(outer.names[n], (CellVariable, Unusable))
     ]  # fmt: skip
     for name in names:
-        outer.names[name] = crossing(e, outer.names[name])
+        outer.names[name] = _outliving(e, outer.names[name])
     entry = [shape_of(e, outer.names[n], general=True) for n in names]
     for index, name in enumerate(names):
         declared = e.scope.declared.get(name)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
 from scriptmode.frontend.script.environment import Scope, closure_of
-from scriptmode.frontend.script.literals import settle_literals
+from scriptmode.frontend.script.literals import ParameterGrows, settle_literals, widen
 from scriptmode.frontend.script.shapes import (
     Leaf,
     Shape,
@@ -27,7 +27,11 @@ from scriptmode.frontend.script.shapes import (
     rebuild,
     shape_of,
 )
-from scriptmode.frontend.script.source import FunctionSource, loaded_names, local_names, source_of
+from scriptmode.frontend.script.source import (
+    FunctionSource,
+    free_names,
+    source_of,
+)
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -236,8 +240,8 @@ def close(e: Emitter, function: LocalFunction, seen: tuple[ast.AST, ...] = ()) -
     if function.captured is not None:
         return function
     node = function.source.node
-    body: list[ast.AST] = [node] if isinstance(node, ast.Lambda) else list(node.body)
-    names = sorted(loaded_names(body) - local_names(node))
+    names = sorted(free_names(node))
+    own_names: list[str] = []
     captured: dict[str, Sugared] = {}
     for name in names:
         value = e.env.names.get(name) if function.scope is e.scope else None
@@ -245,16 +249,32 @@ def close(e: Emitter, function: LocalFunction, seen: tuple[ast.AST, ...] = ()) -
         if value is None or isinstance(value, Unusable):
             continue
         if isinstance(value, LocalFunction):
-            if value.source.node is node or value.source.node in seen:
+            if value.source.node is node:
+                own_names.append(name)
+                continue
+            if value.source.node in seen:
                 continue
             value = close(e, value, (*seen, node))
         captured[name] = value
-    return dataclasses.replace(function, captured=captured)
+    return dataclasses.replace(function, captured=captured, own_names=tuple(own_names))
+
+
+def _with_recursion(e: Emitter, function: LocalFunction) -> LocalFunction:
+    """The function with those that call it and that it calls in turn, known where it is called."""
+    captured = function.captured
+    assert captured is not None
+    missing = free_names(function.source.node) - {*captured, *function.own_names}
+    found = {}
+    for name in sorted(missing):
+        value = e.scope.captured.get(name)
+        if isinstance(value, LocalFunction) and value.scope is function.scope:
+            found[name] = value
+    return dataclasses.replace(function, captured={**captured, **found}) if found else function
 
 
 def call_local(e: Emitter, function: LocalFunction, given: Arguments) -> Sugared:
     """Call a nested function."""
-    closed = close(e, function)
+    closed = _with_recursion(e, close(e, function))
     assert closed.captured is not None
     bound = bind(e, closed.source, closed.defaults, closed.keyword_defaults, given)
     scope = closed.scope
@@ -297,8 +317,12 @@ def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugare
     bound = {name: crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
     values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
     shapes = {name: argument_shape(e, v) for name, v in values.items()}
-    instance = instance_of(e.unit, target, shapes, e)
     inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
+    try:
+        instance = instance_of(e.unit, target, shapes, e)
+    except ParameterGrows as grown:
+        widen(e, inputs[grown.index], grown.wanted)
+        raise grown.error from None
     assert instance.return_type is not None
     output = e.builder.call(instance.name, inputs, instance.return_type)
     e.env.forget_attributes()
@@ -306,7 +330,9 @@ def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugare
     if instance.return_type == T.NEVER:
         e.die()
     if isinstance(instance.result, Static):
-        return _taken_apart(e, instance.result, output)
+        result = _taken_apart(e, instance.result, output)
+        e.unit.check_escaping(e, result)
+        return result
     return e.lift(output)
 
 
@@ -331,6 +357,10 @@ def instance_of(
             caller.fail("SM0208", "calls are nested too deeply to be compiled")
         try:
             _compile(unit, found, key)
+        except ParameterGrows:
+            del unit.instances[key]
+            unit.program.functions.pop(name, None)
+            raise
         except CompileError as error:
             del unit.instances[key]
             unit.program.functions.pop(name, None)
@@ -391,6 +421,7 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
     e.builder.span = graph.span
     _check_supported(e, node)
     _bind_parameters(e, instance, scope)
+    unit.make_cells(e)
     unit.check_entry(e, target)
     try:
         _run_body(e, node)
@@ -413,8 +444,6 @@ def _run_body(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
 
 
 def _check_supported(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
-    if e.scope.nonlocals:
-        e.not_built("`nonlocal` is", help="return the new value instead")
     for inner in _own_nodes(node):
         if isinstance(inner, (ast.Yield, ast.YieldFrom)):
             with e.at(inner):
@@ -444,10 +473,14 @@ def _bind_parameters(e: Emitter, instance: Instance, scope: Scope) -> None:
         else:
             e.env.names[name] = value
     itself = instance.target.itself
-    if itself is not None and isinstance(itself.source.node, ast.FunctionDef):
+    if itself is not None:
         captured = {name: scope.captured[name] for name in instance.target.captured}
-        own = itself.source.node.name
-        scope.captured.setdefault(own, dataclasses.replace(itself, captured=captured))
+        own_value = dataclasses.replace(itself, captured=captured)
+        node = itself.source.node
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            scope.captured.setdefault(node.name, own_value)
+        for own in itself.own_names:
+            scope.captured.setdefault(own, own_value)
 
 
 def _settle_result(e: Emitter, instance: Instance) -> bool:

@@ -14,6 +14,7 @@ from scriptmode.frontend.script.emitter import Emitter, Restart
 from scriptmode.frontend.script.values import IRValue
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
+from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeError
 
 _SAME_ELEMENTS = {
     "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy",
@@ -63,9 +64,19 @@ def _sources(e: Emitter, value: Value, found: list[Hashable]) -> list[Value] | N
     return None
 
 
+class ParameterGrows(Exception):
+    """A container that a caller has passed should be of another type."""
+
+    def __init__(self, index: int, wanted: T.Type, error: CompileError) -> None:
+        super().__init__()
+        self.index, self.wanted, self.error = index, wanted, error
+
+
 def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
     """Learn that ``value`` should be of the container type ``wanted``; False if it cannot be."""
     node = value.node
+    if node is None and value.block.owner is None and len(e.unit.stack) > 1:
+        raise ParameterGrows(e.graph.params.index(value), wanted, _misfit(e, value.type, wanted))
     if node is not None and node.kind in _ELEMENTS and not e.sites.get(node):
         container = node.inputs[0]
         parts = (*container.type.contained[:-1], wanted)
@@ -164,8 +175,17 @@ def admit(e: Emitter, value: Value, *elements: T.Type) -> T.Type:
         widen(e, value, t.with_contained(elements))
     if joined is not None:
         widen(e, value, joined)
-    shown = ", ".join(map(str, elements))
-    e.fail_type(
-        f"a value of type {shown} does not fit into a {t}",
-        help=f"annotate the container's type, or convert the value to {t.contained[-1]}",
+    raise _misfit(e, t, t.with_contained(elements))
+
+
+def _misfit(e: Emitter, t: T.Type, wanted: T.Type) -> CompileError:
+    """The error for elements of ``wanted`` that do not fit into ``t``."""
+    shown = ", ".join(map(str, wanted.contained))
+    return ScriptTypeError(
+        Diagnostic(
+            "SM0201",
+            f"a value of type {shown} does not fit into a {t}",
+            e.span,
+            help=f"annotate the container's type, or convert the value to {t.contained[-1]}",
+        )
     )

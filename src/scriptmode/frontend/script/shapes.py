@@ -7,6 +7,7 @@ agreement is kept, elsewhere they become IR values of a joined type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -182,6 +183,17 @@ def root_of(value: Sugared) -> Sugared:
     if isinstance(value, (IRValue, Constant)) and value.origin is not None:
         return root_of(value.origin)
     return value
+
+
+def stable_key(shape: Shape) -> Hashable:
+    """The same for like values in every attempt; choices inside are not told apart."""
+    if isinstance(shape, Leaf):
+        return re.sub("Choice<[0-9|]*>", "Choice", str(shape.type))
+    prototype = shape.prototype
+    own: Hashable = shape.key
+    if isinstance(prototype, ModuleValue):
+        own = ("module", id(prototype.info.python))
+    return (type(prototype), own, tuple(stable_key(p) for p in shape.parts))
 
 
 def join_all(e: Emitter, shapes: Sequence[Shape]) -> Shape | None:

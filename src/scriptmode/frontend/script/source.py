@@ -34,6 +34,7 @@ class FunctionSource:
     module: str
     spans: dict[int, Span] = field(default_factory=dict)
     inner: dict[int, FunctionSource] = field(default_factory=dict)
+    parent: FunctionSource | None = None
 
     def __post_init__(self) -> None:
         self.locals = local_names(self.node)
@@ -59,7 +60,9 @@ class FunctionSource:
         if found is None:
             name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
             qualname = f"{self.qualname}.<locals>.{name}"
-            found = self.inner[id(node)] = FunctionSource(node, self.file, qualname, self.module)
+            found = self.inner[id(node)] = FunctionSource(
+                node, self.file, qualname, self.module, parent=self
+            )
         return found
 
 
@@ -221,6 +224,23 @@ def loaded_names(nodes: Sequence[ast.AST]) -> set[str]:
         for node in nodes
         for n in ast.walk(node)
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    }
+
+
+def free_names(node: FunctionNode) -> set[str]:
+    """Names that a function, or one inside of it, takes from outside."""
+    body: list[ast.AST] = [node] if isinstance(node, ast.Lambda) else list(node.body)
+    return (loaded_names(body) | nonlocal_names(body)) - local_names(node)
+
+
+def nonlocal_names(nodes: Sequence[ast.AST]) -> set[str]:
+    """Names declared ``nonlocal`` anywhere in ``nodes``, nested functions included."""
+    return {
+        name
+        for node in nodes
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Nonlocal)
+        for name in inner.names
     }
 
 

@@ -177,6 +177,8 @@ def _delete(e: Emitter, node: ast.Delete) -> None:
     for target in node.targets:
         with e.at(target):
             match target:
+                case ast.Name(id=name) if (cell := e.cell_of(name)) is not None:
+                    e.unit.delete_cell(e, name, cell)
                 case ast.Name(id=name):
                     e.lookup(name)
                     e.env.bind(name, Unusable("unbound", e.span))

@@ -20,6 +20,7 @@ from torch import nn
 
 from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
+    cells,
     choices,
     comparisons,
     conditions,
@@ -34,6 +35,7 @@ from scriptmode.frontend.script import (
     text,
 )
 from scriptmode.frontend.script.call_expressions import call_arguments
+from scriptmode.frontend.script.cells import CellTable
 from scriptmode.frontend.script.choices import ChoiceTable
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.environment import MISSING, Scope, closure_of
@@ -90,13 +92,17 @@ class Unit:
     """One program being compiled."""
 
     def __init__(
-        self, attribute_types: dict[tuple[type, str], T.Type], choices: ChoiceTable
+        self,
+        attribute_types: dict[tuple[type, str], T.Type],
+        choices: ChoiceTable,
+        cells: CellTable,
     ) -> None:
         self.program = Program()
         self.instances: dict[Hashable, Instance] = {}
         self.stack: list[Instance] = []
         self.attribute_types = attribute_types
         self.choices = choices
+        self.cells = cells
         self.modules = ModuleTable(self)
         self.linker = ProgramLinker(self.program)
         self._names: set[str] = set()
@@ -456,6 +462,18 @@ class Unit:
     def start_again(self) -> NoReturn:
         """Start the unit again with what has been learnt of it."""
         raise AttributeLearnt
+
+    # variables in cells
+
+    def make_cells(self, e: Emitter) -> None:
+        """Put variables of the function being entered into cells."""
+        cells.make_cells(e)
+
+    share_variable = staticmethod(cells.share_variable)
+    read_cell = staticmethod(cells.read_cell)
+    write_cell = staticmethod(cells.write_cell)
+    delete_cell = staticmethod(cells.delete_cell)
+    check_escaping = staticmethod(cells.check_escaping)
 
     # functions as run-time values
 

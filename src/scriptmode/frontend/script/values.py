@@ -270,6 +270,7 @@ class LocalFunction(Sugared):
     defaults: tuple[Sugared, ...]
     keyword_defaults: dict[str, Sugared]
     captured: dict[str, Sugared] | None = None
+    own_names: tuple[str, ...] = ()  # variables through which it calls itself
 
     def parts(self) -> tuple[Sugared, ...]:
         captured = self.captured or {}
@@ -282,12 +283,14 @@ class LocalFunction(Sugared):
         captured = None
         if self.captured is not None:
             captured = {name: rest.pop(0) for name in self.captured}
-        return LocalFunction(self.source, self.scope, defaults, keyword_defaults, captured)
+        return LocalFunction(
+            self.source, self.scope, defaults, keyword_defaults, captured, self.own_names
+        )
 
     def key(self) -> Hashable:
         names = None if self.captured is None else tuple(self.captured)
         scope = id(self.scope) if self.captured is None else None
-        return ("local function", id(self.source.node), names, scope)
+        return ("local function", id(self.source.node), names, scope, self.own_names)
 
     def describe(self) -> str:
         return f"the function `{self.source.qualname.rpartition('.')[2]}`"
@@ -411,6 +414,23 @@ class PartialFunction(Sugared):
 
     def key(self) -> Hashable:
         return ("partial", len(self.arguments), tuple(self.keywords))
+
+
+@dataclass(eq=False)
+class CellVariable(Sugared):
+    """A variable that lives in a cell; names are bound to it, it is never a value itself."""
+
+    owner: Hashable
+    cell: Sugared
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.cell,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return CellVariable(self.owner, parts[0])
+
+    def key(self) -> Hashable:
+        return ("cell", self.owner)
 
 
 @dataclass(eq=False)
