@@ -56,6 +56,10 @@ from scriptmode.support.diagnostics import (
     TracerWarning,
     TracingCheckError,
 )
+from scriptmode.support.futures import Future, fork, wait
+from scriptmode.support.futures import awaitable as _awaitable
+from scriptmode.support.futures import awaitable_nowait as _awaitable_nowait
+from scriptmode.support.futures import awaitable_wait as _awaitable_wait
 from scriptmode.support.instances import is_instance as isinstance
 from scriptmode.support.markers import (
     Attribute,
@@ -78,18 +82,19 @@ from scriptmode.version import __version__
 Error = Exception
 
 __all__ = [
-    "ArgumentError", "Attribute", "Block", "CompilationUnit", "CompileError", "Diagnostic", "Error",
-    "Final", "Graph", "InternalError", "Node", "NotBuiltError", "NotSupportedError", "Program",
-    "RecursiveScriptModule", "ScriptAttributeError", "ScriptError", "ScriptFunction",
-    "ScriptModule", "ScriptNameError", "ScriptSyntaxError", "ScriptTypeError", "ScriptWarning",
-    "TopLevelTracedModule", "TraceError", "TracedFunction", "TracedModule", "TracerWarning",
-    "TracingCheckError", "Value", "_IgnoreContextManager", "__version__", "_overload",
+    "ArgumentError", "Attribute", "Block", "CompilationUnit", "CompileError", "Diagnostic",
+    "Error", "Final", "Future", "Graph", "InternalError", "Node", "NotBuiltError",
+    "NotSupportedError", "Program", "RecursiveScriptModule", "ScriptAttributeError",
+    "ScriptError", "ScriptFunction", "ScriptModule", "ScriptNameError", "ScriptSyntaxError",
+    "ScriptTypeError", "ScriptWarning", "TopLevelTracedModule", "TraceError", "TracedFunction",
+    "TracedModule", "TracerWarning", "TracingCheckError", "Value", "_IgnoreContextManager",
+    "__version__", "_awaitable", "_awaitable_nowait", "_awaitable_wait", "_overload",
     "_overload_method", "_unwrap_optional", "annotate", "bailout_count", "config",
-    "enable_onednn_fusion", "explain", "export", "export_opnames", "freeze", "frontend", "fuser",
-    "ignore", "interface", "is_scripting", "is_tracing", "isinstance",
+    "enable_onednn_fusion", "explain", "export", "export_opnames", "fork", "freeze", "frontend",
+    "fuser", "ignore", "interface", "is_scripting", "is_tracing", "isinstance",
     "jit_module_from_flatbuffer", "last_executed_optimized_graph", "link", "load",
     "onednn_fusion_enabled", "optimize_for_inference", "optimized_execution",
     "run_frozen_optimizations", "save", "save_jit_module_to_flatbuffer", "script",
     "script_if_tracing", "script_method", "set_fusion_strategy", "strict_fusion", "trace",
-    "trace_module", "unused",
+    "trace_module", "unused", "wait",
 ]  # fmt: skip

@@ -10,9 +10,6 @@ import scriptmode
 
 # names of torch.jit that are left out, and why
 LEFT_OUT = {
-    "Future": "comes with fork",
-    "fork": "comes with fork",
-    "wait": "comes with fork",
     "ONNXTracedModule": "belongs to the ONNX exporter",
     "RecursiveScriptClass": "objects of classes stay objects of their own class",
 }
@@ -33,7 +30,18 @@ def test_every_public_name_exists(name):
     assert hasattr(scriptmode, name) != (name in LEFT_OUT)
 
 
-@pytest.mark.parametrize("name", ["_overload", "_overload_method", "_unwrap_optional"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_overload",
+        "_overload_method",
+        "_unwrap_optional",
+        "_awaitable",
+        "_awaitable_wait",
+        "_awaitable_nowait",
+        "_IgnoreContextManager",
+    ],
+)
 def test_names_that_programs_use_although_they_are_private(name):
     assert callable(getattr(scriptmode, name))
 

@@ -31,7 +31,7 @@ CTX_FIELDS = (
     "thread_state",  # saved PyThreadState while the GIL is released; null: this thread has it
     "call",  # frame of the Python boundary; null without Python
     "op_warnings",  # warnings of libtorch not issued yet, oldest first; null: none
-    "reserved13",
+    "tasks",  # tasks that the call has launched, newest first; they end with it
     "reserved14",
     "reserved15",
 )

@@ -107,6 +107,7 @@ KIND_FOREIGN = 19  # a pointer that the native library does not own
 KIND_ARRAY_TUPLE = 20  # Tuple[T, ...]: a list's layout; children: T, List[T]
 KIND_SIZE = 21  # torch.Size, likewise; children: int, List[int]
 KIND_CELL = 22  # {header, i64 bound, value}; the value's bytes mean nothing while it is unbound
+KIND_FUTURE = 40  # {header, ptr task}; see tasks.py
 
 # tags of the number type: c10::Scalar::Tag
 TAG_FLOAT = 0

@@ -57,7 +57,7 @@ class Edges:
         return [v.type for v in node.inputs]
 
     def callee(self, node: Node) -> Graph:
-        """The function that a ``prim::Call`` calls."""
+        """The function that a ``prim::Call``, ``Fork`` or ``Defer`` calls."""
         return self.program.functions[node.attributes["callee"]]
 
     def _call(self, node: Node) -> list[Type]:
@@ -120,6 +120,8 @@ def _loop_of(block: Block | None) -> Node:
 
 _RULES = {
     "prim::Call": Edges._call,
+    "prim::Fork": Edges._call,
+    "prim::Defer": Edges._call,
     "prim::ListConstruct": Edges._list,
     "prim::VarTupleConstruct": Edges._list,
     "prim::TupleConstruct": Edges._tuple,

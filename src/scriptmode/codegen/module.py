@@ -29,6 +29,7 @@ from scriptmode.codegen import (
     containers,
     control,
     creation,
+    futures,
     metadata,
     scalar_operands,
     scalars,
@@ -49,15 +50,15 @@ from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.library import NativeLibrary, library
 from scriptmode.codegen.unit import EnumMember, Unit
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Node, Program, copy_graph
+from scriptmode.ir.graph import Graph, Node, Program, callees, copy_graph
 from scriptmode.ops import table
 from scriptmode.passes.retain_release import insert_retain_release, is_module, stored_attributes
 from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
-    aten, cells, constants, containers, control, creation, metadata, scalar_operands, scalars,
-    services, strings, structural,
+    aten, cells, constants, containers, control, creation, futures, metadata, scalar_operands,
+    scalars, services, strings, structural,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -185,10 +186,7 @@ def link_requirements(unit: Unit, native: NativeLibrary) -> None:
 
 def recursive_functions(program: Program) -> frozenset[str]:
     """Functions that may call themselves, directly or not."""
-    calls = {
-        name: {n.attributes["callee"] for n in graph.walk() if n.kind == "prim::Call"}
-        for name, graph in program.functions.items()
-    }
+    calls = {name: set(callees(graph)) for name, graph in program.functions.items()}
 
     def reached(name: str) -> set[str]:
         found: set[str] = set()

@@ -6,6 +6,7 @@ of the outputs.  ``prim::If``, ``prim::Loop`` and the terminators are in the eva
 
 from __future__ import annotations
 
+import functools
 import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.cells import delete_cell, read_cell
 from scriptmode.ir.graph import Node, Program
 from scriptmode.support.diagnostics import Diagnostic, InternalError
+from scriptmode.support.futures import Future
 
 
 class Host(Protocol):
@@ -100,6 +102,14 @@ def _call(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     return [host.run(node.attributes["callee"], *inputs)]
 
 
+def _fork(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [Future.run(functools.partial(host.run, node.attributes["callee"], *inputs))]
+
+
+def _defer(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [Future(functools.partial(host.run, node.attributes["callee"], *inputs))]
+
+
 def _isinstance(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     return [any(has_type(inputs[0], t) for t in node.attributes["types"])]
 
@@ -164,6 +174,11 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::CellSet": _set_cell,
     "prim::CellDelete": _delete_cell,
     "prim::Call": _call,
+    "prim::Fork": _fork,
+    "prim::Defer": _defer,
+    "prim::Future": _of(Future.of),
+    "prim::Wait": _of(Future.wait),
+    "prim::IsDone": _of(Future.done),
     "prim::is_none": _of(lambda x: x is None),
     "prim::isinstance": _isinstance,
     "prim::unchecked_cast": _unchecked_cast,

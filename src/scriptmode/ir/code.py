@@ -17,6 +17,7 @@ that keeps the order.  The one difference is that Python's ints do not overflow.
 from __future__ import annotations
 
 import builtins
+import functools
 import keyword
 import math
 import types
@@ -49,6 +50,7 @@ from scriptmode.ir.graph import (
     Program,
     Value,
 )
+from scriptmode.support.futures import Future
 
 _ENDLESS = 2**31
 _WIDTH = 96
@@ -56,6 +58,7 @@ _RESERVED = frozenset(
     [
         *keyword.kwlist, *dir(builtins), "torch", "math", "types", "warnings", "builtins",
         "CONSTANTS", "GLOBALS", "script_op", "has_type", "checked_cast", "read_cell", "delete_cell",
+        "Future", "fork", "defer",
         "Tensor", "Optional", "Union", "List", "Dict", "Tuple", "Any",
     ]
 )  # fmt: skip
@@ -105,7 +108,9 @@ def code_namespace(
         "Tensor": torch.Tensor, "Optional": typing.Optional, "Union": typing.Union,
         "List": list, "Dict": dict, "Tuple": tuple, "Any": typing.Any,
         "script_op": meaning, "has_type": has_type, "checked_cast": checked_cast,
-        "read_cell": read_cell, "delete_cell": delete_cell,
+        "read_cell": read_cell, "delete_cell": delete_cell, "Future": Future,
+        "fork": lambda f, *args: Future.run(functools.partial(f, *args)),
+        "defer": lambda f, *args: Future(functools.partial(f, *args)),
     }  # fmt: skip
 
 

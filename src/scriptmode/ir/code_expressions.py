@@ -250,6 +250,15 @@ _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::Call": lambda f, n, a: (
         f"{f.function(n.attributes['callee'])}({', '.join(map(bare, a))})"
     ),
+    "prim::Fork": lambda f, n, a: (
+        f"fork({', '.join([f.function(n.attributes['callee']), *map(bare, a)])})"
+    ),
+    "prim::Defer": lambda f, n, a: (
+        f"defer({', '.join([f.function(n.attributes['callee']), *map(bare, a)])})"
+    ),
+    "prim::Future": lambda f, n, a: f"Future.of({bare(a[0])})",
+    "prim::Wait": lambda f, n, a: f"{a[0]}.wait()",
+    "prim::IsDone": lambda f, n, a: f"{a[0]}.done()",
     "prim::CellConstruct": lambda f, n, a: f"types.CellType({', '.join(map(bare, a))})",
     "prim::CellGet": lambda f, n, a: f"read_cell({_cell_name(n, a[0])})",
     "prim::CellRead": lambda f, n, a: f"{a[0]}.cell_contents",

@@ -430,6 +430,12 @@ class Program:
         return candidate
 
 
+def callees(graph: Graph) -> list[str]:
+    """Names of the functions that the nodes of ``graph`` call, now or later, each once."""
+    names = (node.attributes.get("callee") for node in graph.walk())
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
 def ancestors(block: Block | None) -> Iterator[Block]:
     """``block`` and the blocks around it, innermost first."""
     while block is not None:

@@ -246,6 +246,38 @@ def _call(node: Node, program: Program | None) -> Complaints:
         yield f"its output is {node.output.type}, {callee.name} returns {callee.return_type}"
 
 
+@_well_formed(None, 1, "callee")
+def _task(node: Node, program: Program | None) -> Complaints:
+    t = node.output.type
+    if not isinstance(t, T.FutureType):
+        yield f"its output is {t}, not a future"
+        return
+    callee = None if program is None else program.functions.get(node.attributes["callee"])
+    if callee is None:
+        return
+    if len(callee.params) != len(node.inputs):
+        yield f"{callee.name} takes {len(callee.params)} inputs, given are {len(node.inputs)}"
+        return
+    for param, value in zip(callee.params, node.inputs, strict=True):
+        yield from _expect(value, param.type, f"argument {param.name!r}")
+    if callee.return_type is not None and callee.return_type != t.element:
+        yield f"its output is {t}, {callee.name} returns {callee.return_type}"
+
+
+@_well_formed(1, 1)
+def _future(node: Node, program: Program | None) -> Complaints:
+    t = node.output.type
+    if not isinstance(t, T.FutureType) or t.element != node.inputs[0].type:
+        yield f"its output {t} is no future of its input"
+
+
+@_well_formed(1, 1)
+def _wait(node: Node, program: Program | None) -> Complaints:
+    t = node.inputs[0].type
+    if not isinstance(t, T.FutureType) or t.element != node.output.type:
+        yield f"its output is not what {t} is a future of"
+
+
 @_well_formed(1, 1, "types", output=T.BOOL)
 def _isinstance(node: Node, program: Program | None) -> Complaints:
     types = node.attributes["types"]
@@ -320,6 +352,11 @@ RULES: Mapping[str, Rule] = {
     "prim::CellSet": _set_cell,
     "prim::CellDelete": _delete_cell,
     "prim::Call": _call,
+    "prim::Fork": _task,
+    "prim::Defer": _task,
+    "prim::Future": _future,
+    "prim::Wait": _wait,
+    "prim::IsDone": _well_formed(1, 1, output=T.BOOL)(_nothing),
     "prim::is_none": _well_formed(1, 1, output=T.BOOL)(_nothing),
     "prim::isinstance": _isinstance,
     "prim::unchecked_cast": _cast,

@@ -11,7 +11,7 @@ from typing import Any
 from scriptmode.frontend.script import compile_function
 from scriptmode.ir import types as T
 from scriptmode.ir.code import print_code
-from scriptmode.ir.graph import Graph, Program, copy_graph
+from scriptmode.ir.graph import Graph, Program, callees, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.later import not_built
 from scriptmode.jit.values import type_of_value
@@ -22,9 +22,7 @@ def reachable(program: Program, function: str) -> list[str]:
     """``function`` and the functions it calls, directly or not, callers first."""
     found = [function]
     for name in found:
-        for node in program.functions[name].find_all("prim::Call"):
-            if node.attributes["callee"] not in found:
-                found.append(node.attributes["callee"])
+        found += [c for c in callees(program.functions[name]) if c not in found]
     return found
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scriptmode.codegen.module import CompiledProgram, compile_program
-from scriptmode.ir.graph import Graph, Program, copy_graph
+from scriptmode.ir.graph import Graph, Program, callees, copy_graph
 from scriptmode.ir.types import ClassType
 from scriptmode.ir.verifier import verify
 from scriptmode.ops.aten import schema_of
@@ -123,9 +123,7 @@ def callable_functions(program: Program) -> list[str]:
         assert isinstance(root, ClassType)
         found += [name for name in root.methods.values() if name != program.root]
     for name in found:
-        for call in program.functions[name].find_all("prim::Call"):
-            if call.attributes["callee"] not in found:
-                found.append(call.attributes["callee"])
+        found += [c for c in callees(program.functions[name]) if c not in found]
     return found
 
 

@@ -10,6 +10,7 @@ import torch
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ops.scalars import check_int
+from scriptmode.support.futures import Future
 
 _SCALARS: dict[type, T.Type] = {
     bool: T.BOOL,
@@ -56,6 +57,10 @@ def _type_of_container(value: Any, hint: T.Type | None) -> T.Type | None:
         keys = _join_all(list(value), key, empty=key or T.STR)
         values = _join_all(list(value.values()), held, empty=held or T.TENSOR)
         return None if keys is None or values is None else T.DictType([keys, values])
+    if type(value) is Future:
+        element = hint.element if isinstance(hint, T.FutureType) else None
+        result = type_of_value(value.wait(), element)
+        return None if result is None else T.FutureType([result])
     if isinstance(value, tuple):
         return _type_of_tuple(value, hint)
     if isinstance(value, enum.Enum):

@@ -18,6 +18,11 @@ description; the verifier and the interpreter know their rules:
 ``prim::CellSet(cell, value)``
 ``prim::CellDelete[name=n](cell)``             ``del n``: unbinds it, an error when it is unbound
 ``prim::Call[callee=f](args...) -> T``
+``prim::Fork[callee=f](args...) -> Future[T]``  a call that need not end before the next node
+``prim::Defer[callee=f](args...) -> Future[T]`` a call that is made when it is waited for
+``prim::Future(value) -> Future[T]``           a future that has its result
+``prim::Wait(future) -> T``                    the result of the call, or its error
+``prim::IsDone(future) -> bool``               whether a wait would return at once
 ``prim::is_none(x) -> bool``
 ``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional or Any
 ``prim::unchecked_cast(x) -> T``               the front end has proved the type
@@ -55,6 +60,11 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::CellSet": Effect.WRITES,
     "prim::CellDelete": Effect.READS | Effect.WRITES | Effect.RAISES,
     "prim::Call": EVERYTHING,
+    "prim::Fork": EVERYTHING,
+    "prim::Defer": Effect.ALLOCATES,
+    "prim::Future": Effect.ALLOCATES,
+    "prim::Wait": EVERYTHING,
+    "prim::IsDone": Effect.READS | Effect.IO,
     "prim::If": Effect.PURE,  # the effects of its blocks count
     "prim::Loop": Effect.PURE,  # likewise
     "prim::is_none": Effect.PURE,

@@ -43,6 +43,7 @@ from scriptmode.ir.graph import (
     Graph,
     Node,
     Program,
+    callees,
     copy_graph,
     copy_node,
     innermost_loop,
@@ -112,8 +113,7 @@ def _is_recursive(program: Program, name: str) -> bool:
     pending = [name]
     while pending:
         graph = program.functions.get(pending.pop())
-        for node in graph.find_all("prim::Call") if graph is not None else ():
-            callee = node.attributes["callee"]
+        for callee in callees(graph) if graph is not None else ():
             if callee == name:
                 return True
             if callee not in seen:

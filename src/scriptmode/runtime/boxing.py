@@ -24,6 +24,7 @@ from scriptmode.abi.objects import (
     TAG_FLOAT,
     TAG_INT,
 )
+from scriptmode.abi.tasks import DONE, FUTURE_TASK, TASK_ERROR, TASK_RESULT, TASK_STATE
 from scriptmode.codegen.native import (
     f64,
     i8,
@@ -36,6 +37,7 @@ from scriptmode.codegen.native import (
 )
 from scriptmode.runtime.frame import (
     FRAME_MEMO_N,
+    FRAME_RECORD,
     IN_BOOL,
     IN_CODE,
     IN_COMPLEX,
@@ -43,6 +45,7 @@ from scriptmode.runtime.frame import (
     IN_DICT,
     IN_ENUM,
     IN_FLOAT,
+    IN_FUTURE,
     IN_GENERATOR,
     IN_INT,
     IN_LIST,
@@ -62,6 +65,7 @@ from scriptmode.runtime.frame import (
     MEMO_OBJECT,
     MEMO_PLAN,
     MEMO_SNAPSHOT,
+    PLAN_CHILDREN,
     PLAN_CLASS,
     PLAN_DESCRIPTOR,
     PLAN_KIND,
@@ -70,6 +74,8 @@ from scriptmode.runtime.frame import (
     PLAN_SIZE,
     PLAN_TABLE,
     PLAN_TABLE_N,
+    REC_OWNER,
+    STATE_FAILED_FUTURE,
     STATE_LEND,
     STATE_PLAN,
 )
@@ -178,6 +184,8 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
         number = i64(load(i8, slot))
         if number >= 0 and number < load(i64, plan, PLAN_TABLE_N):
             return _new_reference(load(ptr, load(ptr, plan, PLAN_TABLE), number * 8))
+    if kind == IN_FUTURE:
+        return box_future(frame, load(ptr, slot), plan)
     if kind == IN_ENUM:
         return box_enum(load(ptr, slot), plan)
     if kind == IN_GENERATOR:
@@ -197,6 +205,20 @@ def box_module(frame: ptr, value: ptr) -> ptr:
     Py_DecRef(call)
     Py_DecRef(address)
     return module
+
+
+@native(noinline=True)
+def box_future(frame: ptr, future: ptr, plan: ptr) -> ptr:
+    """A Python future with the result of a native one, whose task has ended with the call."""
+    task = load(ptr, future, FUTURE_TASK)
+    if load(i64, task, TASK_STATE) == DONE:
+        value = box(frame, load(ptr, task, TASK_RESULT), load(ptr, load(ptr, plan, PLAN_CHILDREN)))
+        return _made(load(ptr, load(ptr, plan, PLAN_TABLE)), value)
+    owner = load(ptr, load(ptr, frame, FRAME_RECORD), REC_OWNER)
+    error = PyLong_FromVoidPtr(task + TASK_ERROR)
+    made = PyObject_CallFunctionObjArgs(state(STATE_FAILED_FUTURE), owner, error, ptr(0))
+    Py_DecRef(error)
+    return made
 
 
 @native

@@ -57,6 +57,7 @@ _PLAIN = {
 _OBJECTS = {
     objects.KIND_STR, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_CLASS,
     objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE, objects.KIND_CELL,
+    objects.KIND_FUTURE,
 }  # fmt: skip
 
 _PYTHON_NAMES: Mapping[T.Type, str] = {
@@ -190,7 +191,8 @@ def _kind(t: T.Type) -> int:
         (T.VarTupleType, objects.KIND_ARRAY_TUPLE),
         (T.UnionType, objects.KIND_UNION),
         (T.EnumType, objects.KIND_ENUM),
-        ((T.ClassType, T.FunctionType, T.FutureType), objects.KIND_CLASS),
+        (T.FutureType, objects.KIND_FUTURE),
+        ((T.ClassType, T.FunctionType), objects.KIND_CLASS),
     ):
         if isinstance(t, constructor):
             return kind
@@ -204,6 +206,8 @@ def _children(t: T.Type, kind: int) -> tuple[Sequence[T.Type], list[int], int]:
     if kind in (objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE):
         element = t.contained[0] if t.contained else T.INT
         return (element, T.ListType([element])), [0, 0], 0
+    if kind == objects.KIND_FUTURE:
+        return t.contained, [0], objects.HEAP_PAYLOAD + 8
     if kind == objects.KIND_CELL:
         return t.contained, [objects.CELL_VALUE], 0
     if kind in (objects.KIND_UNION, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_FOREIGN):

@@ -109,6 +109,7 @@ from scriptmode.runtime.pyapi import (
     functorch_stack,
     malloc,
     sm_slot_drop,
+    sm_tasks_join,
     sm_tensor_release,
     state,
     tensor_release_wrapped,
@@ -120,6 +121,7 @@ from scriptmode.runtime.warned import late_warnings, unwatch_warnings, watch_war
 CTX_TRACE_DATA = ctx_offset("trace_data")
 CTX_OP_WARNINGS = ctx_offset("op_warnings")
 CTX_HOST = ctx_offset("host")
+CTX_TASKS = ctx_offset("tasks")
 CTX_TENSORS = ctx_offset("tensors")
 CTX_CALL = ctx_offset("call")
 
@@ -417,6 +419,8 @@ def run_program(frame: ptr, record: ptr, area: ptr, place: ptr) -> i64:
         i32, load(ptr, record, REC_TRAMPOLINE), frame, load(ptr, record, REC_FUNCTION), area, result
     )
     unwatch_warnings(frame)
+    if unlikely(load(ptr, frame, CTX_TASKS) != 0):
+        sm_tasks_join(frame)
     leave_run(frame)
     if unlikely(load(ptr, frame, CTX_OP_WARNINGS) != 0):
         before = status

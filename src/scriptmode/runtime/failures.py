@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from scriptmode.abi import errors, objects
 from scriptmode.abi.convention import (
     ERROR_CPP,
+    ERROR_NONE,
     ERROR_PYTHON,
     ERROR_SCRIPT,
     WORD,
@@ -24,6 +25,7 @@ from scriptmode.abi.convention import (
 from scriptmode.ir import types as T
 from scriptmode.runtime.crossing import Crossing, release_object
 from scriptmode.runtime.plans import type_of_descriptor
+from scriptmode.support.futures import Future
 from scriptmode.support.source import Span
 
 
@@ -92,6 +94,14 @@ def _argument(value: int) -> Any:
     slot = ctypes.addressof(cell) if is_object else value + objects.HEAP_PAYLOAD
     with Crossing() as crossing:
         return crossing.to_python(slot, t)
+
+
+def failed_future(owner: HasLocations, error: int) -> Future[Any]:
+    """A future that raises the error in the error words of a task, which gives it up."""
+    made = make_error(owner, error)
+    ctypes.c_int64.from_address(error + ctx_offset("error_kind")).value = ERROR_NONE
+    assert isinstance(made, Exception), "tasks keep ordinary exceptions"
+    return Future.failed(made)
 
 
 def note_of(span: Span) -> str:

@@ -18,7 +18,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import torch
 
-from scriptmode.abi import convention, cxxwarnings, instances, layouts, objects
+from scriptmode.abi import convention, cxxwarnings, instances, layouts, objects, tasks
 from scriptmode.abi import python as python_layout
 from scriptmode.codegen import engine, native_lower
 from scriptmode.codegen.object_cache import ObjectCache
@@ -42,6 +42,7 @@ from scriptmode.support.locks import held_while_forking
 _SOURCES: tuple[ModuleType, ...] = (
     boxing, entry, frame, gil, host, interrupt, memo, published, pyapi, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
+    tasks,
 )  # fmt: skip
 _HOST: Mapping[str, Any] = {
     "print": host.sm_host_print,
@@ -82,7 +83,9 @@ def _object_code() -> bytes:
 
 
 def ensure_loaded(
-    error_helper: Callable[..., object], assign_helper: Callable[..., object]
+    error_helper: Callable[..., object],
+    assign_helper: Callable[..., object],
+    future_helper: Callable[..., object],
 ) -> None:
     """Load the code once and fill the process's state."""
     global _engine
@@ -100,7 +103,7 @@ def ensure_loaded(
         # threads may sleep in this code until the process ends
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded._engine))
-        _fill_state(loaded, error_helper, assign_helper)
+        _fill_state(loaded, error_helper, assign_helper, future_helper)
     reset_after_fork()
     os.register_at_fork(after_in_child=reset_after_fork)
 
@@ -109,6 +112,7 @@ def _fill_state(
     loaded: engine.Engine,
     error_helper: Callable[..., object],
     assign_helper: Callable[..., object],
+    future_helper: Callable[..., object],
 ) -> None:
     hosts = (ctypes.c_int64 * len(convention.HOST_FIELDS))(
         *(loaded.address(_HOST[name].name) for name in convention.HOST_FIELDS)
@@ -124,6 +128,7 @@ def _fill_state(
         frame.STATE_LEND: published.lend_module,
         frame.STATE_TAKE_BACK: published.take_back,
         frame.STATE_MISFIT: refuse_result,
+        frame.STATE_FAILED_FUTURE: future_helper,
         frame.STATE_OP_WARNING: host.issue_op_warning,
     }
     _kept.extend([hosts, *helpers.values()])

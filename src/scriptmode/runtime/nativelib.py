@@ -22,6 +22,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from scriptmode.abi import convention, layouts, objects
+from scriptmode.abi import tasks as task_layout
 from scriptmode.codegen import (
     engine,
     native,
@@ -50,6 +51,7 @@ from scriptmode.runtime.native import (
     reprs,
     sorting,
     strings,
+    tasks,
     unicode,
 )
 from scriptmode.runtime.native import errors as native_errors
@@ -58,12 +60,12 @@ from scriptmode.support.locks import held_while_forking
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, keys, compare, unicode, reprs, lists, strings,
     arithmetic, mathematics, formats, characters, parsing, dicts,
-    sorting,
+    sorting, tasks,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (
     native, native_calls, native_expressions, native_lower, native_module, native_words,
-    convention, layouts, objects,
+    convention, layouts, objects, task_layout,
 )  # fmt: skip
 # descriptors that library code refers to by symbol
 _DESCRIPTORS = (

@@ -17,6 +17,7 @@ from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, frame
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
+from scriptmode.support.futures import Future
 from scriptmode.support.locks import held_while_forking
 
 _lock = held_while_forking(threading.RLock())
@@ -137,6 +138,7 @@ def _kind(t: T.Type) -> int:
         (T.VarTupleType, frame.IN_VAR_TUPLE),
         (T.UnionType, frame.IN_UNION),
         (T.EnumType, frame.IN_ENUM),
+        (T.FutureType, frame.IN_FUTURE),
     ):
         if isinstance(t, constructor):
             if getattr(t, "python_class", t) is None:
@@ -164,6 +166,8 @@ def _fields(t: T.Type, descriptor: int) -> dict[int, int]:
     python_class = _CLASSES.get(t, getattr(t, "python_class", None))
     if kind == frame.IN_VAR_TUPLE:
         python_class = tuple
+    if kind == frame.IN_FUTURE:
+        python_class = Future
     _kept.extend([table, python_class])
     return {
         frame.PLAN_KIND: kind,
@@ -189,6 +193,8 @@ def _table(t: T.Type, kind: int) -> tuple[list[object], list[int]]:
     if kind == frame.IN_NAMED_TUPLE and isinstance(t, T.NamedTupleType):
         # torch.return_types.* are called with a sequence, classes of namedtuple have _make
         return [getattr(t.python_class, "_make", t.python_class)], []
+    if kind == frame.IN_FUTURE:
+        return [Future.of], []
     return [], []
 
 

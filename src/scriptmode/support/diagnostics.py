@@ -53,7 +53,7 @@ class Diagnostic:
         lines += [f"note: {note}" for note in self.notes]
         if self.help:
             lines.append(f"help: {self.help}")
-        for site in reversed(self.chain):
+        for site in reversed([s for s in self.chain if s.line]):
             where = f" in {site.function}" if site.function else ""
             lines.append(f"called from {site.file}, line {site.line}{where}")
             text = site.text_lines(site.line, site.line)[0].strip()

@@ -153,7 +153,7 @@ def _generic(
     if origin in _DICTS:
         key, value = (inner(a) for a in arguments)
         return None if key is None or value is None else T.DictType([key, value])
-    if isinstance(origin, type) and origin.__name__ in ("Future", "Await"):
+    if isinstance(origin, type) and origin.__name__ in ("Future", "Await", "_Await"):
         element = inner(arguments[0])
         return None if element is None else T.FutureType([element])
     if getattr(origin, "__name__", "").startswith("BroadcastingList"):

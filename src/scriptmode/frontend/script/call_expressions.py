@@ -45,7 +45,9 @@ def call_arguments(e: Emitter, node: ast.Call, function: Sugared | None = None) 
     for argument in node.args:
         if isinstance(argument, ast.Starred):
             value = e.expression(argument.value)
-            items = items_of(e, value) or e.unit.unrolled_items(e, value)
+            items = items_of(e, value)
+            if items is None:
+                items = e.unit.unrolled_items(e, value)
             if items is None:
                 with e.at(argument):
                     e.not_built(

@@ -20,6 +20,7 @@ from scriptmode.frontend.script import (
     builtin_types,
     call_expressions,
     expressions,
+    futures,
     matching,
     module_calls,
     operator_calls,
@@ -51,8 +52,8 @@ from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
-    builtin_calls, builtin_numbers, builtin_types, call_expressions, expressions, matching,
-    module_calls, operator_calls, special, subscripts, type_info,
+    builtin_calls, builtin_numbers, builtin_types, call_expressions, expressions, futures,
+    matching, module_calls, operator_calls, special, subscripts, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -312,8 +312,10 @@ def crossing(e: Emitter, value: Sugared) -> Sugared:
     return value if same else value.with_parts(crossed)
 
 
-def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
-    """Call the instance for these arguments."""
+def prepare_call(
+    e: Emitter, target: Target, bound: dict[str, Sugared]
+) -> tuple[Instance, list[Value]]:
+    """The instance for these arguments, and its inputs."""
     bound = {name: crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
     values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
     shapes = {name: argument_shape(e, v) for name, v in values.items()}
@@ -323,6 +325,12 @@ def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugare
     except ParameterGrows as grown:
         widen(e, inputs[grown.index], grown.wanted)
         raise grown.error from None
+    return instance, inputs
+
+
+def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
+    """Call the instance for these arguments."""
+    instance, inputs = prepare_call(e, target, bound)
     assert instance.return_type is not None
     output = e.builder.call(instance.name, inputs, instance.return_type)
     e.env.forget_attributes()

@@ -42,6 +42,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ops import table
+from scriptmode.support.futures import Future
 
 METHODS = Table("METHODS")  # (kind of type, name) -> (e, owner, arguments) -> Sugared
 
@@ -55,7 +56,9 @@ def python_type(t: T.Type) -> type | None:
     """The Python class of a type's values."""
     if t in _PYTHON_TYPES:
         return _PYTHON_TYPES[t]
-    for cls, python in ((T.ListType, list), (T.DictType, dict), (T.VarTupleType, tuple)):
+    for cls, python in (
+        (T.ListType, list), (T.DictType, dict), (T.VarTupleType, tuple), (T.FutureType, Future),
+    ):  # fmt: skip
         if isinstance(t, cls):
             return python
     if isinstance(t, T.NamedTupleType):

@@ -32,6 +32,7 @@ from scriptmode.abi.objects import (
     KIND_CELL,
     KIND_CLASS,
     KIND_DICT,
+    KIND_FUTURE,
     KIND_GENERATOR,
     KIND_LIST,
     KIND_OPTIONAL_POINTER,
@@ -44,6 +45,7 @@ from scriptmode.abi.objects import (
     LIST_DATA,
     LIST_LENGTH,
 )
+from scriptmode.abi.tasks import FUTURE_TASK
 from scriptmode.codegen.native import (
     atomic_add,
     cell,
@@ -68,6 +70,7 @@ sm_tensor_release = extern("sm_tensor_release", None, ptr)
 
 sm_counted_retain = extern("sm_counted_retain", None, ptr)
 sm_counted_release = extern("sm_counted_release", None, ptr)
+sm_task_release = extern("sm_task_release", None, ptr)  # of tasks.py, which stands on this file
 
 sm_live_objects = cell("sm_live_objects")  # counted when sm_counting is set
 sm_counting = cell("sm_counting")
@@ -209,6 +212,8 @@ def _destroy(obj: ptr, work: ptr) -> None:
     elif kind == KIND_CELL:
         if load(i64, obj, CELL_BOUND) != 0:
             _slot_drop(obj + CELL_VALUE, child(descriptor, 0), work)
+    elif kind == KIND_FUTURE:
+        sm_task_release(load(ptr, obj, FUTURE_TASK))
     elif kind != KIND_STR:
         _slot_drop(obj + HEAP_PAYLOAD, descriptor, work)
     sm_object_free(obj)
