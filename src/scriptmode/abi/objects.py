@@ -35,6 +35,10 @@ from scriptmode.abi.layouts import STR_HASH as STR_HASH  # 0: not computed yet
 from scriptmode.abi.layouts import STR_LENGTH as STR_LENGTH
 from scriptmode.abi.layouts import STR_WIDTH as STR_WIDTH
 
+# ---- strs of one code point below 256, made once ----
+CHARACTER_SIZE = 48
+N_CHARACTERS = 256
+
 # ---- dict: entries {i64 hash, key, value}, index of i64 entry numbers ----
 DICT_LENGTH = 16
 DICT_USED = 24  # entries in use, erased ones included

@@ -99,13 +99,15 @@ def list_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
 
 
 def place_of(
-    f: FunctionEmitter, self: ir.Value, index: ir.Value, size: int, error: str
+    f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value, size: int, error: str
 ) -> ir.Value:
     """Address of an element; a negative index counts from the end, one outside raises."""
     b = f.b
     length = heap.list_length(b, self)
     if isinstance(index, ir.Constant):
         at = index if index.constant >= 0 else b.add(index, length)
+    elif f.intervals.inputs_of(node)[1][0] >= 0:
+        at = index
     else:
         negative = b.icmp_signed("<", index, ir.Constant(I64, 0))
         at = b.select(negative, b.add(index, length), index)
@@ -121,7 +123,7 @@ def list_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value
     """``self[index]``."""
     t = node.inputs[0].type.contained[0]
     llvm = llvm_type(t)
-    place = place_of(f, self, index, size_of_llvm(llvm), "sm_list_index_error")
+    place = place_of(f, node, self, index, size_of_llvm(llvm), "sm_list_index_error")
     value = heap.load_element(f.b, place, t)
     if f.ownership.is_owned(node.output):
         f.retain(value, t)
@@ -135,7 +137,7 @@ def list_setitem(
     """``self[index] = value``; the old value goes last."""
     t = node.inputs[0].type.contained[0]
     llvm = llvm_type(t)
-    place = place_of(f, self, index, size_of_llvm(llvm), "sm_list_assignment_error")
+    place = place_of(f, node, self, index, size_of_llvm(llvm), "sm_list_assignment_error")
     if not is_counted(t):
         heap.store_element(f.b, value, place)
         return
@@ -161,6 +163,35 @@ def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value)
     size = ir.Constant(I64, size_of_llvm(llvm))
     heap.store_element(f.b, value, tensors.byte_gep(f.b, data, f.b.mul(length, size)))
     heap.store_field(f.b, longer, self, objects.LIST_LENGTH, heap.LENGTH)
+
+
+# ---- ranges ----
+
+
+@lower("range::length")
+def range_length(
+    f: FunctionEmitter, node: Node, start: ir.Value, stop: ir.Value, step: ir.Value
+) -> ir.Value:
+    """``len(range(start, stop, step))``, at most the largest int."""
+    if not (isinstance(step, ir.Constant) and step.constant > 0):
+        return f.native_result("sm_range_length", [start, stop, step], I64)
+    zero, one = ir.Constant(I64, 0), ir.Constant(I64, 1)
+    width = f.b.sub(stop, start)  # unsigned: up to 2**64 - 1
+    if step.constant != 1:
+        width = f.b.add(f.b.udiv(f.b.sub(width, one), step), one)
+    else:  # a loop of more trips than an int counts never ends
+        width = f.b.select(f.b.icmp_signed("<", width, zero), ir.Constant(I64, 2**63 - 1), width)
+    return f.b.select(f.b.icmp_signed("<", start, stop), width, zero)
+
+
+@lower("range::item")
+def range_item(
+    f: FunctionEmitter, node: Node, start: ir.Value, stop: ir.Value, step: ir.Value, i: ir.Value
+) -> ir.Value:
+    """``start + i * step``, which lies between start and stop."""
+    one = isinstance(step, ir.Constant) and step.constant == 1
+    offset = i if one else f.b.mul(i, step, flags=["nsw"])
+    return f.b.add(start, offset, flags=["nsw"])
 
 
 # ---- Tuple[T, ...] and Size ----

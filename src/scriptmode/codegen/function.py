@@ -37,6 +37,7 @@ from scriptmode.abi.convention import (
 )
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.edges import Edges
+from scriptmode.analysis.intervals import Intervals
 from scriptmode.analysis.ownership import Ownership
 from scriptmode.codegen import heap, lowering, tensors
 from scriptmode.codegen.flow import Flow, Held
@@ -62,6 +63,7 @@ class FunctionEmitter:
         self.graph = graph
         self.ownership = ownership
         self.edges = Edges(unit.program, graph)
+        self.intervals = Intervals(graph if unit.level else None)
         self.llvm = unit.functions[graph.name]
         self.ctx = self.llvm.args[0]
         self.result = self.llvm.args[-1]
@@ -287,6 +289,7 @@ class FunctionEmitter:
         for output, place in zip(outputs, places, strict=True):
             llvm = self.b.load(place, typ=llvm_type(output.type))
             if output in direct:
+                heap.mark_readable(self.b.module, llvm, output.type)
                 self.values[output] = llvm
                 self.held[output] = (direct[output],)
             else:

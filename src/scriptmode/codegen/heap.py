@@ -76,11 +76,16 @@ def load_element(b: ir.IRBuilder, place: ir.Value, t: Type) -> ir.Value:
     """Load an element of type ``t``."""
     found = b.load(place, typ=llvm_type(t))
     mark_element(b.module, found, llvm_type(t))
+    mark_readable(b.module, found, t)
+    return found
+
+
+def mark_readable(module: ir.Module, loaded: ir.Instruction, t: Type) -> None:
+    """Say that an object whose address was loaded can be read, so that reads may be hoisted."""
     size = readable_bytes(t)
     if size:
-        found.set_metadata("dereferenceable", b.module.add_metadata([ir.Constant(I64, size)]))
-        found.set_metadata("nonnull", b.module.add_metadata([]))
-    return found
+        loaded.set_metadata("dereferenceable", module.add_metadata([ir.Constant(I64, size)]))
+        loaded.set_metadata("nonnull", module.add_metadata([]))
 
 
 def readable_bytes(t: Type) -> int:

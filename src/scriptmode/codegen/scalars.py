@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from scriptmode.abi.convention import F64, I1, I8, I32, I64, PTR
 from scriptmode.abi.layouts import COMPLEX_TYPE
+from scriptmode.analysis.intervals import Interval, difference, product, total
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import lower
 from scriptmode.codegen.values import boolean, make_struct
@@ -102,11 +103,20 @@ def complex_ne(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.V
 
 
 def _register_overflowing() -> None:
-    def emitter(name: str) -> Callable[..., ir.Value]:
-        return lambda f, node, a, b: with_overflow(f, name, a, b)
+    def emitter(
+        op: str, exact: Callable[[Interval, Interval], Interval]
+    ) -> Callable[..., ir.Value]:
+        def emit(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
+            low, high = exact(*f.intervals.inputs_of(node))
+            if low >= INT_MIN and high < -INT_MIN:
+                found: ir.Value = getattr(f.b, op)(a, b, flags=["nsw"])
+                return found
+            return with_overflow(f, f"s{op}", a, b)
 
-    for op, name in {"add": "sadd", "sub": "ssub", "mul": "smul"}.items():
-        lower(f"int::{op}")(emitter(name))
+        return emit
+
+    for op, exact in {"add": total, "sub": difference, "mul": product}.items():
+        lower(f"int::{op}")(emitter(op, exact))
 
 
 _register_overflowing()
@@ -121,6 +131,9 @@ def _check_divisor(f: FunctionEmitter, b: ir.Value, message: str) -> None:
 @lower("int::floordiv")
 def int_floordiv(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
     """Quotient rounded down; -2**63 // -1 overflows."""
+    low, divisor_low = (interval[0] for interval in f.intervals.inputs_of(node))
+    if low >= 0 and divisor_low > 0:
+        return f.b.udiv(a, b)
     _check_divisor(f, b, "integer division or modulo by zero")
     if not (isinstance(b, ir.Constant) and b.constant != -1):
         least = f.b.icmp_signed("==", a, i64(INT_MIN))
@@ -136,6 +149,9 @@ def int_floordiv(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir
 @lower("int::mod")
 def int_mod(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
     """Remainder with the divisor's sign."""
+    low, divisor_low = (interval[0] for interval in f.intervals.inputs_of(node))
+    if low >= 0 and divisor_low > 0:
+        return f.b.urem(a, b)
     _check_divisor(f, b, "integer modulo by zero")
     # -2**63 % -1 traps on the processor; any a % -1 is a % 1
     divisor = b

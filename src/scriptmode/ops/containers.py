@@ -71,6 +71,20 @@ op("list::sort(t[](a!) self, *, bool reverse=False) -> ()")(
 op("list::range(int start, int stop, int step) -> int[]", effects=ALLOCATES, raises=[ValueError])(
     lambda start, stop, step: list(range(start, stop, step))
 )
+op("range::length(int start, int stop, int step) -> int", raises=[ValueError])(
+    lambda start, stop, step: min(_length(range(start, stop, step)), 2**63 - 1)
+)
+op("range::item(int start, int stop, int step, int index) -> int")(
+    lambda start, stop, step, index: start + index * step
+)
+
+
+def _length(items: range) -> int:
+    """``len`` that may leave 63 bits."""
+    last = items.stop - items.start - (1 if items.step > 0 else -1)
+    return max(0, last // items.step + 1) if (last >= 0) == (items.step > 0) else 0
+
+
 op("list::sum_int(int[] self) -> int", effects=READS, raises=[OverflowError])(sum)
 op("list::sum_float(float[] self) -> float", effects=READS)(sum)
 

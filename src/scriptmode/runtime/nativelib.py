@@ -138,7 +138,7 @@ def ensure_loaded() -> None:
         loaded.add_object(object_code())
         counting = ctypes.c_int64.from_address(loaded.address("sm_counting"))
         counting.value = int(engine.thunks.debug)
-        for name in functions():
+        for name in (*functions(), "sm_characters"):
             engine.register_symbol(name, loaded.address(name))
         descriptors.bind(
             {

@@ -232,43 +232,19 @@ def _range_cursor(e: Emitter, value: IterableValue) -> Cursor:
     if isinstance(value.arguments[2], Constant) and value.arguments[2].value == 1:
         if isinstance(value.arguments[0], Constant) and value.arguments[0].value == 0:
             return Cursor(lambda i: IRValue(i), trips)
-        return Cursor(lambda i: e.op("int::add", start, i), trips)
-    return Cursor(lambda i: e.op("int::add", start, e.builder.op("int::mul", i, step)), trips)
+    return Cursor(lambda i: e.op("range::item", start, stop, step, i), trips)
 
 
 def range_length(e: Emitter, value: IterableValue, start: Value, stop: Value, step: Value) -> Value:
-    """Number of elements of a range; negative for an empty one."""
-    op = e.builder.op
+    """Number of elements of a range; it may be negative for an empty one."""
     known = value.arguments[2]
     if isinstance(known, Constant):
-        size = int(known.value)
-        if size == 0:
+        if int(known.value) == 0:
             e.raise_error(ValueError, "range() arg 3 must not be zero")
-        if size == 1:
-            if isinstance(value.arguments[0], Constant) and value.arguments[0].value == 0:
+        if known.value == 1 and isinstance(value.arguments[0], Constant):
+            if value.arguments[0].value == 0:
                 return stop
-            return op("int::sub", stop, start)
-        return _divided(e, start, stop, step, size > 0)
-    zero = e.int_constant(0)
-    when(
-        e, op("int::eq", step, zero),
-        lambda: e.raise_error(ValueError, "range() arg 3 must not be zero"),
-    )  # fmt: skip
-    return choose_value(
-        e, op("int::gt", step, zero),
-        lambda: IRValue(_divided(e, start, stop, step, True)),
-        lambda: IRValue(_divided(e, start, stop, step, False)),
-    )  # fmt: skip
-
-
-def _divided(e: Emitter, start: Value, stop: Value, step: Value, upwards: bool) -> Value:
-    op = e.builder.op
-    if upwards:  # (stop - start + step - 1) // step
-        distance, pace = op("int::sub", stop, start), step
-    else:
-        distance, pace = op("int::sub", start, stop), op("int::neg", step)
-    rounded = op("int::add", distance, op("int::sub", pace, e.int_constant(1)))
-    return op("int::floordiv", rounded, pace)
+    return e.builder.op("range::length", start, stop, step)
 
 
 def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:

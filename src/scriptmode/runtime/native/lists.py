@@ -556,12 +556,22 @@ def sm_list_repeat(ctx: ptr, a: ptr, times: i64, result: ptr) -> i32:
     item = element(a)
     size = load(i64, item, DESC_SIZE)
     data = load(ptr, r, LIST_DATA)
-    for i in range(times):
-        memcpy(data + i * n * size, load(ptr, a, LIST_DATA), n * size)
+    if total > 0:
+        memcpy(data, load(ptr, a, LIST_DATA), n * size)
+        _repeat_bytes(data, n * size, total * size)
     sm_slots_retain(data, total, item)
     store(i64, r, LIST_LENGTH, total)
     store(ptr, result, 0, r)
     return 0
+
+
+@native
+def _repeat_bytes(data: ptr, done: i64, whole: i64) -> None:
+    """Fill ``whole`` bytes with repetitions of the first ``done``."""
+    while done < whole:
+        part = done if done * 2 <= whole else whole - done
+        memcpy(data + done, data, part)
+        done = done + part
 
 
 @native
@@ -576,8 +586,8 @@ def sm_list_inplace_repeat(ctx: ptr, a: ptr, times: i64) -> i32:
     item = element(a)
     size = load(i64, item, DESC_SIZE)
     data = load(ptr, a, LIST_DATA)
-    for i in range(1, times):
-        memcpy(data + i * n * size, data, n * size)
+    if n > 0:
+        _repeat_bytes(data, n * size, total * size)
     sm_slots_retain(data + n * size, total - n, item)
     store(i64, a, LIST_LENGTH, total)
     return 0

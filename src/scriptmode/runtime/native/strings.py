@@ -8,11 +8,13 @@ Case and character classes are in ``characters``, number formats in ``formats``.
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    CHARACTER_SIZE,
     HEAP_COUNT,
     HEAP_DESCRIPTOR,
     IMMORTAL,
     LIST_DATA,
     LIST_LENGTH,
+    N_CHARACTERS,
     STR_DATA,
     STR_HASH,
     STR_LENGTH,
@@ -73,8 +75,6 @@ from scriptmode.runtime.native.unicode import is_line_break, is_space
 DESC_LIST_STR = external("desc.List[str]")
 LARGEST = (1 << 63) - 1
 # immortal strs of one code point, for the first ones
-N_CHARACTERS = 256
-CHARACTER_SIZE = 48
 sm_characters = cell("sm_characters", N_CHARACTERS * CHARACTER_SIZE)
 malloc_usable_size = extern("malloc_usable_size", i64, ptr)
 
@@ -386,7 +386,10 @@ def sm_str_append(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
             sm_release(a)
             return sm_raise_memory_error(ctx)
         a = moved
-    copy_units(a, width, n, b, 0, m)
+    if m == 1:
+        put_unit(a, width, n, unit(b, 0))
+    else:
+        copy_units(a, width, n, b, 0, m)
     put_unit(a, width, n + m, 0)
     store(i64, a, STR_LENGTH, n + m)
     store(i64, a, STR_HASH, 0)
