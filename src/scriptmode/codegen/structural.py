@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
+from scriptmode.abi import objects
 from scriptmode.abi.convention import I1, I8, I64, PTR, ctx_field
 from scriptmode.abi.instances import TABLE_DIRTY, TABLE_ENTRY_SIZE, is_tensor_slot, slot_offsets
 from scriptmode.abi.layouts import ANY_TYPE, llvm_type
@@ -98,7 +99,7 @@ def prim_isinstance(f: FunctionEmitter, node: Node) -> ir.Value:
 
 def holds(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir.Value:
     """Whether a value of static type ``source`` is a ``target``, as i1."""
-    if T.is_subtype(source, target):
+    if T.is_instance_of(source, target):
         return ir.Constant(I1, 1)
     if isinstance(source, T.OptionalType):
         none = is_none(f.b, f.unit, value, source)
@@ -107,8 +108,10 @@ def holds(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir
         if_none = ir.Constant(I1, int(T.is_optional(target)))
         return f.b.select(none, if_none, if_some)
     if isinstance(source, T.UnionType):
-        members = [m for m in source.contained if T.is_subtype(m, target)]
+        members = [m for m in source.contained if T.is_instance_of(m, target)]
         return any_descriptor(f, value, members)
+    if source == T.ANY and T.has_type_var(target):
+        return any_kind(f, value, _KINDS_OF[type(target)])
     if source == T.ANY:
         return any_descriptor(f, value, spelled_out(target))
     if source == T.NUMBER:
@@ -116,6 +119,23 @@ def holds(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir
         code = NUMBER_TAGS.get(target, -1)
         return f.b.icmp_signed("==", tag, ir.Constant(I64, code))
     return ir.Constant(I1, 0)
+
+
+_KINDS_OF: Mapping[type[Type], tuple[int, ...]] = {
+    T.ListType: (objects.KIND_LIST,),
+    T.DictType: (objects.KIND_DICT,),
+    T.VarTupleType: (objects.KIND_TUPLE, objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE),
+}
+
+
+def any_kind(f: FunctionEmitter, value: ir.Value, kinds: tuple[int, ...]) -> ir.Value:
+    """Whether an Any holds a value of one of the kinds."""
+    place = tensors.byte_gep(f.b, f.b.extract_value(value, 0), objects.DESC_KIND)
+    kind = f.b.load(place, typ=I64)
+    found: ir.Value = ir.Constant(I1, 0)
+    for number in kinds:
+        found = f.b.or_(found, f.b.icmp_unsigned("==", kind, ir.Constant(I64, number)))
+    return found
 
 
 def any_descriptor(f: FunctionEmitter, value: ir.Value, types: list[Type]) -> ir.Value:

@@ -455,6 +455,15 @@ def match_type(formal: Type, actual: Type, binding: dict[str, Type]) -> bool:
     return False
 
 
+def is_instance_of(a: Type, b: Type) -> bool:
+    """Whether a value of ``a`` is a ``b``, which may have variables: ``List[t]`` is any list."""
+    if not has_type_var(b):
+        return is_subtype(a, b)
+    if isinstance(b, VarTupleType):
+        return a == SIZE or isinstance(a, (TupleType, VarTupleType))
+    return match_type(b, a, {})
+
+
 class TypeParser:
     """Recursive-descent parser of printed types; ``resolve`` finds class, enum and tuple types."""
 
@@ -529,6 +538,8 @@ class TypeParser:
         if name in SIMPLE_TYPES:
             return SIMPLE_TYPES[name]
         found = self.resolve(name)
+        if found is None and len(name) == 1 and name.islower():
+            return TypeVar(name)
         if found is None:
             raise ValueError(f"unknown type {name!r} in {self.text!r}")
         return found

@@ -24,7 +24,8 @@ description; the verifier and the interpreter know their rules:
 ``prim::Wait(future) -> T``                    the result of the call, or its error
 ``prim::IsDone(future) -> bool``               whether a wait would return at once
 ``prim::is_none(x) -> bool``
-``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional or Any
+``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional or Any;
+                                             ``List[t]``, ``Dict[k, v]``, ``Tuple[t, ...]``: any
 ``prim::unchecked_cast(x) -> T``               the front end has proved the type
 ``prim::checked_cast(x) -> T``                 TypeError unless x (Any, Union, Optional) is a T
 ``prim::str(x) -> str``, ``prim::repr(x)``, ``prim::format(x, spec)``   any printable type

@@ -73,7 +73,7 @@ def _fold(node: Node, definition: OpDef) -> bool:
 
 def _fold_isinstance(node: Node) -> bool:
     value, types = node.inputs[0], node.attributes["types"]
-    if any(T.is_subtype(value.type, t) for t in types):
+    if any(T.is_instance_of(value.type, t) for t in types):
         _replace(node, True)
     elif value.is_constant:
         _replace(node, any(has_type(value.constant, t) for t in types))

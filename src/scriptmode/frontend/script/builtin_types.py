@@ -16,9 +16,10 @@ from scriptmode.frontend.script.conditions import (
     fact,
     is_type,
     members,
+    split,
 )
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
-from scriptmode.frontend.script.handlers import OBJECT_CALLS
+from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.methods import (
     python_type,
 )
@@ -39,9 +40,16 @@ from scriptmode.frontend.script.values import (
     Sugared,
     SuperValue,
     TupleDisplay,
+    TypeOf,
 )
 from scriptmode.ir import types as T
 from scriptmode.support.instances import is_instance as is_instance_of
+
+_ANY_OF: dict[Any, T.Type] = {
+    list: T.ListType([T.TypeVar("t")]),
+    dict: T.DictType([T.TypeVar("k"), T.TypeVar("v")]),
+    tuple: T.VarTupleType([T.TypeVar("t")]),
+}  # whatever they hold
 
 
 def _class_list(e: Emitter, value: Sugared) -> list[Any]:
@@ -112,7 +120,8 @@ def instances_among(e: Emitter, t: T.Type, classes: Sequence[Any]) -> tuple[T.Ty
     ``Never`` is the type of what cannot be.
     """
     if t == T.ANY:
-        return T.union_of(_types_in_any(e, classes)), T.ANY
+        types = _types_in_any(e, classes)
+        return (T.ANY if any(map(T.has_type_var, types)) else T.union_of(types)), T.ANY
     possible = members(t)
     fits = [m for m in possible if _member_is(e, m, classes)]
     return T.union_of(fits), T.union_of([m for m in possible if m not in fits])
@@ -122,22 +131,23 @@ def _is_any(e: Emitter, given: Arguments, value: Sugared, classes: Sequence[Any]
     known = _types_in_any(e, classes)
     result = IRValue(is_type(e, e.value(value), known))
     node = given.node.args[0] if given.node is not None and given.node.args else None
-    result.facts = Facts(fact(e, node, value, T.union_of(known)))
+    fits, _ = instances_among(e, T.ANY, classes)
+    result.facts = Facts(fact(e, node, value, fits))
     return result
 
 
 def _types_in_any(e: Emitter, classes: Sequence[Any]) -> list[T.Type]:
     """The types of the instances of ``classes``."""
-    if any(c in (list, tuple, dict) for c in classes):
-        e.not_built(
-            "isinstance of an Any with a bare container class is",
-            help="name the element types: `torch.jit.isinstance(x, List[int])`",
-        )
-    found = [e.unit.annotation(e, c) for c in classes]
-    known = [t for t in found if t is not None]
-    if len(known) < len(found):
-        e.fail_type("isinstance of an Any needs classes that have a type")
-    return known
+    found: list[T.Type] = []
+    for cls in classes:
+        if cls in _ANY_OF:
+            found.append(_ANY_OF[cls])
+            continue
+        t = e.unit.annotation(e, cls)
+        if t is None:
+            e.fail_type("isinstance of an Any needs classes that have a type")
+        found += [T.INT, T.BOOL] if cls is int else [t]
+    return list(dict.fromkeys(found))
 
 
 def _static_instance(value: Any, classes: Sequence[Any]) -> bool:
@@ -165,10 +175,64 @@ def _type(e: Emitter, given: Arguments) -> Sugared:
         inner = value.value if isinstance(value, Constant) else value.object
         return PythonObject(type(inner))
     t = e.type_of(value)
-    python = None if t is None else torch.Tensor if t == T.TENSOR else python_type(t)
+    if isinstance(value, IRValue) and (t == T.ANY or len(members(value.type)) > 1):
+        node = given.node.args[0] if given.node is not None and given.node.args else None
+        return TypeOf(value, node)
+    python = None if t is None else _class_of(t)
     if python is None:
         e.not_built(f"type() of {value.describe()} is", help="use isinstance")
     return PythonObject(python)
+
+
+def _class_of(t: T.Type) -> type | None:
+    return torch.Tensor if t == T.TENSOR else type(None) if t == T.NONE else python_type(t)
+
+
+def _class_value(e: Emitter, value: Sugared) -> Sugared:
+    t = e.type_of(value)
+    assert t is not None
+    return PythonObject(_class_of(t))
+
+
+def same_type(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+    """``type(x) is cls``, or of the types of two values."""
+    if not isinstance(a, TypeOf):
+        a, b = b, a
+    assert isinstance(a, TypeOf)
+    if isinstance(b, TypeOf):
+        return split(e, b.value, lambda v: same_type(e, a, _class_value(e, v)))
+    if not isinstance(b, PythonObject):
+        return Constant(False)
+    t = a.value.type
+    if t == T.ANY:
+        known = e.unit.annotation(e, b.object) if isinstance(b.object, type) else None
+        if known is None or b.object in _ANY_OF:
+            e.fail_type("the type of an Any can be compared with classes that have a type only")
+        possible: Sequence[T.Type] = (known,)
+    else:
+        possible = [m for m in members(t) if _class_of(m) is b.object]
+    if not possible:
+        return Constant(False)
+    result = IRValue(is_type(e, a.value.value, possible))
+    rest = T.ANY if t == T.ANY else T.union_of([m for m in members(t) if m not in possible])
+    result.facts = Facts(
+        fact(e, a.node, a.value, T.union_of(possible)), fact(e, a.node, a.value, rest)
+    )
+    return result
+
+
+@ATTRIBUTES(TypeOf)
+def _attribute_of_type(e: Emitter, value: TypeOf, name: str) -> Sugared | None:
+    return split(
+        e,
+        value.value,
+        lambda v: e.attribute(_class_value(e, v), name),
+    )
+
+
+@CALLS(TypeOf)
+def _call_type(e: Emitter, value: TypeOf, given: Arguments) -> Sugared:
+    return split(e, value.value, lambda v: e.call(_class_value(e, v), given))
 
 
 @OBJECT_CALLS(callable)

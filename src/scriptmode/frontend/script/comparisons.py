@@ -6,7 +6,14 @@ import enum
 from collections.abc import Callable
 
 from scriptmode.frontend import operators as tensor_operators
-from scriptmode.frontend.script.conditions import members, split, split_pair, truth, truth_sugared
+from scriptmode.frontend.script.conditions import (
+    is_type,
+    members,
+    split,
+    split_pair,
+    truth,
+    truth_sugared,
+)
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import contains_flag, enum_of, own_method, plain
 from scriptmode.frontend.script.flow import choose
@@ -36,6 +43,7 @@ from scriptmode.frontend.script.values import (
     PythonObject,
     Sugared,
     TupleDisplay,
+    TypeOf,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -120,6 +128,7 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     divided = split_pair(e, a, b, lambda x, y: compare(e, "eq", x, y))
     if divided is not None:
         return divided
+    _refuse_any(e, "==", a, b)
     if s == t and s in _SIMPLE_EQ:
         return e.op(_SIMPLE_EQ[s], e.value(a), e.value(b))
     x, y = tuple_items(e, a), tuple_items(e, b)
@@ -133,6 +142,15 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if s == t and isinstance(s, (T.EnumType, T.ClassType)):
         return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
     return Constant(False)
+
+
+def _refuse_any(e: Emitter, symbol: str, *values: Sugared) -> None:
+    """What an Any holds decides how it compares."""
+    if any(e.type_of(v) == T.ANY for v in values):
+        e.fail_type(
+            f"`{symbol}` of a value of type Any",
+            help="narrow it first: `if isinstance(x, int):`",
+        )
 
 
 def _is_tuple(t: T.Type) -> bool:
@@ -198,6 +216,8 @@ def _by_member(
 
 
 def _equal_static(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+    if isinstance(a, TypeOf) or isinstance(b, TypeOf):
+        return identical(e, a, b)
     if isinstance(a, PythonObject) and isinstance(b, PythonObject):
         return Constant(bool(a.object == b.object))
     if isinstance(a, (TupleDisplay, ListDisplay)) and type(a) is type(b):
@@ -274,6 +294,8 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
             return is_none(e, other)
     if a is b:
         return Constant(True)
+    if isinstance(a, TypeOf) or isinstance(b, TypeOf):
+        return e.unit.same_type(e, a, b)
     divided = _by_member(e, a, b, identical)
     if divided is not None:
         return divided
@@ -298,6 +320,8 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     divided = split_pair(e, a, b, lambda x, y: identical(e, x, y))
     if divided is not None:
         return divided
+    if T.ANY in (s, t) and s != t:
+        return _identical_any(e, *((a, b) if s == T.ANY else (b, a)))
     if s != t:
         return Constant(False)
     x, y = e.value(a), e.value(b)
@@ -311,6 +335,19 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if s == T.TENSOR:
         return e.op("tensor::same_object", x, y)
     return IRValue(e.builder.node("prim::is", [x, y], [T.BOOL]).output)
+
+
+def _identical_any(e: Emitter, value: Sugared, other: Sugared) -> Sugared:
+    """``x is True`` or ``x is Color.RED`` of an Any."""
+    t = e.type_of(other)
+    if t != T.BOOL and not isinstance(t, T.EnumType):
+        _refuse_any(e, "is", value)
+    assert t is not None
+    built = e.value(value)
+    return choose(
+        e, is_type(e, built, [t]),
+        lambda: identical(e, IRValue(e.builder.cast(built, t)), other), lambda: Constant(False),
+    )  # fmt: skip
 
 
 def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
@@ -368,6 +405,7 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
             e.not_built(f"`in` with {own} of a container of {element} is")
         if isinstance(item, IRValue) and len(members(own)) > 1:
             return split(e, item, lambda v: contains(e, container, v))
+        _refuse_any(e, "in", item)
         return Constant(False)
     return e.op(kind, whole, e.value(item))
 

@@ -204,15 +204,30 @@ def _as_ir(value: Sugared) -> IRValue:
 
 
 def place_of(node: ast.expr) -> Place | None:
-    """The variable or attribute path that an expression reads."""
+    """The variable, attribute or element path that an expression reads."""
     match node:
         case ast.Name(id=name):
             return (name,)
         case ast.Attribute(value=inner, attr=attr):
             outer = place_of(inner)
             return None if outer is None else (*outer, attr)
+        case ast.Subscript(value=inner, slice=index):
+            outer, key = place_of(inner), _index_of(index)
+            return None if outer is None or key is None else (*outer, f"[{key}]")
         case ast.NamedExpr(target=ast.Name(id=name)):
             return (name,)
+    return None
+
+
+def _index_of(node: ast.expr) -> str | None:
+    """The text of an index that is a variable or a number or string."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Constant(value=(int() | str())):
+            return ast.unparse(node)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int())):
+            return ast.unparse(node)
     return None
 
 
@@ -221,7 +236,7 @@ def fact(e: Emitter, node: ast.expr | None, value: Sugared, t: T.Type) -> tuple[
     place = place_of(node) if node is not None else None
     if place is None or t == T.NEVER:
         return ()
-    return (Fact(place, root_of(value), t, e.epoch),)
+    return (Fact(place, root_of(value), t, e.epoch_of(place)),)
 
 
 def assume(e: Emitter, facts: Sequence[Fact]) -> None:
@@ -230,13 +245,15 @@ def assume(e: Emitter, facts: Sequence[Fact]) -> None:
         if len(item.place) == 1:
             name = item.place[0]
             current = e.env.names.get(name)
+            if current is None and name not in e.scope.locals:
+                current = e.scope.captured.get(name)
             if current is None or isinstance(current, CellVariable):
                 if item.epoch == e.epoch:
                     e.env.attributes[item.place] = _narrower(e, e.lookup(name), item.type)
                 continue
             if current is not None and same_value(root_of(current), item.subject):
                 e.env.names[name] = _narrower(e, current, item.type)
-        elif item.epoch == e.epoch:
+        elif item.epoch == e.epoch_of(item.place):
             current = e.env.attributes.get(item.place)
             if current is None:
                 current = _read(e, item.place)
@@ -252,9 +269,16 @@ def _narrower(e: Emitter, current: Sugared, t: T.Type) -> Sugared:
 
 def _read(e: Emitter, place: Place) -> Sugared:
     value = e.lookup(place[0])
-    for name in place[1:]:
-        value = e.attribute(value, name)
+    for part in place[1:]:
+        if part.startswith("["):
+            value = e.subscript(value, _index(e, part[1:-1]))
+        else:
+            value = e.attribute(value, part)
     return value
+
+
+def _index(e: Emitter, text: str) -> Sugared:
+    return e.lookup(text) if text.isidentifier() else Constant(ast.literal_eval(text))
 
 
 # tests

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-from scriptmode.frontend.script.environment import MISSING, Environment, Scope
+from scriptmode.frontend.script.environment import MISSING, Environment, Scope, is_element
 from scriptmode.frontend.script.handlers import (
     ATTRIBUTES,
     CALLS,
@@ -31,13 +31,16 @@ from scriptmode.frontend.script.values import (
     IRValue,
     ListDisplay,
     ModuleValue,
+    Place,
     PythonObject,
     Sugared,
     TupleDisplay,
 )
+from scriptmode.frontend.script.writes import ELEMENTS, Writes, writes_elements
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
-from scriptmode.ir.graph import UNREACHABLE, Graph, Node, Value
+from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
+from scriptmode.ir.schema import OpSchema
 from scriptmode.ops.aten import schema_of
 from scriptmode.ops.scalars import INT_MAX, INT_MIN
 from scriptmode.support.diagnostics import (
@@ -75,6 +78,27 @@ CONSTANT_TYPES: dict[type, T.Type] = {
 }  # fmt: skip
 
 
+class _WatchedBuilder(Builder):
+    """Tells the emitter of nodes after which an element may be another."""
+
+    def __init__(self, emitter: Emitter, block: Block) -> None:
+        super().__init__(block, schema_of)
+        self._emitter = emitter
+
+    def node(
+        self,
+        kind: str,
+        inputs: Sequence[Value] = (),
+        outputs: Sequence[T.Type] = (),
+        *,
+        schema: OpSchema | None = None,
+        **attributes: Any,
+    ) -> Node:
+        if writes_elements(kind):
+            self._emitter.forget_elements()
+        return super().node(kind, inputs, outputs, schema=schema, **attributes)
+
+
 class Emitter:
     """State of compiling one function."""
 
@@ -86,13 +110,14 @@ class Emitter:
         self.graph = graph
         self.hints = hints
         self.env = Environment()
-        self.builder = Builder(graph.block, schema_of)
+        self.builder = _WatchedBuilder(self, graph.block)
         self.loops: list[LoopContext] = []
         self.cleanups: list[Callable[[], None]] = []
         self.sites: dict[Node, Hashable] = {}
         self.returned: dict[Node, Sugared] = {}
         self.loop_memory: dict[Hashable, Any] = {}
         self.epoch = 0  # counts points at which attributes may have changed
+        self.element_writes = 0  # counts points at which elements of containers may have
 
     # places and errors
 
@@ -362,6 +387,27 @@ class Emitter:
             inputs.append(text)
         self.builder.node("prim::raise", inputs, exception=exception)
         self.die()
+
+    def forget_written(self, writes: Writes = None) -> None:
+        """A call may have written these attributes and elements; None: any."""
+        if writes is None:
+            self.env.forget_attributes()
+            self.epoch += 1
+            return
+        if ELEMENTS in writes:
+            self.forget_elements()
+        for name in writes - {ELEMENTS}:
+            self.env.forget_attributes(name)
+            self.epoch += 1
+
+    def forget_elements(self) -> None:
+        """Elements of containers may have changed."""
+        self.element_writes += 1
+        self.env.forget_elements()
+
+    def epoch_of(self, place: Place) -> int:
+        """The count of points at which what is at ``place`` may have changed."""
+        return self.epoch + (self.element_writes if is_element(place) else 0)
 
     # names
 

@@ -60,8 +60,13 @@ def closure_of(function: types.FunctionType) -> dict[str, Any]:
     return found
 
 
+def is_element(place: Place) -> bool:
+    """Whether a place leads through an element of a container."""
+    return any(part.startswith("[") for part in place)
+
+
 class Environment:
-    """Local names and tested attributes at one point of the program."""
+    """Local names and tested attributes and elements at one point of the program."""
 
     __slots__ = ("attributes", "names")
 
@@ -81,12 +86,18 @@ class Environment:
         """Assign a variable; what was known of its attributes is forgotten."""
         self.names[name] = value
         if self.attributes:
-            for place in [p for p in self.attributes if p[0] == name]:
+            index = f"[{name}]"
+            for place in [p for p in self.attributes if p[0] == name or index in p]:
                 del self.attributes[place]
 
     def unbind(self, name: str) -> None:
         """Delete a variable."""
         self.names.pop(name, None)
+
+    def forget_elements(self) -> None:
+        """Forget what is known of elements of containers."""
+        if self.attributes:
+            self.attributes = {p: v for p, v in self.attributes.items() if not is_element(p)}
 
     def forget_attributes(self, name: str | None = None) -> None:
         """Forget what is known of attributes called ``name``, or of all attributes."""

@@ -48,13 +48,17 @@ def _name(e: Emitter, node: ast.Name, expected: T.Type | None) -> Sugared:
     return e.lookup(node.id)
 
 
+def _tested(e: Emitter, node: ast.expr) -> Sugared | None:
+    """What a condition has shown of an attribute or element."""
+    place = e.unit.place_of(node) if e.env.attributes else None
+    return None if place is None else e.env.attributes.get(place)
+
+
 @EXPRESSIONS(ast.Attribute)
 def _attribute(e: Emitter, node: ast.Attribute, expected: T.Type | None) -> Sugared:
-    if e.env.attributes:
-        place = e.unit.place_of(node)
-        known = e.env.attributes.get(place) if place is not None else None
-        if known is not None:
-            return known
+    known = _tested(e, node)
+    if known is not None:
+        return known
     owner = e.expression(node.value)
     with e.at(node):
         return e.attribute(owner, node.attr)
@@ -62,6 +66,9 @@ def _attribute(e: Emitter, node: ast.Attribute, expected: T.Type | None) -> Suga
 
 @EXPRESSIONS(ast.Subscript)
 def _subscript(e: Emitter, node: ast.Subscript, expected: T.Type | None) -> Sugared:
+    known = _tested(e, node)
+    if known is not None:
+        return known
     owner = e.expression(node.value)
     index = e.expression(node.slice)
     return e.subscript(owner, index)

@@ -142,7 +142,7 @@ class _Merge:
             and is_visible(root, self.outer)
         ):
             return self._renarrow(root, values)
-        reconcile(e, [v for v in values if isinstance(v, IRValue)])
+        reconcile(e, values)
         shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
             values = [_outliving(e, v) for v in values]

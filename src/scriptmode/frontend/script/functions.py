@@ -333,8 +333,7 @@ def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugare
     instance, inputs = prepare_call(e, target, bound)
     assert instance.return_type is not None
     output = e.builder.call(instance.name, inputs, instance.return_type)
-    e.env.forget_attributes()
-    e.epoch += 1
+    e.forget_written(e.unit.writes.of(instance.name))
     if instance.return_type == T.NEVER:
         e.die()
     if isinstance(instance.result, Static):

@@ -81,6 +81,5 @@ def call_recording(
     result = graph.return_type
     assert isinstance(result, T.Type), "a compiled function has its return type"
     output = e.builder.call(graph.name, inputs, result)
-    e.env.forget_attributes()
-    e.epoch += 1
+    e.forget_written()
     return e.lift(output)

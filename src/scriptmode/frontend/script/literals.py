@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from scriptmode.frontend.script.emitter import Emitter, Restart
-from scriptmode.frontend.script.values import IRValue
+from scriptmode.frontend.script.values import DictDisplay, IRValue, ListDisplay, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeError
@@ -133,8 +133,10 @@ def _join_inner(a: T.Type, b: T.Type) -> T.Type:
     return T.join(a, b) or T.ANY
 
 
-def reconcile(e: Emitter, values: Sequence[IRValue]) -> None:
+def reconcile(e: Emitter, found: Sequence[Sugared]) -> None:
     """Make lists (or dicts) that meet in one variable agree in their element types."""
+    values = [v for v in found if isinstance(v, IRValue)]
+    _reconcile_displays(e, found, values)
     containers = [v.value for v in values if isinstance(v.type, (T.ListType, T.DictType))]
     if len({v.type for v in containers}) < 2:
         return
@@ -146,6 +148,21 @@ def reconcile(e: Emitter, values: Sequence[IRValue]) -> None:
     for value in containers:
         if value.type != joined:
             widen(e, value, joined)
+
+
+def _reconcile_displays(e: Emitter, found: Sequence[Sugared], built: Sequence[IRValue]) -> None:
+    """Displays that meet a container of another type are to be of that type, if they can."""
+    for display in found:
+        if not isinstance(display, (ListDisplay, DictDisplay)) or display.site is None:
+            continue
+        own = e.type_of(display)
+        if own is None or display.frozen:
+            continue
+        for other in built:
+            joined = _join_elements(own, other.type)
+            if joined == other.type and own != joined and T.NEVER in T.walk(own):
+                e.hints[display.site] = joined
+                raise Restart
 
 
 def settle_literals(e: Emitter) -> None:

@@ -199,8 +199,7 @@ def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
     inputs = [e.value(a) for a in given.positional]
     result = e.unit.annotated_result(e, obj)
     node = e.builder.node("prim::python_call", inputs, [result], function=obj)
-    e.env.forget_attributes()
-    e.epoch += 1
+    e.forget_written()
     return e.lift(node.output)
 
 

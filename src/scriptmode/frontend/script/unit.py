@@ -20,6 +20,7 @@ from torch import nn
 
 from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
+    builtin_types,
     cells,
     choices,
     comparisons,
@@ -70,6 +71,7 @@ from scriptmode.frontend.script.values import (
     TupleDisplay,
     Unusable,
 )
+from scriptmode.frontend.script.writes import WriteTable
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ir.graph import BREAK, Graph, Program, Value
@@ -105,6 +107,7 @@ class Unit:
         self.cells = cells
         self.modules = ModuleTable(self)
         self.linker = ProgramLinker(self.program)
+        self.writes = WriteTable(self.program.functions)
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
         self._emitter: Emitter | None = None
@@ -632,6 +635,10 @@ class Unit:
     def call_op(self, e: Emitter, kind: str, given: Arguments) -> Sugared:
         """Call one of our ops."""
         return call_op(e, kind, given.positional, given.keywords)
+
+    def same_type(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+        """``type(x) is cls``."""
+        return builtin_types.same_type(e, a, b)
 
     def has_attribute(self, e: Emitter, value: Sugared, name: str) -> bool:
         """``hasattr(value, name)``."""

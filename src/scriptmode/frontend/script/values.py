@@ -258,6 +258,27 @@ class Getter(PythonObject):
 
 
 @dataclass(eq=False)
+class TypeOf(Sugared):
+    """``type(value)`` of a value that may be of several types; ``node`` is where it was read."""
+
+    value: IRValue
+    node: ast.expr | None
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.value,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        (value,) = parts
+        return TypeOf(value, None) if isinstance(value, IRValue) else self
+
+    def key(self) -> Hashable:
+        return "type of"
+
+    def describe(self) -> str:
+        return f"the type of {self.value.describe()}"
+
+
+@dataclass(eq=False)
 class LocalFunction(Sugared):
     """A ``def`` or ``lambda`` inside a compiled function.
 
@@ -446,14 +467,14 @@ class Unusable(Sugared):
 
 
 # What a condition shows: the place, what it held when tested, and the narrower type.
-Place = tuple[str, ...]  # ("x",) for a variable, ("self", "x") for an attribute
+Place = tuple[str, ...]  # ("x",), ("self", "x") for an attribute, ("x", "[0]") for an element
 
 
 @dataclass(frozen=True)
 class Fact:
     """``place``, which held ``subject``, is of type ``type``.
 
-    Of an attribute it holds while nothing has been compiled since that may write attributes:
+    Of an attribute or element it holds while nothing has been compiled since that may write it:
     ``epoch`` is the emitter's count of such points.
     """
 

@@ -1,0 +1,225 @@
+"""What conditions show about types: variables, attributes, elements, stored conditions."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import scriptmode
+from scriptmode.support.diagnostics import ScriptTypeError
+from tests.fourway import check
+from tests.frontend.script import helpers
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+def test_elements_of_dicts_and_lists():
+    def f(d: Dict[str, Optional[int]], xs: List[Optional[int]], i: int):
+        total = 0
+        if d["a"] is not None:
+            total += d["a"]
+        if xs[0] is not None and xs[i] is not None:
+            total += xs[0] * xs[i]
+        if "b" in d and d["b"] is not None:
+            total += d["b"] * 100
+        if xs[-1] is None:
+            return total
+        return total + xs[-1]
+
+    check(f, ({"a": 1}, [2, 3], 1), ({"a": None, "b": 4}, [None, 3], 1), ({"a": 1}, [2, None], 0))
+
+
+def test_items_of_tuples():
+    def f(p: Optional[Tuple[Optional[int], Optional[str]]]):
+        if p is not None and p[1] is not None:
+            return p[1] + "!"
+        if p is not None and p[0] is not None:
+            return str(p[0] + 1)
+        return "none"
+
+    check(f, (None,), ((1, None),), ((None, "b"),), ((None, None),))
+
+
+def test_nested_elements():
+    def f(d: Dict[str, Dict[str, Optional[int]]]):
+        if d["a"]["b"] is not None:
+            return d["a"]["b"] + 1
+        return 0
+
+    check(f, ({"a": {"b": 1}},), ({"a": {"b": None}},))
+
+
+def test_a_write_ends_what_is_known_of_elements():
+    def f(xs: List[Optional[int]], ys: List[Optional[int]]):
+        if xs[0] is not None:
+            ys[0] = None
+            if xs[0] is not None:
+                return xs[0] + 1
+        return -1
+
+    program = helpers.check(f, ([1], [2]))
+    assert str(program.functions[program.root]).count("prim::is_none") == 2
+    shared: List[Optional[int]] = [1]
+    assert scriptmode.script(f)(shared, shared) == -1
+
+
+def test_another_index_is_another_element():
+    def f(xs: List[Optional[int]]):
+        i = 0
+        if xs[i] is not None:
+            i = 1
+            if xs[i] is None:
+                return 5
+        return 0
+
+    check(f, ([1, None],), ([1, 2],), ([None, None],))
+
+
+def test_a_call_that_writes_nothing_keeps_what_is_known():
+    def double(x: int):
+        return x * 2
+
+    def clear(xs: List[Optional[int]]):
+        xs[0] = None
+
+    def f(xs: List[Optional[int]]):
+        if xs[0] is not None:
+            y = double(3) + xs[0]
+            clear(xs)
+            if xs[0] is None:
+                return y
+        return -1
+
+    check(f, ([1],), ([None],))
+
+
+class Holder(nn.Module):
+    def __init__(self, x):
+        super().__init__()
+        self.x: Optional[Tensor] = x
+        self.sizes: Dict[str, Optional[int]] = {"a": 3, "b": None}
+        self.linear = nn.Linear(2, 2)
+
+    def double(self, v: Tensor):
+        return self.linear(v) * 2
+
+    def clear(self):
+        self.x = None
+
+    def forward(self, v: Tensor, key: str):
+        y = v
+        if self.x is not None:
+            y = self.double(v) + self.x
+        if self.sizes[key] is not None:
+            y = y + self.sizes[key]
+        present = self.x is not None
+        if present:
+            y = y * 3
+        if self.x is not None:
+            self.clear()
+            if self.x is None:
+                y = y + 100
+        self.x = v
+        return y
+
+
+@pytest.mark.parametrize("x", [None, torch.ones(2)])
+def test_attributes_across_calls(x):
+    torch.manual_seed(0)
+    check(Holder(x), (torch.ones(2), "a"), (torch.ones(2), "b"))
+
+
+def test_closures_narrow_what_they_capture():
+    def f(x: Optional[int]):
+        def inner():
+            return x + 1 if x is not None else 0
+
+        return inner()
+
+    check(f, (None,), (3,))
+
+
+def test_type_is():
+    def f(x: Union[int, str, None]):
+        if type(x) is int:
+            return x + 1, type(x).__name__
+        if type(x) == str:  # noqa: E721 - what is tested
+            return len(x), type(x).__name__
+        return 0, type(x).__name__
+
+    check(f, (3,), ("ab",), (None,))
+
+
+def test_types_of_two_values():
+    def f(x: Union[int, str], y: Union[int, str]):
+        return type(x) is type(y), type(x) in (int, float), type(x)("7")
+
+    check(f, (3, 4), ("ab", 4), (3, "b"))
+
+
+@pytest.mark.parametrize("x", [3, True, "a", 2.5, None])
+def test_any_is_tested_for_classes(x):
+    def f(x: Any):
+        y: Any = [1] if isinstance(x, int) else {"a": x is None}
+        if isinstance(y, list):
+            n = 1
+        elif isinstance(y, (dict, tuple)):
+            n = 2
+        else:
+            n = 3
+        if isinstance(x, int):
+            return n + x
+        if type(x) is str:
+            return x + "b"
+        return n, x is True, x is None, x is Color.RED
+
+    check(f, (x,))
+
+
+@pytest.mark.parametrize("text", ["x == 1", "x in [1]", "x is 1.5"])
+def test_comparisons_that_an_any_decides_are_refused(text):
+    def equal(x: Any):
+        return x == 1
+
+    def contained(x: Any):
+        return x in [1, 2]
+
+    def contained_text(x: Any):
+        return x in ["a"]
+
+    for f in (equal, contained, contained_text):
+        with pytest.raises(ScriptTypeError, match="Any"):
+            scriptmode.script(f)
+
+
+def test_an_empty_display_meets_an_argument():
+    def f(d: Optional[Dict[str, int]] = None, xs: Optional[List[float]] = None):
+        d = {} if d is None else d
+        d["a"] = 1
+        xs = [] if xs is None else xs
+        xs.append(2.0)
+        return d, xs
+
+    check(f, (None, None), ({"b": 2}, [1.0]))
+
+
+def test_conditions_of_comprehensions_loops_and_exits():
+    def f(xs: List[Optional[int]], us: List[Union[int, str]], x: Optional[int]):
+        total = sum([y + 1 for y in xs if y is not None])
+        for y in xs:
+            if y is None:
+                continue
+            total += y
+        words = [u.upper() for u in us if isinstance(u, str)]
+        while x is not None:
+            x = x + 1 if x < 3 else None
+            total += 10
+        return total, words, x
+
+    check(f, ([1, None, 2], [1, "a"], 0), ([], [], None))
