@@ -33,12 +33,19 @@ def call_python(f: FunctionEmitter, node: Node, function: Callable[..., Any]) ->
     addresses = f.temporary(ir.ArrayType(PTR, len(inputs)))
     for index, value in enumerate(inputs):
         tensors.store(f.b, f.spill(f.values[value]), addresses, 8 * index)
-    result_type = node.outputs[0].type if node.outputs else T.NONE
+    result_type = result_of(node)
     place = f.temporary(llvm_type(result_type))
     arguments = [cell, ir.Constant(I64, len(inputs)), descriptors, addresses,
                  f.unit.descriptor(result_type), place]  # fmt: skip
     f.check(f.host_call("python_call", arguments))
     return f.b.load(place, typ=llvm_type(result_type))
+
+
+def result_of(node: Node) -> Type:
+    """The type of what Python returns for the outputs of ``node``."""
+    if len(node.outputs) > 1:
+        return T.TupleType([v.type for v in node.outputs])
+    return node.outputs[0].type if node.outputs else T.NONE
 
 
 def has_native_text(t: Type) -> bool:

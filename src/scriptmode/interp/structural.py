@@ -32,6 +32,7 @@ class Host(Protocol):
         """Run a function of the program."""
 
 
+_UNBOUND = object()
 Meaning = Callable[[Host, Node, Sequence[Any]], Sequence[Any]]
 
 
@@ -68,6 +69,12 @@ def _global(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
 
 def _get_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     owner, name = inputs[0], node.attributes["name"]
+    t = node.inputs[0].type
+    if isinstance(t, T.ClassType) and name in t.late:
+        value = getattr(owner, name, _UNBOUND)
+        if value is _UNBOUND:
+            return [None]
+        return [(value,) if T.is_optional(t.late[name]) else value]
     return [owner[name] if isinstance(owner, dict) else getattr(owner, name)]
 
 
@@ -75,6 +82,10 @@ def _set_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[An
     owner, name = inputs[0], node.attributes["name"]
     if isinstance(owner, dict):
         owner[name] = inputs[1]
+        return []
+    t = node.inputs[0].type
+    if isinstance(t, T.ClassType) and name in t.late:
+        _set_late(owner, name, inputs[1], is_wrapped=T.is_optional(t.late[name]))
     else:
         setattr(owner, name, inputs[1])
     return []
@@ -96,6 +107,14 @@ def _set_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
 def _delete_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     delete_cell(inputs[0], node.attributes["name"], node.attributes.get("is_free", False))
     return []
+
+
+def _set_late(owner: Any, name: str, value: Any, *, is_wrapped: bool) -> None:
+    """Write an attribute that may be unbound: None unbinds it."""
+    if value is not None:
+        setattr(owner, name, value[0] if is_wrapped else value)
+    elif hasattr(owner, name):
+        delattr(owner, name)
 
 
 def _call(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:

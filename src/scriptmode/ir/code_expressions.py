@@ -201,6 +201,9 @@ def _named_tuple(f: Expressions, node: Node, args: list[str]) -> str:
 
 def _get_attribute(f: Expressions, node: Node, args: list[str]) -> str:
     name = node.attributes["name"]
+    owner = node.inputs[0].type
+    if isinstance(owner, T.ClassType) and name in owner.late:
+        return f"getattr({args[0]}, {name!r}, None)"
     if name.isidentifier() and not keyword.iskeyword(name):
         return f"{args[0]}.{name}"
     return f"getattr({args[0]}, {name!r})"

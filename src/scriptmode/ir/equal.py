@@ -185,4 +185,4 @@ def _facts(t: Type) -> list[Any]:
         return [*facts, t.members]  # type: ignore[attr-defined]
     attributes = {name: str(kind) for name, kind in t.attributes.items()}
     facts += [t.is_module, t.original_name, attributes, t.methods, t.constants]
-    return [*facts, sorted(t.parameters), sorted(t.buffers)]
+    return [*facts, sorted(t.parameters), sorted(t.buffers), t.late]

@@ -193,6 +193,9 @@ class _Parser:
         if word == "constant":
             line.expect("=")
             t.constants[name] = line.literal()
+        elif word == "late":
+            line.expect(":")
+            t.late[name] = line.type()
         elif word == "method":
             line.expect("=")
             t.methods[name] = line.name()

@@ -246,6 +246,8 @@ def _class(cls: ClassType, writer: LiteralWriter) -> Iterator[str]:
     for word, names in (("parameter", cls.parameters), ("buffer", cls.buffers)):
         for name in sorted(names - set(cls.attributes)):
             yield f"  {word} {name_text(name)}"
+    for name, t in cls.late.items():
+        yield f"  late {name_text(name)}: {t}"
     for name, value in cls.constants.items():
         yield f"  constant {name_text(name)} = {writer.write(value)}"
     for name, function in cls.methods.items():

@@ -276,12 +276,14 @@ class ClassType(Type):
 
     ``attributes`` maps attribute names to types in slot order; ``methods`` maps method names to the
     names of the program's functions; ``constants`` are Python values read at compile time.
+    ``late`` maps attributes that may be unbound to the types of their values: their slots are of
+    type ``late_slot(t)``, where None stands for unbound.
     For modules ``is_module`` is true and ``parameters``/``buffers`` name tensor attributes.
     """
 
     __slots__ = (
-        "attributes", "buffers", "constants", "is_module", "methods", "name", "original_name",
-        "parameters", "python_class",
+        "attributes", "buffers", "constants", "is_module", "late", "methods", "name",
+        "original_name", "parameters", "python_class",
     )  # fmt: skip
 
     def __init__(self, name: str, *, is_module: bool = False, original_name: str = "") -> None:
@@ -293,12 +295,21 @@ class ClassType(Type):
         self.constants: dict[str, Any] = {}
         self.parameters: set[str] = set()
         self.buffers: set[str] = set()
+        self.late: dict[str, Type] = {}
         self.python_class: type | None = None
         self._text = f"{'Module' if is_module else 'Class'}<{name}>"
 
     def slot(self, attribute: str) -> int:
         """Index of the attribute's slot."""
         return list(self.attributes).index(attribute)
+
+
+def late_slot(t: Type) -> Type:
+    """Type of the slot of an attribute of type ``t`` that may be unbound.
+
+    A value that may be None itself is stored as a tuple of one element.
+    """
+    return OptionalType([TupleType([t]) if is_optional(t) else t])
 
 
 def is_numeric(t: Type) -> bool:

@@ -26,6 +26,8 @@ import copy
 import inspect
 import operator
 import types
+import warnings
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, cast
@@ -41,12 +43,14 @@ from scriptmode.jit import text
 from scriptmode.jit.authored import extend, script_methods
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import Compiled, ScriptFunction, types_of_examples
+from scriptmode.jit.own_tree import OwnTree, own_tree
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError
 
 _SHARED = ("_parameters", "_buffers", "_non_persistent_buffers_set")
+CALL = "__call__"
 _HOOKS = (
     "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
     "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
@@ -118,6 +122,8 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         known: dict[int, RecursiveScriptModule] | None = None,
         made: ScriptModule | None = None,
     ) -> RecursiveScriptModule:
+        if build.entry == CALL and not path:
+            cls = _Calling
         self = cast(RecursiveScriptModule, cls._empty(original, made))
         known = {} if known is None else known  # a module that is reached twice is one here too
         known[id(original)] = self
@@ -130,7 +136,10 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         state["_methods"] = {}
         for shared in (*_SHARED, *(_HOOKS if build.runs_hooks else ())):
             state[shared] = original.__dict__[shared]
-        state["training"] = original.training
+        if instance is not None and instance.has_slot("training"):
+            del state["training"]  # compiled code may change it
+        else:
+            state["training"] = original.training
         for name, child in original._modules.items():
             if child is None:
                 self._modules[name] = None
@@ -153,7 +162,7 @@ class RecursiveScriptModule(ScriptModule, Compiled):
 
     @property
     def _dispatcher(self) -> Dispatcher:
-        return self._dispatcher_for("forward")
+        return self._dispatcher_for(self._build.entry)
 
     # ---- calls and attributes
 
@@ -161,6 +170,9 @@ class RecursiveScriptModule(ScriptModule, Compiled):
     def forward(self) -> ScriptFunction:  # type: ignore[override]
         """The compiled ``forward``."""
         # an AttributeError of a property is lost: __getattr__ then asks for the method again
+        source = self.__dict__.get("_source")
+        if source is not None:
+            source.check(self)
         return self._method("forward")
 
     def _method(self, name: str) -> ScriptFunction:
@@ -200,13 +212,15 @@ class RecursiveScriptModule(ScriptModule, Compiled):
             instance = state["_instance"]
             if instance is not None and instance.has_slot(name):
                 instance.set(name, value)
-                if name == "training":
-                    state[name] = value
                 return
             self._refuse_constant(name)
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
+        instance = self.__dict__["_instance"]
+        if instance is not None and name in instance.class_type.late:
+            instance.unbind(name)
+            return
         self._refuse_constant(name)
         super().__delattr__(name)
 
@@ -300,11 +314,11 @@ class RecursiveScriptModule(ScriptModule, Compiled):
     # ---- copies
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RecursiveScriptModule:
-        original = copy.deepcopy(self.to_eager(), memo)
-        return cast(RecursiveScriptModule, self._build.wrap(original))
+        copied = self._build.copied(copy.deepcopy(self.to_eager(), memo))
+        return cast(RecursiveScriptModule, copied)
 
     def to_eager(self) -> torch.nn.Module:
-        """The eager module, with the native state written back to its attributes."""
+        """An eager module over the same tensors, with the native state in its attributes."""
         if self._instance is not None:
             self._instance.export_to(self._original)
         return cast(torch.nn.Module, self._original)
@@ -331,6 +345,7 @@ class Build:
     """
 
     module_class: type[RecursiveScriptModule] = RecursiveScriptModule
+    entry = "forward"  # what a call of the module runs
     runs_hooks = True  # of the module that Python calls; those of inner modules are compiled
 
     def __init__(self, program: Program, methods: Mapping[str, str]) -> None:
@@ -357,6 +372,10 @@ class Build:
         instance = NativeInstance(root_type, original)
         return self.module_class._wrap(original, instance, self, made=made)
 
+    def copied(self, original: torch.nn.Module) -> RecursiveScriptModule:
+        """A compiled module over a copy of the eager one."""
+        return self.wrap(original)
+
     def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         """Whether ``name`` is a compiled method of ``module``."""
         raise NotImplementedError
@@ -369,6 +388,16 @@ class Build:
 class ScriptBuild(Build):
     """Methods compiled from source; those of submodules on their own, when first called."""
 
+    def __init__(self, program: Program, methods: Mapping[str, str], tree: OwnTree) -> None:
+        super().__init__(program, methods)
+        self.tree = tree
+        self.entry = CALL if CALL in methods else "forward"
+
+    def copied(self, original: torch.nn.Module) -> RecursiveScriptModule:
+        if any(isinstance(v, torch.nn.Module) for v in self.program.globals.values()):
+            return _compiled(OwnTree(original), list(self.methods), None)
+        return self.wrap(original)
+
     def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         if not module._path:
             return name in self.methods
@@ -379,11 +408,16 @@ class ScriptBuild(Build):
         name = self.methods.get(method) if not module._path else None
         program, compiled = self.program, self.compiled
         if name is None:
-            program = compile_module(original, [method])
+            program = compile_module(original, [method], stand_ins=self.tree.stand_ins)
             compiled, name = compile_native(program), program.root
 
         def compile_instance(types: Mapping[str, T.Type]) -> Program:
-            return compile_module(module.to_eager(), [method], arg_types={method: types})
+            return compile_module(
+                module.to_eager(),
+                [method],
+                arg_types={method: types},
+                stand_ins=self.tree.stand_ins,
+            )
 
         return Dispatcher(
             f"{module.original_name}.{method}",
@@ -421,10 +455,50 @@ def script_module(
     }
     if known and methods is None:
         methods = list(dict.fromkeys([*entry_methods(original), *known]))
-    program = compile_module(original, methods, known)
+    compiled = _compiled(own_tree(original), methods, known, made)
+    compiled.__dict__["_source"] = _Source(original)
+    return compiled
+
+
+def _compiled(
+    tree: OwnTree,
+    methods: Sequence[str] | None,
+    arg_types: Mapping[str, Mapping[str, T.Type]] | None,
+    made: ScriptModule | None = None,
+) -> RecursiveScriptModule:
+    program = compile_module(tree.root, methods, arg_types, stand_ins=tree.stand_ins)
     root = program.graph.params[0].type
     assert isinstance(root, T.ClassType)
-    return ScriptBuild(program, root.methods).wrap(original, made)
+    return ScriptBuild(program, root.methods, tree).wrap(tree.root, made)
+
+
+class _Source:
+    """The eager module that was compiled, while it lives."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = weakref.ref(module)
+        self._training = module.training
+
+    def check(self, compiled: RecursiveScriptModule) -> None:
+        """Warn, once for each change, when only the eager module's mode has been set."""
+        module = self._module()
+        if module is None or module.training == self._training:
+            return
+        self._training = module.training
+        if compiled.training != module.training:
+            mode = "train" if module.training else "eval"
+            warnings.warn(
+                f"the eager {type(module).__name__} is in {mode} mode now, the compiled one is "
+                f"not: call {mode}() on the compiled module",
+                stacklevel=5,
+            )
+
+
+class _Calling(RecursiveScriptModule):
+    """A module whose class has its own ``__call__``."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._method(CALL)(*args, **kwargs)
 
 
 def script_method_of(

@@ -73,7 +73,7 @@ def make_entry(
     has captured get their instances in ``captured``, or in the tree of ``instance``.
     """
     boundary_state.load()
-    manage(compiled)
+    lease = manage(compiled)
     record = EntryRecord()
     record.locations, record.warnings = compiled.locations, {}
     params = graph.params[1:] if instance is not None else graph.params
@@ -97,7 +97,7 @@ def make_entry(
     record.captured = [found for found, _ in captured_roots]
     roots += captured_roots
     if roots:
-        tree.users.append(compiled)
+        tree.memory.use(lease)
         _describe_tensors(record, compiled, roots)
     return _builtin(record, graph)
 
@@ -158,7 +158,8 @@ def _describe_tensors(
     for row in rows:
         name = sys.intern(row.name)
         record.kept += [row, name]
-        fill += [id(row.place), id(name), row.index, int(row.nullable), id(row.module)]
+        nullable = 2 if row.is_late else int(row.nullable)
+        fill += [id(row.place), id(name), row.index, nullable, id(row.module)]
         if row.container is not None:
             key = (id(row.module), row.container)
             container = sys.intern(row.container)

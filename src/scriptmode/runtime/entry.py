@@ -300,8 +300,10 @@ def fill_table(frame: ptr, record: ptr, table: ptr) -> i64:
             impl = load(ptr, found, THP_TENSOR)
             tensor_retain_wrapped(impl, found)
         elif found == NONE:
-            if load(i64, row, FILL_NULLABLE) == 0:
+            if load(i64, row, FILL_NULLABLE) != 1:
                 reason = REASON_MODULE
+        elif found == 0 and load(i64, row, FILL_NULLABLE) == 2:
+            PyErr_Clear()
         else:
             reason = REASON_MODULE if found == 0 else REASON_SUBCLASS
         if unlikely(reason >= 0):

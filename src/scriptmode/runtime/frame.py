@@ -86,7 +86,7 @@ REC_WORDS = 23
 FILL_DICT = 0
 FILL_NAME = 8
 FILL_INDEX = 16
-FILL_NULLABLE = 24
+FILL_NULLABLE = 24  # 1: it may be None, 2: it may be missing
 FILL_MODULE = 32
 FILL_SIZE = 40
 # guard row: ``dict[name]`` must still be ``expected``

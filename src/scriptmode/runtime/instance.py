@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from scriptmode.abi import layouts
 from scriptmode.abi.instances import instance_size, is_tensor_slot, slot_offsets
 from scriptmode.ir import types as T
 from scriptmode.runtime import boundary_state, descriptors
+from scriptmode.runtime.code import Lease
 from scriptmode.runtime.crossing import Crossing, drop_slot
 from scriptmode.runtime.published import INSTANCES
 
@@ -31,7 +33,39 @@ class Tree:
         boundary_state.load()
         self.instances: dict[int, NativeInstance] = {}  # by id of the Python module
         self.table_size = 0
-        self.users: list[object] = []  # programs whose constants instances may refer to
+        self.memory = _Memory()
+        weakref.finalize(self, self.memory.close).atexit = False
+
+
+class _Memory:
+    """The slots of all instances of a tree, and the programs whose constants they may refer to."""
+
+    def __init__(self) -> None:
+        self._blocks: list[ctypes.Array[ctypes.c_char]] = []
+        self._filled: list[tuple[int, int]] = []  # address and descriptor
+        self._code: dict[int, Lease] = {}
+
+    def new_block(self, size: int) -> int:
+        """The address of new memory, aligned as heap objects are."""
+        block = ctypes.create_string_buffer(size + 16)
+        self._blocks.append(block)
+        return -(-ctypes.addressof(block) // 16) * 16
+
+    def fill(self, slot: int, descriptor: int) -> None:
+        """A slot that holds a value from now on."""
+        self._filled.append((slot, descriptor))
+
+    def use(self, lease: Lease) -> None:
+        """A program may store its constants in the slots."""
+        if id(lease) not in self._code:
+            self._code[id(lease)] = lease.hold()
+
+    def close(self) -> None:
+        """Drop every value, then let the programs go."""
+        for slot, descriptor in self._filled:
+            drop_slot(slot, descriptor)
+        for lease in self._code.values():
+            lease.release()
 
 
 class NativeInstance:
@@ -48,8 +82,7 @@ class NativeInstance:
         self.table_indexes: dict[str, int] = {}
         self._children: dict[str, NativeInstance] = {}
         self._filled: list[str] = []
-        self._memory = ctypes.create_string_buffer(instance_size(class_type) + 16)
-        self.address = -(-ctypes.addressof(self._memory) // 16) * 16
+        self.address = self.tree.memory.new_block(instance_size(class_type))
         self._write(layouts.HEAP_COUNT, layouts.IMMORTAL)
         self._write(layouts.HEAP_DESCRIPTOR, descriptors.descriptor(class_type))
         INSTANCES[self.address] = self
@@ -72,8 +105,16 @@ class NativeInstance:
             self._children[name] = child
             self._write(offset, child.address)
             return
-        crossing.to_native(getattr(self.module, name), t, self.address + offset)
+        crossing.to_native(self._held(name), t, self.address + offset)
         self._filled.append(name)
+        self.tree.memory.fill(self.address + offset, descriptors.descriptor(t))
+
+    def _held(self, name: str) -> Any:
+        """What the slot of an attribute holds for the value that the eager module has."""
+        late = self.class_type.late.get(name)
+        if late is None:
+            return getattr(self.module, name)
+        return _for_slot(getattr(self.module, name, _UNBOUND), late)
 
     @staticmethod
     def of(class_type: T.ClassType, module: torch.nn.Module, tree: Tree) -> NativeInstance:
@@ -88,11 +129,6 @@ class NativeInstance:
                 raise TypeError(f"one module is used as {known.class_type} and as {t}")
             return known
         return NativeInstance(t, module, self.tree)
-
-    def __del__(self) -> None:
-        for name in getattr(self, "_filled", ()):
-            descriptor = descriptors.descriptor(self.class_type.attributes[name])
-            drop_slot(self.address + self.offsets[name], descriptor)
 
     # ---- attributes
 
@@ -109,8 +145,34 @@ class NativeInstance:
         if name in self.table_indexes:
             return getattr(self.module, name)
         with Crossing() as crossing:
-            t = self.class_type.attributes[name]
-            return crossing.to_python(self.address + self.offsets[name], t)
+            value = self._read(name, crossing)
+        if value is _UNBOUND:
+            raise AttributeError(
+                f"'{self.class_type.original_name}' object has no attribute '{name}'"
+            )
+        return value
+
+    def _read(self, name: str, crossing: Crossing) -> Any:
+        """The value in a slot; _UNBOUND where there is none."""
+        t = self.class_type.attributes[name]
+        value = crossing.to_python(self.address + self.offsets[name], t)
+        late = self.class_type.late.get(name)
+        if late is None:
+            return value
+        if value is None:
+            return _UNBOUND
+        return value[0] if T.is_optional(late) else value
+
+    def unbind(self, name: str) -> None:
+        """Delete an attribute; AttributeError when it cannot be unbound, or is already."""
+        if name not in self.class_type.late:
+            raise AttributeError(f"`{name}` of a compiled module cannot be deleted")
+        if name in self.table_indexes:
+            delattr(self.module, name)
+            return
+        self.get(name)
+        with Crossing() as crossing:
+            self._replace(name, _UNBOUND, crossing)
 
     def set(self, name: str, value: Any) -> None:
         """Assign an attribute; TypeError when the value is not of its type."""
@@ -124,6 +186,12 @@ class NativeInstance:
             self._replace(name, value, crossing)
 
     def _replace(self, name: str, value: Any, crossing: Crossing) -> None:
+        """Write a slot; _UNBOUND unbinds a late attribute."""
+        late = self.class_type.late.get(name)
+        if late is not None:
+            value = _for_slot(value, late)
+        elif value is _UNBOUND:
+            raise TypeError(f"`{name}` of a compiled module cannot be deleted")
         t = self.class_type.attributes[name]
         size = layouts.size_of(t)
         fresh = ctypes.create_string_buffer(size + 8)
@@ -139,18 +207,18 @@ class NativeInstance:
         ``names`` are the attributes that are meant, all by default.
         """
         for name in self._filled if names is None else names.intersection(self._filled):
-            value = self.get(name)
-            if not _same(getattr(module, name, None), value):
-                setattr(module, name, value)
+            with Crossing() as crossing:
+                _write(module, name, self._read(name, crossing))
         for name, child in self._children.items():
             child.export_to(getattr(module, name), names)
 
     def import_from(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
         """The opposite of ``export_to``."""
         for name in self._filled if names is None else names.intersection(self._filled):
-            value = getattr(module, name)
-            if not _same(self.get(name), value):
-                self.set(name, value)
+            with Crossing() as crossing:
+                value = getattr(module, name, _UNBOUND)
+                if not _same(self._read(name, crossing), value):
+                    self._replace(name, value, crossing)
         for name, child in self._children.items():
             child.import_from(getattr(module, name), names)
 
@@ -183,13 +251,13 @@ class NativeInstance:
         """Write the state to the eager module; the values of its attributes."""
         crossing = Crossing.of_call(frame)
         for name in self._filled:
-            t = self.class_type.attributes[name]
-            value = crossing.to_python(self.address + self.offsets[name], t)
-            # immutable values that are equal need not be written
-            if not t.contained and _same(getattr(self.module, name, None), value):
-                continue
-            setattr(self.module, name, value)
-        return {n: getattr(self.module, n) for n in (*self._filled, *self.class_type.constants)}
+            value = self._read(name, crossing)
+            if value is _UNBOUND or not self.class_type.attributes[name].contained:
+                _write(self.module, name, value)  # immutable values that are equal stay
+            else:
+                setattr(self.module, name, value)
+        names = (*self._filled, *self.class_type.constants)
+        return {n: getattr(self.module, n, _UNBOUND) for n in names}
 
     def refresh(self, frame: int, before: Mapping[str, Any]) -> None:
         """Take over what a Python function has assigned."""
@@ -199,7 +267,7 @@ class NativeInstance:
             if not (type(value) in PLAIN_TENSORS or (value is None and row.nullable)):
                 raise TypeError(f"`{row.name}` is compiled as a tensor, not {value!r}")
         for name, old in before.items():
-            value = getattr(self.module, name)
+            value = getattr(self.module, name, _UNBOUND)
             if value is not old:
                 if name in self.class_type.constants:
                     raise TypeError(f"`{name}` is a constant of the compiled module")
@@ -274,12 +342,32 @@ class TensorRow:
         self.name = name
         self.index = index
         self.nullable = T.is_optional(instance.class_type.attributes[name])
+        self.is_late = name in instance.class_type.late
         state = instance.module.__dict__
         self.container: str | None = None  # None: the module's own dict
         self.place: dict[str, Any] = state
         for container in ("_parameters", "_buffers"):
             if name in state.get(container, ()):
                 self.container, self.place = container, state[container]
+
+
+_UNBOUND = object()
+
+
+def _for_slot(value: Any, late: T.Type) -> Any:
+    """What the slot of an attribute that may be unbound holds for a value."""
+    if value is _UNBOUND:
+        return None
+    return (value,) if T.is_optional(late) else value
+
+
+def _write(module: torch.nn.Module, name: str, value: Any) -> None:
+    """Give an eager module the value of an attribute, if it has another one."""
+    if value is _UNBOUND:
+        if hasattr(module, name):
+            delattr(module, name)
+    elif not _same(getattr(module, name, _UNBOUND), value):
+        setattr(module, name, value)
 
 
 def _same_layout(a: T.ClassType, b: T.ClassType) -> bool:

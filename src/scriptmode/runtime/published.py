@@ -22,6 +22,7 @@ from scriptmode.runtime.frame import (
     FILL_INDEX,
     FILL_MODULE,
     FILL_NAME,
+    FILL_NULLABLE,
     FILL_SIZE,
     FRAME_OBJECTS,
     FRAME_RECORD,
@@ -34,6 +35,7 @@ from scriptmode.runtime.pyapi import (
     THP_TENSOR,
     Py_DecRef,
     Py_IncRef,
+    PyDict_DelItem,
     PyDict_GetItemWithError,
     PyObject_CallFunctionObjArgs,
     THPVariable_Wrap,
@@ -54,6 +56,8 @@ CTX_TENSORS = ctx_offset("tensors")
 def assign_tensor(row: ptr, entry: ptr) -> i64:
     """Write one tensor of the table back to its module; 0 on failure."""
     value = NONE
+    if load(ptr, entry) == 0 and load(i64, row, FILL_NULLABLE) == 2:
+        return forget_tensor(row)
     if load(ptr, entry) != 0:
         value = THPVariable_Wrap(entry)
         if value == 0:
@@ -71,6 +75,17 @@ def assign_tensor(row: ptr, entry: ptr) -> i64:
     Py_DecRef(value)
     Py_DecRef(done)
     return i64(done != 0)
+
+
+@native(noinline=True)
+def forget_tensor(row: ptr) -> i64:
+    """Delete an attribute that the program has made unbound."""
+    place = load(ptr, row, FILL_DICT)
+    name = load(ptr, row, FILL_NAME)
+    found = PyDict_GetItemWithError(place, name)
+    if found == 0:
+        return 1
+    return i64(PyDict_DelItem(place, name) == 0)
 
 
 @native
@@ -96,6 +111,8 @@ def refresh_tensors(frame: ptr) -> None:
     for i in range(load(i64, record, REC_N_FILL)):
         row = rows + i * FILL_SIZE
         found = PyDict_GetItemWithError(load(ptr, row, FILL_DICT), load(ptr, row, FILL_NAME))
+        if found == 0 and load(i64, row, FILL_NULLABLE) == 2:
+            found = NONE
         if found != 0 and (found == NONE or is_plain_tensor(found)):
             entry = table + load(i64, row, FILL_INDEX) * TABLE_ENTRY_SIZE
             _replace(entry, load(ptr, frame, FRAME_OBJECTS) + i * 8, found)

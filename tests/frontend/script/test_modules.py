@@ -14,7 +14,7 @@ import scriptmode.support.markers as markers
 from scriptmode.frontend.script import compile_module
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
-from scriptmode.support.diagnostics import CompileError, NotBuiltError
+from scriptmode.support.diagnostics import NotBuiltError
 from tests.frontend.script.helpers import check, compiled, text_of
 
 X = torch.tensor([[1.0, -2.0, 3.0, 0.5]])
@@ -380,20 +380,13 @@ def test_modules_are_arguments_of_functions() -> None:
     check(M(), (X,))
 
 
-def test_unknown_attributes_and_new_state_are_refused() -> None:
+def test_unknown_attributes_are_refused() -> None:
     class Unknown(nn.Module):
         def forward(self, x: Tensor):
             return x + self.missing
 
-    class New(nn.Module):
-        def forward(self, x: Tensor):
-            self.fresh = x
-            return x
-
     with pytest.raises(AttributeError, match="missing"):
         compiled(Unknown())
-    with pytest.raises(CompileError, match="`fresh`.*cannot be assigned"):
-        compiled(New())
 
 
 def test_types_of_entry_arguments_can_be_given() -> None:

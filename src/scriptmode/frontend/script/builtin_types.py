@@ -23,6 +23,7 @@ from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.methods import (
     python_type,
 )
+from scriptmode.frontend.script.module_state import attribute_or, presence
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
@@ -254,13 +255,21 @@ def _attribute_name(e: Emitter, value: Sugared) -> str:
 @OBJECT_CALLS(hasattr)
 def _hasattr(e: Emitter, given: Arguments) -> Sugared:
     value, name = given.positional
-    return Constant(e.unit.has_attribute(e, value, _attribute_name(e, name)))
+    text = _attribute_name(e, name)
+    if isinstance(value, ModuleValue):
+        found = presence(e, value, text)
+        if found is not None:
+            return found
+    return Constant(e.unit.has_attribute(e, value, text))
 
 
 @OBJECT_CALLS(getattr)
 def _getattr(e: Emitter, given: Arguments) -> Sugared:
     value, name = given.positional[:2]
     text = _attribute_name(e, name)
+    if len(given.positional) == 3 and isinstance(value, ModuleValue):
+        if text in value.info.type.late:
+            return attribute_or(e, value, text, given.positional[2])
     if len(given.positional) == 3 and not e.unit.has_attribute(e, value, text):
         return given.positional[2]
     return e.attribute(value, text)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.frontend.script.cells import check_escaping
+from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import crossing
@@ -206,13 +207,16 @@ def by_member(e: Emitter, choice: Value, act: Callable[[Sugared], Sugared]) -> S
 
 @CALLS(IRValue)
 def call_value(e: Emitter, value: IRValue, given: Arguments) -> Sugared:
-    """Call a function that is known at run time only."""
+    """Call a function, or one of several modules, that is known at run time only."""
     t = value.type
     if isinstance(t, T.OptionalType) and isinstance(t.element, T.ChoiceType):
         e.fail(
             "SM0205", "a call of a value that may be None",
             help="test it first: `if f is not None:`",
         )  # fmt: skip
+    possible = members(t)
+    if len(possible) > 1 and all(m == T.NONE or e.unit.module_of_type(m) for m in possible):
+        return split(e, value, lambda m: e.call(m, given))
     if not isinstance(t, T.ChoiceType):
         e.fail_type(f"{value.describe()} cannot be called")
     settled = Arguments(

@@ -84,8 +84,12 @@ def compile_module(
     module: nn.Module,
     methods: Sequence[str] | None = None,
     arg_types: Mapping[str, Mapping[str, T.Type]] | None = None,
+    stand_ins: Mapping[int, nn.Module] | None = None,
 ) -> Program:
-    """Compile ``forward`` and the exported methods of a module, or the named methods."""
+    """Compile ``forward`` and the exported methods of a module, or the named methods.
+
+    ``stand_ins`` are used instead of the modules of these ids, wherever the program reaches them.
+    """
     names = list(methods) if methods is not None else entry_methods(module)
 
     def build(unit: Unit) -> None:
@@ -109,7 +113,7 @@ def compile_module(
             root = "forward" if "forward" in names else names[0]
             unit.program.root = info.type.methods[root]
 
-    return _build(build, module)
+    return _build(build, module, stand_ins or {})
 
 
 def entry_methods(module: nn.Module) -> list[str]:
@@ -118,6 +122,8 @@ def entry_methods(module: nn.Module) -> list[str]:
     forward = inspect.getattr_static(cls, "forward", None)
     base = inspect.getattr_static(nn.Module, "forward")
     names = [] if forward is base and "forward" not in vars(module) else ["forward"]
+    if not names and inspect.getattr_static(cls, "__call__") is not vars(nn.Module)["__call__"]:
+        names = ["__call__"]
     for name in dir(cls):
         found = inspect.getattr_static(cls, name, None)
         if name != "forward" and isinstance(found, types.FunctionType):
@@ -149,12 +155,15 @@ def _method(module: nn.Module, name: str) -> types.FunctionType:
     )
 
 
-def _build(build: Callable[[Unit], None], subject: Any) -> Program:
+def _build(
+    build: Callable[[Unit], None], subject: Any, stand_ins: Mapping[int, nn.Module] | None = None
+) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
+    late: dict[tuple[type, str], T.Type] = {}
     choices, cells = ChoiceTable(), CellTable()
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt, choices, cells)
+            unit = Unit(learnt, late, choices, cells, stand_ins or {})
             try:
                 build(unit)
             except AttributeLearnt:

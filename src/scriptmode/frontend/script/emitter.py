@@ -30,6 +30,7 @@ from scriptmode.frontend.script.values import (
     GeneratorValue,
     IRValue,
     ListDisplay,
+    ModuleChoice,
     ModuleValue,
     Place,
     PythonObject,
@@ -253,6 +254,8 @@ class Emitter:
                 return self.hinted(value.site, T.DictType([k, v]))
             case ModuleValue():
                 return value.value.type
+            case ModuleChoice(candidates=candidates):
+                return T.union_of([c.value.type for c in candidates])
         return None
 
     def _element_type(self, items: Sequence[Sugared]) -> T.Type | None:
@@ -281,6 +284,8 @@ class Emitter:
         match value:
             case IRValue() | ModuleValue():
                 return value.value
+            case ModuleChoice():
+                return self.unit.chosen_module(self, value)
             case Constant():
                 return self._constant(value)
             case TupleDisplay(items=items):

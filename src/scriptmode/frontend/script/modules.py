@@ -7,8 +7,6 @@ which are known at compile time.  Modules of one Python class with equal descrip
 
 from __future__ import annotations
 
-import ast
-import dis
 import enum
 import inspect
 import types
@@ -18,29 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from scriptmode.frontend.script.annotations import BadAnnotation, TypeOf, named_tuple
-from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter, NeedsConstant
-from scriptmode.frontend.script.flow import choose
-from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS
-from scriptmode.frontend.script.iteration import index_value
+from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
+from scriptmode.frontend.script.handlers import ATTRIBUTES
 from scriptmode.frontend.script.linking import is_traced, source_object
-from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.module_containers import children
+from scriptmode.frontend.script.module_state import absent_message, get_attribute, late_types
+from scriptmode.frontend.script.module_writes import is_assigned, is_changed
+from scriptmode.frontend.script.source import place_of
 from scriptmode.frontend.script.values import (
     BoundMethod,
     Constant,
-    IRValue,
     ListDisplay,
-    ModuleChoice,
     ModuleValue,
     PythonObject,
-    SliceValue,
     Sugared,
     SuperValue,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
-from scriptmode.ir.graph import Value
+from scriptmode.support.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.unit import Unit
@@ -80,6 +77,16 @@ class ModuleTable:
         return found
 
     def _described(self, module: nn.Module) -> ModuleInfo:
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            name = type(module).__name__
+            raise CompileError(
+                Diagnostic(
+                    "SM0307",
+                    f"the parameters of the lazy module `{name}` have no shapes yet",
+                    place_of(type(module)),
+                    help="call the eager module once before it is scripted",
+                )
+            )
         original = source_object(module)
         return self._describe(module) if original is module else self.info(original)
 
@@ -116,6 +123,7 @@ class ModuleTable:
         t = T.ClassType(name, is_module=True, original_name=cls.__name__)
         t.attributes = dict(attributes)
         t.attributes.update({n: c.type for n, c in children.items()})
+        t.late = {n: v for n, v in late_types(self.unit.late, module).items() if n in attributes}
         t.parameters = {n for n in tensors if n in module._parameters}
         t.buffers = {n for n in tensors if n in module._buffers}
         t.constants = {n: v for n, v in static.items() if _is_printable(v)}
@@ -137,7 +145,7 @@ class ModuleTable:
             if tensor is not None:
                 attributes[name] = T.TENSOR
                 tensors.add(name)
-            elif isinstance(declared, T.OptionalType) and _is_assigned(type(module), name):
+            elif isinstance(declared, T.OptionalType) and is_assigned(type(module), name):
                 attributes[name] = declared
                 tensors.add(name)
             else:
@@ -157,6 +165,8 @@ class ModuleTable:
                 static[name] = value
             else:
                 attributes[name] = t
+        for name, t in late_types(self.unit.late, module).items():
+            attributes[name] = T.late_slot(t)
         return attributes, children, static, tensors
 
     def _attribute_type(
@@ -174,7 +184,7 @@ class ModuleTable:
         if learnt is not None:
             return learnt
         if name != "training" and type(module).__module__.startswith("torch."):
-            if isinstance(value, _PLAIN) and not _is_assigned(type(module), name):
+            if isinstance(value, _PLAIN) and not is_assigned(type(module), name):
                 return None  # settings of torch's own modules
         declared = annotations.get(name)
         if isinstance(value, tuple) and type(value).__name__ == "Attribute":
@@ -184,12 +194,16 @@ class ModuleTable:
             return None
         if actual is None:
             return None
+        if isinstance(actual, T.EnumType) and not is_assigned(type(module), name):
+            return None
+        if _is_mixed(actual) and declared is None and not is_changed(type(module), name):
+            return None  # a configuration: its items keep their own types
         if actual == T.NONE:
-            if isinstance(declared, T.OptionalType) and _is_assigned(type(module), name):
+            if isinstance(declared, T.OptionalType) and is_assigned(type(module), name):
                 return declared
             return None
         if isinstance(declared, T.Type) and fits(value, declared):
-            if _is_assigned(type(module), name) or not _is_open(declared):
+            if is_assigned(type(module), name) or not _is_open(declared):
                 return declared
         return None if _mentions_any(actual) else _without_never(actual)
 
@@ -197,6 +211,11 @@ class ModuleTable:
 def _is_open(t: T.Type) -> bool:
     """Whether a declared type says less than a value that no method replaces."""
     return _mentions_any(t) or isinstance(T.unwrap_optional(t), T.UnionType)
+
+
+def _is_mixed(t: T.Type) -> bool:
+    """Whether a container holds values of several types."""
+    return any(isinstance(T.unwrap_optional(c), T.UnionType) or _is_mixed(c) for c in t.contained)
 
 
 def _mentions_any(t: T.Type) -> bool:
@@ -255,32 +274,6 @@ def _is_own_tensor_list(module: nn.Module, value: Any) -> bool:
     return all(isinstance(v, torch.Tensor) and id(v) in own for v in value)
 
 
-_ASSIGNED: dict[type, frozenset[str]] = {}
-
-
-def _is_assigned(cls: type, name: str) -> bool:
-    """Whether a method of the class other than ``__init__`` assigns ``self.name``."""
-    found = _ASSIGNED.get(cls)
-    if found is None:
-        names: set[str] = set()
-        for base in cls.__mro__[: cls.__mro__.index(nn.Module)]:
-            for method in vars(base).values():
-                if isinstance(method, types.FunctionType) and method.__name__ != "__init__":
-                    names |= _stored_attributes(method)
-        found = _ASSIGNED[cls] = frozenset(names)
-    return name in found
-
-
-def _stored_attributes(function: types.FunctionType) -> set[str]:
-    if not any(i.opname == "STORE_ATTR" for i in dis.get_instructions(function.__code__)):
-        return set()
-    return {
-        n.attr
-        for n in ast.walk(source_of(function).node)
-        if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
-    }
-
-
 def type_of_object(value: Any, type_of_class: TypeOf = lambda cls: None) -> T.Type | None:
     """Type of a Python object as an attribute or argument; None when it has none."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -289,6 +282,8 @@ def type_of_object(value: Any, type_of_class: TypeOf = lambda cls: None) -> T.Ty
         return T.TENSOR
     if isinstance(value, torch.Size):
         return T.SIZE
+    if isinstance(value, enum.Enum):
+        return type_of_class(type(value))
     simple = CONSTANT_TYPES.get(type(value))
     if simple is not None:
         return simple
@@ -356,11 +351,7 @@ def fits(value: Any, t: T.Type) -> bool:
 
 # attributes
 
-
-def get_attribute(e: Emitter, module: ModuleValue, name: str) -> Value:
-    """Read a run-time attribute."""
-    t = module.info.type.attributes[name]
-    return e.builder.node("prim::GetAttr", [module.value], [t], name=name).output
+_MISSING = object()
 
 
 @ATTRIBUTES(ModuleValue)
@@ -368,6 +359,8 @@ def module_attribute(e: Emitter, module: ModuleValue, name: str) -> Sugared | No
     """``module.name``, as Python finds it: properties, the instance, the class."""
     info = module.info
     on_class = inspect.getattr_static(type(info.python), name, None)
+    if name == "__class__":
+        return PythonObject(type(info.python))
     if isinstance(on_class, property):
         if on_class.fget is None:
             return None
@@ -382,7 +375,28 @@ def module_attribute(e: Emitter, module: ModuleValue, name: str) -> Sugared | No
         return _tensors_dict(e, module, getattr(info.python, name))
     if on_class is not None:
         return _class_attribute(e, module, on_class, name)
-    return None
+    if is_assigned(type(info.python), name):
+        # what assigns it is not compiled yet, or never
+        e.raise_error(AttributeError, absent_message(info, name))
+    return _own_getattr(e, module, name)
+
+
+def _own_getattr(e: Emitter, module: ModuleValue, name: str) -> Sugared | None:
+    """What the ``__getattr__`` of the module's class finds, asked at compile time."""
+    python = module.info.python
+    if inspect.getattr_static(type(python), "__getattr__", None) is vars(nn.Module)["__getattr__"]:
+        return None
+    found = getattr(python, name, _MISSING)
+    if found is _MISSING:
+        return None
+    if isinstance(found, torch.Tensor):
+        for owner in python.modules():
+            for own, tensor in (*owner._parameters.items(), *owner._buffers.items()):
+                if tensor is found:
+                    return e.attribute(e.unit.wrap(e, owner, own), own)
+    if isinstance(found, types.MethodType) and found.__self__ is python:
+        return BoundMethod(module, PythonObject(found.__func__))
+    return e.unit.wrap(e, found, name)
 
 
 def _static_attribute(e: Emitter, module: ModuleValue, name: str, value: Any) -> Sugared:
@@ -391,12 +405,9 @@ def _static_attribute(e: Emitter, module: ModuleValue, name: str, value: Any) ->
         names = {id(t): n for n, t in (*python._parameters.items(), *python._buffers.items())}
         items = [e.lift(get_attribute(e, module, names[id(v)])) for v in value]
         return ListDisplay(tuple(items), frozen=True)
-    if isinstance(value, types.MethodType) and value.__self__ is module.info.python:
-        return BoundMethod(module, PythonObject(value.__func__))
-    if isinstance(value, list) and value and all(isinstance(v, nn.Module) for v in value):
-        e.not_built(
-            f"a plain list of modules (`{name}`) is", help="use nn.ModuleList, which registers them"
-        )
+    if isinstance(value, types.MethodType) and isinstance(value.__self__, nn.Module):
+        if e.unit.stand_in(value.__self__) is module.info.python:
+            return BoundMethod(module, PythonObject(value.__func__))
     return e.unit.wrap(e, value, name)
 
 
@@ -428,65 +439,6 @@ def _super_attribute(e: Emitter, value: SuperValue, name: str) -> Sugared | None
     return None
 
 
-def assign_module_attribute(e: Emitter, module: ModuleValue, name: str, value: Sugared) -> None:
-    """``module.name = value``."""
-    info = module.info
-    t = info.type.attributes.get(name)
-    on_class = inspect.getattr_static(type(info.python), name, None)
-    if isinstance(on_class, property) and on_class.fset is not None:
-        e.call_positional(e.unit.wrap(e, on_class.fset, name), module, value)
-        return
-    if t is None or name in info.children:
-        known = name in info.static
-        reason = "it is constant in the compiled program" if known else "it does not exist"
-        if known and name not in getattr(info.python, "__constants__", ()):
-            actual = e.type_of(value)
-            own = type_of_object(info.static[name])
-            if actual is not None and own is not None:
-                joined = T.join(own, actual)
-                if joined is not None:
-                    e.unit.learn_attribute(e, info, name, joined)
-        e.fail(
-            "SM0304",
-            f"attribute `{name}` of {module.describe()} cannot be assigned: {reason}",
-            help=f"set `self.{name}` in __init__, annotated with its type",
-        )
-    built = e.value(value, t)
-    if not T.is_subtype(built.type, t):
-        joined = T.join(t, built.type)
-        if joined is not None and name not in info.python._parameters:
-            e.unit.learn_attribute(e, info, name, joined)
-        e.fail_type(f"`self.{name}` is a {t}; a {built.type} cannot be assigned to it")
-    e.builder.node("prim::SetAttr", [module.value, built], name=name)
-
-
-# children
-
-
-def child(e: Emitter, module: ModuleValue, name: str) -> ModuleValue:
-    """A submodule."""
-    found = e.lift(get_attribute(e, module, name))
-    assert isinstance(found, ModuleValue)
-    return found
-
-
-def children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
-    """Submodules by name; None for those that are None."""
-    return [
-        (n, child(e, module, n) if c is not None else Constant(None))
-        for n, c in module.info.python._modules.items()
-    ]
-
-
-def distinct_children(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
-    """Children that are not None, each once."""
-    found: dict[int, tuple[str, Sugared]] = {}
-    for name, inner in module.info.python._modules.items():
-        if inner is not None and id(inner) not in found:
-            found[id(inner)] = (name, child(e, module, name))
-    return list(found.values())
-
-
 def _children_dict(e: Emitter, module: ModuleValue) -> Sugared:
     return e.unit.frozen_dict((Constant(n), c) for n, c in children(e, module))
 
@@ -496,102 +448,3 @@ def _tensors_dict(e: Emitter, module: ModuleValue, tensors: dict[str, Any]) -> S
         (Constant(n), e.lift(get_attribute(e, module, n)) if t is not None else Constant(None))
         for n, t in tensors.items()
     )
-
-
-def module_items(e: Emitter, module: ModuleValue) -> list[Sugared] | None:
-    """What iteration over a container module yields."""
-    python = module.info.python
-    if isinstance(python, (nn.ModuleList, nn.Sequential)):
-        return [c for _, c in children(e, module)]
-    if isinstance(python, nn.ModuleDict):
-        return [Constant(n) for n in python._modules]
-    if isinstance(python, nn.ParameterList):
-        return [_parameter_item(e, module, str(i)) for i in range(len(python))]
-    if isinstance(python, nn.ParameterDict):
-        return [Constant(n) for n in python]
-    return None
-
-
-def _parameter_item(e: Emitter, module: ModuleValue, name: str) -> Sugared:
-    return e.attribute(module, name)
-
-
-def named(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
-    """What a dict of modules or parameters holds, by key."""
-    python = module.info.python
-    if isinstance(python, nn.ParameterDict):
-        return [(n, _parameter_item(e, module, n)) for n in python]
-    return children(e, module)
-
-
-@SUBSCRIPTS(ModuleValue)
-def module_subscript(e: Emitter, module: ModuleValue, index: Sugared) -> Sugared:
-    """``module[index]`` of a container."""
-    python = module.info.python
-    items = module_items(e, module)
-    if items is None:
-        return e.call_positional(e.attribute(module, "__getitem__"), index)
-    if isinstance(index, Constant) and isinstance(index.value, str):
-        for name, value in named(e, module):
-            if name == index.value:
-                return value
-        e.raise_error(KeyError, index.value)
-    if isinstance(python, (nn.ModuleDict, nn.ParameterDict)):
-        e.fail("SM0211", "the key of a module dict must be known at compile time",
-               error=NeedsConstant, help="use `if` on the key")  # fmt: skip
-    if isinstance(index, SliceValue):
-        parts = index.parts()
-        if not all(isinstance(p, Constant) for p in parts):
-            e.fail("SM0211", "the bounds of a slice of modules must be known at compile time",
-                   error=NeedsConstant)  # fmt: skip
-        bounds = slice(*(p.value for p in parts if isinstance(p, Constant)))
-        return ListDisplay(tuple(items[bounds]), frozen=True)
-    if isinstance(index, Constant) and isinstance(index.value, int):
-        if not -len(items) <= index.value < len(items):
-            e.raise_error(IndexError, f"index {index.value} is out of range")
-        return items[index.value]
-    return _choose_item(e, items, index)
-
-
-def _choose_item(e: Emitter, items: Sequence[Sugared], index: Sugared) -> Sugared:
-    """One of several items by an index that is known at run time only."""
-    place = index_value(e, index, "the index")
-    op = e.builder.op
-    count = e.int_constant(len(items))
-    place = e.value(
-        choose(
-            e,
-            op("int::lt", place, e.int_constant(0)),
-            lambda: e.op("int::add", place, count),
-            lambda: IRValue(place),
-        )
-    )
-    outside = op("bool::or", op("int::lt", place, e.int_constant(0)), op("int::ge", place, count))
-    choose(
-        e, outside,
-        lambda: e.raise_error(IndexError, "index is out of range"), lambda: Constant(None),
-    )  # fmt: skip
-    if all(isinstance(i, ModuleValue) for i in items):
-        candidates = tuple(i for i in items if isinstance(i, ModuleValue))
-        return ModuleChoice(candidates, IRValue(place))
-    return e.subscript(IRValue(e.value(ListDisplay(tuple(items)))), IRValue(place))
-
-
-@ATTRIBUTES(ModuleChoice)
-def _choice_attribute(e: Emitter, value: ModuleChoice, name: str) -> Sugared | None:
-    first = inspect.getattr_static(type(value.candidates[0].info.python), name, None)
-    if isinstance(first, types.FunctionType):
-        return BoundMethod(value, PythonObject(first))
-    return dispatch(e, value, 0, lambda m: e.attribute(m, name))
-
-
-def dispatch(e: Emitter, value: ModuleChoice, first: int, act: Any) -> Sugared:
-    """``act`` on the module that the index of a choice picks."""
-    if first == len(value.candidates) - 1:
-        result: Sugared = act(value.candidates[first])
-        return result
-    here = e.builder.op("int::eq", e.value(value.index), e.int_constant(first))
-    return choose(
-        e, here,
-        lambda: act(value.candidates[first]), lambda: dispatch(e, value, first + 1, act),
-    )  # fmt: skip

@@ -190,17 +190,34 @@ def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
     modifier = modifier_of(obj)
     if modifier not in (IGNORE, UNUSED) or not isinstance(obj, types.FunctionType):
         return None
-    known = "return" in obj.__annotations__ and not given.keywords
-    if modifier == UNUSED and not (known and all(e.type_of(a) for a in given.positional)):
+    known = "return" in obj.__annotations__
+    if modifier == UNUSED and not (known and all(e.type_of(a) for a in given.all())):
         name = getattr(obj, "__qualname__", "function")
         e.raise_error(RuntimeError, f"{name} is marked unused and cannot be called")
-    if given.keywords:
-        e.not_built("keyword arguments of an ignored function are", help="pass them by position")
-    inputs = [e.value(a) for a in given.positional]
-    result = e.unit.annotated_result(e, obj)
-    node = e.builder.node("prim::python_call", inputs, [result], function=obj)
+    return call_python(e, obj, given, e.unit.annotated_result(e, obj))
+
+
+def call_python(
+    e: Emitter, function: Callable[..., Any], given: Arguments, result: T.Type
+) -> Sugared:
+    """A call that is left to Python."""
+    inputs = [e.value(a) for a in given.all()]
+    called = with_keywords(function, tuple(given.keywords)) if given.keywords else function
+    node = e.builder.node("prim::python_call", inputs, [result], function=called)
     e.forget_written()
     return e.lift(node.output)
+
+
+@functools.cache
+def with_keywords(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """``function`` with its last arguments, called by position, passed by these names."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        split = len(arguments) - len(names)
+        return function(*arguments[:split], **dict(zip(names, arguments[split:], strict=True)))
+
+    return call
 
 
 # classes

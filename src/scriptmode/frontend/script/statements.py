@@ -15,6 +15,7 @@ from scriptmode.frontend.script.iteration import unpack
 from scriptmode.frontend.script.stores import (
     assign_attribute,
     assign_subscript,
+    delete_attribute,
     delete_subscript,
 )
 from scriptmode.frontend.script.values import (
@@ -184,8 +185,10 @@ def _delete(e: Emitter, node: ast.Delete) -> None:
                     e.env.bind(name, Unusable("unbound", e.span))
                 case ast.Subscript(value=owner, slice=index):
                     delete_subscript(e, e.expression(owner), e.expression(index))
+                case ast.Attribute(value=owner, attr=name):
+                    delete_attribute(e, e.expression(owner), name)
                 case _:
-                    e.not_built("`del` of an attribute is")
+                    e.fail_syntax("this cannot be deleted")
 
 
 # control

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scriptmode.frontend import calls
+from scriptmode.frontend.script import module_state
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.iteration import as_built_list, index_value
@@ -30,6 +31,15 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
         calls.assign_tensor_attribute(e.builder, e.value(owner), name, operand(e, value), e.span)
     else:
         e.not_built(f"assignment to an attribute of {owner.describe()} is")
+    e.env.forget_attributes(name)
+    e.epoch += 1
+
+
+def delete_attribute(e: Emitter, owner: Sugared, name: str) -> None:
+    """``del owner.name``."""
+    if not isinstance(owner, ModuleValue):
+        e.not_built(f"`del` of an attribute of {owner.describe()} is")
+    module_state.delete_attribute(e, owner, name)
     e.env.forget_attributes(name)
     e.epoch += 1
 

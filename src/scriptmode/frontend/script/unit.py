@@ -12,7 +12,7 @@ import functools
 import importlib
 import inspect
 import types
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -26,7 +26,8 @@ from scriptmode.frontend.script import (
     comparisons,
     conditions,
     iteration,
-    module_calls,
+    module_containers,
+    module_state,
     modules,
     objects,
     operators,
@@ -63,6 +64,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     IterableValue,
     ListDisplay,
+    ModuleChoice,
     ModuleValue,
     Place,
     PythonObject,
@@ -96,8 +98,10 @@ class Unit:
     def __init__(
         self,
         attribute_types: dict[tuple[type, str], T.Type],
+        late: dict[tuple[type, str], T.Type],
         choices: ChoiceTable,
         cells: CellTable,
+        stand_ins: Mapping[int, nn.Module],
     ) -> None:
         self.program = Program()
         self.instances: dict[Hashable, Instance] = {}
@@ -105,6 +109,8 @@ class Unit:
         self.attribute_types = attribute_types
         self.choices = choices
         self.cells = cells
+        self.late = late  # attributes of modules that may be unbound
+        self.stand_ins = stand_ins  # modules used instead of others, by the others' ids
         self.modules = ModuleTable(self)
         self.linker = ProgramLinker(self.program)
         self.writes = WriteTable(self.program.functions)
@@ -202,6 +208,11 @@ class Unit:
             return obj
         if isinstance(obj, nn.Module):
             return self._module(e, obj, name)
+        if isinstance(obj, torch.ScriptObject):
+            e.not_built(
+                f"`{name}`, an object of a C++ class ({obj._type()}), is",
+                help="quantized modules and the like are not compiled; keep them outside",
+            )
         if isinstance(obj, torch.Tensor):
             return self._global(e, obj, name, T.TENSOR)
         if isinstance(obj, tuple) and hasattr(obj, "_fields"):
@@ -211,6 +222,11 @@ class Unit:
         if isinstance(obj, torch.Size):
             items = [e.int_constant(n) for n in obj]
             return e.op("size::from_list", e.builder.list(items, T.INT))
+        if isinstance(obj, range):
+            bounds = (obj.start, obj.stop, obj.step)
+            return IterableValue("range", tuple(map(Constant, bounds)))
+        if isinstance(obj, slice):
+            return SliceValue(*(self.wrap(e, p, name) for p in (obj.start, obj.stop, obj.step)))
         if type(obj) is list:
             return ListDisplay(tuple(self.wrap(e, o, name) for o in obj), frozen=True)
         if type(obj) in (dict, types.MappingProxyType):
@@ -223,7 +239,12 @@ class Unit:
             obj = vars(obj).get(STANDS_FOR, obj)  # another thread may be tracing
         return PythonObject(obj)
 
+    def stand_in(self, module: nn.Module) -> nn.Module:
+        """The module that is compiled in the place of ``module``."""
+        return self.stand_ins.get(id(module), module)
+
     def _module(self, e: Emitter, module: nn.Module, name: str) -> Sugared:
+        module = self.stand_in(module)
         info = self.modules.info(module)
         found = self._global(e, module, name, info.type)
         return found
@@ -455,11 +476,23 @@ class Unit:
     ) -> NoReturn:
         """Start the unit again with another type of a module's attribute."""
         key = (type(info.python), name)
+        if key in self.late:
+            self.learn_late(e, info, name, t)
         old = self.attribute_types.get(key)
         joined = t if old is None or replace else T.join(old, t)
         if joined is None or joined == old:
             e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
         self.attribute_types[key] = joined
+        raise AttributeLearnt
+
+    def learn_late(self, e: Emitter, info: ModuleInfo, name: str, t: T.Type) -> NoReturn:
+        """Start the unit again with an attribute that may be unbound, and holds a ``t`` else."""
+        key = (type(info.python), name)
+        old = self.late.get(key)
+        joined = t if old is None else T.join(old, t)
+        if joined is None or joined == old:
+            e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
+        self.late[key] = joined
         raise AttributeLearnt
 
     def start_again(self) -> NoReturn:
@@ -525,7 +558,7 @@ class Unit:
     def length(self, e: Emitter, value: Sugared) -> Sugared:
         """``len(value)``."""
         if isinstance(value, ModuleValue):
-            items = modules.module_items(e, value)
+            items = module_containers.module_items(e, value)
             if items is None:
                 return e.call_positional(e.attribute(value, "__len__"))
             return Constant(len(items))
@@ -533,7 +566,14 @@ class Unit:
 
     def module_items(self, e: Emitter, value: ModuleValue) -> Sequence[Sugared] | None:
         """What iteration over a module yields."""
-        return modules.module_items(e, value)
+        return module_containers.module_items(e, value)
+
+    def chosen_module(self, e: Emitter, value: ModuleChoice) -> Value:
+        """The module that a choice picks, as one IR value."""
+        return e.value(
+            module_containers.dispatch(e, value, 0, lambda m: IRValue(m.value)),
+            T.union_of([c.value.type for c in value.candidates]),
+        )
 
     def object_items(self, e: Emitter, obj: Any) -> Sequence[Sugared] | None:
         """What iteration over a Python object yields."""
@@ -544,7 +584,7 @@ class Unit:
     def contains(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
         """``item in container`` for modules and iterables."""
         if isinstance(container, ModuleValue):
-            return module_calls.contains_key(e, container, item)
+            return module_containers.contains_key(e, container, item)
         assert isinstance(container, IterableValue)
         if container.kind == "keys":
             return comparisons.contains(e, container.arguments[0], item)
@@ -666,7 +706,7 @@ class Unit:
         self, e: Emitter, owner: ModuleValue, name: str, value: Sugared
     ) -> None:
         """``module.name = value``."""
-        modules.assign_module_attribute(e, owner, name, value)
+        module_state.assign_module_attribute(e, owner, name, value)
 
     def marker_call(self, e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
         """A call of a marked function."""

@@ -126,6 +126,22 @@ class ListDisplay(Sugared):
 
 
 @dataclass(eq=False)
+class ModuleSlice(ListDisplay):
+    """A slice of a container of modules, which is such a container again."""
+
+    container: type = list
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return ModuleSlice(tuple(parts), self.site, self.frozen, self.container)
+
+    def key(self) -> Hashable:
+        return ("module slice", len(self.items), self.container)
+
+    def describe(self) -> str:
+        return f"a slice of a {self.container.__name__}"
+
+
+@dataclass(eq=False)
 class DictDisplay(Sugared):
     """A dict with known keys, not built yet; ``frozen`` ones cannot be changed."""
 

@@ -10,12 +10,12 @@ from scriptmode.frontend.trace.record import (
     trace_function,
     trace_module_methods,
 )
-from scriptmode.frontend.trace.scripted import Callee
+from scriptmode.frontend.trace.scripted import Callee, is_compiled
 from scriptmode.frontend.trace.state import Frozen, is_tracing
 from scriptmode.frontend.trace.structure import InputTree, OutputTree
 
 __all__ = [
     "Arguments", "Callee", "Frozen", "InputTree", "ModuleTree", "OutputTree", "TraceResult",
-    "TracedMethod", "call_compiled", "call_program", "is_tracing", "plain_arguments",
+    "TracedMethod", "call_compiled", "call_program", "is_compiled", "is_tracing", "plain_arguments",
     "trace_function", "trace_module_methods",
 ]  # fmt: skip
