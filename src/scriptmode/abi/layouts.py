@@ -75,6 +75,8 @@ def llvm_type(t: T.Type) -> ir.Type:
     if isinstance(t, T.OptionalType):
         inner = llvm_type(t.element)
         return PTR if isinstance(inner, ir.PointerType) else ir.LiteralStructType([I8, inner])
+    if isinstance(t, T.UnsetType):
+        return ir.LiteralStructType([I8, llvm_type(t.element)])
     if isinstance(t, T.TupleType):
         return ir.LiteralStructType([llvm_type(e) for e in t.elements])
     if isinstance(t, T.UnionType):

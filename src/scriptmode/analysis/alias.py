@@ -201,7 +201,7 @@ def written_values(node: Node) -> list[Value | None]:
         return []
     if is_unknown(node):
         return [None]
-    if node.kind in ("prim::SetAttr", "prim::CellSet", "prim::CellDelete"):
+    if node.kind in ("prim::SetAttr", "prim::DelAttr", "prim::CellSet", "prim::CellDelete"):
         return [node.inputs[0]]
     schema = node.schema
     if schema is None:

@@ -72,6 +72,8 @@ def _last_use(value: Value, block: Block, is_derived: Callable[[Node], bool]) ->
     pending = [value]
     while pending:
         for use in pending.pop().uses:
+            if use.node.kind in _COUNTING:
+                continue  # they are not there before ownership is made explicit
             user = _in_block(use.node, block)
             if user is None:
                 return None

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import torch
 
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import BREAK, CONTINUE, RETURN, Block, Node, Program
 from scriptmode.ops import table
 from scriptmode.ops.aten import aten_effects, aten_schema, overload
@@ -78,7 +79,11 @@ class Effects:
         """All effects of executing ``node``."""
         if node.kind == "prim::Call":
             return self.of_function(node.attributes["callee"])
+        if _runs_user_code(node):
+            return EVERYTHING
         effects = op_effects(node.kind) if not node.is_terminator else Effect.PURE
+        if node.kind == "prim::GetAttr" and _may_lack(node):
+            effects |= Effect.RAISES
         if node.kind == "prim::Loop" and not _ends(node):
             effects |= Effect.IO  # an endless loop is visible
         for block in node.blocks:
@@ -105,6 +110,23 @@ class Effects:
         """Whether the program cannot tell that the node was left out, if its outputs are unused."""
         observable = Effect.WRITES | Effect.RAISES | Effect.IO
         return not self.of(node) & observable and not leaves(node)
+
+
+_COMPARING = frozenset(
+    ["prim::eq", "prim::hash", "prim::str", "prim::repr", "prim::format", "prim::DictConstruct"]
+)  # fmt: skip
+
+
+def _runs_user_code(node: Node) -> bool:
+    """Whether comparing, hashing or printing instances runs methods of their classes."""
+    if node.kind not in _COMPARING and not node.kind.startswith(("list::", "dict::", "set::")):
+        return False
+    return any(T.is_instance_type(t) for v in node.inputs for t in T.walk(v.type))
+
+
+def _may_lack(node: Node) -> bool:
+    t = node.inputs[0].type
+    return isinstance(t, T.ClassType) and t.may_lack(node.attributes["name"])
 
 
 def _ends(loop: Node) -> bool:

@@ -212,10 +212,14 @@ class FunctionEmitter:
             else:
                 self._call_tensor_function(tensors.RETAIN, part)
 
-    def release(self, llvm: ir.Value, t: Type) -> None:
-        """Count one owner less of all parts of a value."""
+    def release(self, llvm: ir.Value, t: Type, *, may_be_zero: bool = False) -> None:
+        """Count one owner less of all parts of a value, which ``may_be_zero`` as a whole."""
         for leaf in leaves(t):
             part = leaf_value(self.b, llvm, leaf)
+            if may_be_zero and leaf.count is Count.COUNTED:
+                with self.b.if_then(self.b.icmp_unsigned("!=", part, NULL)):
+                    self._call_tensor_function(tensors.RELEASE_COUNTED, part)
+                continue
             if leaf.count is Count.ANY:
                 place = self.spill(part)
                 drop = self.unit.native("sm_slot_drop", VOID, [PTR, PTR])
@@ -224,7 +228,7 @@ class FunctionEmitter:
                 heap.release(self.b, self.unit, part, t)
             elif leaf.count is Count.COUNTED:
                 self._call_tensor_function(tensors.RELEASE_COUNTED, part)
-            elif leaf.nullable:
+            elif leaf.nullable or may_be_zero:
                 with self.b.if_then(self.b.icmp_unsigned("!=", part, NULL)):
                     self._call_tensor_function(tensors.RELEASE, part)
             else:

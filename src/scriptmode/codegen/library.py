@@ -41,6 +41,9 @@ class NativeLibrary(Protocol):
     def enum_member(self, t: T.EnumType, name: str) -> int:
         """Address of an enum member's immortal object."""
 
+    def set_class_function(self, t: T.ClassType, offset: int, function: int) -> None:
+        """Enter a function of a user class into its descriptor."""
+
 
 # ops that ask whether elements are equal or which is less
 COMPARING = frozenset(

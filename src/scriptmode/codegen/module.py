@@ -37,6 +37,7 @@ from scriptmode.codegen import (
     strings,
     structural,
 )
+from scriptmode.codegen.classes import emit_class_functions
 from scriptmode.codegen.engine import (
     Engine,
     compile_object,
@@ -93,6 +94,8 @@ class CompiledProgram:
             name: self._engine.address(symbol) for name, symbol in unit.global_cells.items()
         }
         self._fill_cells(library())
+        for (owner, offset), symbol in unit.class_functions.items():
+            library().set_class_function(owner, offset, self._engine.address(symbol))
 
     def address(self, name: str) -> int:
         """Address of a function's native code."""
@@ -143,6 +146,7 @@ def compile_program(program: Program, *, debug: bool = False) -> CompiledProgram
     copy = Program(program.root)
     copy.functions = {name: copy_graph(g) for name, g in program.functions.items()}
     copy.globals, copy.self_object = program.globals, program.self_object
+    copy.classes = program.classes
     unit = emit_program(copy)
     link_requirements(unit, native)
     return CompiledProgram(program, unit, copy.functions, str(unit.module))
@@ -158,6 +162,7 @@ def emit_program(program: Program) -> Unit:
         unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph, unit.recursive))
     for graph in program.functions.values():
         FunctionEmitter(unit, graph, Ownership(graph, stored)).emit()
+    emit_class_functions(unit)
     return unit
 
 

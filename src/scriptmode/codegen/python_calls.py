@@ -54,7 +54,9 @@ def has_native_text(t: Type) -> bool:
 
 
 def _is_written_by_python(t: Type) -> bool:
-    if t in _PYTHON_TEXT or isinstance(t, (T.ClassType, T.FunctionType, T.FutureType)):
+    if isinstance(t, T.ClassType):
+        return any("__repr__" not in c.methods for c in (t, *t.subclasses))
+    if t in _PYTHON_TEXT or isinstance(t, (T.FunctionType, T.FutureType)):
         return True
     if isinstance(t, T.NamedTupleType):
         cls = t.python_class

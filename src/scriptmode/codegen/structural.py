@@ -8,9 +8,16 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I1, I8, I64, PTR, ctx_field
-from scriptmode.abi.instances import TABLE_DIRTY, TABLE_ENTRY_SIZE, is_tensor_slot, slot_offsets
-from scriptmode.abi.layouts import ANY_TYPE, llvm_type
+from scriptmode.abi.convention import I1, I8, I32, I64, PTR, ctx_field
+from scriptmode.abi.instances import (
+    TABLE_DIRTY,
+    TABLE_ENTRY_SIZE,
+    instance_size,
+    is_tensor_slot,
+    slot_offsets,
+    value_offset,
+)
+from scriptmode.abi.layouts import ANY_TYPE, HEAP_PAYLOAD, llvm_type
 from scriptmode.analysis.ownership import is_any_like, needs_box
 from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter, not_built, refuse_tensors
@@ -19,9 +26,12 @@ from scriptmode.codegen.python_calls import call_python, has_native_format, has_
 from scriptmode.codegen.values import (
     boolean,
     coerce,
+    dynamic_descriptor,
     extract,
     has_descriptor,
+    is_instance_of,
     is_none,
+    is_null,
     make_struct,
     narrow,
     zero,
@@ -92,21 +102,35 @@ def prim_isinstance(f: FunctionEmitter, node: Node) -> ir.Value:
     """Whether the dynamic type is one of several."""
     (source,) = node.inputs
     found: ir.Value = ir.Constant(I1, 0)
+    exact = bool(node.attributes.get("exact"))
     for t in node.attributes["types"]:
-        found = f.b.or_(found, holds(f, f.values[source], source.type, t))
+        found = f.b.or_(found, holds(f, f.values[source], source.type, t, exact=exact))
     return boolean(f.b, found)
 
 
-def holds(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir.Value:
-    """Whether a value of static type ``source`` is a ``target``, as i1."""
+def holds(
+    f: FunctionEmitter, value: ir.Value, source: Type, target: Type, *, exact: bool = False
+) -> ir.Value:
+    """Whether a value of static type ``source`` is a ``target``, as i1.
+
+    ``exact``: instances of subclasses of ``target`` do not count.
+    """
+    if T.is_instance_type(source) and T.is_instance_type(target):
+        if not exact and T.is_subtype(source, target):
+            return ir.Constant(I1, 1)
+        descriptor = dynamic_descriptor(f.b, f.unit, value)
+        return is_instance_of(f.b, f.unit, descriptor, target, exact=exact)
     if T.is_instance_of(source, target):
         return ir.Constant(I1, 1)
     if isinstance(source, T.OptionalType):
         none = is_none(f.b, f.unit, value, source)
         inner = value if isinstance(value.type, ir.PointerType) else f.b.extract_value(value, 1)
-        if_some = holds(f, inner, source.element, target)
+        if_some = holds(f, inner, source.element, target, exact=exact)
         if_none = ir.Constant(I1, int(T.is_optional(target)))
         return f.b.select(none, if_none, if_some)
+    if is_any_like(source) and T.is_instance_type(target):
+        descriptor = f.b.extract_value(value, 0)
+        return is_instance_of(f.b, f.unit, descriptor, target, exact=exact)
     if isinstance(source, T.UnionType):
         members = [m for m in source.contained if T.is_instance_of(m, target)]
         return any_descriptor(f, value, members)
@@ -223,6 +247,9 @@ def get_attribute(f: FunctionEmitter, node: Node) -> ir.Value:
     if owner.is_module and is_tensor_slot(t):
         f.unit.tensor_reads[owner, name] = None
         value = f.b.load(tensor_entry(f, pointer, place_offset), typ=PTR)
+    elif owner.may_lack(name):
+        _check_set(f, pointer, place_offset, name)
+        value = tensors.load(f.b, pointer, llvm_type(t), place_offset + value_offset(t))
     else:
         value = tensors.load(f.b, pointer, llvm_type(t), place_offset)
     if f.ownership.is_owned(node.output):
@@ -243,10 +270,64 @@ def set_attribute(f: FunctionEmitter, node: Node, pointer: ir.Value, value: ir.V
         f.unit.tensor_reads[owner, name] = None
         place = tensor_entry(f, pointer, offset)
         tensors.store(f.b, ir.Constant(I64, 1), place, TABLE_DIRTY)
+    elif owner.may_lack(name):
+        # an attribute without a value is all zero, which can be released
+        tensors.store(f.b, ir.Constant(I8, 1), pointer, offset)
+        place = tensors.byte_gep(f.b, pointer, offset + value_offset(t))
     else:
         place = tensors.byte_gep(f.b, pointer, offset)
     old = f.b.load(place, typ=llvm_type(t))
     f.b.store(value, place)
+    f.release(old, t, may_be_zero=not owner.is_module)
+
+
+def _check_set(f: FunctionEmitter, pointer: ir.Value, offset: int, name: str) -> None:
+    """Raise AttributeError when an attribute has no value."""
+    has = tensors.load(f.b, pointer, I8, offset)
+    with f.unlikely(f.b.icmp_unsigned("==", has, ir.Constant(I8, 0))):
+        arguments = [f.ctx, pointer, f.unit.text(name)]
+        raising = f.unit.native("sm_raise_missing_attribute", I32, [PTR, PTR, PTR])
+        f.b.call(raising, arguments)
+        f.fail()
+
+
+@lower("prim::CreateObject", raw=True)
+def create_object(f: FunctionEmitter, node: Node) -> ir.Value:
+    """An instance whose attributes have no value, which is all zero."""
+    t = node.output.type
+    assert isinstance(t, T.ClassType)
+    size = instance_size(t)
+    arguments: list[ir.Value] = [ir.Constant(I64, size), f.unit.descriptor(t)]
+    made = f.native_value("sm_object_new", PTR, arguments)
+    f.raise_memory_error_if(is_null(f.b, made))
+    for offset in range(HEAP_PAYLOAD, size, 8):
+        tensors.store(f.b, ir.Constant(I64, 0), made, offset)
+    return made
+
+
+@lower("prim::HasAttr", raw=True)
+def has_attribute(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether an attribute has a value."""
+    (source,) = node.inputs
+    owner, name = source.type, node.attributes["name"]
+    assert isinstance(owner, T.ClassType)
+    if not owner.may_lack(name):
+        return ir.Constant(I8, 1)
+    return tensors.load(f.b, f.values[source], I8, slot_offsets(owner)[name])
+
+
+@lower("prim::DelAttr", raw=True)
+def delete_attribute(f: FunctionEmitter, node: Node) -> None:
+    """Take an attribute's value away."""
+    (source,) = node.inputs
+    owner, name = source.type, node.attributes["name"]
+    assert isinstance(owner, T.ClassType)
+    t, pointer, offset = owner.attributes[name], f.values[source], slot_offsets(owner)[name]
+    _check_set(f, pointer, offset, name)
+    place = tensors.byte_gep(f.b, pointer, offset + value_offset(t))
+    old = f.b.load(place, typ=llvm_type(t))
+    tensors.store(f.b, ir.Constant(I8, 0), pointer, offset)
+    f.b.store(zero(llvm_type(t)), place)
     f.release(old, t)
 
 

@@ -60,6 +60,9 @@ class Unit:
         self._texts: dict[str, ir.Constant] = {}
         self._cell_names: dict[int, str] = {}
         self._lists: dict[str, ir.Constant] = {}
+        self._none_object: ir.Constant | None = None
+        # functions that descriptors of classes point to: (class, offset) -> symbol
+        self.class_functions: dict[tuple[T.ClassType, int], str] = {}
 
     # ---- functions ----
 
@@ -119,6 +122,14 @@ class Unit:
         """Address of the descriptor of ``t``."""
         self.descriptors[t] = None
         return tensors.address(tensors.extern_global(self.module, descriptor_symbol(t), I64))
+
+    def none_object(self) -> ir.Constant:
+        """Address of a header that stands for None, where an instance may be null."""
+        if self._none_object is None:
+            fields = [ir.Constant(I64, objects.IMMORTAL), self.descriptor(T.NONE)]
+            value = ir.Constant(ir.LiteralStructType([f.type for f in fields]), fields)
+            self._none_object = tensors.address(self.private("none", value))
+        return self._none_object
 
     def private(self, name: str, value: ir.Constant, *, constant: bool = False) -> Any:
         """A private global; use ``tensors.address`` on it."""

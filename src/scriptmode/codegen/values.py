@@ -25,7 +25,7 @@ from scriptmode.abi.layouts import (
     llvm_type,
     size_of,
 )
-from scriptmode.abi.objects import HEAP_PAYLOAD
+from scriptmode.abi.objects import HEAP_DESCRIPTOR, HEAP_PAYLOAD
 from scriptmode.analysis.ownership import is_any_like, is_counted
 from scriptmode.codegen import tensors
 from scriptmode.codegen.unit import NULL, Unit
@@ -157,6 +157,8 @@ def coerce(b: ir.IRBuilder, unit: Unit, value: ir.Value, source: Type, target: T
         return _to_optional(b, unit, value, source, target, wanted)
     if is_any_like(target):
         return _to_any(b, unit, value, source)
+    if is_any_like(source) and T.is_instance_type(target):
+        return from_payload(b, b.extract_value(value, 1), wanted)
     if target == T.NUMBER:
         return to_number(b, unit, value, source)
     if isinstance(target, T.TupleType) and isinstance(source, T.TupleType):
@@ -209,7 +211,31 @@ def _to_any(b: ir.IRBuilder, unit: Unit, value: ir.Value, source: Type) -> ir.Va
         some = _to_any(b, unit, inner, source.element)
         return b.select(is_none(b, unit, value, source), nothing, some)
     assert size_of(source) <= 8, f"{source} in an Any needs a box"
-    return make_struct(b, ANY_TYPE, [unit.descriptor(source), to_payload(b, value)])
+    descriptor = unit.descriptor(source)
+    if T.is_instance_type(source):
+        descriptor = dynamic_descriptor(b, unit, value)
+    return make_struct(b, ANY_TYPE, [descriptor, to_payload(b, value)])
+
+
+def dynamic_descriptor(b: ir.IRBuilder, unit: Unit, instance: ir.Value) -> ir.Value:
+    """The descriptor of the class that an instance is of; None's for null.
+
+    Null comes from the side of an Optional that is not taken.
+    """
+    place = b.select(is_null(b, instance), unit.none_object(), instance)
+    return tensors.load(b, place, PTR, HEAP_DESCRIPTOR)
+
+
+def is_instance_of(
+    b: ir.IRBuilder, unit: Unit, descriptor: ir.Value, t: Type, *, exact: bool = False
+) -> ir.Value:
+    """Whether a descriptor is that of ``t``, or of a subclass, as i1."""
+    found: ir.Value = ir.Constant(I1, 0)
+    below = t.subclasses if isinstance(t, T.ClassType) and not exact else []
+    for candidate in (t, *below):
+        same = b.icmp_unsigned("==", descriptor, unit.descriptor(candidate))
+        found = b.or_(found, same)
+    return found
 
 
 def to_payload(b: ir.IRBuilder, value: ir.Value) -> ir.Value:
@@ -275,8 +301,8 @@ def float_bits(b: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 def has_descriptor(b: ir.IRBuilder, unit: Unit, value: ir.Value, t: Type) -> ir.Value:
-    """Whether an Any or Union holds exactly a ``t``."""
-    return b.icmp_unsigned("==", b.extract_value(value, 0), unit.descriptor(t))
+    """Whether an Any or Union holds a ``t``, or an instance of a subclass of it."""
+    return is_instance_of(b, unit, b.extract_value(value, 0), t)
 
 
 # ---- narrowing ----
@@ -299,6 +325,8 @@ def narrow(b: ir.IRBuilder, unit: Unit, value: ir.Value, source: Type, target: T
         if is_any_like(target):
             return value
         return _from_any(b, unit, value, target)
+    if is_any_like(target) and T.is_instance_type(source):
+        return _to_any(b, unit, value, source)
     if source == T.NUMBER:
         return _from_number(b, value, target)
     if isinstance(target, T.TupleType) and isinstance(source, T.TupleType):

@@ -18,6 +18,7 @@ from scriptmode.interp.values import has_type
 from scriptmode.ir import types as T
 from scriptmode.ir.cells import delete_cell, read_cell
 from scriptmode.ir.graph import Node, Program
+from scriptmode.ir.instances import has_slot, missing_attribute, read_slot
 from scriptmode.support.diagnostics import Diagnostic, InternalError
 from scriptmode.support.futures import Future
 
@@ -67,6 +68,13 @@ def _global(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     return [host.program.globals[node.attributes["name"]]]
 
 
+def _create_object(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    t = node.output.type
+    assert isinstance(t, T.ClassType)
+    cls: Any = t.python_class
+    return [{} if cls is None else cls.__new__(cls)]
+
+
 def _get_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     owner, name = inputs[0], node.attributes["name"]
     t = node.inputs[0].type
@@ -75,6 +83,8 @@ def _get_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[An
         if value is _UNBOUND:
             return [None]
         return [(value,) if T.is_optional(t.late[name]) else value]
+    if T.is_instance_type(node.inputs[0].type):
+        return [read_slot(owner, name)]
     return [owner[name] if isinstance(owner, dict) else getattr(owner, name)]
 
 
@@ -86,6 +96,8 @@ def _set_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[An
     t = node.inputs[0].type
     if isinstance(t, T.ClassType) and name in t.late:
         _set_late(owner, name, inputs[1], is_wrapped=T.is_optional(t.late[name]))
+    elif T.is_instance_type(node.inputs[0].type):
+        object.__setattr__(owner, name, inputs[1])
     else:
         setattr(owner, name, inputs[1])
     return []
@@ -117,6 +129,21 @@ def _set_late(owner: Any, name: str, value: Any, *, is_wrapped: bool) -> None:
         delattr(owner, name)
 
 
+def _has_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [has_slot(inputs[0], node.attributes["name"])]
+
+
+def _delete_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    owner, name = inputs[0], node.attributes["name"]
+    if not has_slot(owner, name):
+        raise AttributeError(missing_attribute(type(owner).__name__, name))
+    if isinstance(owner, dict):
+        del owner[name]
+    else:
+        object.__delattr__(owner, name)
+    return []
+
+
 def _call(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     return [host.run(node.attributes["callee"], *inputs)]
 
@@ -130,6 +157,9 @@ def _defer(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
 
 
 def _isinstance(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    if node.attributes.get("exact"):
+        classes = [t.python_class for t in node.attributes["types"]]
+        return [any(type(inputs[0]) is c for c in classes)]
     return [any(has_type(inputs[0], t) for t in node.attributes["types"])]
 
 
@@ -192,6 +222,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::CellRead": _of(lambda cell: cell.cell_contents),
     "prim::CellSet": _set_cell,
     "prim::CellDelete": _delete_cell,
+    "prim::CreateObject": _create_object,
+    "prim::HasAttr": _has_attribute,
+    "prim::DelAttr": _delete_attribute,
     "prim::Call": _call,
     "prim::Fork": _fork,
     "prim::Defer": _defer,

@@ -50,6 +50,7 @@ from scriptmode.ir.graph import (
     Program,
     Value,
 )
+from scriptmode.ir.instances import has_slot
 from scriptmode.support.futures import Future
 
 _ENDLESS = 2**31
@@ -59,6 +60,7 @@ _RESERVED = frozenset(
         *keyword.kwlist, *dir(builtins), "torch", "math", "types", "warnings", "builtins",
         "CONSTANTS", "GLOBALS", "script_op", "has_type", "checked_cast", "read_cell", "delete_cell",
         "Future", "fork", "defer",
+        "has_slot",
         "Tensor", "Optional", "Union", "List", "Dict", "Tuple", "Any",
     ]
 )  # fmt: skip
@@ -111,6 +113,7 @@ def code_namespace(
         "read_cell": read_cell, "delete_cell": delete_cell, "Future": Future,
         "fork": lambda f, *args: Future.run(functools.partial(f, *args)),
         "defer": lambda f, *args: Future(functools.partial(f, *args)),
+        "has_slot": has_slot,
     }  # fmt: skip
 
 

@@ -211,10 +211,22 @@ def _get_attribute(f: Expressions, node: Node, args: list[str]) -> str:
 
 def _isinstance(f: Expressions, node: Node, args: list[str]) -> str:
     types_ = node.attributes["types"]
+    if node.attributes.get("exact"):
+        classes = [f.constants.literal(_class_of(t)) for t in types_]
+        return f"(type({args[0]}) in {display('(', classes, ')')})"
     if all(t in _SIMPLE_TESTS for t in types_):
         return f"(type({args[0]}) in {display('(', [_SIMPLE_TESTS[t] for t in types_], ')')})"
     tests = [f"has_type({args[0]}, {f.constants.name(t)})" for t in types_]
     return f"({' or '.join(tests)})"
+
+
+def _class_of(t: T.Type) -> type | None:
+    return t.python_class if isinstance(t, T.ClassType) else None
+
+
+def _create_object(f: Expressions, node: Node, args: list[str]) -> str:
+    cls = f.constants.literal(_class_of(node.output.type))
+    return f"{cls}.__new__({cls})"
 
 
 def _print(f: Expressions, node: Node, args: list[str]) -> str:
@@ -250,6 +262,9 @@ _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::DictConstruct": _dict,
     "prim::Global": lambda f, n, a: f"GLOBALS[{n.attributes['name']!r}]",
     "prim::GetAttr": _get_attribute,
+    "prim::CreateObject": _create_object,
+    "prim::HasAttr": lambda f, n, a: f"has_slot({bare(a[0])}, {n.attributes['name']!r})",
+    "prim::DelAttr": lambda f, n, a: f"delattr({bare(a[0])}, {n.attributes['name']!r})",
     "prim::Call": lambda f, n, a: (
         f"{f.function(n.attributes['callee'])}({', '.join(map(bare, a))})"
     ),

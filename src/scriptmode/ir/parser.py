@@ -37,7 +37,15 @@ from scriptmode.ir.graph import (
 )
 from scriptmode.ir.literals import ObjectReference, TensorReader, look_up
 from scriptmode.ir.schema import OpSchema
-from scriptmode.ir.types import ClassType, EnumType, NamedTupleType, Type
+from scriptmode.ir.types import (
+    NONE,
+    ClassType,
+    EnumType,
+    NamedTupleType,
+    Type,
+    UnsetType,
+    link_families,
+)
 from scriptmode.support.source import UNKNOWN, Span
 
 _KIND = re.compile(r"\w+::[\w.]+")
@@ -137,6 +145,7 @@ class _Parser:
             line, indent = self.line, self.indent
             self.index += 1
             self._declaration(line, indent)
+        link_families(list(self.program.classes.values()))
 
     def _declaration(self, line: Cursor, indent: int) -> None:
         start = line.position
@@ -189,7 +198,16 @@ class _Parser:
         t.members[name] = line.literal()
 
     def _class_member(self, t: ClassType, line: Cursor) -> None:
-        word, name = line.word(), line.name()
+        word = line.word()
+        if word == "base":
+            base = line.type()
+            assert isinstance(base, ClassType)
+            t.bases.append(base)
+            return
+        if word == "field":
+            self._field(t, line)
+            return
+        name = line.name()
         if word == "constant":
             line.expect("=")
             t.constants[name] = line.literal()
@@ -208,6 +226,15 @@ class _Parser:
                 t.buffers.add(name)
         else:
             raise line.error(f"unknown member {word!r}")
+
+    def _field(self, t: ClassType, line: Cursor) -> None:
+        index = int(line.word())
+        name = line.name()
+        line.expect(":")
+        slot = line.type()
+        t.family += [NONE] * (index + 1 - len(t.family))
+        t.family[index], t.slots[name] = slot, index
+        t.attributes[name] = slot.element if isinstance(slot, UnsetType) else slot
 
     # graphs
 

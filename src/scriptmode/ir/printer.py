@@ -240,7 +240,13 @@ def _python_class(t: ClassType | EnumType | NamedTupleType, writer: LiteralWrite
 
 def _class(cls: ClassType, writer: LiteralWriter) -> Iterator[str]:
     yield f"{cls} {cls.original_name!r}{_python_class(cls, writer)}:"
+    for base in cls.bases:
+        yield f"  base {base}"
+    for name, index in cls.slots.items():
+        yield f"  field {index} {name_text(name)}: {cls.family[index]}"
     for name, t in cls.attributes.items():
+        if name in cls.slots:
+            continue
         word = "parameter" if name in cls.parameters else "attribute"
         yield f"  {'buffer' if name in cls.buffers else word} {name_text(name)}: {t}"
     for word, names in (("parameter", cls.parameters), ("buffer", cls.buffers)):

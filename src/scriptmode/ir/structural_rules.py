@@ -229,6 +229,29 @@ def _delete_cell(node: Node, program: Program | None) -> Complaints:
         yield element
 
 
+@_well_formed(0, 1)
+def _create_object(node: Node, program: Program | None) -> Complaints:
+    if not T.is_instance_type(node.output.type):
+        yield f"its output is {node.output.type}, not an instance"
+
+
+@_well_formed(1, 1, "name", output=T.BOOL)
+def _has_attribute(node: Node, program: Program | None) -> Complaints:
+    t = _attribute_type(node)
+    if isinstance(t, str):
+        yield t
+
+
+@_well_formed(1, 0, "name")
+def _delete_attribute(node: Node, program: Program | None) -> Complaints:
+    owner, name = node.inputs[0].type, node.attributes["name"]
+    t = _attribute_type(node)
+    if isinstance(t, str):
+        yield t
+    elif not (isinstance(owner, T.ClassType) and owner.may_lack(name)):
+        yield f"attribute {name!r} of {owner} always has a value"
+
+
 @_well_formed(None, 1, "callee")
 def _call(node: Node, program: Program | None) -> Complaints:
     if program is None:
@@ -351,6 +374,9 @@ RULES: Mapping[str, Rule] = {
     "prim::CellRead": _well_formed(1, 1)(_read_cell),
     "prim::CellSet": _set_cell,
     "prim::CellDelete": _delete_cell,
+    "prim::HasAttr": _has_attribute,
+    "prim::DelAttr": _delete_attribute,
+    "prim::CreateObject": _create_object,
     "prim::Call": _call,
     "prim::Fork": _task,
     "prim::Defer": _task,

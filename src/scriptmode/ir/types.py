@@ -271,6 +271,16 @@ class EnumType(Type):
         self._text = f"Enum<{name}>"
 
 
+class UnsetType(_Parametrised):
+    """``Unset[T]``: how an attribute of type T is stored that may have no value."""
+
+    constructor = "Unset"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
 class ClassType(Type):
     """A user class or a module; identity is its unique qualified name within a program.
 
@@ -279,11 +289,16 @@ class ClassType(Type):
     ``late`` maps attributes that may be unbound to the types of their values: their slots are of
     type ``late_slot(t)``, where None stands for unbound.
     For modules ``is_module`` is true and ``parameters``/``buffers`` name tensor attributes.
+
+    User classes that inherit from one another are a *family*: ``family`` is the list of all slots
+    of all its classes, one list object that they share, and ``slots`` says which slot an attribute
+    of this class has.  A slot is of the attribute's type, or ``Unset`` of it.  ``bases`` and
+    ``subclasses`` (direct and indirect) are those classes that the program knows.
     """
 
     __slots__ = (
-        "attributes", "buffers", "constants", "is_module", "late", "methods", "name",
-        "original_name", "parameters", "python_class",
+        "attributes", "bases", "buffers", "constants", "family", "is_module", "late", "methods",
+        "name", "original_name", "parameters", "python_class", "slots", "subclasses",
     )  # fmt: skip
 
     def __init__(self, name: str, *, is_module: bool = False, original_name: str = "") -> None:
@@ -297,11 +312,54 @@ class ClassType(Type):
         self.buffers: set[str] = set()
         self.late: dict[str, Type] = {}
         self.python_class: type | None = None
+        self.bases: list[ClassType] = []
+        self.subclasses: list[ClassType] = []
+        self.family: list[Type] = []
+        self.slots: dict[str, int] = {}
         self._text = f"{'Module' if is_module else 'Class'}<{name}>"
 
-    def slot(self, attribute: str) -> int:
-        """Index of the attribute's slot."""
-        return list(self.attributes).index(attribute)
+    def may_lack(self, attribute: str) -> bool:
+        """Whether an instance may have no value for the attribute."""
+        index = self.slots.get(attribute)
+        return index is not None and isinstance(self.family[index], UnsetType)
+
+    @property
+    def ancestors(self) -> list[ClassType]:
+        """All classes above this one, each once."""
+        found: dict[ClassType, None] = {}
+        for base in self.bases:
+            found[base] = None
+            found.update(dict.fromkeys(base.ancestors))
+        return list(found)
+
+
+def link_families(classes: Sequence[ClassType]) -> None:
+    """Let classes that inherit from one another share their slots, and know their subclasses."""
+    for t in classes:
+        t.subclasses = [other for other in classes if t in other.ancestors]
+    seen: set[Type] = set()
+    for first in classes:
+        if first in seen or first.is_module:
+            continue
+        members, pending = [], [first]
+        while pending:
+            t = pending.pop()
+            if t not in seen:
+                seen.add(t)
+                members.append(t)
+                pending += [*t.ancestors, *t.subclasses]
+        shared: list[Type] = []
+        for t in members:
+            shared += [NONE] * (len(t.family) - len(shared))
+            for index in t.slots.values():
+                shared[index] = t.family[index]
+        for t in members:
+            t.family = shared
+
+
+def is_instance_type(t: Type | None) -> bool:
+    """Whether values of ``t`` are instances of a user class that is no module."""
+    return isinstance(t, ClassType) and not t.is_module
 
 
 def late_slot(t: Type) -> Type:
@@ -387,6 +445,8 @@ def is_subtype(a: Type, b: Type) -> bool:
         if not isinstance(a, ChoiceType) or not isinstance(b, ChoiceType):
             return False
         return set(a.members) <= set(b.members)
+    if isinstance(a, ClassType) and isinstance(b, ClassType):
+        return b in a.ancestors
     if isinstance(a, TupleType) and isinstance(b, TupleType):
         if isinstance(b, NamedTupleType):
             return False  # equal ones were caught above
@@ -413,6 +473,10 @@ def join(a: Type, b: Type, *, allow_union: bool = True) -> Type | None:
         ]
         if all(p is not None for p in parts):
             return TupleType([p for p in parts if p is not None])
+    if isinstance(a, ClassType) and isinstance(b, ClassType):
+        common = next((c for c in a.ancestors if c in b.ancestors), None)
+        if common is not None:
+            return common
     return union_of([a, b]) if allow_union else None
 
 
@@ -596,6 +660,7 @@ _CONSTRUCTORS: Mapping[str, Callable[[Sequence[Type]], Type]] = {
     "Tuple": TupleType,
     "Cell": CellType,
     "Future": FutureType,
+    "Unset": UnsetType,
 }
 
 

@@ -116,8 +116,9 @@ def optimize(program: Program, report: list[StageReport] | None = None) -> Progr
 
 
 def callable_functions(program: Program) -> list[str]:
-    """The root function, the root module's methods, and all that they call."""
+    """The root function, the methods of the root module and of classes, and all that they call."""
     found = [program.root]
+    found += [f for t in program.classes.values() if not t.is_module for f in t.methods.values()]
     if program.graph.params and program.self_object is not None:
         root = program.graph.params[0].type
         assert isinstance(root, ClassType)

@@ -17,6 +17,9 @@ description; the verifier and the interpreter know their rules:
 ``prim::CellRead(cell) -> T``                  the value of one that is known to be bound
 ``prim::CellSet(cell, value)``
 ``prim::CellDelete[name=n](cell)``             ``del n``: unbinds it, an error when it is unbound
+``prim::CreateObject() -> C``                 an instance of a user class, without attributes
+``prim::HasAttr[name=n](self) -> bool``       whether an instance has a value for the attribute
+``prim::DelAttr[name=n](self)``               AttributeError when it has none
 ``prim::Call[callee=f](args...) -> T``
 ``prim::Fork[callee=f](args...) -> Future[T]``  a call that need not end before the next node
 ``prim::Defer[callee=f](args...) -> Future[T]`` a call that is made when it is waited for
@@ -24,8 +27,9 @@ description; the verifier and the interpreter know their rules:
 ``prim::Wait(future) -> T``                    the result of the call, or its error
 ``prim::IsDone(future) -> bool``               whether a wait would return at once
 ``prim::is_none(x) -> bool``
-``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional or Any;
-                                             ``List[t]``, ``Dict[k, v]``, ``Tuple[t, ...]``: any
+``prim::isinstance[types=(...)](x) -> bool``   the dynamic type of a Union, Optional, Any or class;
+                                             ``List[t]``, ``Dict[k, v]``, ``Tuple[t, ...]``: any;
+                                             exact=True: instances of subclasses do not count
 ``prim::unchecked_cast(x) -> T``               the front end has proved the type
 ``prim::checked_cast(x) -> T``                 TypeError unless x (Any, Union, Optional) is a T
 ``prim::str(x) -> str``, ``prim::repr(x)``, ``prim::format(x, spec)``   any printable type
@@ -60,6 +64,9 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::CellRead": Effect.READS,
     "prim::CellSet": Effect.WRITES,
     "prim::CellDelete": Effect.READS | Effect.WRITES | Effect.RAISES,
+    "prim::CreateObject": Effect.ALLOCATES,
+    "prim::HasAttr": Effect.READS,
+    "prim::DelAttr": Effect.WRITES | Effect.RAISES,
     "prim::Call": EVERYTHING,
     "prim::Fork": EVERYTHING,
     "prim::Defer": Effect.ALLOCATES,

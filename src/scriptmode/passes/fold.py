@@ -73,6 +73,14 @@ def _fold(node: Node, definition: OpDef) -> bool:
 
 def _fold_isinstance(node: Node) -> bool:
     value, types = node.inputs[0], node.attributes["types"]
+    if node.attributes.get("exact"):
+        t = value.type
+        possible = [t, *t.subclasses] if isinstance(t, T.ClassType) else []
+        answers = {p in types for p in possible}
+        if len(answers) != 1:
+            return False
+        _replace(node, answers.pop())
+        return True
     if any(T.is_instance_of(value.type, t) for t in types):
         _replace(node, True)
     elif value.is_constant:

@@ -23,7 +23,8 @@ from scriptmode.support.locks import held_while_forking
 _lock = held_while_forking(threading.RLock())
 _memory: list[ctypes.Array[ctypes.c_char]] = []
 _texts: dict[str, int] = {}
-_descriptors: dict[str, tuple[T.Type, int]] = {}
+_descriptors: dict[tuple[str, tuple[int, ...]], tuple[T.Type, int]] = {}
+_symbols: dict[str, int] = {}
 _types: dict[int, T.Type] = {}
 _members: dict[tuple[str, str], int] = {}
 _functions: dict[int, int] = {}
@@ -151,17 +152,25 @@ def descriptor(t: T.Type) -> int:
     own and takes over the symbol.
     """
     with _lock:
-        held = _descriptors.get(str(t))
-        if held is not None and _same(held[0], t):
-            return held[1]
-        address = _allocate(bytes(objects.DESC_BYTES))
-        # registered before it is filled: class types may contain themselves
-        _descriptors[str(t)] = (t, address)
-        _types[address] = t
-        llvm.add_symbol(layouts.descriptor_symbol(t), address)
-        _fill(address, t)
-        _fill_functions(address)
-        return address
+        key = _key(t)
+        held = _descriptors.get(key)
+        if held is None:
+            address = _allocate(bytes(objects.DESC_BYTES))
+            # registered before it is filled: class types may contain themselves
+            held = _descriptors[key] = (t, address)
+            _types[address] = t
+            _fill(address, t)
+            _fill_functions(address)
+        symbol = layouts.descriptor_symbol(t)
+        if _symbols.get(symbol) != held[1]:
+            _symbols[symbol] = held[1]
+            llvm.add_symbol(symbol, held[1])
+        return held[1]
+
+
+def set_function(t: T.ClassType, offset: int, function: int) -> None:
+    """Enter a function of a user class into its descriptor."""
+    ctypes.c_int64.from_address(descriptor(t) + offset).value = function
 
 
 def type_of(address: int) -> T.Type:
@@ -169,17 +178,17 @@ def type_of(address: int) -> T.Type:
     return _types[address]
 
 
-def _same(a: T.Type, b: T.Type) -> bool:
-    return a is b or all(
-        x is y
-        for x, y in zip(T.walk(a), T.walk(b), strict=True)
-        if isinstance(x, (T.ClassType, T.EnumType))
-    )
+def _key(t: T.Type) -> tuple[str, tuple[int, ...]]:
+    """A type's text, and which classes of those names it speaks of."""
+    owners = (T.ClassType, T.EnumType)
+    return str(t), tuple(id(inner) for inner in T.walk(t) if isinstance(inner, owners))
 
 
 def _kind(t: T.Type) -> int:
     if t in _KINDS:
         return _KINDS[t]
+    if isinstance(t, T.UnsetType):
+        return objects.KIND_OPTIONAL_VALUE
     if isinstance(t, T.OptionalType):
         is_pointer = isinstance(layouts.llvm_type(t), ir.PointerType)
         return objects.KIND_OPTIONAL_POINTER if is_pointer else objects.KIND_OPTIONAL_VALUE
@@ -215,7 +224,7 @@ def _children(t: T.Type, kind: int) -> tuple[Sequence[T.Type], list[int], int]:
     contained: Sequence[T.Type] = t.contained
     at = 0
     if isinstance(t, T.ClassType):
-        contained, at = list(t.attributes.values()), objects.HEAP_PAYLOAD
+        contained, at = t.family or list(t.attributes.values()), objects.HEAP_PAYLOAD
     elif kind == objects.KIND_OPTIONAL_VALUE:
         at = 1
     offsets = []
@@ -244,7 +253,9 @@ def _flags(kind: int, children: Sequence[int]) -> int:
 def _python_name(t: T.Type) -> str:
     if t in _PYTHON_NAMES:
         return _PYTHON_NAMES[t]
-    if isinstance(t, (T.NamedTupleType, T.EnumType, T.ClassType)):
+    if isinstance(t, T.ClassType):
+        return t.original_name
+    if isinstance(t, (T.NamedTupleType, T.EnumType)):
         return t.name.rpartition(".")[2]
     if isinstance(t, (T.TupleType, T.VarTupleType, T.ListType, T.DictType)):
         return t.constructor.lower()

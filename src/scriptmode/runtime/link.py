@@ -36,5 +36,9 @@ class ProcessLibrary:
         """The immortal object of an enum member."""
         return descriptors.enum_member(t, name)
 
+    def set_class_function(self, t: T.ClassType, offset: int, function: int) -> None:
+        """Enter a function of a user class into its descriptor."""
+        descriptors.set_function(t, offset, function)
+
 
 use_library(ProcessLibrary())

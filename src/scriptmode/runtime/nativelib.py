@@ -43,6 +43,7 @@ from scriptmode.runtime.native import (
     dicts,
     digits,
     formats,
+    instances,
     keys,
     lists,
     mathematics,
@@ -60,7 +61,7 @@ from scriptmode.support.locks import held_while_forking
 LIBRARY: tuple[ModuleType, ...] = (
     memory, native_errors, builder, digits, keys, compare, unicode, reprs, lists, strings,
     arithmetic, mathematics, formats, characters, parsing, dicts,
-    sorting, tasks,
+    sorting, tasks, instances,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

@@ -19,7 +19,9 @@ from scriptmode.frontend.script.conditions import (
     split,
 )
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
+from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
+from scriptmode.frontend.script.instances import class_of, has_member, instance_type
 from scriptmode.frontend.script.methods import (
     python_type,
 )
@@ -123,9 +125,21 @@ def instances_among(e: Emitter, t: T.Type, classes: Sequence[Any]) -> tuple[T.Ty
     if t == T.ANY:
         types = _types_in_any(e, classes)
         return (T.ANY if any(map(T.has_type_var, types)) else T.union_of(types)), T.ANY
-    possible = members(t)
+    possible = [c for m in members(t) for c in _classes_of(e, m)]
     fits = [m for m in possible if _member_is(e, m, classes)]
-    return T.union_of(fits), T.union_of([m for m in possible if m not in fits])
+    return _union_of_bases(fits), _union_of_bases([m for m in possible if m not in fits])
+
+
+def _classes_of(e: Emitter, t: T.Type) -> Sequence[T.Type]:
+    """The classes that an instance of static type ``t`` may be of; ``t`` when it is no instance."""
+    if isinstance(t, T.ClassType) and not t.is_module:
+        return e.unit.classes.concrete(t)
+    return [t]
+
+
+def _union_of_bases(found: Sequence[T.Type]) -> T.Type:
+    """The union of types, without the classes whose bases are among them."""
+    return T.union_of([t for t in found if not any(t != b and T.is_subtype(t, b) for b in found)])
 
 
 def _is_any(e: Emitter, given: Arguments, value: Sugared, classes: Sequence[Any]) -> Sugared:
@@ -175,6 +189,9 @@ def _type(e: Emitter, given: Arguments) -> Sugared:
     if isinstance(value, (Constant, PythonObject)):
         inner = value.value if isinstance(value, Constant) else value.object
         return PythonObject(type(inner))
+    if instance_type(value) is not None:
+        assert isinstance(value, IRValue)
+        return class_of(e, value)
     t = e.type_of(value)
     if isinstance(value, IRValue) and (t == T.ANY or len(members(value.type)) > 1):
         node = given.node.args[0] if given.node is not None and given.node.args else None
@@ -260,6 +277,9 @@ def _hasattr(e: Emitter, given: Arguments) -> Sugared:
         found = presence(e, value, text)
         if found is not None:
             return found
+    if instance_type(value) is not None:
+        assert isinstance(value, IRValue)
+        return has_member(e, value, text)
     return Constant(e.unit.has_attribute(e, value, text))
 
 
@@ -270,9 +290,28 @@ def _getattr(e: Emitter, given: Arguments) -> Sugared:
     if len(given.positional) == 3 and isinstance(value, ModuleValue):
         if text in value.info.type.late:
             return attribute_or(e, value, text, given.positional[2])
+    if len(given.positional) == 3 and instance_type(value) is not None:
+        return _member_or(e, value, text, given.positional[2])
     if len(given.positional) == 3 and not e.unit.has_attribute(e, value, text):
         return given.positional[2]
     return e.attribute(value, text)
+
+
+def _member_or(e: Emitter, value: Sugared, name: str, default: Sugared) -> Sugared:
+    """``getattr(value, name, default)`` of an instance."""
+    assert isinstance(value, IRValue)
+    default = e.settle(default)
+    there = has_member(e, value, name)
+    if isinstance(there, Constant):
+        return e.attribute(value, name) if there.value else default
+    return choose(e, e.value(there), lambda: e.attribute(value, name), lambda: default)
+
+
+@OBJECT_CALLS(delattr)
+def _delattr(e: Emitter, given: Arguments) -> Sugared:
+    owner, name = given.positional
+    e.unit.delete_attribute(e, owner, _attribute_name(e, name))
+    return Constant(None)
 
 
 @OBJECT_CALLS(setattr)

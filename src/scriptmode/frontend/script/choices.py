@@ -217,7 +217,10 @@ def call_value(e: Emitter, value: IRValue, given: Arguments) -> Sugared:
     possible = members(t)
     if len(possible) > 1 and all(m == T.NONE or e.unit.module_of_type(m) for m in possible):
         return split(e, value, lambda m: e.call(m, given))
-    if not isinstance(t, T.ChoiceType):
+    method = e.unit.dunders.special_method(e, value, "__call__")
+    if method is not None:
+        return e.call(method, given)
+    if T.is_instance_type(t) or not isinstance(t, T.ChoiceType):
         e.fail_type(f"{value.describe()} cannot be called")
     settled = Arguments(
         [e.settle(a) for a in given.positional],

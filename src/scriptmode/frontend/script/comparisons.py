@@ -17,6 +17,7 @@ from scriptmode.frontend.script.conditions import (
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import contains_flag, enum_of, own_method, plain
 from scriptmode.frontend.script.flow import choose
+from scriptmode.frontend.script.instances import ClassOf, is_same_class
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (
@@ -63,6 +64,9 @@ def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
             return Constant(FUNCTIONS[name](a.value, b.value))
         except TypeError:
             e.fail_type(f"`{SYMBOLS[name]}` is not defined for {a.describe()} and {b.describe()}")
+    if e.unit.dunders.concerns(a, b):
+        divided = split_pair(e, a, b, lambda x, y: compare(e, name, x, y))
+        return divided if divided is not None else e.unit.dunders.compare(e, name, a, b)
     if is_tensor(e, a) or is_tensor(e, b):
         if not needs_split(e.type_of(a)) and not needs_split(e.type_of(b)):
             return _compare_tensor(e, name, a, b)
@@ -119,6 +123,9 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if divided is not None:
         return divided
     s, t = e.type_of(a), e.type_of(b)
+    for value, other in ((a, b), (b, a)):
+        if isinstance(value, ClassOf):
+            return is_same_class(e, value, other)
     if s is None or t is None:
         return _equal_static(e, a, b)
     if s in RANK and t in RANK:
@@ -139,7 +146,7 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         return equal(e, *whole) if all(whole) else Constant(False)
     if isinstance(s, (T.ListType, T.DictType)) and type(s) is type(t):
         return _equal_containers(e, a, b)
-    if s == t and isinstance(s, (T.EnumType, T.ClassType)):
+    if s == t and isinstance(s, T.EnumType):
         return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
     return Constant(False)
 
@@ -308,6 +315,9 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         return Constant(a.value is b.value)
     if isinstance(a, PythonObject) and isinstance(b, PythonObject):
         return Constant(a.object is b.object)
+    for value, other in ((a, b), (b, a)):
+        if isinstance(value, ClassOf):
+            return is_same_class(e, value, other)
     if s is None or t is None:
         if isinstance(a, LocalFunction) and isinstance(b, LocalFunction):
             if a.source.node is b.source.node:
@@ -322,7 +332,7 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         return divided
     if T.ANY in (s, t) and s != t:
         return _identical_any(e, *((a, b) if s == T.ANY else (b, a)))
-    if s != t:
+    if s != t and not (T.is_instance_type(s) and T.is_instance_type(t)):
         return Constant(False)
     x, y = e.value(a), e.value(b)
     if x is y:
@@ -371,6 +381,8 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
     container = plain(e, container)
     refuse_optional(e, container, "`in` of")
     t = e.type_of(container)
+    if T.is_instance_type(t):
+        return e.unit.contains(e, container, item)
     known = tuple_items(e, container)
     if known is not None:
         return _any_equal(e, known, item)

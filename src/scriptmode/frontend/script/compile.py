@@ -30,13 +30,15 @@ from scriptmode.frontend.script import (
 )
 from scriptmode.frontend.script.cells import CellTable
 from scriptmode.frontend.script.choices import ChoiceTable
+from scriptmode.frontend.script.class_functions import complete_classes
+from scriptmode.frontend.script.classes import AttributeLearnt, ClassFacts
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_of_shape
 from scriptmode.frontend.script.source import place_of, source_of
-from scriptmode.frontend.script.unit import AttributeLearnt, Unit
+from scriptmode.frontend.script.unit import Unit
 from scriptmode.frontend.script.values import Constant, DictDisplay, ModuleValue, TupleDisplay
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
@@ -60,7 +62,7 @@ _RECURSION_LIMIT = 20_000
 _DEFECTS = (
     ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError,
 )  # fmt: skip
-_MOST_ATTEMPTS = 50
+_MOST_ATTEMPTS = 300
 
 
 def compile_function(
@@ -160,12 +162,15 @@ def _build(
 ) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
     late: dict[tuple[type, str], T.Type] = {}
-    choices, cells = ChoiceTable(), CellTable()
+    choices, cells, facts = ChoiceTable(), CellTable(), ClassFacts()
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt, late, choices, cells, stand_ins or {})
+            unit = Unit(learnt, late, choices, cells, stand_ins or {}, facts)
             try:
+                unit.classes.enter_known()
                 build(unit)
+                complete_classes(unit)
+                unit.classes.finish()
             except AttributeLearnt:
                 continue
             except ScriptError:

@@ -108,6 +108,8 @@ def truth_of(e: Emitter, value: Value) -> bool | Value:
         )  # fmt: skip
     if isinstance(t, T.UnionType):
         return e.value(split(e, IRValue(value), lambda v: truth_sugared(e, v)))
+    if T.is_instance_type(t):
+        return truth(e, e.unit.dunders.truth(e, IRValue(value)))
     if isinstance(t, T.ClassType):
         return True
     if isinstance(t, T.EnumType):

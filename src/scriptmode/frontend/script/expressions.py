@@ -183,6 +183,8 @@ def _dict(e: Emitter, node: ast.Dict, expected: T.Type | None) -> Sugared:
     display = DictDisplay(tuple(keys), tuple(values), site=node)
     if result is not None:
         return operators.binary(e, "or", result, display, in_place=True) if keys else result
+    if any(map(e.unit.dunders.concerns, keys)):  # which of the keys are equal is not known
+        return e.settle(display, wanted)
     if inner is not None and not keys:
         return IRValue(e.value(display, inner))
     return display

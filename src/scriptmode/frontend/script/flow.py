@@ -71,19 +71,21 @@ class _Outcome:
 def branch(e: Emitter, condition: Value, *arms: Arm) -> Sugared | None:
     """An If on ``condition``; the result is the merge of the arms' results."""
     node = e.builder.if_node(condition)
-    outer = e.env
+    outer, epoch = e.env, e.epoch
+    last = epoch
     alive: list[_Outcome] = []
     for block, arm in zip(node.blocks, arms, strict=True):
-        e.env = outer.copy()
+        e.env, e.epoch = outer.copy(), epoch
         result = None
         with e.builder.at(block):
             try:
                 result = arm()
             except DeadCode:
                 assert block.is_terminated, "dead code without a terminator"
+        last = max(last, e.epoch)
         if not block.is_terminated:
             alive.append(_Outcome(block, e.env, result))
-    e.env = outer
+    e.env, e.epoch = outer, last if last == epoch else last + 1
     if not alive:
         e.die()
     return _Merge(e, node, alive).run()

@@ -221,6 +221,8 @@ def index_value(e: Emitter, value: Sugared, what: str) -> Value:
         return e.builder.op("bool::int", built)
     if built.type == T.TENSOR:
         return e.builder.op("tensor::index", built)
+    if T.is_instance_type(built.type):
+        return e.value(e.unit.dunders.integer(e, value, what))
     if built.type == T.NUMBER or isinstance(built.type, T.UnionType):
         return e.builder.node("prim::checked_cast", [built], [T.INT]).output
     e.fail_type(f"{what} must be int, not {built.type}")
@@ -376,6 +378,9 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
     t = e.type_of(value)
     if t is None:
         e.fail_type(f"{value.describe()} has no len()")
+    if T.is_instance_type(t):
+        asked: Sugared = e.unit.dunders.length(e, value)
+        return asked
     built = e.value(value)
     if t == T.STR:
         return e.op("str::len", built)

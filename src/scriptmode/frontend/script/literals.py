@@ -81,6 +81,9 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
         container = node.inputs[0]
         parts = (*container.type.contained[:-1], wanted)
         return widen(e, container, container.type.with_contained(parts))
+    if node is not None and node.kind == "prim::unchecked_cast" and node.inputs[0].node is not None:
+        if node.inputs[0].node.kind == "prim::GetAttr":
+            node = node.inputs[0].node
     if node is not None and node.kind == "prim::GetAttr":
         _widen_attribute(e, node, wanted)
     sites = sites_of(e, value)
@@ -102,6 +105,8 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
 
 def _is_learnt(e: Emitter, node: Node) -> bool:
     """Whether something is known of an attribute's elements: a use, or what it holds."""
+    if T.is_instance_type(node.inputs[0].type):
+        return T.NEVER not in T.walk(node.output.type)
     info = e.unit.module_of_type(node.inputs[0].type)
     if info is None:
         return True
@@ -111,12 +116,23 @@ def _is_learnt(e: Emitter, node: Node) -> bool:
 
 
 def _widen_attribute(e: Emitter, node: Node, wanted: T.Type) -> None:
-    """Learn the element types of a module's container, where its contents admit them."""
+    """Learn the element types of an attribute's container, where its contents admit them."""
+    owner = node.inputs[0].type
+    if isinstance(owner, T.ClassType) and not owner.is_module:
+        t = _in_place_of(node.output.type, wanted)
+        e.unit.classes.replace(owner, node.attributes["name"], t)
+        return
     info = e.unit.module_of_type(node.inputs[0].type)
     if info is None:
         return
     name = node.attributes["name"]
     e.unit.learn_attribute(e, info, name, wanted, replace=True)
+
+
+def _in_place_of(t: T.Type, wanted: T.Type) -> T.Type:
+    """The container type ``wanted`` where ``t`` is one, or Optional of one."""
+    joined = _join_elements(T.unwrap_optional(t), wanted) or wanted
+    return T.optional_of(joined) if isinstance(t, T.OptionalType) else joined
 
 
 def _join_elements(a: T.Type, b: T.Type) -> T.Type | None:

@@ -16,6 +16,12 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import enum_attribute
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
+from scriptmode.frontend.script.instances import (
+    VirtualMethod,
+    find_member,
+    instance_type,
+    not_none,
+)
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
@@ -104,8 +110,12 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         return _named_tuple_attribute(value, t, name)
     if isinstance(t, T.EnumType):
         return enum_attribute(e, value, t, name)
+    if instance_type(value) is not None:
+        return find_member(e, value, name)
     if (_kind(t), name) in METHODS or (t == T.STR and table.overloads(f"str::{name}")):
         return BuiltinMethod(value, name)
+    if isinstance(t, T.OptionalType) and any(map(T.is_instance_type, members(t))):
+        return e.attribute(not_none(e, value, name), name)
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", f"attribute `{name}` of a value that may be None",
                help="test it first: `if x is not None:` or `assert x is not None`")  # fmt: skip
@@ -167,6 +177,8 @@ def _union_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         )
     ]
     if all(found):
+        if any(map(T.is_instance_type, members(value.type))):
+            return VirtualMethod(value, name)
         return BuiltinMethod(value, name)
     return split(e, value, lambda v: e.attribute(v, name))
 

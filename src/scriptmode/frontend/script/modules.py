@@ -21,6 +21,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from scriptmode.frontend.script.annotations import BadAnnotation, TypeOf, named_tuple
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.handlers import ATTRIBUTES
+from scriptmode.frontend.script.instances import instance_type, super_member
 from scriptmode.frontend.script.linking import is_traced, source_object
 from scriptmode.frontend.script.module_containers import children
 from scriptmode.frontend.script.module_state import absent_message, get_attribute, late_types
@@ -29,6 +30,7 @@ from scriptmode.frontend.script.source import place_of
 from scriptmode.frontend.script.values import (
     BoundMethod,
     Constant,
+    IRValue,
     ListDisplay,
     ModuleValue,
     PythonObject,
@@ -428,7 +430,12 @@ def _class_attribute(e: Emitter, owner: Sugared, found: Any, name: str) -> Sugar
 @ATTRIBUTES(SuperValue)
 def _super_attribute(e: Emitter, value: SuperValue, name: str) -> Sugared | None:
     owner = value.owner
-    assert isinstance(owner, ModuleValue)
+    if isinstance(owner, IRValue) and instance_type(owner) is not None:
+        return super_member(e, owner, value.after, name)
+    if isinstance(owner, PythonObject):
+        return _super_of_class(e, owner.object, value.after, name)
+    if not isinstance(owner, ModuleValue):
+        e.fail_type(f"super() of {owner.describe()} is not supported")
     mro = type(owner.info.python).__mro__
     for base in mro[mro.index(value.after) + 1 :]:
         if name in vars(base):
@@ -436,6 +443,18 @@ def _super_attribute(e: Emitter, value: SuperValue, name: str) -> Sugared | None
             if isinstance(found, property) and found.fget is not None:
                 return e.call_positional(e.unit.wrap(e, found.fget, name), owner)
             return _class_attribute(e, owner, found, name)
+    return None
+
+
+def _super_of_class(e: Emitter, cls: type, after: type, name: str) -> Sugared | None:
+    """``super().name`` in a class method."""
+    order = cls.__mro__
+    for base in order[order.index(after) + 1 :]:
+        if name in vars(base):
+            found = vars(base)[name]
+            if isinstance(found, classmethod):
+                return BoundMethod(PythonObject(cls), PythonObject(found.__func__))
+            return e.unit.wrap(e, getattr(base, name), name)
     return None
 
 

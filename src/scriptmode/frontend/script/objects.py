@@ -20,6 +20,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import by_name, by_value
 from scriptmode.frontend.script.functions import call_function, call_local
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
+from scriptmode.frontend.script.instances import construct
 from scriptmode.frontend.script.linking import call_recording, is_traced
 from scriptmode.frontend.script.module_calls import call_method
 from scriptmode.frontend.script.operands import operand
@@ -102,6 +103,10 @@ def _call_partial(e: Emitter, value: PartialFunction, given: Arguments) -> Sugar
 def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
     """Call a function, class or builtin."""
     obj = value.object
+    if not given.keywords:
+        special: Sugared | None = e.unit.dunders.call_builtin(e, obj, given.positional)
+        if special is not None:
+            return special
     handler = OBJECT_CALLS.get(obj)
     if handler is not None:
         return handler(e, given)
@@ -236,9 +241,12 @@ def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
         e.not_built("torch.autograd.Function is")
     if issubclass(cls, (set, frozenset)):
         e.not_built("a set is")
+    made = construct(e, cls, given)
+    if made is not None:
+        return made
     e.fail(
         "SM0103",
-        f"classes are not built yet: `{cls.__qualname__}(...)` cannot be compiled",
+        f"instances of `{cls.__qualname__}` cannot be made in compiled code",
         error=NotBuiltError,
         help="make the object outside compiled code, or keep its parts in variables",
     )

@@ -126,6 +126,11 @@ def _without_enums(
         folded = _fold(e, name, a.value, b.value)
         if folded is not None:
             return folded
+    if e.unit.dunders.concerns(a, b) and not (
+        needs_split(e.type_of(a)) or needs_split(e.type_of(b))
+    ):
+        asked: Sugared = e.unit.dunders.binary(e, name, a, b, in_place=in_place)
+        return asked
     if is_tensor(e, a) or is_tensor(e, b):
         if not needs_split(e.type_of(a)) and not needs_split(e.type_of(b)):
             return _tensor_binary(e, name, a, b, in_place)
@@ -349,6 +354,9 @@ def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
         if own is not None:
             return own()
         value = plain(e, value)
+    if e.unit.dunders.concerns(value):
+        asked: Sugared = e.unit.dunders.unary(e, name, value)
+        return asked
     if isinstance(value, Constant) and isinstance(value.value, (int, float, bool, complex)):
         try:
             return Constant(FUNCTIONS[name](value.value))

@@ -6,6 +6,12 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script import module_state
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.instances import (
+    assign_member,
+    delete_member,
+    instance_type,
+    not_none,
+)
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
@@ -27,6 +33,12 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
     """``owner.name = value``."""
     if isinstance(owner, ModuleValue):
         e.unit.assign_module_attribute(e, owner, name, value)
+    elif instance_type(owner) is not None:
+        assert isinstance(owner, IRValue)
+        assign_member(e, owner, name, value)
+    elif isinstance(owner, IRValue) and any(map(T.is_instance_type, members(owner.type))):
+        _assign_to_one_of(e, owner, name, value)
+        return
     elif is_tensor(e, owner):
         calls.assign_tensor_attribute(e.builder, e.value(owner), name, operand(e, value), e.span)
     else:
@@ -35,11 +47,28 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
     e.epoch += 1
 
 
+def _assign_to_one_of(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None:
+    """Assign to an attribute of a value of several types; AttributeError for None."""
+    value = e.settle(value)
+    if isinstance(owner.type, T.OptionalType):
+        assign_attribute(e, not_none(e, owner, name), name, value)
+        return
+
+    def store(v: Sugared) -> Sugared:
+        assign_attribute(e, v, name, value)
+        return Constant(None)
+
+    split(e, owner, store)
+
+
 def delete_attribute(e: Emitter, owner: Sugared, name: str) -> None:
     """``del owner.name``."""
-    if not isinstance(owner, ModuleValue):
+    if isinstance(owner, ModuleValue):
+        module_state.delete_attribute(e, owner, name)
+    elif isinstance(owner, IRValue) and instance_type(owner) is not None:
+        delete_member(e, owner, name)
+    else:
         e.not_built(f"`del` of an attribute of {owner.describe()} is")
-    module_state.delete_attribute(e, owner, name)
     e.env.forget_attributes(name)
     e.epoch += 1
 
@@ -53,6 +82,9 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
         calls.assign_subscript(
             e.builder, e.value(container), operand(e, index), operand(e, value), e.span
         )
+        return
+    if T.is_instance_type(t):
+        e.unit.dunders.assign_subscript(e, container, index, value)
         return
     if isinstance(container, IRValue) and isinstance(t, T.ListType):
         _store_list(e, container.value, index, value)
@@ -114,7 +146,9 @@ def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
         e.unit.build_display(e, container)
         e.fail_type(f"items of {container.describe()} cannot be deleted")
     built = e.value(container)
-    if isinstance(t, T.ListType):
+    if T.is_instance_type(t):
+        e.unit.dunders.delete_subscript(e, container, index)
+    elif isinstance(t, T.ListType):
         if isinstance(index, SliceValue):
             e.builder.op_node("list::delslice", [built, *slice_bounds(e, index)])
         else:

@@ -66,6 +66,9 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
         return _sequence_subscript(e, value.value, index)
     if isinstance(t, T.EnumType) and plain(e, value) is not value:
         return e.subscript(plain(e, value), index)
+    if T.is_instance_type(t):
+        asked: Sugared = e.unit.dunders.subscript(e, value, index)
+        return asked
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", "a subscript of a value that may be None",
                help="test it first: `if x is not None:`")  # fmt: skip

@@ -69,6 +69,13 @@ def to_ascii(e: Emitter, value: Sugared) -> Sugared:
 
 def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
     t = e.type_of(value)
+    if e.unit.dunders.concerns(value):
+        asked: Sugared = e.unit.dunders.to_text(e, value, kind)
+        return asked
+    if isinstance(value, IRValue) and any(map(T.is_instance_type, members(value.type))):
+        act = to_str if kind == "str" else to_repr
+        if len(members(value.type)) > 1:
+            return split(e, value, lambda v: act(e, v))
     if t is None or isinstance(t, T.ClassType):
         e.fail_type(f"the text of {value.describe()} is not known in compiled code")
     return IRValue(e.builder.node(f"prim::{kind}", [e.value(value)], [T.STR]).output)
@@ -91,6 +98,9 @@ def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:
         except (ValueError, TypeError) as error:
             e.raise_error(type(error), str(error))
     t = e.type_of(value)
+    if e.unit.dunders.concerns(value):
+        asked: Sugared = e.unit.dunders.to_format(e, value, spec)
+        return asked
     # tensors of one element format as numbers
     if isinstance(spec, Constant) and spec.value == "" and not _may_be_tensor(t):
         return to_str(e, value)

@@ -7,6 +7,7 @@ handlers the services that stand above them.
 from __future__ import annotations
 
 import ast
+import contextlib
 import enum
 import functools
 import importlib
@@ -25,6 +26,7 @@ from scriptmode.frontend.script import (
     choices,
     comparisons,
     conditions,
+    instances,
     iteration,
     module_containers,
     module_state,
@@ -36,9 +38,16 @@ from scriptmode.frontend.script import (
     stores,
     text,
 )
+from scriptmode.frontend.script import dunders as special_methods
 from scriptmode.frontend.script.call_expressions import call_arguments
 from scriptmode.frontend.script.cells import CellTable
 from scriptmode.frontend.script.choices import ChoiceTable
+from scriptmode.frontend.script.classes import (
+    AttributeLearnt,
+    ClassFacts,
+    ClassTable,
+    names_for,
+)
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.environment import MISSING, Scope, closure_of
 from scriptmode.frontend.script.expressions import (
@@ -48,12 +57,12 @@ from scriptmode.frontend.script.expressions import (
     static_items,
 )
 from scriptmode.frontend.script.flow import Arm, branch, leave_loop
-from scriptmode.frontend.script.functions import Instance, Target
+from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import ProgramLinker, source_object
 from scriptmode.frontend.script.loops import run_cursor
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
-from scriptmode.frontend.script.shapes import Static
+from scriptmode.frontend.script.shapes import Leaf, Shape, Static
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
@@ -88,12 +97,10 @@ from scriptmode.support.markers import STANDS_FOR
 from scriptmode.support.source import Span
 
 
-class AttributeLearnt(Exception):
-    """An attribute of a module has another type than was thought: the unit starts again."""
-
-
 class Unit:
     """One program being compiled."""
+
+    dunders = special_methods
 
     def __init__(
         self,
@@ -102,6 +109,7 @@ class Unit:
         choices: ChoiceTable,
         cells: CellTable,
         stand_ins: Mapping[int, nn.Module],
+        facts: ClassFacts,
     ) -> None:
         self.program = Program()
         self.instances: dict[Hashable, Instance] = {}
@@ -112,6 +120,7 @@ class Unit:
         self.late = late  # attributes of modules that may be unbound
         self.stand_ins = stand_ins  # modules used instead of others, by the others' ids
         self.modules = ModuleTable(self)
+        self.classes = ClassTable(self, facts)
         self.linker = ProgramLinker(self.program)
         self.writes = WriteTable(self.program.functions)
         self._names: set[str] = set()
@@ -165,9 +174,13 @@ class Unit:
 
     def fail_attribute(self, e: Emitter, value: Sugared, name: str) -> NoReturn:
         """Report a missing attribute."""
+        t = instances.instance_type(value)
+        help = "" if t is None else instances.suggestion(t, name)
+        described = value.describe() if t is None else f"an instance of `{t.original_name}`"
         e.fail(
-            "SM0303", f"{value.describe()} has no attribute `{name}`", error=ScriptAttributeError
-        )
+            "SM0303", f"{described} has no attribute `{name}`", error=ScriptAttributeError,
+            help=help,
+        )  # fmt: skip
 
     def usable(self, e: Emitter, name: str, found: Sugared) -> Sugared:
         """The value of a variable; an error when it has none here."""
@@ -308,7 +321,7 @@ class Unit:
         """The type of a user class's instances, where there is one."""
         if issubclass(cls, enum.Enum):
             return self.enum_type(cls)
-        return None
+        return self.classes.type_of(cls)
 
     # annotations
 
@@ -469,6 +482,9 @@ class Unit:
             owner = e.env.names.get(node.value.id)
             if isinstance(owner, ModuleValue):
                 return owner.info.type.attributes.get(node.attr)
+            t = None if owner is None else instances.instance_type(owner)
+            if t is not None:
+                return t.attributes.get(node.attr)
         return None
 
     def learn_attribute(
@@ -582,7 +598,15 @@ class Unit:
         return None
 
     def contains(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
-        """``item in container`` for modules and iterables."""
+        """``item in container`` for modules, instances and iterables."""
+        if instances.instance_type(container) is not None:
+            found = special_methods.contains(e, container, item)
+            if found is not None:
+                return found
+            e.not_built(
+                f"`in` of {container.describe()} without `__contains__` is",
+                help="define `__contains__` in the class",
+            )
         if isinstance(container, ModuleValue):
             return module_containers.contains_key(e, container, item)
         assert isinstance(container, IterableValue)
@@ -701,6 +725,47 @@ class Unit:
     def assign_attribute(self, e: Emitter, owner: Sugared, name: str, value: Sugared) -> None:
         """``owner.name = value``."""
         stores.assign_attribute(e, owner, name, value)
+
+    def delete_attribute(self, e: Emitter, owner: Sugared, name: str) -> None:
+        """``del owner.name``."""
+        stores.delete_attribute(e, owner, name)
+
+    def identical(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+        """``a is b``."""
+        return comparisons.identical(e, a, b)
+
+    def negated(self, e: Emitter, value: Sugared) -> Sugared:
+        """``not value``."""
+        return operators.unary(e, "not", value)
+
+    def compile_guess(self, function: types.FunctionType, t: T.ClassType) -> None:
+        """Compile a method of an instance for parameters as their annotations and defaults say."""
+        names = names_for(function)
+        shapes: dict[str, Shape] = {}
+        for index, parameter in enumerate(inspect.signature(function).parameters.values()):
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                nothing: Sugared = TupleDisplay(())
+                shapes[parameter.name] = Static(nothing, nothing.key(), ())
+            elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                nothing = self.frozen_dict(())
+                shapes[parameter.name] = Static(nothing, nothing.key(), ())
+            else:
+                kind = t if index == 0 else self._guessed_type(parameter, names)
+                shapes[parameter.name] = Leaf(kind)
+        target = Target(source_of(function), function, function.__globals__, closure_of(function))
+        instance_of(self, target, shapes, None)
+
+    def _guessed_type(self, parameter: inspect.Parameter, names: Mapping[str, Any]) -> T.Type:
+        annotated: T.Type | None = None
+        if parameter.annotation is not inspect.Parameter.empty:
+            with contextlib.suppress(A.BadAnnotation):
+                annotated = A.resolve(parameter.annotation, names, self.type_of_class)
+        if parameter.default is inspect.Parameter.empty:
+            return annotated or T.TENSOR
+        own = self.type_of_object(parameter.default)
+        if annotated is not None:
+            return T.optional_of(annotated) if parameter.default is None else annotated
+        return own or T.TENSOR
 
     def assign_module_attribute(
         self, e: Emitter, owner: ModuleValue, name: str, value: Sugared

@@ -146,6 +146,8 @@ def resolve(v: ptr, slot: ptr, descriptor: ptr) -> i64:
         else:
             break
         kind = load(i64, descriptor, DESC_KIND)
+    if kind == KIND_CLASS:
+        descriptor = load(ptr, load(ptr, slot), HEAP_DESCRIPTOR)  # of the class that it is of
     store(ptr, v, V_SLOT, slot)
     store(ptr, v, V_DESCRIPTOR, descriptor)
     store(i64, v, V_KIND, kind)
@@ -256,6 +258,8 @@ def sm_slots_eq(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, result: ptr) -> i32:
         equal = i8(_numbers_equal(ka, sa, kb, sb))
     elif is_tuple(ka) and is_tuple(kb):
         return _tuples_equal(ctx, va, vb, result)
+    elif ka == KIND_CLASS or kb == KIND_CLASS:
+        return _objects_equal(ctx, va, vb, result)
     elif ka != kb:
         equal = 0
     elif ka == KIND_NONE:
@@ -275,11 +279,27 @@ def sm_slots_eq(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, result: ptr) -> i32:
         return _dicts_equal(ctx, load(ptr, sa), load(ptr, sb), result)
     elif ka == KIND_TENSOR:
         return _tensors_equal(ctx, load(ptr, sa), load(ptr, sb), result)
-    elif ka == KIND_CLASS:
-        function = load(ptr, load(ptr, va, V_DESCRIPTOR), DESC_EQ)
-        if function != 0:
-            return call(i32, function, ctx, sa, sb, load(ptr, va, V_DESCRIPTOR), result)
     store(i8, result, 0, equal)
+    return 0
+
+
+@native
+def _objects_equal(ctx: ptr, va: ptr, vb: ptr, result: ptr) -> i32:
+    """Equality where at least one is an instance: the same object, or as its class says."""
+    a = load(ptr, va, V_SLOT)
+    b = load(ptr, vb, V_SLOT)
+    da = load(ptr, va, V_DESCRIPTOR)
+    db = load(ptr, vb, V_DESCRIPTOR)
+    ka = load(i64, va, V_KIND)
+    kb = load(i64, vb, V_KIND)
+    if ka == kb and load(ptr, a) == load(ptr, b):
+        store(i8, result, 0, i8(1))
+        return 0
+    if ka == KIND_CLASS and load(ptr, da, DESC_EQ) != 0:
+        return call(i32, load(ptr, da, DESC_EQ), ctx, a, b, db, result)
+    if kb == KIND_CLASS and load(ptr, db, DESC_EQ) != 0:
+        return call(i32, load(ptr, db, DESC_EQ), ctx, b, a, da, result)
+    store(i8, result, 0, i8(0))
     return 0
 
 

@@ -28,6 +28,7 @@ from scriptmode.codegen.native import (
     unlikely,
 )
 
+ATTRIBUTE_ERROR = external("exc.AttributeError")
 INDEX_ERROR = external("exc.IndexError")
 KEY_ERROR = external("exc.KeyError")
 MEMORY_ERROR = external("exc.MemoryError")

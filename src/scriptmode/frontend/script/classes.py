@@ -1,0 +1,421 @@
+"""User classes: their types, their attributes, and which classes a program knows.
+
+A class is known when the program makes an instance, names it in an annotation, or when it was seen
+at the boundary.  The types of its attributes come from annotations and from every assignment; a
+later one of another type, or a class met after its base was dispatched over, starts the unit again
+with what was learnt (``ClassFacts``).
+
+Attributes of classes that inherit from one another share a slot and a type::
+
+    class Node:                       Class<m.Node>: field 0 next: Optional[Class<m.Node>]
+        def __init__(self, value):                   field 1 value: int
+            self.next = None
+            self.value = value
+"""
+
+from __future__ import annotations
+
+import abc
+import ast
+import dis
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from scriptmode.frontend.script import annotations as A
+from scriptmode.frontend.script.definite import definitely_assigned
+from scriptmode.frontend.script.environment import closure_of
+from scriptmode.frontend.script.source import source_of
+from scriptmode.ir import types as T
+from scriptmode.support.diagnostics import CompileError
+
+if TYPE_CHECKING:
+    from scriptmode.frontend.script.unit import Unit
+
+# bases that say nothing of instances
+_TRANSPARENT = (object, abc.ABC, typing.Generic, typing.Protocol)
+_METACLASSES = (type, abc.ABCMeta, type(typing.Protocol))
+# classes whose instances are something else in compiled code
+_OTHERS = (
+    nn.Module, enum.Enum, torch.Tensor, tuple, list, dict, set, frozenset, str, bytes, int, float,
+    complex, BaseException, type, torch.autograd.Function,
+)  # fmt: skip
+
+
+class AttributeLearnt(Exception):
+    """Something learnt of an attribute or a class makes the unit start again."""
+
+
+@dataclass
+class ClassFacts:
+    """What earlier attempts at the unit, and objects seen at the boundary, say of classes."""
+
+    fields: dict[tuple[type, str], T.Type] = field(default_factory=dict)
+    classes: dict[type, None] = field(default_factory=dict)
+
+
+def is_user_class(cls: type) -> bool:
+    """Whether instances of ``cls`` are instances of a user class in compiled code."""
+    return (
+        type(cls) in _METACLASSES
+        and bool(cls.__flags__ & (1 << 9))  # made by a class statement
+        and cls not in _TRANSPARENT
+        and not issubclass(cls, _OTHERS)
+        and not getattr(cls, "_is_protocol", False)
+        and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
+    )
+
+
+def user_bases(cls: type) -> list[type]:
+    """``cls`` and the classes it inherits from that are user classes, in Python's order."""
+    return [base for base in cls.__mro__ if base not in _TRANSPARENT and is_python(base)]
+
+
+def is_python(cls: type) -> bool:
+    """Whether a class comes from a class statement."""
+    return bool(cls.__flags__ & (1 << 9))
+
+
+def static_attribute(cls: type, name: str) -> Any:
+    """What the class itself has under a name; ``MISSING`` when nothing."""
+    return inspect.getattr_static(cls, name, MISSING)
+
+
+MISSING: Any = object()
+
+
+def is_data(found: Any) -> bool:
+    """Whether a class attribute is a plain value: nothing that Python binds to an instance."""
+    return found is not MISSING and not hasattr(type(found), "__get__")
+
+
+@cache
+def _own_stores(cls: type) -> frozenset[str]:
+    """Names that the functions of a class's own body assign as attributes, or declare."""
+    names = set(vars(cls).get("__annotations__", ()))
+    slots = vars(cls).get("__slots__", ())
+    names.update([slots] if isinstance(slots, str) else slots)
+    for found in vars(cls).values():
+        for function in functions_of(found):
+            names |= stored_names(function)
+    return frozenset(names)
+
+
+def functions_of(found: Any) -> list[types.FunctionType]:
+    """The Python functions behind a method, property or the like."""
+    if isinstance(found, property):
+        parts: Iterable[Any] = (found.fget, found.fset, found.fdel)
+    elif isinstance(found, (staticmethod, classmethod)):
+        parts = (found.__func__,)
+    else:
+        parts = (found, getattr(found, "func", None))
+    return [p for p in parts if isinstance(p, types.FunctionType)]
+
+
+def stored_names(function: types.FunctionType) -> set[str]:
+    """Names that a function stores or deletes as attributes of some object."""
+    ops = ("STORE_ATTR", "DELETE_ATTR")
+    return {i.argval for i in dis.get_instructions(function.__code__) if i.opname in ops}
+
+
+class ClassTable:
+    """The user classes of one unit."""
+
+    def __init__(self, unit: Unit, facts: ClassFacts) -> None:
+        self.unit = unit
+        self.facts = facts
+        self._types: dict[type, T.ClassType | None] = {}
+        self._dispatched: set[T.Type] = set()
+        self._guessed: set[type] = set()
+        self.deleted: set[tuple[T.Type, str]] = set()
+        self.absent: set[tuple[T.Type, str]] = set()  # names taken to be no attributes
+
+    @property
+    def types(self) -> list[T.ClassType]:
+        """Every class that is known."""
+        return [t for t in self._types.values() if t is not None]
+
+    def enter_known(self) -> None:
+        """Enter the classes that earlier attempts have met."""
+        for cls in list(self.facts.classes):
+            self.type_of(cls)
+
+    def type_of(self, cls: type) -> T.ClassType | None:
+        """The type of a user class; None of any other class."""
+        if cls not in self._types:
+            self._types[cls] = self._enter(cls) if is_user_class(cls) else None
+        return self._types[cls]
+
+    def _enter(self, cls: type) -> T.ClassType:
+        bases = [self.type_of(base) for base in cls.__bases__]
+        name = self.unit.unique_class(f"{cls.__module__}.{cls.__qualname__}")
+        t = T.ClassType(name, original_name=cls.__name__)
+        t.python_class = cls
+        t.bases = [base for base in bases if base is not None]
+        self._types[cls] = self.unit.program.classes[name] = t
+        self.facts.classes[cls] = None
+        for base in t.ancestors:
+            base.subclasses.append(t)
+        if any(base in self._dispatched for base in t.ancestors):
+            raise AttributeLearnt
+        for base in t.ancestors:
+            for attribute, kind in base.attributes.items():
+                self.declare(t, attribute, self.facts.fields.get((cls, attribute), kind))
+        for (owner, attribute), kind in list(self.facts.fields.items()):
+            if owner is cls:
+                self.declare(t, attribute, self.adopt(kind))
+        for attribute, kind in self._annotated(cls).items():
+            if attribute not in t.attributes:
+                self.declare(t, attribute, kind)
+        return t
+
+    def _annotated(self, cls: type) -> dict[str, T.Type]:
+        """Types of annotated attributes that are no class attributes, and of ``self.x: T``."""
+        found: dict[str, T.Type] = {}
+        for function in (f for member in vars(cls).values() for f in functions_of(member)):
+            found.update(self_annotations(function, self.unit.type_of_class))
+        found.update(own_annotations(cls, self.unit.type_of_class))
+        own = [n for n, t in found.items() if not _says_little(t) and not _is_class_level(cls, n)]
+        return {name: found[name] for name in own}
+
+    def adopt(self, t: T.Type) -> T.Type:
+        """A type of another unit with the classes of this one."""
+        if isinstance(t, T.ClassType):
+            own = None if t.python_class is None or t.is_module else self.type_of(t.python_class)
+            return own if own is not None else t
+        if not t.contained:
+            return t
+        parts = [self.adopt(c) for c in t.contained]
+        same = all(p is c for p, c in zip(parts, t.contained, strict=True))
+        return t if same else t.with_contained(parts)
+
+    # the closed set
+
+    def concrete(self, t: T.ClassType) -> list[T.ClassType]:
+        """The classes that an instance of static type ``t`` may be of."""
+        self._dispatched.add(t)
+        found = [c for c in (t, *t.subclasses) if not inspect.isabstract(c.python_class)]
+        return found or [t]
+
+    # attributes
+
+    def home(self, t: T.ClassType, name: str) -> T.ClassType:
+        """The most basic class above ``t`` whose own methods assign the attribute."""
+        for base in reversed((t.python_class or object).__mro__):
+            known = self._types.get(base)
+            if known is not None and name in _own_stores(base):
+                return known
+        return t
+
+    def sharing(self, t: T.ClassType, name: str) -> list[T.ClassType]:
+        """The classes in which the attribute of ``t`` is the same one."""
+        members: list[T.ClassType] = []
+        pending = [t]
+        while pending:
+            member = pending.pop(0)
+            if member in members:
+                continue
+            members.append(member)
+            pending += member.subclasses
+            pending += [base for base in member.ancestors if name in base.attributes]
+        return members
+
+    def declare(self, t: T.ClassType, name: str, kind: T.Type) -> None:
+        """The attribute may be of type ``kind``, besides what it was known to be."""
+        owner = self.home(t, name)
+        members = self.sharing(owner, name)
+        joined = kind
+        for member in members:
+            if name in member.attributes:
+                joined = join_fields(member.attributes[name], joined)
+        self._set(owner, members, name, joined)
+
+    def replace(self, t: T.ClassType, name: str, kind: T.Type) -> None:
+        """The attribute is of type ``kind``, whatever it was thought to be."""
+        owner = self.home(t, name)
+        self._set(owner, self.sharing(owner, name), name, kind)
+
+    def _set(
+        self, owner: T.ClassType, members: Sequence[T.ClassType], name: str, kind: T.Type
+    ) -> None:
+        assert owner.python_class is not None
+        changed = any(m.attributes.get(name, kind) != kind for m in members)
+        self.facts.fields[owner.python_class, name] = kind
+        if changed or any((m, name) in self.absent for m in members):
+            for member in members:
+                assert member.python_class is not None
+                if (member.python_class, name) in self.facts.fields:
+                    self.facts.fields[member.python_class, name] = kind
+            raise AttributeLearnt
+        for member in members:
+            member.attributes[name] = kind
+
+    def is_assigned(self, cls: type, name: str) -> bool:
+        """Whether some method of the class assigns, or its body declares, the attribute."""
+        return any(name in _own_stores(base) for base in user_bases(cls))
+
+    def guess(self, t: T.ClassType) -> None:
+        """Learn attributes of a class of which nothing was made yet from its ``__init__``.
+
+        Parameters are taken as their annotations and defaults say, else as tensors.
+        """
+        cls = t.python_class
+        assert cls is not None
+        if cls in self._guessed:
+            return
+        self._guessed.add(cls)
+        init = static_attribute(cls, "__init__")
+        if isinstance(init, types.FunctionType):
+            try:
+                self.unit.compile_guess(init, t)
+            except CompileError:  # nothing is learnt; a use of the class will report it
+                return
+
+    def note_made(self, t: T.ClassType) -> None:
+        """An instance is made: its attributes are learnt from that."""
+        assert t.python_class is not None
+        self._guessed.add(t.python_class)
+
+    # the end
+
+    def finish(self) -> None:
+        """Settle what is open of the attributes' types, and give them slots."""
+        for t in self.types:
+            for name, kind in t.attributes.items():
+                settled = _without_never(kind)
+                if settled != kind:
+                    self.replace(t, name, settled)
+        for family in _families(self.types):
+            self._lay_out(family)
+        T.link_families(self.types)
+
+    def _lay_out(self, family: Sequence[T.ClassType]) -> None:
+        slots: list[T.Type] = []
+        for t in family:
+            for name, kind in t.attributes.items():
+                if name in t.slots:
+                    continue
+                members = [m for m in self.sharing(t, name) if name in m.attributes]
+                always = all(self._always(m, name) for m in members)
+                for member in members:
+                    member.slots[name] = len(slots)
+                slots.append(kind if always else T.UnsetType([kind]))
+        for t in family:
+            t.family = slots
+
+    def _always(self, t: T.ClassType, name: str) -> bool:
+        cls = t.python_class
+        assert cls is not None
+        if (t, name) in self.deleted:
+            return False
+        return inspect.isabstract(cls) or name in definitely_assigned(cls)
+
+
+def _says_little(t: T.Type) -> bool:
+    return t == T.ANY or any(map(_says_little, t.contained))
+
+
+def _families(types: Sequence[T.ClassType]) -> list[list[T.ClassType]]:
+    found: list[list[T.ClassType]] = []
+    seen: set[T.Type] = set()
+    for first in types:
+        pending, family = [first], []
+        while pending:
+            t = pending.pop(0)
+            if t not in seen:
+                seen.add(t)
+                family.append(t)
+                pending += [*t.ancestors, *t.subclasses]
+        if family:
+            found.append(family)
+    return found
+
+
+def join_fields(a: T.Type, b: T.Type) -> T.Type:
+    """The type of an attribute that holds either; empty containers take the other's elements."""
+    if type(a) is type(b) and isinstance(a, (T.ListType, T.DictType)):
+        if T.NEVER in T.walk(a) or T.NEVER in T.walk(b):
+            parts = [join_fields(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
+            return a.with_contained(parts)
+    for one, other in ((a, b), (b, a)):
+        inner = T.unwrap_optional(one)
+        if isinstance(one, T.OptionalType) and T.NEVER in T.walk(one):
+            return T.optional_of(join_fields(inner, T.unwrap_optional(other)))
+        if isinstance(one, T.OptionalType) and T.NEVER in T.walk(other):
+            return T.optional_of(join_fields(inner, T.unwrap_optional(other)))
+    return T.join(a, b) or T.ANY
+
+
+def _without_never(t: T.Type) -> T.Type:
+    """Containers of which nothing is known hold tensors."""
+    if not t.contained:
+        return t
+    if isinstance(t, T.DictType) and t.key == T.NEVER:
+        return T.DictType([T.STR, T.TENSOR])
+    return t.with_contained([T.TENSOR if c == T.NEVER else _without_never(c) for c in t.contained])
+
+
+def names_for(function: types.FunctionType) -> Mapping[str, Any]:
+    """What names mean in the annotations of a function."""
+    return {**function.__globals__, **closure_of(function)}
+
+
+def self_annotations(function: types.FunctionType, type_of_class: A.TypeOf) -> dict[str, T.Type]:
+    """Types of ``self.x: T`` in a method."""
+    names = names_for(function)
+    found: dict[str, T.Type] = {}
+    for target, annotation in _annotated_targets(function):
+        try:
+            t = A.resolve(annotation, names, type_of_class)
+        except A.BadAnnotation:
+            continue
+        if t is not None:
+            found[target] = t
+    return found
+
+
+def own_annotations(cls: type, type_of_class: A.TypeOf) -> dict[str, T.Type]:
+    """Types of the annotated names of a class body; those for the class alone are left out."""
+    module = inspect.getmodule(cls)
+    names = {**(vars(module) if module is not None else {}), cls.__name__: cls}
+    for function in (f for member in vars(cls).values() for f in functions_of(member)):
+        names.update(closure_of(function))
+    found: dict[str, T.Type] = {}
+    for name, annotation in vars(cls).get("__annotations__", {}).items():
+        if "ClassVar" in str(annotation):
+            continue
+        try:
+            t = A.resolve(annotation, names, type_of_class)
+        except A.BadAnnotation:
+            continue
+        if t is not None:
+            found[name] = t
+    return found
+
+
+def _is_class_level(cls: type, name: str) -> bool:
+    """Whether the class has a value of its own under a name, slots aside."""
+    found = static_attribute(cls, name)
+    return found is not MISSING and not isinstance(found, types.MemberDescriptorType)
+
+
+def _annotated_targets(function: types.FunctionType) -> list[tuple[str, str]]:
+    try:
+        node = source_of(function).node
+    except CompileError:
+        return []
+    return [
+        (inner.target.attr, ast.unparse(inner.annotation))
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.AnnAssign)
+        and isinstance(inner.target, ast.Attribute)
+        and isinstance(inner.target.value, ast.Name)
+    ]
