@@ -36,6 +36,7 @@ from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, errors
 from scriptmode.runtime.native import (
+    allocation,
     arithmetic,
     builder,
     characters,
@@ -59,7 +60,8 @@ from scriptmode.runtime.native import errors as native_errors
 from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
-    memory, native_errors, builder, digits, keys, compare, unicode, reprs, lists, strings,
+    allocation, memory, native_errors, builder, digits, keys, compare, unicode, reprs, lists,
+    strings,
     arithmetic, mathematics, formats, characters, parsing, dicts,
     sorting, tasks, instances,
 )  # fmt: skip
@@ -137,6 +139,7 @@ def ensure_loaded() -> None:
             descriptors.descriptor(t)
         loaded = engine.Engine()
         loaded.add_object(object_code())
+        _make_thread_key(loaded)
         counting = ctypes.c_int64.from_address(loaded.address("sm_counting"))
         counting.value = int(engine.thunks.debug)
         for name in (*functions(), "sm_characters"):
@@ -152,6 +155,15 @@ def ensure_loaded() -> None:
         )
         ctypes.CFUNCTYPE(None)(loaded.address("sm_make_characters"))()
         _engine = loaded
+
+
+def _make_thread_key(loaded: engine.Engine) -> None:
+    """Make the key of the threads' caches, which are freed when a thread ends."""
+    key = ctypes.c_int64.from_address(loaded.address("sm_thread_key"))
+    ended = ctypes.c_void_p(loaded.address("sm_free_cache"))
+    status = ctypes.CDLL(None).pthread_key_create(ctypes.byref(key), ended)
+    if status != 0:
+        raise OSError(status, "no key for data of threads is left")
 
 
 def address(name: str) -> int:

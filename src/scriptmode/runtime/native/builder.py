@@ -29,7 +29,8 @@ from scriptmode.codegen.native import (
     ult,
     zext,
 )
-from scriptmode.runtime.native.memory import count_objects, free, malloc, realloc
+from scriptmode.runtime.native.allocation import allocate
+from scriptmode.runtime.native.memory import count_objects, free, realloc
 
 DESC_STR = external("desc.str")
 
@@ -41,12 +42,12 @@ B_FAILED = 32
 MAX_UNITS = 1 << 58
 
 
-@native
+@native(fast=True)
 def str_new(length: i64, width: i64) -> ptr:
     """A str with undefined code points; null when there is no memory."""
     if not ult(length, MAX_UNITS):
         return ptr(0)
-    s = malloc(STR_DATA + (length + 1) * width)
+    s = allocate(STR_DATA + (length + 1) * width)
     if s != 0:
         _finish_header(s, length, width)
     return s
@@ -91,7 +92,7 @@ def width_of(c: i64) -> i64:
     return i64(1) if c < 256 else i64(2) if c < 65536 else i64(4)
 
 
-@native
+@native(fast=True)
 def copy_units(target: ptr, width: i64, at: i64, source: ptr, start: i64, count: i64) -> None:
     """Copy code points into a str of at least the source's width."""
     own = load(i64, source, STR_WIDTH)

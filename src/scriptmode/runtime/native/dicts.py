@@ -45,6 +45,7 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
+from scriptmode.runtime.native.allocation import allocate, deallocate
 from scriptmode.runtime.native.compare import dict_find, key_hash
 from scriptmode.runtime.native.errors import (
     KEY_ERROR,
@@ -101,7 +102,7 @@ def sm_dict_new(ctx: ptr, descriptor: ptr, result: ptr) -> i32:
     if d == 0:
         return sm_raise_memory_error(ctx)
     memset(d + DICT_LENGTH, 0, DICT_SIZE - DICT_LENGTH)
-    index = malloc(SMALLEST_INDEX * 8)
+    index = allocate(SMALLEST_INDEX * 8)
     if index == 0:
         sm_object_free(d)
         return sm_raise_memory_error(ctx)
@@ -133,8 +134,8 @@ def _rebuild(d: ptr, wanted: i64) -> i64:
         size = size << 1
     capacity = size - lshr(size, 2)
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
-    index = malloc(size * 8)
-    entries = malloc(capacity * step)
+    index = allocate(size * 8)
+    entries = allocate(capacity * step)
     if index == 0 or entries == 0:
         free(index)
         free(entries)
@@ -148,8 +149,8 @@ def _rebuild(d: ptr, wanted: i64) -> i64:
             memcpy(entries + count * step, entry, step)
             _place(index, size - 1, load(i64, entry, ENTRY_HASH), count)
             count += 1
-    free(load(ptr, d, DICT_INDEX))
-    free(old)
+    deallocate(load(ptr, d, DICT_INDEX))
+    deallocate(old)
     store(ptr, d, DICT_INDEX, index)
     store(ptr, d, DICT_ENTRIES, entries)
     store(i64, d, DICT_MASK, size - 1)

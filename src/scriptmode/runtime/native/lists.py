@@ -37,6 +37,7 @@ from scriptmode.codegen.native import (
     ult,
     unlikely,
 )
+from scriptmode.runtime.native.allocation import allocate
 from scriptmode.runtime.native.builder import b_finish, b_init, b_text
 from scriptmode.runtime.native.compare import sm_slot_eq
 from scriptmode.runtime.native.digits import b_int
@@ -81,7 +82,7 @@ def list_type(a: ptr) -> ptr:
     return descriptor if load(i64, descriptor, DESC_KIND) == KIND_LIST else child(descriptor, 1)
 
 
-@native
+@native(fast=True)
 def sm_list_new(descriptor: ptr, capacity: i64) -> ptr:
     """An empty list with room for ``capacity`` elements; null when there is no memory."""
     size = load(i64, child(descriptor, 0), DESC_SIZE)
@@ -95,7 +96,7 @@ def sm_list_new(descriptor: ptr, capacity: i64) -> ptr:
     store(i64, a, LIST_CAPACITY, capacity)
     store(ptr, a, LIST_DATA, ptr(0))
     if nbytes > 0:
-        data = malloc(nbytes)
+        data = allocate(nbytes)
         if data == 0:
             sm_object_free(a)
             return ptr(0)
@@ -103,7 +104,7 @@ def sm_list_new(descriptor: ptr, capacity: i64) -> ptr:
     return a
 
 
-@native
+@native(fast=True)
 def sm_list_reserve(a: ptr, needed: i64) -> i64:
     """Make room for ``needed`` elements in all; 0 when there is no memory."""
     if needed <= load(i64, a, LIST_CAPACITY):
@@ -141,7 +142,7 @@ def sm_list_convert(ctx: ptr, a: ptr, descriptor: ptr, result: ptr) -> i32:
     return sm_list_from(ctx, descriptor, load(ptr, a, LIST_DATA), load(i64, a, LIST_LENGTH), result)
 
 
-@native
+@native(fast=True)
 def sm_list_append(ctx: ptr, a: ptr, slot: ptr) -> i32:
     """``a.append(x)``."""
     n = load(i64, a, LIST_LENGTH)

@@ -61,10 +61,11 @@ from scriptmode.codegen.native import (
     store,
     unlikely,
 )
+from scriptmode.runtime.native.allocation import allocate, deallocate
+from scriptmode.runtime.native.allocation import free as free
+from scriptmode.runtime.native.allocation import malloc as malloc
+from scriptmode.runtime.native.allocation import realloc as realloc
 
-malloc = extern("malloc", ptr, i64)
-realloc = extern("realloc", ptr, ptr, i64)
-free = extern("free", None, ptr)
 sm_tensor_retain = extern("sm_tensor_retain", None, ptr)
 sm_tensor_release = extern("sm_tensor_release", None, ptr)
 
@@ -95,10 +96,10 @@ def sm_free(memory: ptr) -> None:
     free(memory)
 
 
-@native
+@native(fast=True)
 def sm_object_new(nbytes: i64, descriptor: ptr) -> ptr:
     """An object with count 1, payload uninitialised; null when there is no memory."""
-    obj = malloc(nbytes)
+    obj = allocate(nbytes)
     if likely(obj != 0):
         store(i64, obj, HEAP_COUNT, 1)
         store(ptr, obj, HEAP_DESCRIPTOR, descriptor)
@@ -106,11 +107,11 @@ def sm_object_new(nbytes: i64, descriptor: ptr) -> ptr:
     return obj
 
 
-@native
+@native(fast=True)
 def sm_object_free(obj: ptr) -> None:
     """Free the memory of an object whose payload is already dropped."""
     count_objects(-1)
-    free(obj)
+    deallocate(obj)
 
 
 @native
@@ -165,6 +166,8 @@ def _release_into(obj: ptr, work: ptr) -> None:
         if count < IMMORTAL:
             if count > 1:
                 store(i64, obj, HEAP_COUNT, count - 1)
+            elif load(i64, load(ptr, obj, HEAP_DESCRIPTOR), DESC_KIND) == KIND_STR:
+                sm_object_free(obj)  # it holds nothing
             else:
                 store(i64, obj, HEAP_COUNT, load(i64, work))
                 store(ptr, work, 0, obj)
@@ -202,11 +205,11 @@ def _destroy(obj: ptr, work: ptr) -> None:
     if kind in (KIND_LIST, KIND_ARRAY_TUPLE, KIND_SIZE):
         data = load(ptr, obj, LIST_DATA)
         sm_slots_drop_into(data, load(i64, obj, LIST_LENGTH), child(descriptor, 0), work)
-        free(data)
+        deallocate(data)
     elif kind == KIND_DICT:
         _drop_entries(obj, descriptor, work)
-        free(load(ptr, obj, DICT_INDEX))
-        free(load(ptr, obj, DICT_ENTRIES))
+        deallocate(load(ptr, obj, DICT_INDEX))
+        deallocate(load(ptr, obj, DICT_ENTRIES))
     elif kind == KIND_CLASS:
         _drop_children(obj, descriptor, work)
     elif kind == KIND_CELL:
@@ -235,10 +238,14 @@ def _drop_entries(obj: ptr, descriptor: ptr, work: ptr) -> None:
         entry = entry + step
 
 
-@native
+@native(fast=True)
 def sm_slots_drop_into(data: ptr, n: i64, descriptor: ptr, work: ptr) -> None:
     """Drop ``n`` adjacent values, chaining dead objects into ``work``."""
     if load(i64, descriptor, DESC_FLAGS) & FLAG_PLAIN:
+        return
+    if load(i64, descriptor, DESC_FLAGS) & FLAG_OBJECT:
+        for i in range(n):
+            _release_into(load(ptr, data, i * 8), work)
         return
     size = load(i64, descriptor, DESC_SIZE)
     for i in range(n):

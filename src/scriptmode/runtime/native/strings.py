@@ -39,6 +39,7 @@ from scriptmode.codegen.native import (
     ult,
     zext,
 )
+from scriptmode.runtime.native.allocation import malloc_usable_size
 from scriptmode.runtime.native.builder import (
     DESC_STR,
     b_char,
@@ -76,7 +77,8 @@ DESC_LIST_STR = external("desc.List[str]")
 LARGEST = (1 << 63) - 1
 # immortal strs of one code point, for the first ones
 sm_characters = cell("sm_characters", N_CHARACTERS * CHARACTER_SIZE)
-malloc_usable_size = extern("malloc_usable_size", i64, ptr)
+memchr = extern("memchr", ptr, ptr, i32, i64)
+memmem = extern("memmem", ptr, ptr, i64, ptr, i64)
 
 
 @native
@@ -108,9 +110,13 @@ def share(s: ptr, result: ptr) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def substring(s: ptr, start: i64, count: i64) -> ptr:
     """An owned str of ``count`` code points from ``start``; null when there is no memory."""
+    if count == 1:
+        c = unit(s, start)
+        if c < N_CHARACTERS:
+            return sm_characters + c * CHARACTER_SIZE
     if count == load(i64, s, STR_LENGTH):
         sm_retain(s)
         return s
@@ -141,13 +147,24 @@ def matches_at(s: ptr, at: i64, part: ptr) -> bool:
     return True
 
 
-@native
+@native(fast=True)
 def search(s: ptr, part: ptr, start: i64, stop: i64) -> i64:
     """The first index of ``part`` within ``start:stop``, or -1."""
     m = load(i64, part, STR_LENGTH)
     if m == 0:
         return start if start <= stop else i64(-1)
     first = unit(part, 0)
+    if load(i64, s, STR_WIDTH) == 1 and load(i64, part, STR_WIDTH) == 1:
+        data = s + STR_DATA
+        left = stop - start
+        if left < m:
+            return -1
+        found = ptr(0)
+        if m == 1:
+            found = memchr(data + start, i32(first), left)
+        else:
+            found = memmem(data + start, left, part + STR_DATA, m)
+        return i64(-1) if found == 0 else i64(found) - i64(data)
     for i in range(start, stop - m + 1):
         if unit(s, i) == first and matches_at(s, i, part):
             return i
@@ -349,7 +366,7 @@ def sm_str_list(ctx: ptr, s: ptr, result: ptr) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def sm_str_concat(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
     """``a + b``."""
     n = load(i64, a, STR_LENGTH)
@@ -604,7 +621,7 @@ def sm_str_endswith(
 # ---- split and join ----
 
 
-@native
+@native(fast=True)
 def _push(a: ptr, s: ptr) -> i64:
     """Move an owned str to the end of a list; 0 without memory (or when the str is null)."""
     n = load(i64, a, LIST_LENGTH)
@@ -629,7 +646,7 @@ def _raise_empty_separator(ctx: ptr) -> i32:
     return raise_from(ctx, VALUE_ERROR, text("empty separator"))
 
 
-@native
+@native(fast=True)
 def sm_str_split(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
     """``s.split(sep, maxsplit)``; ``sep`` null splits at white space."""
     if sep != 0 and load(i64, sep, STR_LENGTH) == 0:
@@ -650,7 +667,7 @@ def sm_str_split(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def _split_at(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
     n = load(i64, s, STR_LENGTH)
     m = load(i64, sep, STR_LENGTH)
@@ -783,20 +800,40 @@ def sm_str_splitlines(ctx: ptr, s: ptr, keepends: i8, result: ptr) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def sm_str_join(ctx: ptr, sep: ptr, parts: ptr, result: ptr) -> i32:
     """``sep.join(parts)``."""
     n = load(i64, parts, LIST_LENGTH)
     data = load(ptr, parts, LIST_DATA)
     if n == 1:
         return share(load(ptr, data), result)
-    b = stack(40)
-    b_init(b)
+    # the widest part decides the width, for each part is as narrow as can be
+    width = i64(1)
+    total = 0
+    if n > 1:
+        width = load(i64, sep, STR_WIDTH)
+        total, too_long = mul_overflow(load(i64, sep, STR_LENGTH), n - 1)
+        if too_long:
+            return sm_raise_memory_error(ctx)
+    if total == 0:
+        width = 1
+    for i in range(n):
+        part = load(ptr, data, i * 8)
+        total = total + load(i64, part, STR_LENGTH)
+        if load(i64, part, STR_WIDTH) > width:
+            width = load(i64, part, STR_WIDTH)
+    r = str_new(total, width)
+    if r == 0:
+        return sm_raise_memory_error(ctx)
+    at = 0
     for i in range(n):
         if i > 0:
-            b_text(b, sep)
-        b_text(b, load(ptr, data, i * 8))
-    return own(ctx, b_finish(b), result)
+            copy_units(r, width, at, sep, 0, load(i64, sep, STR_LENGTH))
+            at = at + load(i64, sep, STR_LENGTH)
+        part = load(ptr, data, i * 8)
+        copy_units(r, width, at, part, 0, load(i64, part, STR_LENGTH))
+        at = at + load(i64, part, STR_LENGTH)
+    return own(ctx, r, result)
 
 
 @native
