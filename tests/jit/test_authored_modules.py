@@ -1,6 +1,7 @@
 """Subclasses of ``ScriptModule``, and methods given as text."""
 
 import copy
+from typing import Dict, List  # noqa: UP035
 
 import pytest
 import torch
@@ -119,7 +120,7 @@ def test_text_defined_while_a_module_is_made():
 
 
 def test_errors_in_text_name_its_lines():
-    with pytest.raises(scriptmode.CompileError, match=r"<script \d+>, line 4, column 12") as caught:
+    with pytest.raises(scriptmode.CompileError, match=r"<script \w+>, line 4, column 12") as caught:
         scriptmode.CompilationUnit(
             """
             def f(x):
@@ -178,3 +179,33 @@ def test_classes_and_interfaces_of_text():
     assert unit.get_class("Pair") is type(unit.make(1))
     assert unit.get_class("Shape") is None and unit.get_interface("Pair") is None
     assert unit.get_interface("Shape").__name__ == "Shape"
+
+
+def test_attributes_with_their_types():
+    class Counter(scriptmode.ScriptModule):
+        def __init__(self):
+            super().__init__()
+            self.seen = scriptmode.Attribute([], List[int])
+            self.names = torch.jit.Attribute(value={}, type=Dict[str, int])
+            self.n = scriptmode.Attribute(0, int)
+
+        @scriptmode.script_method
+        def forward(self, k: int):
+            self.n += k
+            self.seen.append(k)
+            self.names[str(k)] = self.n
+            return self.n
+
+    counter = Counter()
+    assert [counter(2), counter(3)] == [2, 5]
+    assert counter.n == 5 and counter.seen == [2, 3] and counter.names == {"2": 2, "3": 5}
+
+
+def test_copies_share_tensors_and_functions():
+    function = scriptmode.script(lambda x: x * 2)
+    assert copy.deepcopy(function) is function and copy.copy(function) is function
+    linear = scriptmode.script(nn.Linear(2, 2))
+    other = copy.copy(linear)
+    x = torch.rand(1, 2)
+    torch.testing.assert_close(other(x), linear(x))
+    assert other.weight is linear.weight

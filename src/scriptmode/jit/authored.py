@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from scriptmode.support.markers import EXPORT, export, modifier_of
+from scriptmode.support.markers import EXPORT, Attribute, export, modifier_of
 
 
 def extend(module: torch.nn.Module, functions: Mapping[str, Any]) -> None:
@@ -32,4 +32,16 @@ def script_methods(cls: type) -> list[str]:
     return sorted(names, key=lambda name: name != "forward")
 
 
-__all__ = ["extend", "script_methods"]
+def unwrap_attributes(module: torch.nn.Module) -> None:
+    """Replace every ``Attribute(value, type)`` of a module tree by its value.
+
+    The front end reads the type where the constructor makes it.
+    """
+    for inner in module.modules():
+        for name, value in list(vars(inner).items()):
+            if isinstance(value, tuple) and getattr(value, "_fields", None) == ("value", "type"):
+                if type(value).__name__ == Attribute.__name__:
+                    setattr(inner, name, value[0])
+
+
+__all__ = ["extend", "script_methods", "unwrap_attributes"]

@@ -140,6 +140,12 @@ class ScriptFunction(Compiled):
         primary = self._dispatcher.primary
         return primary.program, primary.function, self._dispatcher.self_object
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ScriptFunction:
+        return self  # functions are copied by reference
+
+    def __copy__(self) -> ScriptFunction:
+        return self
+
     def __repr__(self) -> str:
         return f"<ScriptFunction {self.schema}>"
 

@@ -40,7 +40,7 @@ from scriptmode.frontend.script import compile_module, entry_methods
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
 from scriptmode.jit import text
-from scriptmode.jit.authored import extend, script_methods
+from scriptmode.jit.authored import extend, script_methods, unwrap_attributes
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import Compiled, ScriptFunction, types_of_examples
 from scriptmode.jit.own_tree import OwnTree, own_tree
@@ -313,6 +313,9 @@ class RecursiveScriptModule(ScriptModule, Compiled):
 
     # ---- copies
 
+    def __copy__(self) -> RecursiveScriptModule:
+        return cast(RecursiveScriptModule, self._build.wrap(copy.copy(self.to_eager())))
+
     def __deepcopy__(self, memo: dict[int, Any]) -> RecursiveScriptModule:
         copied = self._build.copied(copy.deepcopy(self.to_eager(), memo))
         return cast(RecursiveScriptModule, copied)
@@ -449,6 +452,7 @@ def script_module(
 
     ``examples`` give types of parameters by method; ``made`` is an object that becomes the result.
     """
+    unwrap_attributes(original)
     known = {
         name: types_of_examples(_signature(original, name), given)
         for name, given in (examples or {}).items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from scriptmode.jit.function import ScriptFunction
 from scriptmode.jit.module import Build, RecursiveScriptModule
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.support import config
+from scriptmode.support.diagnostics import TracerWarning
 
 
 class TracedFunction(ScriptFunction):
@@ -46,6 +48,19 @@ class TracedModule(RecursiveScriptModule):
         """Every Python value that the recording has fixed, with its place."""
         return list(self._build.frozen)
 
+    def train(self, mode: bool = True) -> TracedModule:
+        """Set ``training``; what was recorded stays as it was, which is said where they differ."""
+        if mode != self._build.training and not self._path:
+            was = "training" if self._build.training else "evaluation"
+            warnings.warn(
+                f"{self.original_name} was traced in {was} mode, which its recording keeps: "
+                "set the mode before tracing, or use script",
+                TracerWarning,
+                stacklevel=2,
+            )
+        super().train(mode)
+        return self
+
     @property
     def __scriptmode_flat__(self) -> bool:
         method = self._build.traced.get("forward")
@@ -62,6 +77,7 @@ class TraceBuild(Build):
         super().__init__(result.program, {name: name for name in result.methods})
         self.traced = dict(result.methods)
         self.frozen = list(result.frozen)
+        self.training = bool(getattr(result.program.self_object, "training", False))
 
     def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         return not module._path and name in self.methods
@@ -91,7 +107,7 @@ def _dispatcher(
         method.name,
         compiled=compiled,
         flatten=method.flatten,
-        unflatten=None if _is_flat(method) else method.unflatten,
+        unflatten=method.unflatten if method.input_tree.guards or not _is_flat(method) else None,
         self_object=owner,
         instance=instance,
     )

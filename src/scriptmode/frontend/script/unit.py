@@ -97,6 +97,11 @@ from scriptmode.support.markers import STANDS_FOR
 from scriptmode.support.source import Span
 
 
+def _is_named(node: ast.expr, name: str) -> bool:
+    """Whether an expression is the name, alone or in a module."""
+    return getattr(node, "attr", getattr(node, "id", None)) == name
+
+
 class Unit:
     """One program being compiled."""
 
@@ -397,7 +402,7 @@ class Unit:
         return found
 
     def _constructor_annotations(self, cls: type) -> dict[str, Any]:
-        """Types of ``self.x: T = ...`` in a class's own ``__init__``."""
+        """Types of ``self.x: T = ...`` and ``Attribute(..., T)`` in a class's ``__init__``."""
         init = vars(cls).get("__init__")
         if not isinstance(init, types.FunctionType):
             return {}
@@ -409,15 +414,25 @@ class Unit:
         names = {**init.__globals__, **closure_of(init)}
         for inner in ast.walk(node):
             match inner:
-                case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=attr)):
-                    text_of = ast.unparse(inner.annotation)
-                    if A.is_final(text_of):
-                        found[attr] = "Final"
-                        continue
-                    try:
-                        found[attr] = A.resolve(text_of, names, self.type_of_class)
-                    except A.BadAnnotation:
-                        found[attr] = None
+                case ast.AnnAssign(
+                    target=ast.Attribute(value=ast.Name(id="self"), attr=attr), annotation=declared
+                ):
+                    text_of = ast.unparse(declared)
+                case ast.Assign(
+                    targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)],
+                    value=ast.Call(func=made, args=[_, declared])
+                    | ast.Call(func=made, keywords=[*_, ast.keyword(arg="type", value=declared)]),
+                ) if _is_named(made, "Attribute"):
+                    text_of = ast.unparse(declared)
+                case _:
+                    continue
+            if A.is_final(text_of):
+                found[attr] = "Final"
+                continue
+            try:
+                found[attr] = A.resolve(text_of, names, self.type_of_class)
+            except A.BadAnnotation:
+                found[attr] = None
         return found
 
     def check_entry(self, e: Emitter, target: Target) -> None:

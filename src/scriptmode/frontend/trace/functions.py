@@ -279,6 +279,7 @@ class FunctionMode(TorchFunctionMode):
 
     def _shape(self, tensor: torch.Tensor) -> torch.Size:
         recorder = self.recorder
+        recorder.guard("shape")
         value = recorder.value_of_tensor(tensor)
         sizes = []
         for dim, size in enumerate(tensor.shape):
@@ -294,6 +295,7 @@ class FunctionMode(TorchFunctionMode):
         if isinstance(result, torch.Tensor):
             return self._record(function, args, kwargs)
         if args and isinstance(args[0], torch.Tensor) and self.recorder.is_known(args[0]):
+            self.recorder.guard(name)
             kind = "rank" if name in _RANK else name
             self.recorder.freeze(kind, result, f"{name} of a tensor", warn=False)
         return result

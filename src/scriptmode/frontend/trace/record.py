@@ -18,6 +18,7 @@ import torch
 from scriptmode.frontend.trace import numbers, patches, scripted
 from scriptmode.frontend.trace.dispatch import DispatchMode
 from scriptmode.frontend.trace.functions import FunctionMode
+from scriptmode.frontend.trace.guards import facts_of
 from scriptmode.frontend.trace.modules import ModuleIndex, ModuleTree, module_tree
 from scriptmode.frontend.trace.recorder import Recorder
 from scriptmode.frontend.trace.snapshot import Snapshot
@@ -275,7 +276,13 @@ class _Tracing:
             recorder.finish(output[0])
         return TracedMethod(
             self.graph.name,
-            InputTree(self.signature, specs, tuple(builder.leaves)),
+            InputTree(
+                self.signature,
+                specs,
+                tuple(builder.leaves),
+                tuple(recorder.guards.values()),
+                facts_of(builder.values) if recorder.guards else (),
+            ),
             output[1],
             recorder.frozen,
             recorder.warnings,

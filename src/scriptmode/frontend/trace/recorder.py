@@ -23,6 +23,7 @@ from scriptmode.frontend.operands import (
     ValueOperand,
 )
 from scriptmode.frontend.trace import numbers
+from scriptmode.frontend.trace.guards import FACT_OF_NAME, Guard
 from scriptmode.frontend.trace.modules import ModuleIndex, Reads
 from scriptmode.frontend.trace.places import called_by_torch, user_span
 from scriptmode.frontend.trace.snapshot import Snapshot
@@ -75,6 +76,7 @@ class Recorder:
         self.builder = Builder(graph.block, schema_of)
         self.snapshot = Snapshot(index)
         self.frozen: list[Frozen] = []
+        self.guards: dict[str, Guard] = {}  # by fact
         self.warnings: list[str] = []
         self._seen_remarks: set[tuple[str, str, Span]] = set()
         # reads of attributes and constants go to the head of the graph
@@ -323,6 +325,12 @@ class Recorder:
         shown = f" ({value!r})" if isinstance(value, (bool, int, float, str)) else ""
         text = f"{text}{shown:.60}, which is frozen: the trace keeps it for every input"
         self.remark(kind, value, text, warn=warn)
+
+    def guard(self, name: str) -> None:
+        """Note that the user's code has read something of a tensor that inputs decide."""
+        fact = FACT_OF_NAME.get(name)
+        if fact is not None and fact not in self.guards and not called_by_torch():
+            self.guards[fact] = Guard(fact, name, user_span())
 
     def remark(self, kind: str, value: Any, message: str, *, warn: bool = True) -> None:
         """Append to ``frozen`` and warn, once for each place."""

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as torch_trees
 
+from scriptmode.frontend.trace.guards import Guard, check_guards
 from scriptmode.ir import types as T
 from scriptmode.support.diagnostics import ArgumentError, Diagnostic, TraceError
 
@@ -294,6 +295,8 @@ class InputTree:
     signature: inspect.Signature | None
     specs: Mapping[str, Spec]
     leaves: tuple[Leaf, ...]
+    guards: tuple[Guard, ...] = ()
+    facts: tuple[Any, ...] = ()  # of the traced tensors, for the guards
 
     @property
     def is_flat(self) -> bool:
@@ -312,6 +315,7 @@ class InputTree:
             if spec is None:
                 raise _different(name, "was left at its default when traced")
             spec.flatten(value, name, out)
+        check_guards(self.guards, [leaf.name for leaf in self.leaves], self.facts, out)
         return out
 
 
