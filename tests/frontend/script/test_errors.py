@@ -142,8 +142,9 @@ def test_constructs_outside_the_language() -> None:
         global X
         X = n
 
-    for function in (generator, handler, sets, inner_class, makes_object):
+    for function in (handler, sets, inner_class, makes_object):
         wrong(function, "not built", NotBuiltError)
+    wrong(generator, "generator cannot be returned to Python", TypeError)
     wrong(assigns_global, "cannot be assigned", SyntaxError)
 
     async def later(n: int):

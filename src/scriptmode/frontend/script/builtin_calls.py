@@ -223,22 +223,29 @@ def _slice(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(iter)
 def _iter(e: Emitter, given: Arguments) -> Sugared:
-    value = one(e, given)
-    if items_of(e, value) is None:
-        e.not_built("iter() of a value whose length is not known is", help="use a for loop")
-    return value
+    if len(given.positional) == 2:
+        return e.unit.called(e, given)
+    return IterableValue("iter", (one(e, given),))
 
 
 @OBJECT_CALLS(next)
 def _next(e: Emitter, given: Arguments) -> Sugared:
-    items = items_of(e, given.positional[0])
-    if items is None:
-        e.not_built("next() is", help="use a for loop")
-    if items:
-        return items[0]
-    if len(given.positional) > 1:
-        return given.positional[1]
-    e.raise_error(StopIteration, None)
+    iterator, default = take(e, given, "iterator", "default", required=1)
+    assert iterator is not None
+
+    def ended(returned: Sugared) -> Sugared:
+        if default is not None:
+            return default
+        if e.generator is not None:
+            e.raise_error(RuntimeError, "generator raised StopIteration")
+        e.raise_error(StopIteration, None)
+
+    if isinstance(iterator, (IterableValue, GeneratorValue)):  # consumed here only
+        items = items_of(e, iterator)
+        if items is not None:
+            return items[0] if items else ended(Constant(None))
+        iterator = e.unit.kept(e, iterator)
+    return e.unit.pull(e, iterator, ended)
 
 
 # reductions

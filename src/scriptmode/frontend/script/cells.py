@@ -164,32 +164,33 @@ def check_escaping(e: Emitter, value: Sugared) -> None:
 
 def _check_variable(e: Emitter, function: FunctionSource, name: str) -> None:
     source = function.parent
+    node = function.origin or function.node
     while source is not None:
-        if _is_comprehension_variable(source.node, function.node, name):
+        if _is_comprehension_variable(source.node, node, name):
             e.fail_syntax(
                 f"a function that outlives an iteration reads the comprehension's `{name}`",
                 help=f"give it the value of now: `lambda ..., {name}={name}: ...`",
             )
         if name in source.locals:
-            if _is_bound_again(source.node, function.node, name):
+            if _is_bound_again(source.node, node, name):
                 e.unit.cells.needed.add((id(source.node), name))
                 e.unit.start_again()
             return
         source = source.parent
 
 
-def _is_comprehension_variable(outer: ast.AST, function: FunctionNode, name: str) -> bool:
+def _is_comprehension_variable(outer: ast.AST, function: ast.AST, name: str) -> bool:
     for node in ast.walk(outer):
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             if name in stored_names([g.target for g in node.generators]):
-                if any(inner is function for inner in ast.walk(node)):
+                if node is not function and any(n is function for n in ast.walk(node)):
                     return True
     return False
 
 
-def _is_bound_again(outer: FunctionNode, function: FunctionNode, name: str) -> bool:
+def _is_bound_again(outer: FunctionNode, function: ast.AST, name: str) -> bool:
     """Whether ``outer`` may bind ``name`` after ``function`` has been made."""
-    here = (function.lineno, function.col_offset)
+    here = (function.lineno, function.col_offset)  # type: ignore[attr-defined]
     body = outer.body if isinstance(outer, ast.FunctionDef) else [outer.body]
     for statement in body:
         for node in _own_nodes(statement):

@@ -43,6 +43,7 @@ from scriptmode.frontend.script.values import (
     DictDisplay,
     GeneratorObject,
     IRValue,
+    IteratorObject,
     ListDisplay,
     LocalFunction,
     ModuleValue,
@@ -54,7 +55,9 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 from scriptmode.support.diagnostics import ScriptCallError
 
-_KINDS = (BoundMethod, BuiltinMethod, LocalFunction, PartialFunction, GeneratorObject)
+_KINDS = (
+    BoundMethod, BuiltinMethod, GeneratorObject, IteratorObject, LocalFunction, PartialFunction,
+)  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -94,7 +97,7 @@ class ChoiceTable:
         """The shape of a member, with the module descriptions of the present unit."""
         member = self.members[number]
         if member.unit is not e.unit:
-            member.shape, member.unit = _refreshed(e, member.shape), e.unit
+            member.shape, member.unit = refreshed(e, member.shape), e.unit
         return member.shape
 
 
@@ -266,7 +269,8 @@ def _merged(a: T.Type, b: T.Type) -> T.Type:
     return T.join(a, b) or T.ANY
 
 
-def _refreshed(e: Emitter, shape: Shape) -> Shape:
+def refreshed(e: Emitter, shape: Shape) -> Shape:
+    """A shape of an earlier attempt, with the module descriptions of the present unit."""
     if isinstance(shape, Leaf):
         return shape
     prototype = shape.prototype
@@ -274,4 +278,4 @@ def _refreshed(e: Emitter, shape: Shape) -> Shape:
         info = e.unit.modules.info(prototype.info.python)
         prototype = ModuleValue(info, prototype.value)
         return Static(prototype, prototype.key(), (Leaf(info.type),))
-    return Static(prototype, shape.key, tuple(_refreshed(e, p) for p in shape.parts))
+    return Static(prototype, shape.key, tuple(refreshed(e, p) for p in shape.parts))

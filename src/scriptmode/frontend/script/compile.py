@@ -237,6 +237,15 @@ def _deep_recursion() -> Iterator[None]:
 
 def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Instance:
     """Compile an entry; its result must be a value that Python can be given."""
+    if target.source.is_generator:
+        raise ScriptTypeError(
+            Diagnostic(
+                "SM0202",
+                "a generator cannot be returned to Python",
+                target.source.span(target.source.node),
+                help="compile a function that consumes it, or return a list of its items",
+            )
+        )
     instance = instance_of(unit, target, shapes, None)
     result = instance.result
     if result is not None and type_of_shape(unit.new_emitter_at(target), result) is None:

@@ -57,6 +57,7 @@ from scriptmode.support.source import Span
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.flow import LoopContext
+    from scriptmode.frontend.script.generators import Suspension
     from scriptmode.frontend.script.unit import Unit
 
 
@@ -117,6 +118,7 @@ class Emitter:
         self.sites: dict[Node, Hashable] = {}
         self.returned: dict[Node, Sugared] = {}
         self.loop_memory: dict[Hashable, Any] = {}
+        self.generator: Suspension | None = None  # in the resume function of a generator
         self.epoch = 0  # counts points at which attributes may have changed
         self.element_writes = 0  # counts points at which elements of containers may have
 
@@ -445,7 +447,7 @@ class Emitter:
     def assign(self, name: str, value: Sugared) -> None:
         """Bind a variable; containers get their identity now."""
         self.check_has_end(value)
-        settled = self.settle(value, self.scope.declared.get(name))
+        settled = self.settle(self.unit.kept(self, value), self.scope.declared.get(name))
         cell = self.cell_of(name)
         if cell is not None:
             self.unit.write_cell(self, name, cell, settled)
@@ -485,5 +487,6 @@ class Emitter:
         if isinstance(value, TupleDisplay):
             return value.with_parts([self.settle(i) for i in value.items])
         if isinstance(value, GeneratorValue):
-            self.not_built("a generator that is stored is", help="write a list comprehension")
+            kept: Sugared = self.unit.kept(self, value)
+            return kept
         return value

@@ -230,9 +230,9 @@ def _starred(e: Emitter, node: ast.Starred, expected: T.Type | None) -> Sugared:
     e.fail_syntax("a starred expression cannot stand here")
 
 
-@EXPRESSIONS(ast.Await, ast.Yield, ast.YieldFrom)
+@EXPRESSIONS(ast.Await)
 def _async(e: Emitter, node: ast.expr, expected: T.Type | None) -> Sugared:
-    e.fail_syntax("generators and async code cannot be compiled")
+    e.fail_syntax("async code cannot be compiled")
 
 
 # comparisons

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.environment import Environment
@@ -404,7 +405,7 @@ def terminates(block: Block) -> bool:
     return block.is_terminated and block.terminator.kind != YIELD
 
 
-def leave_loop(e: Emitter, kind: str) -> None:
+def leave_loop(e: Emitter, kind: str) -> NoReturn:
     """``break`` or ``continue`` in the innermost loop."""
     context = e.loops[-1]
     for cleanup in reversed(e.cleanups[context.cleanup_depth :]):

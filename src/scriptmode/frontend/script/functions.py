@@ -8,11 +8,12 @@ part of the instance.  Free variables of nested functions are passed as further 
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import types
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
 from scriptmode.frontend.script.environment import Scope, closure_of
@@ -38,7 +39,6 @@ from scriptmode.frontend.script.values import (
     DictDisplay,
     GeneratorValue,
     IRValue,
-    IterableValue,
     ListDisplay,
     LocalFunction,
     Sugared,
@@ -48,6 +48,9 @@ from scriptmode.frontend.script.values import (
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Value
 from scriptmode.support.diagnostics import CompileError, ScriptCallError
+
+if TYPE_CHECKING:
+    from scriptmode.frontend.script.generators import GeneratorCode
 
 _MOST_RESTARTS = 200
 _MOST_DEPTH = 150
@@ -85,6 +88,7 @@ class Instance:
     is_recursive: bool = False
     is_provisional: bool = False  # compiled against another instance's assumption
     hints: dict[Hashable, T.Type] = field(default_factory=dict)
+    generator: GeneratorCode | None = None  # of the resume function of a generator
 
 
 # binding
@@ -227,6 +231,31 @@ def local_function(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> LocalFunct
     return LocalFunction(source, e.scope, defaults, keyword_defaults)
 
 
+def genexpr_function(e: Emitter, value: GeneratorValue) -> LocalFunction:
+    """A generator expression as the function that Python makes of it."""
+    node = value.node
+    source = e.scope.source.inner.get(id(node))
+    if source is None:
+        source = e.scope.source.inner[id(node)] = _genexpr_source(e.scope.source, node)
+    return close(e, LocalFunction(source, e.scope, (), {}))
+
+
+def _genexpr_source(outer: FunctionSource, node: ast.GeneratorExp) -> FunctionSource:
+    body: ast.stmt = ast.Expr(ast.Yield(node.elt))
+    for number, part in reversed(list(enumerate(node.generators))):
+        for test in reversed(part.ifs):
+            body = ast.If(test, [body], [])
+        iterable = part.iter if number else ast.Name(".0", ast.Load())
+        body = ast.For(part.target, iterable, [body], [])
+    arguments = ast.arguments([], [ast.arg(".0")], None, [], [], None, [])
+    function = ast.FunctionDef("<genexpr>", arguments, [body], [], None)
+    for inner in ast.walk(function):
+        if "lineno" in inner._attributes and not hasattr(inner, "lineno"):
+            ast.copy_location(inner, node)
+    qualname = f"{outer.qualname}.<locals>.<genexpr>"
+    return FunctionSource(function, outer.file, qualname, outer.module, parent=outer, origin=node)
+
+
 def _default(e: Emitter, parameter: ast.arg, node: ast.expr) -> Sugared:
     """A default value, which all calls share."""
     expected = None
@@ -302,8 +331,7 @@ def crossing(e: Emitter, value: Sugared) -> Sugared:
     """A value as another function sees it."""
     if isinstance(value, LocalFunction) and value.captured is None:
         value = close(e, value)
-    if isinstance(value, GeneratorValue):
-        return IterableValue("generator", (e.settle(e.unit.generated(e, value)),))
+    value = e.unit.kept(e, value)
     parts = value.parts()
     if not parts:
         return value
@@ -312,13 +340,20 @@ def crossing(e: Emitter, value: Sugared) -> Sugared:
     return value if same else value.with_parts(crossed)
 
 
+def _call_shapes(
+    e: Emitter, target: Target, bound: dict[str, Sugared]
+) -> tuple[dict[str, Sugared], dict[str, Shape]]:
+    """All that a call passes, and the shapes by which it selects an instance."""
+    bound = {name: crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
+    values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
+    return values, {name: argument_shape(e, v) for name, v in values.items()}
+
+
 def prepare_call(
     e: Emitter, target: Target, bound: dict[str, Sugared]
 ) -> tuple[Instance, list[Value]]:
     """The instance for these arguments, and its inputs."""
-    bound = {name: crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
-    values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
-    shapes = {name: argument_shape(e, v) for name, v in values.items()}
+    values, shapes = _call_shapes(e, target, bound)
     inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
     try:
         instance = instance_of(e.unit, target, shapes, e)
@@ -329,7 +364,10 @@ def prepare_call(
 
 
 def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
-    """Call the instance for these arguments."""
+    """Call the instance for these arguments; of a generator function, make the generator."""
+    if target.source.is_generator:
+        made: Sugared = e.unit.make_generator(e, target, *_call_shapes(e, target, bound))
+        return made
     instance, inputs = prepare_call(e, target, bound)
     assert instance.return_type is not None
     output = e.builder.call(instance.name, inputs, instance.return_type)
@@ -352,14 +390,18 @@ def _taken_apart(e: Emitter, shape: Static, output: Value) -> Sugared:
 
 
 def instance_of(
-    unit: Any, target: Target, shapes: dict[str, Shape], caller: Emitter | None
+    unit: Any,
+    target: Target,
+    shapes: dict[str, Shape],
+    caller: Emitter | None,
+    generator: GeneratorCode | None = None,
 ) -> Instance:
-    """The instance for these shapes, compiled now if it is new."""
+    """The instance for these shapes, compiled now if it is new; ``resume`` of a generator."""
     key = (target.key(), tuple(shapes.items()))
     found: Instance | None = unit.instances.get(key)
     if found is None:
         name = unit.unique_name(target.name or f"{target.source.module}.{target.source.qualname}")
-        found = unit.instances[key] = Instance(name, target, shapes)
+        found = unit.instances[key] = Instance(name, target, shapes, generator=generator)
         if len(unit.stack) > _MOST_DEPTH and caller is not None:
             caller.fail("SM0208", "calls are nested too deeply to be compiled")
         try:
@@ -384,6 +426,8 @@ def instance_of(
 def _assume_result(unit: Any, instance: Instance, caller: Emitter | None) -> None:
     """A recursive call: take the annotated result, or none until a first pass has found one."""
     instance.is_recursive = True
+    if instance.return_type is None and instance.generator is not None:
+        instance.return_type = T.NEVER
     if instance.return_type is None:
         annotated = unit.return_annotation(instance.target, caller)
         instance.return_type = annotated if annotated is not None else T.NEVER
@@ -427,13 +471,19 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
     e: Emitter = unit.new_emitter(scope, graph, instance.hints)
     e.builder.span = graph.span
     _check_supported(e, node)
-    _bind_parameters(e, instance, scope)
-    unit.make_cells(e)
-    unit.check_entry(e, target)
     try:
-        _run_body(e, node)
+        if instance.generator is not None:
+            with contextlib.suppress(DeadCode):
+                unit.emit_generator(e, instance)
+        else:
+            _bind_parameters(e, instance, scope)
+            unit.make_cells(e)
+            unit.check_entry(e, target)
+            _run_body(e, node)
         settle_literals(e)
     except Restart:
+        return None
+    if instance.generator is not None and instance.generator.has_changed:
         return None
     return e
 
@@ -452,9 +502,6 @@ def _run_body(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
 
 def _check_supported(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
     for inner in _own_nodes(node):
-        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-            with e.at(inner):
-                e.not_built("a generator function is", help="build and return a list")
         if isinstance(inner, ast.Await):
             with e.at(inner):
                 e.fail_syntax("async code cannot be compiled")
@@ -479,6 +526,11 @@ def _bind_parameters(e: Emitter, instance: Instance, scope: Scope) -> None:
             scope.captured[plain] = value
         else:
             e.env.names[name] = value
+    bind_itself(instance, scope)
+
+
+def bind_itself(instance: Instance, scope: Scope) -> None:
+    """The names by which a nested function calls itself."""
     itself = instance.target.itself
     if itself is not None:
         captured = {name: scope.captured[name] for name in instance.target.captured}

@@ -20,9 +20,11 @@ from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_ite
 from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
+    GeneratorObject,
     GeneratorValue,
     IRValue,
     IterableValue,
+    IteratorObject,
     ListDisplay,
     ModuleValue,
     PythonObject,
@@ -40,12 +42,14 @@ class Cursor:
     """Elements by index.
 
     ``trips`` bounds the number of elements; ``more(i)``, where there is one, says whether element
-    ``i`` exists and is asked before each.
+    ``i`` exists and is asked before each.  ``pull(i)``, of an iterator, takes the next element and
+    leaves the loop when there is none; the other fields are not used then.
     """
 
     element: Callable[[Value], Sugared]
     trips: Value | None = None
     more: Callable[[Value], Value] | None = None
+    pull: Callable[[Value], Sugared] | None = None
 
 
 def items_of(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
@@ -113,7 +117,7 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
             return None
         return [e.call_positional(arguments[0], *row) for row in zip(*known, strict=False)]
     owner = arguments[0]
-    if value.kind == "generator":
+    if value.kind in ("generator", "iter"):
         return items_of(e, owner)
     if isinstance(owner, DictDisplay):
         if value.kind == "keys":
@@ -127,6 +131,8 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
 
 def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     """Elements of a value by index."""
+    if is_iterator(value):
+        return Cursor(lambda i: value, pull=lambda i: e.unit.next_or_leave(e, value))
     if isinstance(value, IterableValue):
         found = _iterable_cursor(e, value)
         if found is not None:
@@ -140,6 +146,13 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     if t is None:
         e.fail_type(f"{value.describe()} cannot be iterated over")
     return _value_cursor(e, e.value(value), t)
+
+
+def is_iterator(value: Sugared) -> bool:
+    """Whether a value is an iterator, or may be one."""
+    if isinstance(value, IRValue):
+        return isinstance(value.type, T.ChoiceType)
+    return isinstance(value, (GeneratorObject, IteratorObject))
 
 
 def _as_indexable(e: Emitter, items: Sequence[Sugared]) -> Sugared:
@@ -261,8 +274,10 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
             def pair(i: Value) -> Sugared:
                 known = isinstance(arguments[1], Constant) and arguments[1].value == 0
                 number = IRValue(i) if known else e.op("int::add", start, i)
-                return TupleDisplay((number, inner.element(i)))
+                return TupleDisplay((number, (inner.pull or inner.element)(i)))
 
+            if inner.pull is not None:
+                return Cursor(pair, pull=pair)
             return Cursor(pair, inner.trips, inner.more)
         case "zip" | "strict zip":
             return _zip_cursor(e, arguments, strict=value.kind == "strict zip")
@@ -272,12 +287,14 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
             inner = _zip_cursor(e, arguments[1:])
 
             def mapped(i: Value) -> Sugared:
-                row = inner.element(i)
+                row = (inner.pull or inner.element)(i)
                 assert isinstance(row, TupleDisplay)
                 return e.call_positional(arguments[0], *row.items)
 
+            if inner.pull is not None:
+                return Cursor(mapped, pull=mapped)
             return Cursor(mapped, inner.trips, inner.more)
-        case "generator":
+        case "generator" | "iter":
             return cursor_of(e, arguments[0])
         case "keys" | "values" | "items":
             t = e.type_of(arguments[0])
@@ -288,6 +305,14 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
 
 def _zip_cursor(e: Emitter, arguments: Sequence[Sugared], *, strict: bool = False) -> Cursor:
     inner = [cursor_of(e, a) for a in arguments]
+    if any(c.pull is not None for c in inner):
+        if strict:
+            e.not_built("zip(strict=True) of iterators is", help="make lists of them first")
+
+        def row(i: Value) -> Sugared:
+            return TupleDisplay(tuple(_pulled(e, c, i) for c in inner))
+
+        return Cursor(row, pull=row)
     if strict:
         return Cursor(
             lambda i: TupleDisplay(tuple(c.element(i) for c in inner)),
@@ -311,6 +336,17 @@ def _zip_cursor(e: Emitter, arguments: Sequence[Sugared], *, strict: bool = Fals
         trips,
         more if conditions else None,
     )
+
+
+def _pulled(e: Emitter, cursor: Cursor, i: Value) -> Sugared:
+    """Element ``i`` of one of several cursors; leaves the loop when there is none."""
+    if cursor.pull is not None:
+        return cursor.pull(i)
+    if cursor.trips is not None:
+        e.unit.break_if(e, e.op("int::ge", i, cursor.trips))
+    if cursor.more is not None:
+        e.unit.break_if(e, e.op("bool::not", cursor.more(i)))
+    return cursor.element(i)
 
 
 def minimum(e: Emitter, a: Value, b: Value) -> Value:
@@ -431,6 +467,7 @@ def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sug
         t == T.TENSOR
         or t == T.STR
         or isinstance(value, (IterableValue, GeneratorValue))
+        or is_iterator(value)
         or isinstance(t, T.DictType)
     ):
         value = as_built_list(e, value)

@@ -99,7 +99,7 @@ def _late_names(e: Emitter, node: ast.For | ast.While, assigned: Sequence[str]) 
     return [n for n in unbound if everywhere.get(n, 0) > inside.get(n, 0)]
 
 
-def _with_else(e: Emitter, node: ast.For | ast.While) -> bool:
+def with_else(e: Emitter, node: ast.For | ast.While) -> bool:
     """Prepare the flag that an else part needs."""
     needed = bool(node.orelse) and _has_break(node.body)
     if needed:
@@ -107,7 +107,8 @@ def _with_else(e: Emitter, node: ast.For | ast.While) -> bool:
     return needed
 
 
-def _run_else(e: Emitter, node: ast.For | ast.While, flagged: bool) -> None:
+def run_else(e: Emitter, node: ast.For | ast.While, flagged: bool) -> None:
+    """The else part of a loop, unless it was left by a break."""
     if not node.orelse:
         return
     if not flagged:
@@ -122,16 +123,25 @@ def _run_else(e: Emitter, node: ast.For | ast.While, flagged: bool) -> None:
     branch(e, e.value(flag), lambda: None, lambda: e.statements(node.orelse))
 
 
-def _assigned(e: Emitter, nodes: Sequence[ast.AST], flagged: bool) -> list[str]:
+def assigned_names(e: Emitter, nodes: Sequence[ast.AST], flagged: bool) -> list[str]:
+    """Names that a loop binds."""
     names = stored_names(list(nodes))
     return [*names, _BROKEN] if flagged else names
 
 
+def has_yield(node: ast.For | ast.While) -> bool:
+    """Whether a generator may be suspended inside of a loop."""
+    return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node))
+
+
 @STATEMENTS(ast.While)
 def _while(e: Emitter, node: ast.While) -> None:
+    if e.generator is not None and has_yield(node):
+        run_while(e, node, None)
+        return
     mark, env = e.builder.block.last, e.env.copy()
     try:
-        _run_while(e, node)
+        run_while(e, node, None)
     except NeedsConstant as needed:
         discard_after(e, mark)
         e.env = env
@@ -164,12 +174,20 @@ def _unroll_while(e: Emitter, node: ast.While, needed: NeedsConstant) -> None:
     e.statements(node.orelse)
 
 
-def _run_while(e: Emitter, node: ast.While) -> None:
-    flagged = _with_else(e, node)
-    assigned = _assigned(e, [node.test, *node.body], flagged)
+def run_while(e: Emitter, node: ast.While, first: Callable[[], None] | None) -> None:
+    """A ``while``; in a generator that goes on inside of it, ``first`` is the first iteration."""
+    flagged = with_else(e, node) if first is None else _BROKEN in e.env.names
+    assigned = assigned_names(e, [node.test, *node.body], flagged)
     endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
 
     def body(index: Value) -> None:
+        if first is not None:
+            going_on = e.builder.op("int::eq", index, e.int_constant(0))
+            branch(e, going_on, first, iteration)
+        else:
+            iteration()
+
+    def iteration() -> None:
         outcome, facts = condition(e, node.test)
         if outcome is False:
             leave_loop(e, BREAK)
@@ -186,11 +204,14 @@ def _run_while(e: Emitter, node: ast.While) -> None:
     )
     if endless and not has_break:
         e.die()
-    _run_else(e, node, flagged)
+    run_else(e, node, flagged)
 
 
 @STATEMENTS(ast.For)
 def _for(e: Emitter, node: ast.For) -> None:
+    if e.generator is not None and has_yield(node):
+        e.unit.generator_for(e, node)
+        return
     iterable = unrollable(e, e.expression(node.iter))
     items = None if isinstance(iterable, IRValue) and _is_uniform(e, iterable) else items_of(
         e, iterable
@@ -232,6 +253,10 @@ def run_cursor(
     late: Sequence[str] = (),
 ) -> None:
     """A Loop over a cursor's elements."""
+    next_element = cursor.pull
+    if next_element is not None:
+        loop(e, None, None, assigned, lambda i: body(next_element(i)), None, key, late)
+        return
     more = cursor.more
     if more is None:
         loop(e, cursor.trips, None, assigned, lambda i: body(cursor.element(i)), None, key, late)
@@ -245,15 +270,15 @@ def run_cursor(
 
 
 def _for_cursor(e: Emitter, node: ast.For, cursor: Cursor) -> None:
-    flagged = _with_else(e, node)
-    assigned = _assigned(e, [node.target, *node.body], flagged)
+    flagged = with_else(e, node)
+    assigned = assigned_names(e, [node.target, *node.body], flagged)
 
     def body(item: Sugared) -> None:
         assign_target(e, node.target, item)
         e.statements(node.body)
 
     run_cursor(e, cursor, assigned, body, id(node), _late_names(e, node, assigned))
-    _run_else(e, node, flagged)
+    run_else(e, node, flagged)
 
 
 def _for_items(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
@@ -303,8 +328,8 @@ def _for_choice(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
         assign_target(e, node.target, item)
         e.statements(node.body)
 
-    flagged = _with_else(e, node)
-    assigned = _assigned(e, [node.target, *node.body], flagged)
+    flagged = with_else(e, node)
+    assigned = assigned_names(e, [node.target, *node.body], flagged)
     late = _late_names(e, node, assigned)
     uniform = {repr(shape_of(e, i, general=True)) for i in items}
     if len(uniform) == 1 and all(e.type_of(i) is not None for i in items):
@@ -317,4 +342,4 @@ def _for_choice(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
     else:
         count = e.int_constant(len(items))
         loop(e, count, None, assigned, lambda i: pick(i, 0), None, id(node), late)
-    _run_else(e, node, flagged)
+    run_else(e, node, flagged)

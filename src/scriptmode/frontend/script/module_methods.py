@@ -80,11 +80,12 @@ def _named_tensors(
 
 
 def _pairs(items: Sequence[tuple[str, Sugared]]) -> Sugared:
-    return ListDisplay(tuple(TupleDisplay((Constant(n), v)) for n, v in items), frozen=True)
+    pairs = ListDisplay(tuple(TupleDisplay((Constant(n), v)) for n, v in items), frozen=True)
+    return IterableValue("iter", (pairs,))
 
 
 def _only(items: Sequence[tuple[str, Sugared]]) -> Sugared:
-    return ListDisplay(tuple(v for _, v in items), frozen=True)
+    return IterableValue("iter", (ListDisplay(tuple(v for _, v in items), frozen=True),))
 
 
 def _train(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:

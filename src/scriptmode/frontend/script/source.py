@@ -35,10 +35,12 @@ class FunctionSource:
     spans: dict[int, Span] = field(default_factory=dict)
     inner: dict[int, FunctionSource] = field(default_factory=dict)
     parent: FunctionSource | None = None
+    origin: ast.AST | None = None  # the expression that Python makes this function of
 
     def __post_init__(self) -> None:
         self.locals = local_names(self.node)
         self.globals, self.nonlocals = outer_names(self.node)
+        self.is_generator = bool(own_yields(self.node))
 
     def span(self, node: ast.AST) -> Span:
         """Place of a statement or expression."""
@@ -179,6 +181,22 @@ def _missing(function: types.FunctionType, reason: str) -> CompileError:
             help="functions made by exec or eval, or typed at a prompt, must be put into a file",
         )
     )
+
+
+def own_yields(node: FunctionNode) -> list[ast.Yield | ast.YieldFrom]:
+    """The ``yield`` expressions of a function itself, in order."""
+    found: list[ast.Yield | ast.YieldFrom] = []
+
+    def visit(inner: ast.AST) -> None:
+        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
+            found.append(inner)
+        if not isinstance(inner, (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)):
+            for child in ast.iter_child_nodes(inner):
+                visit(child)
+
+    for child in [node.body] if isinstance(node, ast.Lambda) else node.body:
+        visit(child)
+    return found
 
 
 def stored_names(nodes: Sequence[ast.AST]) -> list[str]:

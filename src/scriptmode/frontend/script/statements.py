@@ -23,9 +23,11 @@ from scriptmode.frontend.script.values import (
     Constant,
     GeneratorValue,
     IRValue,
+    IterableValue,
     ListDisplay,
     PythonObject,
     Sugared,
+    TupleDisplay,
     Unusable,
 )
 from scriptmode.ir import types as T
@@ -103,7 +105,7 @@ def _assign(e: Emitter, node: ast.Assign) -> None:
     elif isinstance(first, ast.Attribute):
         expected = e.unit.attribute_type(e, first)
     value = e.expression(node.value, expected)
-    if isinstance(value, GeneratorValue) and len(node.targets) == 1:
+    if isinstance(value, (GeneratorValue, IterableValue)) and len(node.targets) == 1:
         if isinstance(first, ast.Name) and _is_consumed_once(e, node, first.id):
             e.env.bind(first.id, value)
             return
@@ -146,6 +148,11 @@ def _annotated(e: Emitter, node: ast.AnnAssign) -> None:
     if node.value is not None:
         value = e.settle(e.expression(node.value, declared), declared)
         assign_target(e, node.target, value)
+
+
+def binary_of(e: Emitter, op: ast.operator, left: Sugared, right: Sugared) -> Sugared:
+    """``left op= right``."""
+    return operators.binary(e, BINARY[type(op)], left, right, in_place=True)
 
 
 @STATEMENTS(ast.AugAssign)
@@ -237,6 +244,13 @@ def _return(e: Emitter, node: ast.Return) -> None:
 
 def finish(e: Emitter, value: Sugared) -> None:
     """Leave the function with ``value``."""
+    if e.generator is not None:
+        value = TupleDisplay((Constant(False), Constant(None), value))
+    finish_with(e, value)
+
+
+def finish_with(e: Emitter, value: Sugared) -> None:
+    """Leave the IR function with ``value``."""
     block = e.builder.block
     known = e.type_of(value) is not None
     built = e.value(value) if known else e.builder.constant(None)

@@ -26,8 +26,11 @@ from scriptmode.frontend.script import (
     choices,
     comparisons,
     conditions,
+    generators,
     instances,
     iteration,
+    iterator_library,
+    iterators,
     module_containers,
     module_state,
     modules,
@@ -56,10 +59,11 @@ from scriptmode.frontend.script.expressions import (
     list_comprehension,
     static_items,
 )
-from scriptmode.frontend.script.flow import Arm, branch, leave_loop
-from scriptmode.frontend.script.functions import Instance, Target, instance_of
+from scriptmode.frontend.script.flow import Arm, branch, leave_loop, when
+from scriptmode.frontend.script.functions import Instance, Target, bind_itself, instance_of
+from scriptmode.frontend.script.generators import GeneratorCode
 from scriptmode.frontend.script.linking import ProgramLinker, source_object
-from scriptmode.frontend.script.loops import run_cursor
+from scriptmode.frontend.script.loops import run_cursor, run_while
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static
@@ -128,6 +132,7 @@ class Unit:
         self.classes = ClassTable(self, facts)
         self.linker = ProgramLinker(self.program)
         self.writes = WriteTable(self.program.functions)
+        self.generator_codes: dict[Hashable, GeneratorCode] = {}
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
         self._emitter: Emitter | None = None
@@ -541,6 +546,46 @@ class Unit:
     write_cell = staticmethod(cells.write_cell)
     delete_cell = staticmethod(cells.delete_cell)
     check_escaping = staticmethod(cells.check_escaping)
+
+    # generators and iterators
+
+    make_generator = staticmethod(generators.make_generator)
+    emit_generator = staticmethod(generators.emit_generator)
+    generator_for = staticmethod(generators.generator_for)
+    resume = staticmethod(generators.resume)
+    run_while = staticmethod(run_while)
+    bind_itself = staticmethod(bind_itself)
+    refreshed = staticmethod(choices.refreshed)
+    finish_with = staticmethod(statements.finish_with)
+    kept = staticmethod(iterators.kept)
+
+    def called(self, e: Emitter, given: Arguments) -> Sugared:
+        """``iter(function, sentinel)``."""
+        return iterators.call_library(e, iterator_library.called, given)
+
+    def pull(self, e: Emitter, iterator: Sugared, ended: Callable[[Sugared], Sugared]) -> Sugared:
+        """The next element of an iterator, or ``ended``."""
+        return iterators.pull(e, iterator, lambda found: found, ended)
+
+    def next_or_leave(self, e: Emitter, iterator: Sugared) -> Sugared:
+        """The next element of an iterator; leaves the innermost loop when there is none."""
+        return iterators.pull(
+            e, iterator, lambda found: found, lambda returned: leave_loop(e, BREAK)
+        )
+
+    def raise_if(
+        self, e: Emitter, flag: Value, exception: type[BaseException], message: str
+    ) -> None:
+        """Raise when ``flag`` is true."""
+        when(e, flag, lambda: e.raise_error(exception, message))
+
+    def quiet_annotation(self, e: Emitter, node: ast.expr) -> T.Type | None:
+        """The type of an annotation; None when it has none."""
+        try:
+            names = self._names_of(e.scope)
+            return A.resolve(ast.unparse(node), names, self.type_of_class)
+        except A.BadAnnotation:
+            return None
 
     # functions as run-time values
 

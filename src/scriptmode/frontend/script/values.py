@@ -233,6 +233,26 @@ class GeneratorValue(Sugared):
 
 
 @dataclass(eq=False)
+class IteratorObject(Sugared):
+    """An iterator over a sequence, range or dict; its place is a run-time value inside."""
+
+    kind: str
+    arguments: tuple[Sugared, ...]
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return self.arguments
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return IteratorObject(self.kind, tuple(parts))
+
+    def key(self) -> Hashable:
+        return ("iterator", self.kind, len(self.arguments))
+
+    def describe(self) -> str:
+        return "an iterator"
+
+
+@dataclass(eq=False)
 class GeneratorObject(Sugared):
     """A suspended generator; ``frame`` is its run-time state."""
 

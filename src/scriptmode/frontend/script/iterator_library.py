@@ -1,0 +1,194 @@
+"""Iterators of Python's library as generator functions, compiled like the user's own.
+
+They serve where an iterator is kept as a value; a loop over ``zip(a, b)`` itself needs none.
+``pull(iterator)`` is the next element; it returns from the generator when there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+
+def pull(iterator: Iterator[Any]) -> Any:
+    """The next element; the calling generator returns when there is none."""
+    raise NotImplementedError("known to the compiler only")
+
+
+def zipped(*iterables: Iterable[Any]) -> Iterator[Any]:
+    """``zip``."""
+    iterators = tuple(iter(i) for i in iterables)
+    while len(iterators) > 0:
+        yield tuple(pull(i) for i in iterators)
+
+
+def mapped(function: Callable[..., Any], *iterables: Iterable[Any]) -> Iterator[Any]:
+    """``map``."""
+    iterators = tuple(iter(i) for i in iterables)
+    while True:
+        yield function(*(pull(i) for i in iterators))
+
+
+def filtered(function: Callable[..., Any], iterable: Iterable[Any]) -> Iterator[Any]:
+    """``filter``."""
+    for item in iterable:
+        if function(item):
+            yield item
+
+
+def filtered_by_truth(iterable: Iterable[Any]) -> Iterator[Any]:
+    """``filter`` without a function."""
+    for item in iterable:
+        if item:
+            yield item
+
+
+def enumerated(iterable: Iterable[Any], start: int = 0) -> Iterator[Any]:
+    """``enumerate``."""
+    number = start
+    for item in iterable:
+        yield number, item
+        number += 1
+
+
+def called(function: Callable[[], Any], sentinel: Any) -> Iterator[Any]:
+    """``iter(function, sentinel)``."""
+    while True:
+        value = function()
+        if value == sentinel:
+            return
+        yield value
+
+
+def chain(*iterables: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.chain``."""
+    for iterable in iterables:
+        yield from iterable
+
+
+def chain_from(iterables: Iterable[Iterable[Any]]) -> Iterator[Any]:
+    """``itertools.chain.from_iterable``."""
+    for iterable in iterables:
+        yield from iterable
+
+
+def count(start: Any = 0, step: Any = 1) -> Iterator[Any]:
+    """``itertools.count``."""
+    value = start
+    while True:
+        yield value
+        value += step
+
+
+def cycle(iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.cycle``."""
+    items = []
+    for item in iterable:
+        yield item
+        items.append(item)
+    while len(items) > 0:
+        for item in items:
+            yield item
+
+
+def repeat(value: Any) -> Iterator[Any]:
+    """``itertools.repeat`` without end."""
+    while True:
+        yield value
+
+
+def repeat_times(value: Any, times: int) -> Iterator[Any]:
+    """``itertools.repeat``."""
+    for _ in range(times):
+        yield value
+
+
+def islice(iterable: Iterable[Any], start: int, stop: int | None, step: int) -> Iterator[Any]:
+    """``itertools.islice``."""
+    iterator = iter(iterable)
+    index = 0
+    following = start
+    while stop is None or index < max(start, stop):
+        item = pull(iterator)
+        if index == following:
+            following += step
+            yield item
+        index += 1
+
+
+def takewhile(predicate: Callable[[Any], Any], iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.takewhile``."""
+    for item in iterable:
+        if not predicate(item):
+            return
+        yield item
+
+
+def dropwhile(predicate: Callable[[Any], Any], iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.dropwhile``."""
+    dropping = True
+    for item in iterable:
+        if dropping and predicate(item):
+            continue
+        dropping = False
+        yield item
+
+
+def filterfalse(predicate: Callable[[Any], Any], iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.filterfalse``."""
+    for item in iterable:
+        if not predicate(item):
+            yield item
+
+
+def starmap(function: Callable[..., Any], iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.starmap``."""
+    for item in iterable:
+        yield function(*item)
+
+
+def pairwise(iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.pairwise``."""
+    iterator = iter(iterable)
+    a = pull(iterator)
+    while True:
+        b = pull(iterator)
+        yield a, b
+        a = b
+
+
+def compress(data: Iterable[Any], selectors: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.compress``."""
+    for item, selected in zip(data, selectors, strict=False):
+        if selected:
+            yield item
+
+
+def accumulate(iterable: Iterable[Any], function: Callable[[Any, Any], Any]) -> Iterator[Any]:
+    """``itertools.accumulate``."""
+    iterator = iter(iterable)
+    total = pull(iterator)
+    yield total
+    while True:
+        total = function(total, pull(iterator))
+        yield total
+
+
+def accumulate_from(
+    iterable: Iterable[Any], function: Callable[[Any, Any], Any], initial: Any
+) -> Iterator[Any]:
+    """``itertools.accumulate`` with an initial value."""
+    total = initial
+    yield total
+    for item in iterable:
+        total = function(total, item)
+        yield total
+
+
+def product(a: Iterable[Any], b: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.product`` of two iterables."""
+    first = list(a)
+    second = list(b)
+    for x in first:
+        for y in second:
+            yield x, y

@@ -1,0 +1,251 @@
+"""Iterators: values that give their elements one by one and remember where they are.
+
+``iterator_of`` makes one of anything that can be iterated over; ``pull`` takes its next element.
+A generator is its own iterator; sequences, ranges and dicts get an ``IteratorObject``, whose place
+lives in a list of one int; ``zip``, ``map`` and the like are generators of ``iterator_library``.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scriptmode.frontend.script import iterator_library as library
+from scriptmode.frontend.script.emitter import DeadCode, Emitter
+from scriptmode.frontend.script.flow import choose
+from scriptmode.frontend.script.functions import call_function, call_local, genexpr_function
+from scriptmode.frontend.script.handlers import OBJECT_CALLS
+from scriptmode.frontend.script.iteration import cursor_of, items_of, range_bounds, range_length
+from scriptmode.frontend.script.operators import as_list, is_sequence
+from scriptmode.frontend.script.shapes import shape_of
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    GeneratorObject,
+    GeneratorValue,
+    IRValue,
+    IterableValue,
+    IteratorObject,
+    Sugared,
+    TupleDisplay,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+from scriptmode.ops.scalars import INT_MAX
+
+Found = Callable[[Sugared], Sugared]
+Ended = Callable[[Sugared], Sugared]  # takes what a generator has returned
+
+_LIBRARY: dict[str, Callable[..., Any]] = {
+    "zip": library.zipped, "map": library.mapped,
+    "enumerate": library.enumerated,
+}  # fmt: skip
+
+
+def iterator_of(e: Emitter, value: Sugared) -> Sugared:
+    """``iter(value)``."""
+    match value:
+        case GeneratorObject() | IteratorObject():
+            return value
+        case GeneratorValue():
+            function = genexpr_function(e, value)
+            e.unit.check_escaping(e, function)
+            return call_local(e, function, Arguments([value.iterable], {}))
+        case IterableValue(kind="iter" | "generator"):
+            return iterator_of(e, value.arguments[0])
+        case IterableValue(kind=kind) if kind in _LIBRARY:
+            given = Arguments(list(value.arguments), {})
+            return call_library(e, _LIBRARY[kind], given)
+        case IterableValue(kind="range"):
+            return _range(e, value)
+        case IterableValue(kind="keys" | "values" | "items"):
+            if isinstance(e.type_of(value.arguments[0]), T.DictType):
+                return _dict(e, value.kind, value.arguments[0])
+        case IterableValue(kind="reversed"):
+            return iterator_of(e, e.unit.built_list(e, value))
+        case IRValue() if isinstance(value.type, T.ChoiceType):
+            return e.unit.by_member(e, value.value, lambda v: iterator_of(e, v))
+    items = items_of(e, value)
+    t = e.type_of(value)
+    if items is not None and (t is None or not is_sequence(t)):
+        return _items(e, items)
+    if isinstance(t, T.DictType):
+        return _dict(e, "keys", value)
+    if t == T.STR:
+        value = e.op("str::list", e.value(value))
+        t = value.type
+    elif t == T.TENSOR:
+        value = e.call_positional(e.attribute(value, "__iter__"))
+        return iterator_of(e, value)
+    if not is_sequence(t):
+        cursor_of(e, value)  # reports what cannot be iterated over
+        e.fail_type(f"{value.describe()} has no iterator")
+    return IteratorObject("sequence", (IRValue(as_list(e, e.value(value))), _place(e)))
+
+
+def call_library(e: Emitter, function: Callable[..., Any], given: Arguments) -> Sugared:
+    """Call a function of ``iterator_library``."""
+    assert isinstance(function, types.FunctionType)
+    return call_function(e, function, given)
+
+
+@OBJECT_CALLS(library.pull)
+def _pull_or_return(e: Emitter, given: Arguments) -> Sugared:
+    """The next element; the generator that asks returns when there is none."""
+
+    def ended(returned: Sugared) -> Sugared:
+        e.unit.finish(e, Constant(None))
+        raise DeadCode
+
+    return pull(e, given.positional[0], lambda found: found, ended)
+
+
+def _place(e: Emitter) -> Sugared:
+    return IRValue(e.builder.list([e.int_constant(0)], T.INT))
+
+
+def _items(e: Emitter, items: Sequence[Sugared]) -> Sugared:
+    """Over elements whose number is known."""
+    kinds = {repr(shape_of(e, i, general=True)) for i in items}
+    if len(kinds) == 1 and all(e.type_of(i) is not None for i in items):
+        built = [e.value(i) for i in items]
+        whole = e.builder.list(built, built[0].type)
+        return IteratorObject("sequence", (IRValue(whole), _place(e)))
+    return IteratorObject("items", (TupleDisplay(tuple(items)), _place(e)))
+
+
+def _range(e: Emitter, value: IterableValue) -> Sugared:
+    start, stop, step = range_bounds(e, value)
+    trips = range_length(e, value, start, stop, step)
+    return IteratorObject("range", (IRValue(start), IRValue(step), IRValue(trips), _place(e)))
+
+
+def _dict(e: Emitter, kind: str, value: Sugared) -> Sugared:
+    built = e.value(value)
+    names = ("keys", "values") if kind == "items" else (kind,)
+    rows = tuple(e.op(f"dict::{n}", built) for n in names)
+    count = e.op("dict::len", built)
+    return IteratorObject("dict", (IRValue(built), count, _place(e), *rows))
+
+
+def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
+    """``found`` of the next element, or ``ended``; the merge of their results."""
+    if isinstance(iterator, IRValue) and isinstance(iterator.type, T.ChoiceType):
+        result: Sugared = e.unit.by_member(
+            e, iterator.value, lambda member: pull(e, member, found, ended)
+        )
+        return result
+    if isinstance(iterator, GeneratorObject):
+        answer, has, t = e.unit.resume(e, iterator)
+        return choose(
+            e, has,
+            lambda: found(e.lift(e.builder.cast(e.builder.tuple_index(answer, 1), t))),
+            lambda: ended(e.lift(e.builder.tuple_index(answer, 2))),
+        )  # fmt: skip
+    if not isinstance(iterator, IteratorObject):
+        e.fail_type(f"{iterator.describe()} is not an iterator", help="call iter() of it first")
+    if iterator.kind == "items" and not iterator.arguments[0].parts():
+        return ended(Constant(None))
+    probe = _PROBES[iterator.kind](e, iterator.arguments)
+
+    def at_end() -> Sugared:
+        _move(e, probe.place, e.int_constant(INT_MAX))  # it stays exhausted
+        return ended(Constant(None))
+
+    def go_on() -> Sugared:
+        item = probe.item()
+        _move(e, probe.place, e.builder.op("int::add", probe.index, e.int_constant(1)))
+        return found(item)
+
+    return choose(e, probe.has, go_on, at_end)
+
+
+@dataclass
+class _Probe:
+    """A look at an iterator's next element."""
+
+    place: Value
+    index: Value
+    has: Value
+    item: Callable[[], Sugared]
+
+
+def _move(e: Emitter, place: Value, index: Value) -> None:
+    e.builder.op_node("list::setitem", [place, e.int_constant(0), index])
+
+
+def _index(e: Emitter, place: Sugared) -> tuple[Value, Value]:
+    built = e.value(place)
+    return built, e.builder.op("list::getitem", built, e.int_constant(0))
+
+
+def _probe_sequence(e: Emitter, parts: Sequence[Sugared]) -> _Probe:
+    whole = e.value(parts[0])
+    place, index = _index(e, parts[1])
+    has = e.builder.op("int::lt", index, e.builder.op("list::len", whole))
+    return _Probe(place, index, has, lambda: e.lift(e.builder.op("list::getitem", whole, index)))
+
+
+def _probe_items(e: Emitter, parts: Sequence[Sugared]) -> _Probe:
+    items = parts[0].parts()
+    place, index = _index(e, parts[1])
+    has = e.builder.op("int::lt", index, e.int_constant(len(items)))
+
+    def pick(first: int) -> Sugared:
+        if first == len(items) - 1:
+            return items[first]
+        here = e.builder.op("int::eq", index, e.int_constant(first))
+        return choose(e, here, lambda: items[first], lambda: pick(first + 1))
+
+    return _Probe(place, index, has, lambda: pick(0))
+
+
+def _probe_range(e: Emitter, parts: Sequence[Sugared]) -> _Probe:
+    start, step, trips = (e.value(p) for p in parts[:3])
+    place, index = _index(e, parts[3])
+    has = e.builder.op("int::lt", index, trips)
+    op = e.builder.op
+    return _Probe(
+        place, index, has, lambda: IRValue(op("int::add", start, op("int::mul", index, step)))
+    )
+
+
+def _probe_dict(e: Emitter, parts: Sequence[Sugared]) -> _Probe:
+    whole, count = e.value(parts[0]), e.value(parts[1])
+    place, index = _index(e, parts[2])
+    rows = [e.value(r) for r in parts[3:]]
+    changed = e.builder.op("int::ne", e.builder.op("dict::len", whole), count)
+    unfinished = e.builder.op("int::lt", index, e.int_constant(INT_MAX))
+    e.unit.raise_if(
+        e, e.builder.op("bool::and", changed, unfinished),
+        RuntimeError, "dictionary changed size during iteration",
+    )  # fmt: skip
+
+    def item() -> Sugared:
+        found = [e.lift(e.builder.op("list::getitem", r, index)) for r in rows]
+        return found[0] if len(found) == 1 else TupleDisplay(tuple(found))
+
+    return _Probe(place, index, e.builder.op("int::lt", index, count), item)
+
+
+_PROBES: dict[str, Callable[[Emitter, Sequence[Sugared]], _Probe]] = {
+    "sequence": _probe_sequence,
+    "items": _probe_items,
+    "range": _probe_range,
+    "dict": _probe_dict,
+}
+
+
+def kept(e: Emitter, value: Sugared) -> Sugared:
+    """A value that a variable keeps: what can be consumed once only becomes an iterator."""
+    if isinstance(value, GeneratorValue):
+        return iterator_of(e, value)
+    if isinstance(value, TupleDisplay):
+        return value.with_parts([kept(e, item) for item in value.items])
+    if isinstance(value, IterableValue) and value.kind in ("iter", "generator", *_LIBRARY):
+        return iterator_of(e, value)
+    if isinstance(value, IterableValue) and value.kind == "reversed":
+        return iterator_of(e, value)
+    return value
