@@ -135,14 +135,11 @@ def test_constructs_outside_the_language() -> None:
 
         return n
 
-    def makes_object(n: int):
-        return Plain()
-
     def assigns_global(n: int):
         global X
         X = n
 
-    for function in (handler, sets, inner_class, makes_object):
+    for function in (handler, sets, inner_class):
         wrong(function, "not built", NotBuiltError)
     wrong(generator, "generator cannot be returned to Python", TypeError)
     wrong(assigns_global, "cannot be assigned", SyntaxError)
@@ -151,10 +148,6 @@ def test_constructs_outside_the_language() -> None:
         return n
 
     wrong(later, "async", SyntaxError)
-
-
-class Plain:
-    pass
 
 
 def test_names_and_annotations() -> None:
