@@ -598,9 +598,10 @@ def sm_list_inplace_repeat(ctx: ptr, a: ptr, times: i64) -> i32:
 def sm_list_reverse(ctx: ptr, a: ptr) -> i32:
     """``a.reverse()``."""
     size = load(i64, element(a), DESC_SIZE)
+    n = load(i64, a, LIST_LENGTH)
     low = load(ptr, a, LIST_DATA)
-    high = low + (load(i64, a, LIST_LENGTH) - 1) * size
-    if size > 0:
+    high = low + (n - 1) * size
+    if size > 0 and n > 1:  # an empty list may have no data: null less one is not below null
         while low < high:
             _swap(low, high, size)
             low = low + size

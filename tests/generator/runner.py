@@ -1,0 +1,83 @@
+"""Judge many programs in child processes, so that one that crashes or hangs is only a verdict."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
+
+from tests.generator.judge import CRASH, Verdict, judge
+from tests.generator.shrink import shrink
+
+_SECONDS = 60.0
+
+
+def _serve(connection: Connection) -> None:
+    while True:
+        text = connection.recv()
+        if text is None:
+            return
+        verdict = judge(text)
+        connection.send((verdict.kind, verdict.text))
+
+
+class Worker:
+    """A child process that judges programs; it is replaced when it dies."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self.connection, other = mp.Pipe()
+        self.process = mp.get_context("fork").Process(target=_serve, args=(other,), daemon=True)
+        self.process.start()
+        other.close()
+        self.served = 0
+
+    def judge(self, text: str) -> Verdict:
+        """The verdict on one program."""
+        self.connection.send(text)
+        try:
+            if self.connection.poll(_SECONDS):
+                self.served += 1
+                return Verdict(*self.connection.recv())
+            found = Verdict(CRASH, f"no answer within {_SECONDS:.0f} s")
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            found = Verdict(CRASH, f"exit code {self.process.exitcode}")
+        self.close()
+        self._start()
+        return found
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def judge_all(texts: Iterable[str]) -> Iterator[Verdict]:
+    """Verdicts in order; the process is renewed now and then to keep it small."""
+    worker = Worker()
+    try:
+        for text in texts:
+            if worker.served >= 200:
+                worker.close()
+                worker = Worker()
+            yield worker.judge(text)
+    finally:
+        worker.close()
+
+
+def shrunk(text: str, kind: str, first_words: str) -> str:
+    """A small program with a verdict of the same kind that begins alike."""
+    worker = Worker()
+
+    def fails(candidate: str) -> bool:
+        found = worker.judge(candidate)
+        return found.kind == kind and found.text.startswith(first_words)
+
+    try:
+        return shrink(text, fails)
+    finally:
+        worker.close()
