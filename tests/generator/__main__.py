@@ -30,7 +30,11 @@ def main() -> int:
         wanted = options.features.split(",")
         features = ALL_FEATURES if wanted == ["all"] else frozenset(wanted) & ALL_FEATURES
     if options.seed is not None or options.file is not None:
-        text = options.file.read_text() if options.file else random_program(options.seed, features).text
+        text = (
+            options.file.read_text()
+            if options.file
+            else random_program(options.seed, features).text
+        )
         worker = Worker()
         verdict = worker.judge(text)
         worker.close()

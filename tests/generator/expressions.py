@@ -287,7 +287,9 @@ def _comparison(e: Expressions, k: Kind, depth: int) -> str:
 @rule("bool")
 def _logic(e: Expressions, k: Kind, depth: int) -> str:
     a, b = e.expr(BOOL, depth), e.expr(BOOL, depth)
-    return e.rng.choice((f"({a} and {b})", f"({a} or {b})", f"(not {a})", f"bool({e.expr(INT, depth)})"))
+    return e.rng.choice(
+        (f"({a} and {b})", f"({a} or {b})", f"(not {a})", f"bool({e.expr(INT, depth)})")
+    )
 
 
 @rule("bool")

@@ -99,9 +99,7 @@ def outcome(function: Callable[..., Any], make: Callable[[], tuple[Any, ...]]) -
             error, message = type(raised).__name__, str(raised)
             raised.__traceback__ = None
     canonical = Canonical()
-    return Outcome(
-        canonical.of(value), error, message, canonical.of(arguments), printed.getvalue()
-    )
+    return Outcome(canonical.of(value), error, message, canonical.of(arguments), printed.getvalue())
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -177,6 +175,8 @@ def _judge(module: ModuleType) -> Verdict:
                 return Verdict(DIFFERENT, f"compiler failed: {error}")
             except scriptmode.ScriptError as error:
                 return Verdict(REFUSED, str(error))
+            except Exception as error:
+                return Verdict(DIFFERENT, f"compiler failed: {error!r}")
             bailouts = scriptmode.bailout_count()
             for call in range(2 if level else 1):
                 for make, want in zip(module.ARGUMENTS, wanted, strict=True):

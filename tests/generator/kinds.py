@@ -155,9 +155,7 @@ def literal(rng: random.Random, k: Kind, size: int = 3) -> str:
         items = ", ".join(literal(rng, inner[0], 2) for _ in range(count or 1))
         return "{" + items + "}"
     if k.name == "Dict":
-        pairs = (
-            f"{literal(rng, inner[0], 2)}: {literal(rng, inner[1], 2)}" for _ in range(count)
-        )
+        pairs = (f"{literal(rng, inner[0], 2)}: {literal(rng, inner[1], 2)}" for _ in range(count))
         return "{" + ", ".join(pairs) + "}"
     if k.name == "Tuple":
         items = ", ".join(literal(rng, i, 2) for i in inner)
