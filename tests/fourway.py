@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 import scriptmode
+from scriptmode.frontend.script import is_user_class
 from scriptmode.interp import Interpreter
+from scriptmode.ir.instances import attributes_of
 from scriptmode.support import config
 
 
@@ -19,7 +21,23 @@ def clone(value: Any) -> Any:
 
 
 def same(want: Any, got: Any, path: str = "result", **tolerance: float) -> None:
-    """Assert equal values of equal types, recursively."""
+    """Assert equal values of equal types, recursively; instances by their attributes."""
+    pending: list[tuple[Any, Any, str]] = []
+    seen: set[tuple[int, int]] = set()
+    _same(want, got, path, pending, **tolerance)
+    while pending:  # instances may be linked, in rings or a long way
+        first, second, path = pending.pop()
+        if (id(first), id(second)) not in seen:
+            seen.add((id(first), id(second)))
+            a, b = attributes_of(first), attributes_of(second)
+            assert set(a) == set(b), f"{path}: attributes {sorted(b)} instead of {sorted(a)}"
+            for name in a:
+                _same(a[name], b[name], f"{path}.{name}", pending, **tolerance)
+
+
+def _same(
+    want: Any, got: Any, path: str, pending: list[tuple[Any, Any, str]], **tolerance: float
+) -> None:
     if isinstance(want, torch.Tensor):
         assert isinstance(got, torch.Tensor), f"{path}: {type(got)} instead of a tensor"
         assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
@@ -31,15 +49,18 @@ def same(want: Any, got: Any, path: str = "result", **tolerance: float) -> None:
     elif isinstance(want, dict):
         assert type(want) is type(got) and list(want) == list(got), f"{path}: keys differ"
         for key in want:
-            same(want[key], got[key], f"{path}[{key!r}]", **tolerance)
+            _same(want[key], got[key], f"{path}[{key!r}]", pending, **tolerance)
     elif isinstance(want, (list, tuple)):
         assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
         assert len(want) == len(got), f"{path}: {len(got)} elements instead of {len(want)}"
         for index, (w, g) in enumerate(zip(want, got)):
-            same(w, g, f"{path}[{index}]", **tolerance)
+            _same(w, g, f"{path}[{index}]", pending, **tolerance)
     elif isinstance(want, float):
         assert type(got) is float, f"{path}: {type(got)} instead of float"
         assert got == want or (got != got and want != want), f"{path}: {got!r}, not {want!r}"
+    elif is_user_class(type(want)):
+        assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
+        pending.append((want, got, path))
     else:
         assert type(want) is type(got), f"{path}: {type(got)} instead of {type(want)}"
         assert want == got, f"{path}: {got!r} instead of {want!r}"

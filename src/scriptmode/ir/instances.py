@@ -27,6 +27,16 @@ def _find_slot(owner: Any, name: str) -> Any:
     return _NOTHING
 
 
+def attributes_of(owner: Any) -> dict[str, Any]:
+    """All attributes that an instance has a value for."""
+    found = dict(getattr(owner, "__dict__", {}))
+    for cls in type(owner).__mro__:
+        for name, member in vars(cls).items():
+            if isinstance(member, types.MemberDescriptorType) and has_slot(owner, name):
+                found.setdefault(name, read_slot(owner, name))
+    return found
+
+
 def has_slot(owner: Any, name: str) -> bool:
     """Whether an instance has a value for the attribute."""
     return _find_slot(owner, name) is not _NOTHING

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.codegen.module import CompiledProgram
+from scriptmode.frontend.script import ClassFacts
 from scriptmode.frontend.trace import Callee, call_program, is_tracing, plain_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
+from scriptmode.jit.observed import unknown_facts
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.values import type_of_value
 from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
@@ -40,7 +42,7 @@ def bailout_count() -> int:
     return sum(_BAILOUTS.values())
 
 
-CompileInstance = Callable[[Mapping[str, T.Type]], Program]
+CompileInstance = Callable[[Mapping[str, T.Type], ClassFacts], Program]
 Flatten = Callable[[Sequence[Any], Mapping[str, Any]], list[Any]]
 
 
@@ -127,6 +129,8 @@ class Dispatcher:
         self._span = graph.span
         self.signature = signature or self._signature_of(graph)
         self._variants: dict[tuple[T.Type, ...], Variant] = {}
+        self._all_variants: list[Variant] = []
+        self._facts = ClassFacts()  # of the instances that calls have passed
         self.primary = self._add_variant(program, function, compiled, self.slow)
         self.entry = self.primary.entry
         self.call = self.entry if unflatten is None else self._call_nested
@@ -134,7 +138,7 @@ class Dispatcher:
     @property
     def variants(self) -> list[Variant]:
         """The instances, primary first."""
-        return list(self._variants.values())
+        return list(self._all_variants)
 
     def _parameters_of(self, graph: Graph) -> list[Any]:
         return graph.params[1:] if self.self_object is not None else graph.params
@@ -173,6 +177,7 @@ class Dispatcher:
         types = tuple(p.type for p in self._parameters_of(graph))
         variant = Variant(program, function, compiled, entry, types)
         self._variants[types] = variant
+        self._all_variants.append(variant)
         return variant
 
     def _call_nested(self, *args: Any, **kwargs: Any) -> Any:
@@ -228,6 +233,7 @@ class Dispatcher:
         variant = self.variant_for(types)
         if reason is not None:
             return self._interpret(variant, arguments, reason)
+        variant = self._knowing(variant, types, arguments)
         values = tuple(arguments.values())
         if variant is self.primary and args == values and not kwargs:
             return self._interpret(variant, arguments, "arguments refused by the native entry")
@@ -260,21 +266,44 @@ class Dispatcher:
             found = self._variants.get(key)
             return found if found is not None else self._compile_variant(types)
 
-    def _compile_variant(self, types: Mapping[str, T.Type]) -> Variant:
+    def _knowing(
+        self, variant: Variant, types: Mapping[str, T.Type], arguments: Mapping[str, Any]
+    ) -> Variant:
+        """The instance that knows the classes and attributes of what it is given."""
+        facts = unknown_facts(arguments.values(), variant.program)
+        if facts is None:
+            return variant
+        with self._lock:
+            key = tuple(types.values())
+            for other in reversed(self._all_variants):
+                if other.types == key and not unknown_facts(arguments.values(), other.program):
+                    return other
+            together = ClassFacts.of(self._facts)
+            together.add(facts)
+            try:
+                variant = self._compile_variant(types, together)
+            except ArgumentError:  # what earlier calls have passed does not go with this
+                return self._compile_variant(types, facts)
+            self._facts = together
+            return variant
+
+    def _compile_variant(
+        self, types: Mapping[str, T.Type], facts: ClassFacts | None = None
+    ) -> Variant:
         expected = dict(zip(types, self.primary.types, strict=True))
         wrong = [n for n, t in types.items() if t != expected[n]]
         listed = ", ".join(f"`{n}` is {types[n]}, not {expected[n]}" for n in wrong)
         if self._compile_instance is None:
             raise self._refused(f"{self.name}(): {listed}", "a trace takes the types it was "
                                 "recorded with")  # fmt: skip
-        if len(self._variants) >= config.get("max_instances"):
+        if len(self._all_variants) >= config.get("max_instances"):
             raise self._refused(
-                f"{self.name}() has {len(self._variants)} instances already",
+                f"{self.name}() has {len(self._all_variants)} instances already",
                 "call it with fewer combinations of types, or raise "
                 "scriptmode.config.set('max_instances', n)",
             )
         try:
-            program = self._compile_instance(types)
+            program = self._compile_instance(types, facts or self._facts)
         except CompileError as error:
             raise self._refused(f"{self.name}(): {listed}", "", cause=error) from error
 

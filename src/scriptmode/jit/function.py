@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scriptmode.frontend.script import compile_function
+from scriptmode.frontend.script import ClassFacts, compile_function
 from scriptmode.ir import types as T
 from scriptmode.ir.code import print_code
 from scriptmode.ir.graph import Graph, Program, callees, copy_graph
@@ -163,8 +163,8 @@ def script_function(
         types = types_of_examples(signature, example_inputs)
     program = compile_function(function, types)
 
-    def compile_instance(arg_types: Mapping[str, T.Type]) -> Program:
-        return compile_function(function, arg_types)
+    def compile_instance(arg_types: Mapping[str, T.Type], facts: ClassFacts) -> Program:
+        return compile_function(function, arg_types, facts)
 
     dispatcher = Dispatcher(
         function.__name__,

@@ -36,7 +36,7 @@ import torch
 from torch.nn.modules import module as nn_module
 
 from scriptmode.codegen.module import CompiledProgram
-from scriptmode.frontend.script import compile_module, entry_methods
+from scriptmode.frontend.script import ClassFacts, compile_module, entry_methods
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
 from scriptmode.jit import text
@@ -414,12 +414,13 @@ class ScriptBuild(Build):
             program = compile_module(original, [method], stand_ins=self.tree.stand_ins)
             compiled, name = compile_native(program), program.root
 
-        def compile_instance(types: Mapping[str, T.Type]) -> Program:
+        def compile_instance(types: Mapping[str, T.Type], facts: ClassFacts) -> Program:
             return compile_module(
                 module.to_eager(),
                 [method],
                 arg_types={method: types},
                 stand_ins=self.tree.stand_ins,
+                facts=facts,
             )
 
         return Dispatcher(

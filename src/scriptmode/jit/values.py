@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import weakref
 from typing import Any
 
 import torch
 
+from scriptmode.frontend.script import is_user_class
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ops.scalars import check_int
@@ -65,7 +67,22 @@ def _type_of_container(value: Any, hint: T.Type | None) -> T.Type | None:
         return _type_of_tuple(value, hint)
     if isinstance(value, enum.Enum):
         return enum_type(type(value))
-    return None
+    return class_type(type(value)) if is_user_class(type(value)) else None
+
+
+_CLASS_TYPES: weakref.WeakKeyDictionary[type, T.ClassType] = weakref.WeakKeyDictionary()
+
+
+def class_type(cls: type) -> T.ClassType:
+    """A type that stands for a user class; every program has one of its own for it."""
+    found = _CLASS_TYPES.get(cls)
+    if found is None:
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        found = T.ClassType(name, original_name=cls.__name__)
+        found.python_class = cls
+        found.bases = [class_type(base) for base in cls.__bases__ if is_user_class(base)]
+        _CLASS_TYPES[cls] = found
+    return found
 
 
 def _type_of_tuple(value: tuple[Any, ...], hint: T.Type | None) -> T.Type | None:

@@ -23,7 +23,7 @@ from scriptmode.analysis.edges import Edges
 from scriptmode.codegen.engine import Engine
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Program
+from scriptmode.ir.graph import Graph, Node, Program
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.code import manage
 from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, TensorRow, Tree
@@ -264,10 +264,16 @@ def _changes_containers(kind: str, schema: Any) -> bool:
     )
 
 
+def _changes_instance(node: Node) -> bool:
+    return node.kind in ("prim::SetAttr", "prim::DelAttr") and T.is_instance_type(
+        node.inputs[0].type
+    )
+
+
 def changes_containers(program: Program) -> bool:
-    """Whether some function of the program may change a list or dict."""
+    """Whether some function of the program may change a list, a dict or an instance."""
     return any(
-        _changes_containers(node.kind, node.schema)
+        _changes_containers(node.kind, node.schema) or _changes_instance(node)
         for graph in program.functions.values()
         for node in graph.walk()
     )

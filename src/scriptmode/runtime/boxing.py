@@ -15,6 +15,7 @@ from scriptmode.abi.objects import (
     ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
+    HEAP_DESCRIPTOR,
     LIST_DATA,
     LIST_LENGTH,
     STR_DATA,
@@ -36,6 +37,9 @@ from scriptmode.codegen.native import (
     store,
 )
 from scriptmode.runtime.frame import (
+    FIELD_MAY_LACK,
+    FRAME_BOXED,
+    FRAME_MEMO_CAPACITY,
     FRAME_MEMO_N,
     FRAME_RECORD,
     IN_BOOL,
@@ -53,6 +57,7 @@ from scriptmode.runtime.frame import (
     IN_NAMED_TUPLE,
     IN_NONE,
     IN_NUMBER,
+    IN_OBJECT,
     IN_OPTIONAL_POINTER,
     IN_OPTIONAL_VALUE,
     IN_SIZE,
@@ -65,16 +70,21 @@ from scriptmode.runtime.frame import (
     MEMO_OBJECT,
     MEMO_PLAN,
     MEMO_SNAPSHOT,
+    MEMO_STATE,
     PLAN_CHILDREN,
     PLAN_CLASS,
     PLAN_DESCRIPTOR,
+    PLAN_FLAGS,
     PLAN_KIND,
+    PLAN_MAKER,
     PLAN_N,
     PLAN_NATIVE,
     PLAN_SIZE,
     PLAN_TABLE,
     PLAN_TABLE_N,
     REC_OWNER,
+    ROW_BOXED,
+    ROW_DONE,
     STATE_FAILED_FUTURE,
     STATE_LEND,
     STATE_PLAN,
@@ -104,6 +114,7 @@ from scriptmode.runtime.pyapi import (
     PyLong_FromLongLong,
     PyLong_FromVoidPtr,
     PyObject_CallFunctionObjArgs,
+    PyObject_GenericSetAttr,
     PyTuple_New,
     PyTuple_SetItem,
     PyUnicode_FromKindAndData,
@@ -191,6 +202,8 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if kind == IN_GENERATOR:
         row = memo_find(frame, load(ptr, slot), MEMO_NATIVE)
         return THPGenerator_Wrap(slot) if row == 0 else _new_reference(load(ptr, row, MEMO_OBJECT))
+    if kind == IN_OBJECT:
+        return box_object(frame, load(ptr, slot))
     if kind == IN_MODULE:
         return box_module(frame, load(ptr, slot))
     return PyObject_CallFunctionObjArgs(state(STATE_PLAN), NONE, ptr(0))  # raises
@@ -218,6 +231,75 @@ def box_future(frame: ptr, future: ptr, plan: ptr) -> ptr:
     error = PyLong_FromVoidPtr(task + TASK_ERROR)
     made = PyObject_CallFunctionObjArgs(state(STATE_FAILED_FUTURE), owner, error, ptr(0))
     Py_DecRef(error)
+    return made
+
+
+@native(noinline=True)
+def box_object(frame: ptr, value: ptr) -> ptr:
+    """An instance of a user class: the object it came from, or one whose attributes come later."""
+    row = memo_find(frame, value, MEMO_NATIVE)
+    if row != 0:
+        return _new_reference(load(ptr, row, MEMO_OBJECT))
+    plan = plan_of(load(ptr, value, HEAP_DESCRIPTOR))
+    if plan == 0:
+        return plan
+    cls = load(ptr, plan, PLAN_CLASS)
+    made = PyObject_CallFunctionObjArgs(load(ptr, plan, PLAN_MAKER), cls, ptr(0))
+    if made != 0:
+        if memo_add(frame, made, value, plan, ptr(0)) == 0:
+            Py_DecRef(made)
+            return PyErr_NoMemory()
+        added = memo_row(frame, load(i64, frame, FRAME_MEMO_N) - 1)
+        store(i64, added, MEMO_STATE, ROW_BOXED)
+    return made
+
+
+@native(noinline=True)
+def fill_boxed(frame: ptr) -> i64:
+    """Set the attributes of all instances that were made in Python; 0 on failure."""
+    while load(i64, frame, FRAME_BOXED) < load(i64, frame, FRAME_MEMO_N):
+        row = memo_row(frame, load(i64, frame, FRAME_BOXED))
+        store(i64, frame, FRAME_BOXED, load(i64, frame, FRAME_BOXED) + 1)
+        if load(i64, row, MEMO_STATE) == ROW_BOXED:
+            store(i64, row, MEMO_STATE, ROW_DONE)
+            value = load(ptr, row, MEMO_NATIVE)
+            plan = load(ptr, row, MEMO_PLAN)
+            obj = load(ptr, row, MEMO_OBJECT)
+            for i in range(load(i64, plan, PLAN_N)):
+                if (
+                    _has_attribute(plan, i, value)
+                    and set_attribute(frame, obj, plan, i, value) == 0
+                ):
+                    return 0
+    return 1
+
+
+@native
+def _has_attribute(plan: ptr, i: i64, value: ptr) -> bool:
+    flags = load(i64, load(ptr, plan, PLAN_FLAGS), i * 8)
+    if flags & FIELD_MAY_LACK:
+        return load(i8, value, load(i64, load(ptr, plan, PLAN_NATIVE), i * 8)) != 0
+    return True
+
+
+@native
+def set_attribute(frame: ptr, obj: ptr, plan: ptr, i: i64, value: ptr) -> i64:
+    """Set an attribute of a Python object to that of a native instance; 0 on failure."""
+    item = box(frame, value + plan_offset(plan, i), plan_child(plan, i))
+    if item == 0:
+        return 0
+    status = PyObject_GenericSetAttr(obj, load(ptr, load(ptr, plan, PLAN_TABLE), i * 8), item)
+    Py_DecRef(item)
+    return i64(status == 0)
+
+
+@native
+def box_whole(frame: ptr, slot: ptr, plan: ptr) -> ptr:
+    """``box``, and the attributes of all instances inside."""
+    made = box(frame, slot, plan)
+    if made != 0 and load(i64, frame, FRAME_MEMO_CAPACITY) != 0 and fill_boxed(frame) == 0:
+        Py_DecRef(made)
+        return ptr(0)
     return made
 
 
@@ -329,6 +411,10 @@ def _box_entry(frame: ptr, entry: ptr, plan: ptr, source: ptr, made: ptr) -> i64
     key = box(frame, entry + ENTRY_KEY, key_plan)
     if key == 0:
         return 0
+    if load(i64, key_plan, PLAN_KIND) in (IN_OBJECT, IN_TUPLE, IN_UNION):
+        if fill_boxed(frame) == 0:  # the hash of a key may ask for its attributes
+            Py_DecRef(key)
+            return 0
     item = ptr(0)
     if source != 0:
         item = PyDict_GetItemWithError(source, key)
@@ -423,7 +509,7 @@ def box_moved(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     """A Python object for a value that is taken over."""
     if load(i64, plan, PLAN_KIND) == IN_TENSOR:
         return _box_moved_tensor(slot)
-    made = box(frame, slot, plan)
+    made = box_whole(frame, slot, plan)
     sm_slot_drop(slot, load(ptr, plan, PLAN_DESCRIPTOR))
     return made
 
@@ -451,7 +537,7 @@ def write_back(frame: ptr) -> i64:
         row = memo_row(frame, i)
         if load(ptr, row, MEMO_SNAPSHOT) != 0 and write_back_row(frame, i) == 0:
             return 0
-    return 1
+    return fill_boxed(frame)
 
 
 @native
@@ -462,6 +548,8 @@ def write_back_row(frame: ptr, number: i64) -> i64:
     value = load(ptr, row, MEMO_NATIVE)
     plan = load(ptr, row, MEMO_PLAN)
     snapshot = load(ptr, row, MEMO_SNAPSHOT)
+    if load(i64, plan, PLAN_KIND) == IN_OBJECT:
+        return write_back_object(frame, obj, value, snapshot, plan)
     if load(i64, plan, PLAN_KIND) == IN_DICT:
         return write_back_dict(frame, obj, value, snapshot, plan)
     return write_back_list(frame, obj, value, snapshot, plan)
@@ -484,6 +572,25 @@ def write_back_dict(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) 
     status = PyDict_Update(obj, made)
     Py_DecRef(made)
     return i64(status == 0)
+
+
+@native(noinline=True)
+def write_back_object(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) -> i64:
+    """Set the attributes of a Python object that differ from those of the snapshot."""
+    for i in range(load(i64, plan, PLAN_N)):
+        place = plan_offset(plan, i)
+        has = _has_attribute(plan, i, value)
+        had = _has_attribute(plan, i, snapshot)
+        size = load(i64, plan_child(plan, i), PLAN_SIZE)
+        if has:
+            same = had and memcmp(value + place, snapshot + place, size) == 0
+            if not same and set_attribute(frame, obj, plan, i, value) == 0:
+                return 0
+        elif had:
+            name = load(ptr, load(ptr, plan, PLAN_TABLE), i * 8)
+            if PyObject_GenericSetAttr(obj, name, ptr(0)) != 0:
+                return 0
+    return 1
 
 
 @native(noinline=True)

@@ -50,13 +50,15 @@ class Crossing:
 
     def to_native(self, value: object, t: T.Type, slot: int) -> None:
         """Write an owned value to ``slot``; TypeError when ``value`` is not of type ``t``."""
-        unbox = _boundary("unbox", ctypes.c_int64, _POINTER, ctypes.py_object, _POINTER, _POINTER)
+        unbox = _boundary(
+            "unbox_whole", ctypes.c_int64, _POINTER, ctypes.py_object, _POINTER, _POINTER
+        )
         if unbox(self._address, value, plans.plan(t), slot) != frame.FITS:
             raise TypeError(f"expected {t}, found {value!r} of type {type(value).__name__}")
 
     def to_python(self, slot: int, t: T.Type) -> Any:
         """The Python object of the value in ``slot``."""
-        box = _boundary("box", ctypes.py_object, _POINTER, _POINTER, _POINTER)
+        box = _boundary("box_whole", ctypes.py_object, _POINTER, _POINTER, _POINTER)
         return box(self._address, slot, plans.plan(t))
 
 

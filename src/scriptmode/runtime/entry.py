@@ -115,7 +115,7 @@ from scriptmode.runtime.pyapi import (
     tensor_release_wrapped,
     tensor_retain_wrapped,
 )
-from scriptmode.runtime.unboxing import is_plain_tensor, unbox
+from scriptmode.runtime.unboxing import fill_unboxed, is_plain_tensor, unbox
 from scriptmode.runtime.warned import late_warnings, unwatch_warnings, watch_warnings
 
 CTX_TRACE_DATA = ctx_offset("trace_data")
@@ -366,6 +366,10 @@ def run(frame: ptr, record: ptr, values: ptr, place: ptr) -> i64:
             PyErr_NoMemory()
             return FAILED
     fits = unbox_arguments(frame, record, values, area)
+    if fits == FITS and load(i64, frame, FRAME_MEMO_CAPACITY) != 0:
+        fits = fill_unboxed(frame)
+        if fits != FITS:
+            drop_arguments(record, values, area, load(i64, record, REC_N_PARAMS))
     if likely(fits == FITS):
         fits = run_with_tensors(frame, record, area, place)
         drop_arguments(record, values, area, load(i64, record, REC_N_PARAMS))

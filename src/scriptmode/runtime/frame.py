@@ -5,7 +5,7 @@
     plan     how values of one IR type cross the boundary; interned, immortal
     record   what the native entry of one function knows; lives as long as its callable
     frame    one call, on the C stack: the context of native code, the trace, the memo
-    memo     {Python object, native object, plan, snapshot} of every container that crossed
+    memo     {Python object, native object, plan, snapshot, state} of what crossed by identity
 
 All fields are 8-byte words at the byte offsets below; ``state`` is one table per process.
 """
@@ -25,13 +25,22 @@ PLAN_OFFSETS = 48  # ptr to i64: where the children lie in the value
 PLAN_TABLE = 56  # Python objects by number: dtypes, enum members, [maker] of a named tuple
 PLAN_TABLE_N = 64
 PLAN_NATIVE = 72  # enums: native members, in the order of the table
-PLAN_WORDS = 10
+# instances of user classes; children, offsets and table are the attributes' plans, places, names
+PLAN_CLASSES = 80  # ptr to the plans of the classes that a value may be of
+PLAN_CLASSES_N = 88
+PLAN_FLAGS = 96  # ptr to i64: FIELD_... of each attribute
+PLAN_MAKER = 104  # called with the class, makes an instance without attributes
+PLAN_WORDS = 14
+
+FIELD_MAY_LACK = 1  # the byte before the value tells whether it is there
+FIELD_IN_DICT = 2  # the attribute is in the instance's __dict__, not in a slot of its class
 
 (
     IN_NONE, IN_INT, IN_FLOAT, IN_BOOL, IN_COMPLEX, IN_NUMBER, IN_STR, IN_TENSOR, IN_LIST, IN_DICT,
     IN_TUPLE, IN_NAMED_TUPLE, IN_VAR_TUPLE, IN_SIZE, IN_OPTIONAL_POINTER, IN_OPTIONAL_VALUE,
     IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_MODULE, IN_UNSUPPORTED, IN_FUTURE,
-) = range(24)  # fmt: skip
+    IN_OBJECT,
+) = range(25)  # fmt: skip
 
 # ---- outcome of unboxing ----
 FITS = 0
@@ -50,10 +59,12 @@ REASONS = (
     "one container passed as two types",
     "type has no native form",
     "int beyond 64 bits",
+    "instance of a class, or with attributes, that the program does not know",
 )
 (
     REASON_ARITY, REASON_TYPE, REASON_DISPATCH_MODE, REASON_FUNCTION_MODE, REASON_FUNCTORCH,
     REASON_SUBCLASS, REASON_MODULE, REASON_ALIAS, REASON_UNSUPPORTED, REASON_OVERFLOW,
+    REASON_CLASS,
 ) = range(len(REASONS))  # fmt: skip
 
 # ---- record ----
@@ -109,7 +120,9 @@ FRAME_START = FRAME_RECORD + 56  # clock before the run: seconds, nanoseconds
 FRAME_STOP = FRAME_RECORD + 72
 FRAME_SEQUENCE = FRAME_RECORD + 88
 FRAME_HANDLER = FRAME_RECORD + 96  # libtorch's warning handler of the call
-FRAME_SIZE = FRAME_HANDLER + 24
+FRAME_FILLED = FRAME_HANDLER + 24  # rows of the memo before this one have their attributes
+FRAME_BOXED = FRAME_HANDLER + 32  # likewise, of Python objects made for native ones
+FRAME_SIZE = FRAME_HANDLER + 40
 
 HANDLER_TABLE = 0  # pointer to the virtual functions
 HANDLER_CTX = 8
@@ -128,7 +141,12 @@ MEMO_OBJECT = 0
 MEMO_NATIVE = 8
 MEMO_PLAN = 16
 MEMO_SNAPSHOT = 24  # the native container as it came in; null when it need not be written back
-MEMO_SIZE = 32
+MEMO_STATE = 32  # ROW_...
+MEMO_SIZE = 40
+
+ROW_DONE = 0
+ROW_UNBOXED = 1  # a native instance whose attributes are still to be read from the Python object
+ROW_BOXED = 2  # a Python object whose attributes are still to be set
 
 # ---- state: Python objects and facts of the process ----
 STATE_TENSOR = 0  # torch.Tensor

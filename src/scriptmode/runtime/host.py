@@ -13,15 +13,23 @@ from types import ModuleType
 from typing import Any
 
 from scriptmode.abi.convention import ERROR_PYTHON, ctx_offset
-from scriptmode.abi.objects import DICT_LENGTH, DICT_VERSION, LIST_DATA, LIST_LENGTH
+from scriptmode.abi.objects import (
+    DESC_OBJECT_SIZE,
+    DICT_LENGTH,
+    DICT_VERSION,
+    HEAP_PAYLOAD,
+    LIST_DATA,
+    LIST_LENGTH,
+)
 from scriptmode.codegen.native import i32, i64, load, native, ptr, stack, store
-from scriptmode.runtime.boxing import box, box_str, plan_of, write_back
+from scriptmode.runtime.boxing import box_str, box_whole, plan_of, write_back
 from scriptmode.runtime.frame import (
     FITS,
     FRAME_MEMO_N,
     FRAME_RECORD,
     IN_DICT,
     IN_LIST,
+    IN_OBJECT,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
@@ -60,7 +68,15 @@ from scriptmode.runtime.pyapi import (
     sm_release,
     state,
 )
-from scriptmode.runtime.unboxing import new_dict, unbox, unbox_items
+from scriptmode.runtime.unboxing import (
+    fill_unboxed,
+    new_dict,
+    new_object,
+    remember_object,
+    unbox_attributes,
+    unbox_items,
+    unbox_whole,
+)
 
 CTX_ERROR_KIND = ctx_offset("error_kind")
 CTX_ERROR_VALUE = ctx_offset("error_value")
@@ -185,7 +201,7 @@ def _unbox_answer(frame: ptr, answer: ptr, result_type: ptr, result: ptr) -> i64
     plan = plan_of(result_type)
     if plan == 0:
         return 0
-    fits = unbox(frame, answer, plan, result)
+    fits = unbox_whole(frame, answer, plan, result)
     if fits == MISFIT:
         _refuse(answer, result_type)
     return i64(fits == FITS)
@@ -200,7 +216,7 @@ def _call(frame: ptr, function: ptr, n: i64, descriptors: ptr, slots: ptr) -> pt
         plan = plan_of(load(ptr, descriptors, i * 8))
         value = ptr(0)
         if plan != 0:
-            value = box(frame, load(ptr, slots, i * 8), plan)
+            value = box_whole(frame, load(ptr, slots, i * 8), plan)
         if value == 0:
             Py_DecRef(arguments)
             return value
@@ -228,7 +244,9 @@ def read_back(frame: ptr) -> i64:
             return 0
         if kind == IN_DICT and _read_back_dict(frame, i) == 0:
             return 0
-    return 1
+        if kind == IN_OBJECT and _read_back_object(frame, i) == 0:
+            return 0
+    return i64(fill_unboxed(frame) == FITS)
 
 
 @native
@@ -252,6 +270,27 @@ def _read_back_list(frame: ptr, number: i64) -> i64:
         return 0
     _new_snapshot(frame, number, load(ptr, place, 8))
     return 1
+
+
+@native
+def _read_back_object(frame: ptr, number: i64) -> i64:
+    row = memo_row(frame, number)
+    obj = load(ptr, row, MEMO_OBJECT)
+    plan = load(ptr, row, MEMO_PLAN)
+    value = load(ptr, row, MEMO_NATIVE)
+    descriptor = load(ptr, plan, PLAN_DESCRIPTOR)
+    fresh = new_object(descriptor)
+    if fresh == 0:
+        PyErr_NoMemory()
+        return 0
+    fits = unbox_attributes(frame, obj, plan, fresh)
+    if fits != FITS:
+        sm_release(fresh)
+        if fits == MISFIT:
+            _refuse(obj, descriptor)
+        return 0
+    _swap(value, fresh, HEAP_PAYLOAD, load(i64, descriptor, DESC_OBJECT_SIZE))
+    return remember_object(frame, number, value)
 
 
 @native

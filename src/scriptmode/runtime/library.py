@@ -52,8 +52,8 @@ _HOST: Mapping[str, Any] = {
     "poll": host.sm_host_poll,
 }
 _EXPORTS: tuple[Any, ...] = (
-    entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox, boxing.box, boxing.write_back,
-    memo.memo_close, warned.sm_note_warning, *_HOST.values(),
+    entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox_whole, boxing.box_whole,
+    boxing.write_back, memo.memo_close, warned.sm_note_warning, *_HOST.values(),
 )  # fmt: skip
 
 _lock = held_while_forking(threading.RLock())

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from scriptmode.codegen.native import i8, i64, load, lshr, memset, native, ptr, store
 from scriptmode.runtime.frame import (
+    FRAME_BOXED,
+    FRAME_FILLED,
     FRAME_MEMO_CAPACITY,
     FRAME_MEMO_DATA,
     FRAME_MEMO_INDEX,
@@ -19,7 +21,9 @@ from scriptmode.runtime.frame import (
     MEMO_PLAN,
     MEMO_SIZE,
     MEMO_SNAPSHOT,
+    MEMO_STATE,
     PLAN_KIND,
+    ROW_DONE,
 )
 from scriptmode.runtime.pyapi import (
     Py_DecRef,
@@ -135,6 +139,7 @@ def memo_add(frame: ptr, obj: ptr, value: ptr, plan: ptr, snapshot: ptr) -> i64:
     store(ptr, row, MEMO_NATIVE, value)
     store(ptr, row, MEMO_PLAN, plan)
     store(ptr, row, MEMO_SNAPSHOT, snapshot)
+    store(i64, row, MEMO_STATE, ROW_DONE)
     store(i64, frame, FRAME_MEMO_N, n + 1)
     if load(i64, frame, FRAME_MEMO_CAPACITY) > FEW:
         _index_row(frame, n)
@@ -155,6 +160,10 @@ def memo_truncate(frame: ptr, n: i64) -> None:
     for i in range(n, load(i64, frame, FRAME_MEMO_N)):
         _forget_row(memo_row(frame, i))
     store(i64, frame, FRAME_MEMO_N, n)
+    if load(i64, frame, FRAME_FILLED) > n:
+        store(i64, frame, FRAME_FILLED, n)
+    if load(i64, frame, FRAME_BOXED) > n:
+        store(i64, frame, FRAME_BOXED, n)
     _reindex(frame)
 
 
@@ -166,3 +175,5 @@ def memo_close(frame: ptr) -> None:
     free(load(ptr, frame, FRAME_MEMO_DATA))
     free(load(ptr, frame, FRAME_MEMO_INDEX))
     store(i64, frame, FRAME_MEMO_N, 0)
+    store(i64, frame, FRAME_FILLED, 0)
+    store(i64, frame, FRAME_BOXED, 0)

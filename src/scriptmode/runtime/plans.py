@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
+import sys
 import threading
+import types
 from collections.abc import Mapping, Sequence
 
 import torch
 from llvmlite import ir
 
-from scriptmode.abi import dtypes, layouts, objects
+from scriptmode.abi import dtypes, instances, layouts, objects
 from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, frame
@@ -117,7 +120,21 @@ def check_supported(t: T.Type, what: str) -> None:
 
 def is_supported(t: T.Type) -> bool:
     """Whether values of ``t`` have a form in Python, both ways."""
-    return all(_kind(part) not in (frame.IN_UNSUPPORTED, frame.IN_MODULE) for part in T.walk(t))
+    refused = (frame.IN_UNSUPPORTED, frame.IN_MODULE)
+    return all(_kind(part) not in refused for part in _parts(t, set()))
+
+
+def _parts(t: T.Type, seen: set[T.Type]) -> list[T.Type]:
+    """All types in ``t``, those of the attributes of classes among them."""
+    found = []
+    for part in T.walk(t):
+        found.append(part)
+        if isinstance(part, T.ClassType) and not part.is_module and part not in seen:
+            seen.update([part, *part.subclasses])
+            for cls in (part, *part.subclasses):
+                for attribute in cls.attributes.values():
+                    found += _parts(attribute, seen)
+    return found
 
 
 def _kind(t: T.Type) -> int:
@@ -130,6 +147,8 @@ def _kind(t: T.Type) -> int:
         return frame.IN_UNION
     if isinstance(t, T.ClassType) and t.is_module:
         return frame.IN_MODULE
+    if isinstance(t, T.ClassType):
+        return frame.IN_OBJECT if t.python_class is not None else frame.IN_UNSUPPORTED
     for constructor, kind in (
         (T.ListType, frame.IN_LIST),
         (T.DictType, frame.IN_DICT),
@@ -159,8 +178,44 @@ def _children(t: T.Type, kind: int, descriptor: int) -> tuple[Sequence[T.Type], 
     return t.contained, offsets
 
 
+def _object_fields(t: T.ClassType, descriptor: int) -> dict[int, int]:
+    """The fields of the plan of a user class."""
+    cls = t.python_class
+    assert cls is not None
+    exact = [plan(c) for c in (t, *t.subclasses) if not inspect.isabstract(c.python_class)]
+    offsets = instances.slot_offsets(t)
+    names = [sys.intern(name) for name in t.slots]
+    maker = cls.__new__
+    _kept.extend([cls, names, maker])
+    flags, places = [], []
+    for name in names:
+        in_slot = isinstance(inspect.getattr_static(cls, name, None), types.MemberDescriptorType)
+        lacks = t.may_lack(name)
+        flags.append(frame.FIELD_MAY_LACK * lacks + frame.FIELD_IN_DICT * (not in_slot))
+        places.append(offsets[name] + lacks * instances.value_offset(t.attributes[name]))
+    return {
+        frame.PLAN_KIND: frame.IN_OBJECT,
+        frame.PLAN_DESCRIPTOR: descriptor,
+        frame.PLAN_SIZE: layouts.size_of(t),
+        frame.PLAN_CLASS: id(cls),
+        frame.PLAN_N: len(names),
+        frame.PLAN_CHILDREN: words([plan(t.attributes[name]) for name in names]),
+        frame.PLAN_OFFSETS: words(places),
+        frame.PLAN_TABLE: words([id(name) for name in names]),
+        frame.PLAN_TABLE_N: len(names),
+        frame.PLAN_NATIVE: words([offsets[name] for name in names]),
+        frame.PLAN_CLASSES: words(exact),
+        frame.PLAN_CLASSES_N: len(exact),
+        frame.PLAN_FLAGS: words(flags),
+        frame.PLAN_MAKER: id(maker),
+    }
+
+
 def _fields(t: T.Type, descriptor: int) -> dict[int, int]:
     kind = _kind(t)
+    if kind == frame.IN_OBJECT:
+        assert isinstance(t, T.ClassType)
+        return _object_fields(t, descriptor)
     contained, offsets = _children(t, kind, descriptor)
     table, natives = _table(t, kind)
     python_class = _CLASSES.get(t, getattr(t, "python_class", None))

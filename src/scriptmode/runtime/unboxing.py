@@ -9,6 +9,8 @@ objects do not change under it.
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    DESC_OBJECT_SIZE,
+    HEAP_PAYLOAD,
     LIST_DATA,
     LIST_LENGTH,
     STR_DATA,
@@ -36,7 +38,11 @@ from scriptmode.codegen.native import (
 )
 from scriptmode.runtime.frame import (
     FAILED,
+    FIELD_IN_DICT,
+    FIELD_MAY_LACK,
     FITS,
+    FRAME_FILLED,
+    FRAME_MEMO_CAPACITY,
     FRAME_MEMO_N,
     FRAME_REASON,
     FRAME_RECORD,
@@ -53,6 +59,7 @@ from scriptmode.runtime.frame import (
     IN_NAMED_TUPLE,
     IN_NONE,
     IN_NUMBER,
+    IN_OBJECT,
     IN_OPTIONAL_POINTER,
     IN_OPTIONAL_VALUE,
     IN_SIZE,
@@ -64,10 +71,15 @@ from scriptmode.runtime.frame import (
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
+    MEMO_SNAPSHOT,
+    MEMO_STATE,
     MISFIT,
     PLAN_CHILDREN,
     PLAN_CLASS,
+    PLAN_CLASSES,
+    PLAN_CLASSES_N,
     PLAN_DESCRIPTOR,
+    PLAN_FLAGS,
     PLAN_KIND,
     PLAN_N,
     PLAN_NATIVE,
@@ -76,15 +88,18 @@ from scriptmode.runtime.frame import (
     PLAN_TABLE,
     PLAN_TABLE_N,
     REASON_ALIAS,
+    REASON_CLASS,
     REASON_OVERFLOW,
     REASON_SUBCLASS,
     REASON_TYPE,
     REASON_UNSUPPORTED,
     REC_MUTATES,
+    ROW_DONE,
+    ROW_UNBOXED,
     STATE_PARAMETER,
     STATE_TENSOR,
 )
-from scriptmode.runtime.memo import memo_add, memo_find, memo_truncate
+from scriptmode.runtime.memo import memo_add, memo_find, memo_row, memo_truncate
 from scriptmode.runtime.pyapi import (
     BOOL_TYPE,
     COMPLEX_TYPE,
@@ -104,12 +119,18 @@ from scriptmode.runtime.pyapi import (
     TUPLE_ITEMS,
     TUPLE_TYPE,
     UNICODE_TYPE,
+    Py_DecRef,
+    Py_IncRef,
     PyComplex_ImagAsDouble,
     PyComplex_RealAsDouble,
+    PyDict_GetItemWithError,
     PyDict_Next,
+    PyErr_Clear,
     PyErr_NoMemory,
     PyFloat_AsDouble,
     PyLong_AsLongLongAndOverflow,
+    PyObject_GenericGetAttr,
+    PyObject_GenericGetDict,
     PyType_IsSubtype,
     PyUnicode_AsUCS4,
     PyUnicode_GetLength,
@@ -122,6 +143,7 @@ from scriptmode.runtime.pyapi import (
     sm_dict_setitem,
     sm_list_from,
     sm_list_new,
+    sm_object_copy,
     sm_object_new,
     sm_release,
     sm_retain,
@@ -247,6 +269,8 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         return FITS
     if kind == IN_UNION:
         return unbox_union(frame, obj, plan, slot)
+    if kind == IN_OBJECT:
+        return unbox_object(frame, obj, plan, slot)
     if kind == IN_DEVICE:
         if t != load(ptr, plan, PLAN_CLASS):
             return _misfit(frame, REASON_TYPE)
@@ -472,14 +496,137 @@ def unbox_entries(frame: ptr, obj: ptr, plan: ptr, made: ptr) -> i64:
     while fits == FITS and PyDict_Next(obj, place, place + 8, place + 16):
         fits = unbox(frame, load(ptr, place, 8), key_plan, scratch)
         if fits == FITS:
+            if load(i64, key_plan, PLAN_KIND) in (IN_OBJECT, IN_TUPLE, IN_UNION):
+                fits = fill_unboxed(frame)  # the hash of a key may ask for its attributes
             value = scratch + key_size
-            fits = unbox(frame, load(ptr, place, 16), value_plan, value)
             if fits == FITS:
-                if sm_dict_setitem(frame, made, scratch, value):
-                    fits = _no_memory()
-                sm_slot_drop(value, load(ptr, value_plan, PLAN_DESCRIPTOR))
+                fits = unbox(frame, load(ptr, place, 16), value_plan, value)
+                if fits == FITS:
+                    if sm_dict_setitem(frame, made, scratch, value):
+                        fits = _no_memory()
+                    sm_slot_drop(value, load(ptr, value_plan, PLAN_DESCRIPTOR))
             sm_slot_drop(scratch, load(ptr, key_plan, PLAN_DESCRIPTOR))
     free(scratch)
+    return fits
+
+
+@native(noinline=True)
+def unbox_object(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """An instance of a user class; ``fill_unboxed`` reads its attributes."""
+    exact = _exact_plan(plan, load(ptr, obj, OB_TYPE))
+    if exact == 0:
+        return _misfit(frame, REASON_CLASS)
+    known = _known(frame, obj, exact, slot)
+    if known != NEW:
+        return known
+    made = new_object(load(ptr, exact, PLAN_DESCRIPTOR))
+    if made == 0:
+        return _no_memory()
+    fits = _remember(frame, obj, made, exact, ptr(0))
+    if fits == FITS:
+        row = memo_row(frame, load(i64, frame, FRAME_MEMO_N) - 1)
+        store(i64, row, MEMO_STATE, ROW_UNBOXED)
+        store(ptr, slot, 0, made)
+    return fits
+
+
+@native
+def _exact_plan(plan: ptr, cls: ptr) -> ptr:
+    """The plan of a class that values of the plan's type may be of; null when it is none."""
+    plans = load(ptr, plan, PLAN_CLASSES)
+    for i in range(load(i64, plan, PLAN_CLASSES_N)):
+        exact = load(ptr, plans, i * 8)
+        if load(ptr, exact, PLAN_CLASS) == cls:
+            return exact
+    return ptr(0)
+
+
+@native
+def new_object(descriptor: ptr) -> ptr:
+    """An instance without attributes; null when there is no memory."""
+    size = load(i64, descriptor, DESC_OBJECT_SIZE)
+    made = sm_object_new(size, descriptor)
+    if made != 0:
+        memset(made + HEAP_PAYLOAD, i8(0), size - HEAP_PAYLOAD)
+    return made
+
+
+@native(noinline=True)
+def fill_unboxed(frame: ptr) -> i64:
+    """Read the attributes of all instances that have been unboxed, one after the other."""
+    while load(i64, frame, FRAME_FILLED) < load(i64, frame, FRAME_MEMO_N):
+        number = load(i64, frame, FRAME_FILLED)
+        store(i64, frame, FRAME_FILLED, number + 1)
+        row = memo_row(frame, number)
+        if load(i64, row, MEMO_STATE) == ROW_UNBOXED:
+            store(i64, row, MEMO_STATE, ROW_DONE)
+            value = load(ptr, row, MEMO_NATIVE)
+            obj = load(ptr, row, MEMO_OBJECT)
+            fits = unbox_attributes(frame, obj, load(ptr, row, MEMO_PLAN), value)
+            if fits != FITS:
+                return fits
+            if _is_written_back(frame) and remember_object(frame, number, value) == 0:
+                return FAILED
+    return FITS
+
+
+@native
+def remember_object(frame: ptr, number: i64, value: ptr) -> i64:
+    """Keep a copy of an instance as it is now; 0 on failure."""
+    snapshot = sm_object_copy(value)
+    if snapshot == 0:
+        PyErr_NoMemory()
+        return 0
+    row = memo_row(frame, number)  # the memo may have grown
+    sm_release(load(ptr, row, MEMO_SNAPSHOT))
+    store(ptr, row, MEMO_SNAPSHOT, snapshot)
+    return 1
+
+
+@native
+def unbox_attributes(frame: ptr, obj: ptr, plan: ptr, value: ptr) -> i64:
+    """Write the attributes of a Python object into an instance that has none."""
+    own = PyObject_GenericGetDict(obj, ptr(0))
+    if own == 0:
+        PyErr_Clear()  # its class has slots only
+    fits = FITS
+    for i in range(load(i64, plan, PLAN_N)):
+        if fits == FITS:
+            fits = _unbox_attribute(frame, obj, own, plan, i, value)
+    Py_DecRef(own)
+    return fits
+
+
+@native
+def _unbox_attribute(frame: ptr, obj: ptr, own: ptr, plan: ptr, i: i64, value: ptr) -> i64:
+    name = load(ptr, load(ptr, plan, PLAN_TABLE), i * 8)
+    flags = load(i64, load(ptr, plan, PLAN_FLAGS), i * 8)
+    item = ptr(0)
+    if flags & FIELD_IN_DICT:
+        if own != 0:
+            item = PyDict_GetItemWithError(own, name)
+            Py_IncRef(item)
+    else:
+        item = PyObject_GenericGetAttr(obj, name)
+    if item == 0:
+        PyErr_Clear()
+        return i64(FITS) if flags & FIELD_MAY_LACK else _misfit(frame, REASON_CLASS)
+    place = value + plan_offset(plan, i)
+    fits = unbox(frame, item, plan_child(plan, i), place)
+    if fits == FITS and flags & FIELD_MAY_LACK:
+        store(i8, value, load(i64, load(ptr, plan, PLAN_NATIVE), i * 8), i8(1))
+    Py_DecRef(item)
+    return fits
+
+
+@native
+def unbox_whole(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """``unbox``, and the attributes of all instances inside."""
+    fits = unbox(frame, obj, plan, slot)
+    if fits == FITS and load(i64, frame, FRAME_MEMO_CAPACITY) != 0:
+        fits = fill_unboxed(frame)
+        if fits != FITS:
+            sm_slot_drop(slot, load(ptr, plan, PLAN_DESCRIPTOR))
     return fits
 
 

@@ -60,6 +60,22 @@ class ClassFacts:
 
     fields: dict[tuple[type, str], T.Type] = field(default_factory=dict)
     classes: dict[type, None] = field(default_factory=dict)
+    lacking: set[tuple[type, str]] = field(default_factory=set)  # seen without a value
+
+    @staticmethod
+    def of(other: ClassFacts | None) -> ClassFacts:
+        """A copy, which may be added to."""
+        copy = ClassFacts()
+        if other is not None:
+            copy.add(other)
+        return copy
+
+    def add(self, other: ClassFacts) -> None:
+        """Learn what ``other`` says, too."""
+        self.classes.update(other.classes)
+        self.lacking |= other.lacking
+        for key, t in other.fields.items():
+            self.fields[key] = join_fields(self.fields[key], t) if key in self.fields else t
 
 
 def is_user_class(cls: type) -> bool:
@@ -169,10 +185,12 @@ class ClassTable:
         for base in t.ancestors:
             for attribute, kind in base.attributes.items():
                 self.declare(t, attribute, self.facts.fields.get((cls, attribute), kind))
+        annotated = self._annotated(cls)
         for (owner, attribute), kind in list(self.facts.fields.items()):
             if owner is cls:
-                self.declare(t, attribute, self.adopt(kind))
-        for attribute, kind in self._annotated(cls).items():
+                kind, hint = self.adopt(kind), annotated.get(attribute)
+                self.declare(t, attribute, hint if hint and T.is_subtype(kind, hint) else kind)
+        for attribute, kind in annotated.items():
             if attribute not in t.attributes:
                 self.declare(t, attribute, kind)
         return t
@@ -288,7 +306,9 @@ class ClassTable:
 
     def finish(self) -> None:
         """Settle what is open of the attributes' types, and give them slots."""
+        used = self._used()
         for t in self.types:
+            t.attributes = {n: k for n, k in t.attributes.items() if n in used}
             for name, kind in t.attributes.items():
                 settled = _without_never(kind)
                 if settled != kind:
@@ -296,6 +316,16 @@ class ClassTable:
         for family in _families(self.types):
             self._lay_out(family)
         T.link_families(self.types)
+
+    def _used(self) -> set[str]:
+        """Names of the attributes that the program reads or writes."""
+        kinds = ("prim::GetAttr", "prim::SetAttr", "prim::HasAttr", "prim::DelAttr")
+        return {
+            node.attributes["name"]
+            for graph in self.unit.program.functions.values()
+            for node in graph.walk()
+            if node.kind in kinds and T.is_instance_type(node.inputs[0].type)
+        }
 
     def _lay_out(self, family: Sequence[T.ClassType]) -> None:
         slots: list[T.Type] = []
@@ -314,7 +344,7 @@ class ClassTable:
     def _always(self, t: T.ClassType, name: str) -> bool:
         cls = t.python_class
         assert cls is not None
-        if (t, name) in self.deleted:
+        if (t, name) in self.deleted or (cls, name) in self.facts.lacking:
             return False
         return inspect.isabstract(cls) or name in definitely_assigned(cls)
 

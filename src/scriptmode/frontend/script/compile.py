@@ -66,9 +66,14 @@ _MOST_ATTEMPTS = 300
 
 
 def compile_function(
-    function: Callable[..., Any], arg_types: Mapping[str, T.Type] | None = None
+    function: Callable[..., Any],
+    arg_types: Mapping[str, T.Type] | None = None,
+    facts: ClassFacts | None = None,
 ) -> Program:
-    """Compile a function; ``arg_types`` overrides what annotations and defaults say."""
+    """Compile a function; ``arg_types`` overrides what annotations and defaults say.
+
+    ``facts`` are what is known of the instances that it will get.
+    """
     if isinstance(function, types.MethodType) and isinstance(function.__self__, nn.Module):
         return compile_module(function.__self__, [function.__name__])
     plain = _plain_function(source_object(function))
@@ -79,7 +84,7 @@ def compile_function(
         instance = _compile_entry(unit, target, shapes)
         unit.program.root = instance.name
 
-    return _build(build, plain)
+    return _build(build, plain, facts=facts)
 
 
 def compile_module(
@@ -87,6 +92,7 @@ def compile_module(
     methods: Sequence[str] | None = None,
     arg_types: Mapping[str, Mapping[str, T.Type]] | None = None,
     stand_ins: Mapping[int, nn.Module] | None = None,
+    facts: ClassFacts | None = None,
 ) -> Program:
     """Compile ``forward`` and the exported methods of a module, or the named methods.
 
@@ -115,7 +121,7 @@ def compile_module(
             root = "forward" if "forward" in names else names[0]
             unit.program.root = info.type.methods[root]
 
-    return _build(build, module, stand_ins or {})
+    return _build(build, module, stand_ins or {}, facts)
 
 
 def entry_methods(module: nn.Module) -> list[str]:
@@ -158,14 +164,17 @@ def _method(module: nn.Module, name: str) -> types.FunctionType:
 
 
 def _build(
-    build: Callable[[Unit], None], subject: Any, stand_ins: Mapping[int, nn.Module] | None = None
+    build: Callable[[Unit], None],
+    subject: Any,
+    stand_ins: Mapping[int, nn.Module] | None = None,
+    facts: ClassFacts | None = None,
 ) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
     late: dict[tuple[type, str], T.Type] = {}
-    choices, cells, facts = ChoiceTable(), CellTable(), ClassFacts()
+    choices, cells, learnt_facts = ChoiceTable(), CellTable(), ClassFacts.of(facts)
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt, late, choices, cells, stand_ins or {}, facts)
+            unit = Unit(learnt, late, choices, cells, stand_ins or {}, learnt_facts)
             try:
                 unit.classes.enter_known()
                 build(unit)
@@ -267,7 +276,7 @@ def _entry_shapes(
     function = target.function
     assert function is not None
     shapes: dict[str, Shape] = {}
-    given = dict(arg_types or {})
+    given = {name: unit.classes.adopt(t) for name, t in (arg_types or {}).items()}
     comments = _type_comment(unit, function, skip)
     parameters = _own_parameters(function)[skip:]
     forwarded = _forwarded(function)[skip:]

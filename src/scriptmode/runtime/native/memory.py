@@ -14,6 +14,7 @@ from scriptmode.abi.objects import (
     DESC_FLAGS,
     DESC_KIND,
     DESC_N_CHILDREN,
+    DESC_OBJECT_SIZE,
     DESC_OFFSETS,
     DESC_SIZE,
     DICT_ENTRIES,
@@ -352,6 +353,19 @@ def sm_slot_copy(target: ptr, source: ptr, descriptor: ptr) -> None:
     """Make ``target`` a second owner of the value of ``source``."""
     memcpy(target, source, load(i64, descriptor, DESC_SIZE))
     sm_slot_retain(target, descriptor)
+
+
+@native
+def sm_object_copy(obj: ptr) -> ptr:
+    """A new instance with the attributes of ``obj``; null when there is no memory."""
+    descriptor = load(ptr, obj, HEAP_DESCRIPTOR)
+    size = load(i64, descriptor, DESC_OBJECT_SIZE)
+    made = sm_object_new(size, descriptor)
+    if made != 0:
+        memcpy(made + HEAP_PAYLOAD, obj + HEAP_PAYLOAD, size - HEAP_PAYLOAD)
+        for i in range(load(i64, descriptor, DESC_N_CHILDREN)):
+            sm_slot_retain(made + child_offset(descriptor, i), child(descriptor, i))
+    return made
 
 
 @native

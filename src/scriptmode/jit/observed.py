@@ -1,0 +1,75 @@
+"""What instances of user classes that are passed to a program say of their classes.
+
+A program is compiled for the classes and the attribute types that it knows.  ``unknown_facts``
+walks over the instances inside the arguments and returns what the program does not know of them: a
+subclass that it has not met, an attribute of another type.  An instance of the program that knows
+is then compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from scriptmode.frontend.script import ClassFacts, is_user_class
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Program
+from scriptmode.ir.instances import attributes_of
+from scriptmode.jit.values import type_of_value
+
+
+def unknown_facts(values: Iterable[Any], program: Program) -> ClassFacts | None:
+    """What the program does not know of the instances in ``values``; None when it knows all."""
+    known = {t.python_class: t for t in program.classes.values() if not t.is_module}
+    found = ClassFacts()
+    is_new = False
+    for instance in instances_in(values):
+        cls = type(instance)
+        found.classes[cls] = None
+        t = known.get(cls)
+        is_new |= t is None
+        declared: Mapping[str, T.Type] = {} if t is None else t.attributes
+        held = attributes_of(instance)
+        for name, value in held.items():
+            own = _type_of_attribute(value, declared.get(name))
+            if own is None:
+                continue
+            before = found.fields.get((cls, name))
+            found.fields[cls, name] = own if before is None else T.join(before, own) or T.ANY
+            is_new |= name in declared and not T.is_subtype(own, declared[name])
+        lacking = [n for n in declared if n not in held and t is not None and not t.may_lack(n)]
+        found.lacking.update((cls, name) for name in lacking)
+        is_new |= bool(lacking)
+    return found if is_new else None
+
+
+def _type_of_attribute(value: Any, hint: T.Type | None) -> T.Type | None:
+    if hint is None and type(value) is list and not value:
+        return T.ListType([T.NEVER])
+    if hint is None and type(value) is dict and not value:
+        return T.DictType([T.NEVER, T.NEVER])
+    try:
+        return type_of_value(value, hint)
+    except OverflowError:
+        return None
+
+
+def instances_in(values: Iterable[Any]) -> Iterator[Any]:
+    """Every instance of a user class that can be reached from ``values``, each once."""
+    seen: set[int] = set()
+    pending = list(values)
+    while pending:
+        value = pending.pop()
+        if isinstance(value, (list, tuple, set, frozenset)):
+            inner: Iterable[Any] = value
+        elif isinstance(value, dict):
+            inner = [*value, *value.values()]
+        elif is_user_class(type(value)):
+            inner = attributes_of(value).values()
+        else:
+            continue
+        if id(value) not in seen:
+            seen.add(id(value))
+            pending += inner
+            if not isinstance(value, (list, tuple, set, frozenset, dict)):
+                yield value
