@@ -15,10 +15,6 @@ LEFT_OUT = {
 }
 # what torch.jit only imports
 IMPORTED = {"Iterator", "annotations", "contextmanager", "set_module", "torch", "warnings"}
-OWN_PARAMETERS = {
-    # torch.jit's internal parameters, which nothing outside of it can pass
-    "_force_outplace", "_module_class", "_compilation_unit", "_store_inputs",
-}  # fmt: skip
 
 
 def public_names():
@@ -54,8 +50,7 @@ def test_names_that_programs_use_although_they_are_private(name):
 )  # fmt: skip
 def test_calls_that_the_older_name_takes_are_taken(name):
     def parameters(function):
-        found = inspect.signature(function).parameters
-        return [n for n in found if n not in OWN_PARAMETERS]
+        return list(inspect.signature(function).parameters)
 
     theirs = parameters(getattr(torch.jit, name))
     ours = parameters(getattr(scriptmode, name))
@@ -202,3 +197,89 @@ def test_prepare_scriptable_replaces_an_object():
             return nn.Identity()
 
     assert scriptmode.script(Wrapped())(torch.ones(1)).item() == 1
+
+
+def test_modules_without_methods_are_containers():
+    parts = scriptmode.script(nn.ModuleList([nn.ReLU(), nn.Linear(2, 2)]))
+    assert isinstance(parts, scriptmode.ScriptModule) and len(parts) == 2
+    x = torch.rand(1, 2)
+    torch.testing.assert_close(parts[1](parts[0](x)), parts[1]._original(x))
+    named = scriptmode.script(nn.ModuleDict({"a": nn.ReLU()}))
+    halves = scriptmode.script(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Tanh()))
+    torch.testing.assert_close(halves[1:](halves[0](x)), halves(x))
+    assert len(parts[1:]) == 1
+    assert "a" in named and torch.equal(named["a"](x), x)
+    with pytest.raises((AttributeError, NotImplementedError)):
+        parts(x)
+
+
+def test_a_module_that_was_not_initialised_is_refused():
+    class Early(nn.Module):
+        def __init__(self):
+            self.x = 2
+
+        def forward(self):
+            return self.x
+
+    with pytest.raises(scriptmode.CompileError, match="has not been initialised"):
+        scriptmode.script(Early())
+
+
+def test_properties_are_those_of_the_compiled_module():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = 1
+
+        @property
+        def twice(self) -> int:
+            return self.a * 2
+
+        @twice.setter
+        def twice(self, value: int):
+            self.a = value // 2
+
+        def forward(self):
+            self.a += 1
+            return self.twice
+
+    net = scriptmode.script(Net())
+    assert net() == 4 and net.twice == 4
+    net.twice = 10
+    assert net.a == 5 and net() == 12
+
+
+def test_a_traced_method_is_called_as_the_method_was():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2))
+
+        def forward(self, x):
+            return x
+
+        def scaled(self, x):
+            return x * self.weight
+
+    net = Net()
+    traced = scriptmode.trace(net.scaled, torch.ones(2))
+    with torch.no_grad():
+        net.weight.fill_(3.0)
+    assert traced(torch.ones(2)).tolist() == [3, 3]
+
+
+def test_traced_parts_of_compiled_modules_can_be_called():
+    linear = nn.Linear(2, 2)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = scriptmode.trace(linear, torch.ones(1, 2))
+
+        def forward(self, x):
+            return self.part(x) + 1
+
+    net = scriptmode.script(Net())
+    x = torch.rand(3, 2)
+    torch.testing.assert_close(net(x), linear(x) + 1)
+    torch.testing.assert_close(net.part(x), linear(x))

@@ -37,6 +37,7 @@ from torch.nn.modules import module as nn_module
 
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.frontend.script import ClassFacts, compile_module, entry_methods
+from scriptmode.frontend.script.linking import is_traced
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
 from scriptmode.jit import text
@@ -47,7 +48,7 @@ from scriptmode.jit.own_tree import OwnTree, own_tree
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
-from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError
+from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptAttributeError
 
 _SHARED = ("_parameters", "_buffers", "_non_persistent_buffers_set")
 CALL = "__call__"
@@ -146,10 +147,12 @@ class RecursiveScriptModule(ScriptModule, Compiled):
                 continue
             child = eager_module(child)
             found = known.get(id(child))
+            if found is None and is_traced(child):
+                found = cast(RecursiveScriptModule, child)  # it has its own code
             if found is None:
                 child_instance = instance.child(name) if instance is not None else None
                 child_path = f"{path}.{name}" if path else name
-                found = build.module_class._wrap(child, child_instance, build, child_path, known)
+                found = build.wrap_child(child, child_instance, child_path, known)
             self._modules[name] = found
         state["_path"] = path
         return self
@@ -196,6 +199,9 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         if instance is not None and instance.has_slot(name):
             return instance.get(name)
         original = state["_original"]
+        found = inspect.getattr_static(type(original), name, None)
+        if isinstance(found, property) and found.fget is not None:
+            return found.fget(self)
         if name == "forward" or self._build.is_method(self, name):
             return self._method(name)
         value = getattr(original, name, _MISSING)
@@ -212,6 +218,10 @@ class RecursiveScriptModule(ScriptModule, Compiled):
             instance = state["_instance"]
             if instance is not None and instance.has_slot(name):
                 instance.set(name, value)
+                return
+            found = inspect.getattr_static(type(state["_original"]), name, None)
+            if isinstance(found, property) and found.fset is not None:
+                found.fset(self, value)
                 return
             self._refuse_constant(name)
         super().__setattr__(name, value)
@@ -236,6 +246,10 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         return int(self._special("__len__"))
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice) and isinstance(self._original, _SEQUENCES):
+            parts = [m for m in list(self._modules.values())[key] if m is not None]
+            is_list = isinstance(self._original, torch.nn.ModuleList)
+            return torch.nn.ModuleList(parts) if is_list else torch.nn.Sequential(*parts)
         return self._special("__getitem__", key)
 
     def __iter__(self) -> Iterator[Any]:
@@ -339,6 +353,7 @@ class RecursiveScriptModule(ScriptModule, Compiled):
 
 
 _MISSING = object()
+_SEQUENCES = (torch.nn.Sequential, torch.nn.ModuleList)
 
 
 class Build:
@@ -375,6 +390,16 @@ class Build:
         instance = NativeInstance(root_type, original)
         return self.module_class._wrap(original, instance, self, made=made)
 
+    def wrap_child(
+        self,
+        child: torch.nn.Module,
+        instance: NativeInstance | None,
+        path: str,
+        known: dict[int, RecursiveScriptModule],
+    ) -> RecursiveScriptModule:
+        """The view of a submodule, whose native instance is part of the whole tree's."""
+        return self.module_class._wrap(child, instance, self, path, known)
+
     def copied(self, original: torch.nn.Module) -> RecursiveScriptModule:
         """A compiled module over a copy of the eager one."""
         return self.wrap(original)
@@ -386,6 +411,33 @@ class Build:
     def dispatcher(self, module: RecursiveScriptModule, method: str) -> Dispatcher:
         """The dispatcher of a method."""
         raise NotImplementedError
+
+
+class EmptyBuild(Build):
+    """A module without methods to compile, such as a ModuleList; its submodules stand alone."""
+
+    def __init__(self) -> None:
+        self.methods = {}
+
+    def wrap(
+        self, original: torch.nn.Module, made: ScriptModule | None = None
+    ) -> RecursiveScriptModule:
+        return self.module_class._wrap(original, None, self, made=made)
+
+    def wrap_child(
+        self,
+        child: torch.nn.Module,
+        instance: NativeInstance | None,
+        path: str,
+        known: dict[int, RecursiveScriptModule],
+    ) -> RecursiveScriptModule:
+        return script_module(child)
+
+    def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
+        return False
+
+    def dispatcher(self, module: RecursiveScriptModule, method: str) -> Dispatcher:
+        raise AttributeError(f"{module.original_name} has no method `{method}` to compile")
 
 
 class ScriptBuild(Build):
@@ -453,6 +505,14 @@ def script_module(
 
     ``examples`` give types of parameters by method; ``made`` is an object that becomes the result.
     """
+    if "_modules" not in vars(original):
+        raise CompileError(
+            Diagnostic(
+                "SM0106",
+                f"`{type(original).__name__}` has not been initialised",
+                help="call super().__init__() in its __init__",
+            )
+        )
     unwrap_attributes(original)
     known = {
         name: types_of_examples(_signature(original, name), given)
@@ -460,6 +520,8 @@ def script_module(
     }
     if known and methods is None:
         methods = list(dict.fromkeys([*entry_methods(original), *known]))
+    if not methods and not entry_methods(original):
+        return EmptyBuild().wrap(original, made)
     compiled = _compiled(own_tree(original), methods, known, made)
     compiled.__dict__["_source"] = _Source(original)
     return compiled

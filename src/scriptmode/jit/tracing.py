@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -121,8 +122,11 @@ def trace(
     check_inputs: Sequence[Any] | None = None,
     check_tolerance: float = 1e-5,
     strict: bool = True,
-    *,
+    _force_outplace: bool = False,
+    _module_class: Any = None,
+    _compilation_unit: Any = None,
     example_kwarg_inputs: Mapping[str, Any] | None = None,
+    _store_inputs: bool = True,
 ) -> Any:
     """Record one run of a function or module on example inputs.
 
@@ -136,14 +140,15 @@ def trace(
     check_trace, check_inputs, check_tolerance
         Run program and function again, on the example and on each further argument tuple, and
         report the node that diverged.
-    strict
+    strict, _force_outplace, _module_class, _compilation_unit, _store_inputs
         Accepted for torch.jit's callers; containers in results are always allowed.
     example_kwarg_inputs
         Keyword arguments of the run.
 
     Returns
     -------
-    ``TracedFunction`` or ``TracedModule``; ``.frozen`` lists what Python's control flow has fixed.
+    ``TracedFunction``, ``TracedModule``, or the recorded method of one; ``.frozen`` lists what
+    Python's control flow has fixed.
     With ``SCRIPTMODE=0`` it is ``func`` itself.
 
     Raises
@@ -163,6 +168,9 @@ def trace(
     if check_trace:
         _check(compiled, result, check_inputs, check_tolerance)
     result.forget_examples()
+    if isinstance(func, types.MethodType) and isinstance(compiled, TracedModule):
+        if func.__name__ != "forward":
+            return getattr(compiled, func.__name__)
     return compiled
 
 
@@ -174,8 +182,11 @@ def trace_module(
     check_inputs: Sequence[Any] | None = None,
     check_tolerance: float = 1e-5,
     strict: bool = True,
-    *,
+    _force_outplace: bool = False,
+    _module_class: Any = None,
+    _compilation_unit: Any = None,
     example_inputs_is_kwarg: bool = False,
+    _store_inputs: bool = True,
 ) -> Any:
     """Record several methods of a module: example arguments by method name.
 

@@ -14,6 +14,7 @@ class is also the Python exception that fits: ``except TypeError`` catches a ``S
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -169,3 +170,8 @@ class ScriptWarning(UserWarning):
 
 class TracerWarning(UserWarning):
     """A remark of the trace front end: what the recording has frozen."""
+
+    @staticmethod
+    def ignore_lib_warnings() -> None:
+        """Do not show the remarks about torch's own Python code."""
+        warnings.filterwarnings("ignore", category=TracerWarning, module=r"torch\.(?!jit)")
