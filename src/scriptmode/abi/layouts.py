@@ -41,6 +41,7 @@ NUMBER_BOOL = 4
 NUMBER_TYPE = ir.LiteralStructType([I64, I64, I64])
 COMPLEX_TYPE = ir.LiteralStructType([F64, F64])
 ANY_TYPE = ir.LiteralStructType([PTR, I64])
+RANGE_TYPE = ir.LiteralStructType([I64, I64, I64])  # start, stop, step
 STREAM_TYPE = ir.LiteralStructType([I64, I64])
 NONE_TYPE = ir.LiteralStructType([])
 
@@ -62,6 +63,8 @@ _SIMPLE: dict[T.Type, ir.Type] = {
     T.GENERATOR: PTR,
     T.STORAGE: PTR,
     T.STREAM: STREAM_TYPE,
+    T.BYTES: PTR,
+    T.RANGE: RANGE_TYPE,
     T.ANY: ANY_TYPE,
 }
 
@@ -129,11 +132,10 @@ def align_of(t: T.Type) -> int:
 
 def is_heap(t: T.Type) -> bool:
     """Whether values of ``t`` are reference-counted heap objects of our own."""
-    if isinstance(
-        t, (T.ListType, T.DictType, T.CellType, T.ClassType, T.FutureType, T.FunctionType)
-    ):
-        return True
-    return t == T.STR
+    heap = (
+        *T.CONTAINERS, T.IteratorType, T.CellType, T.ClassType, T.FutureType, T.FunctionType,
+    )  # fmt: skip
+    return isinstance(t, heap) or t in (T.STR, T.BYTES)
 
 
 def descriptor_symbol(t: T.Type) -> str:

@@ -8,6 +8,10 @@
     dict        {header, i64 length, i64 used, i64 capacity, i64 mask, ptr index, ptr entries,
                  i64 version, i64 filled}
     cell        {header, i64 bound, value}                         a variable
+    set         {header, i64 used, i64 filled, i64 mask, ptr table, i64 finger}
+    deque       {list, i64 gap, i64 limit, i64 version}
+    iterator    {header, ptr source, i64 position, i64 expected, i64 kind}
+    bytes       as a str of width 1
     box         {header, value}                                    descriptor is the value's own
     instance    {header, fields}                                   offsets from the object's start
 
@@ -48,19 +52,57 @@ DICT_INDEX = 48
 DICT_ENTRIES = 56
 DICT_VERSION = 64  # changes whenever a key is added or removed
 DICT_FILLED = 72  # places of the index that are not free
-DICT_SIZE = 80
+DICT_FIRST = 80  # entries before this one are erased
+DICT_SIZE = 88
 ENTRY_HASH = 0
 ENTRY_KEY = 8
 ENTRY_ERASED = -(1 << 63)  # in ENTRY_HASH: the entry was removed
 INDEX_FREE = -1
 INDEX_ERASED = -2
 
+# ---- set: CPython's table, places {i64 state, i64 hash, element} ----
+SET_USED = 16
+SET_FILLED = 24  # used places and dummies
+SET_MASK = 32
+SET_TABLE = 40
+SET_FINGER = 48  # where pop() searches
+SET_SIZE = 56
+PLACE_STATE = 0
+PLACE_HASH = 8
+PLACE_KEY = 16
+PLACE_FREE = 0
+PLACE_USED = 1
+PLACE_DUMMY = 2
+DUMMY_HASH = -1
+
+# ---- deque: a list with free places before its first element ----
+DEQUE_GAP = 40  # how many; the memory begins there
+DEQUE_LIMIT = 48  # maxlen, or -1
+DEQUE_VERSION = 56  # changes with every mutation
+DEQUE_SIZE = 64
+
+# ---- iterator ----
+ITER_SOURCE = 16  # the object that is iterated over, or null when it is exhausted
+ITER_POSITION = 24  # of the current element
+ITER_EXPECTED = 32  # the source's size (or version) at the start
+ITER_KIND = 40
+ITER_SIZE = 48
+OVER_REVERSED_LIST = 0
+OVER_KEYS = 1
+OVER_VALUES = 2
+OVER_ITEMS = 3
+OVER_SET = 4
+OVER_DEQUE = 5
+OVER_BYTES = 6
+REVERSED = 16  # added to the kind of a dict's or deque's iterator
+
 # ---- enum member: an immortal object, the descriptor is the enum's ----
 ENUM_NAME = 16  # str
 ENUM_REPR = 24  # str, as repr(member)
 ENUM_TEXT = 32  # str, as str(member)
 ENUM_VALUE = 40  # {ptr descriptor, i64 payload}
-ENUM_SIZE = 56
+ENUM_HASH = 56
+ENUM_SIZE = 64
 
 # ---- descriptor ----
 DESC_KIND = 0
@@ -80,6 +122,7 @@ DESC_PYTHON_CLASS = 104
 DESC_OBJECT_SIZE = 112  # instances: bytes of the object
 DESC_MEMBERS = 120  # ptr to an array of strs: a named tuple's fields; reprs of codes; devices
 DESC_RESERVED = 128
+DESC_FLAVOR = 136  # of a dict: one of FLAVOR_...
 DESC_BYTES = 160
 
 # DESC_FLAGS
@@ -112,6 +155,18 @@ KIND_ARRAY_TUPLE = 20  # Tuple[T, ...]: a list's layout; children: T, List[T]
 KIND_SIZE = 21  # torch.Size, likewise; children: int, List[int]
 KIND_CELL = 22  # {header, i64 bound, value}; the value's bytes mean nothing while it is unbound
 KIND_FUTURE = 40  # {header, ptr task}; see tasks.py
+KIND_SET = 50
+KIND_FROZEN_SET = 51
+KIND_DEQUE = 52
+KIND_BYTES = 53
+KIND_RANGE = 54
+KIND_ITERATOR = 55
+
+# DESC_FLAVOR
+FLAVOR_DICT = 0
+FLAVOR_ORDERED = 1
+FLAVOR_DEFAULT = 2
+FLAVOR_COUNTER = 3
 
 # tags of the number type: c10::Scalar::Tag
 TAG_FLOAT = 0

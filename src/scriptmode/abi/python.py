@@ -6,6 +6,7 @@ The offsets are those of CPython 3.10 to 3.13 with the GIL and of torch's ``THPV
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import sys
 from functools import cache
@@ -17,6 +18,17 @@ OB_TYPE = 8
 OB_SIZE = 16
 LIST_ITEMS = 24  # pointer to the items
 TUPLE_ITEMS = 24  # the items themselves
+# PySetObject; its table has entries {key, hash}
+PYSET_FILL = 16
+PYSET_USED = 24
+PYSET_MASK = 32
+PYSET_TABLE = 40
+PYSET_FINGER = 56
+PYSET_SMALL_TABLE = 64
+PYSET_ENTRY = 16
+PYSET_ENTRY_HASH = 8
+# defdictobject: the factory follows the dict
+DEFAULT_FACTORY = dict.__basicsize__
 # wrappers that hold one C++ value right after the object header
 THP_TENSOR = 16  # TensorImpl*
 THP_DEVICE = 16  # type and index, a byte each
@@ -65,6 +77,21 @@ def read_word(address: int) -> int:
     return int(ctypes.c_uint64.from_address(address).value)
 
 
+def _is_set_layout_known() -> bool:
+    small, large = {5}, set(range(100))
+    small.discard(7)
+    table = read_word(id(small) + PYSET_TABLE)
+    return (
+        table == id(small) + PYSET_SMALL_TABLE
+        and read_word(id(small) + PYSET_MASK) == 7
+        and read_word(id(small) + PYSET_USED) == read_word(id(small) + PYSET_FILL) == 1
+        and read_word(table + 5 * PYSET_ENTRY) == id(5)
+        and read_word(table + 5 * PYSET_ENTRY + PYSET_ENTRY_HASH) == 5
+        and read_word(id(large) + PYSET_USED) == 100
+        and (large.pop() is not None and read_word(id(large) + PYSET_FINGER) == 1)
+    )
+
+
 @cache
 def check_layout() -> None:
     """Raise ImportError unless every offset above is true in this process."""
@@ -74,6 +101,7 @@ def check_layout() -> None:
     device = torch.device("cpu", 3)
     generator = torch.Generator()
     cell = ctypes.c_int64(0)
+    default: object = collections.defaultdict(int)
     word = read_word(id(device) + THP_DEVICE)
     items = read_word(id(listed) + LIST_ITEMS)
     checks = {
@@ -86,6 +114,8 @@ def check_layout() -> None:
         "generator": read_word(id(generator) + THP_GENERATOR) == generator._cdata
         if hasattr(generator, "_cdata")
         else True,
+        "set": _is_set_layout_known(),
+        "defaultdict": read_word(id(default) + DEFAULT_FACTORY) == id(int),
         "ctypes": read_word(id(cell) + CDATA_POINTER) == ctypes.addressof(cell),
         "word size": ctypes.sizeof(ctypes.c_void_p) == 8,
         "GIL": getattr(sys, "_is_gil_enabled", lambda: True)(),

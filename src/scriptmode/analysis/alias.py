@@ -38,7 +38,7 @@ from scriptmode.ops.table import EVERYTHING, Effect
 _IMMUTABLE = frozenset(
     [
         T.INT, T.FLOAT, T.BOOL, T.COMPLEX, T.STR, T.NONE, T.NUMBER, T.DEVICE, T.DTYPE, T.LAYOUT,
-        T.MEMORY_FORMAT, T.QSCHEME, T.SIZE, T.NEVER,
+        T.MEMORY_FORMAT, T.QSCHEME, T.SIZE, T.NEVER, T.BYTES, T.RANGE,
     ]
 )  # fmt: skip
 
@@ -59,7 +59,7 @@ def holds_memory(t: T.Type) -> bool:
     """Whether a value of ``t`` can be written or refers to what can be."""
     if t in _IMMUTABLE or isinstance(t, (T.EnumType, T.FunctionType)):
         return False
-    if isinstance(t, (T.OptionalType, T.UnionType, T.TupleType, T.VarTupleType)):
+    if isinstance(t, (T.OptionalType, T.UnionType, T.TupleType, T.VarTupleType, T.FrozenSetType)):
         return any(map(holds_memory, t.contained))
     return True
 

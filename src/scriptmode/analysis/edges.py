@@ -74,6 +74,9 @@ class Edges:
     def _dict(self, node: Node) -> list[Type]:
         return list(node.output.type.contained) * (len(node.inputs) // 2)
 
+    def _set(self, node: Node) -> list[Type]:
+        return list(node.output.type.contained) * len(node.inputs)
+
     def _set_attribute(self, node: Node) -> list[Type]:
         owner = node.inputs[0].type
         assert isinstance(owner, T.ClassType)
@@ -126,6 +129,7 @@ _RULES = {
     "prim::VarTupleConstruct": Edges._list,
     "prim::TupleConstruct": Edges._tuple,
     "prim::DictConstruct": Edges._dict,
+    "prim::SetConstruct": Edges._set,
     "prim::SetAttr": Edges._set_attribute,
     "prim::CellConstruct": Edges._cell,
     "prim::CellSet": Edges._set_cell,

@@ -25,7 +25,13 @@ from scriptmode.ir.types import Type
 
 # kinds whose result shares the references of the inputs
 DERIVING = frozenset(
-    ["prim::unchecked_cast", "prim::checked_cast", "prim::TupleIndex", "tuple::as_list"]
+    [
+        "prim::unchecked_cast",
+        "prim::checked_cast",
+        "prim::TupleIndex",
+        "tuple::as_list",
+        "deque::as_list",
+    ]
 )
 # containers that take over the inputs which die with them
 CONSTRUCTORS = frozenset(
@@ -41,13 +47,13 @@ CELL_ACCESSES = frozenset(
 # ops that may make their result out of their first input
 CONSUMERS = frozenset(["str::concat"])
 
-_COUNTED = frozenset([T.TENSOR, T.STR, T.SIZE, T.GENERATOR, T.STORAGE, T.ANY])
+_COUNTED = frozenset([T.TENSOR, T.STR, T.BYTES, T.SIZE, T.GENERATOR, T.STORAGE, T.ANY])
 
 
 @functools.cache
 def is_boxed(t: Type) -> bool:
     """Whether a value of ``t`` inside an Any or a Union lies in a heap object of its own."""
-    return t in (T.COMPLEX, T.NUMBER, T.STREAM) or isinstance(t, T.TupleType)
+    return t in (T.COMPLEX, T.NUMBER, T.STREAM, T.RANGE) or isinstance(t, T.TupleType)
 
 
 @functools.cache
@@ -57,7 +63,7 @@ def is_counted(t: Type) -> bool:
         return True
     if isinstance(t, T.ClassType):
         return not t.is_module
-    if isinstance(t, (T.ListType, T.DictType, T.VarTupleType, T.FutureType, T.FunctionType)):
+    if isinstance(t, (*T.CONTAINERS, T.IteratorType, T.VarTupleType, T.FutureType, T.FunctionType)):
         return True
     if isinstance(t, T.CellType):
         return True

@@ -16,10 +16,10 @@ from llvmlite import ir
 from scriptmode.abi.convention import F64, I8, I16, I64, PTR
 from scriptmode.abi.devices import device_code
 from scriptmode.abi.dtypes import DTYPE_NUMBERS, LAYOUT_NUMBERS, MEMORY_FORMAT_NUMBERS
-from scriptmode.abi.layouts import COMPLEX_TYPE, llvm_type
+from scriptmode.abi.layouts import COMPLEX_TYPE, RANGE_TYPE, llvm_type
 from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.lowering import lower
-from scriptmode.codegen.unit import EnumMember
+from scriptmode.codegen.unit import EnumMember, FrozenConstant
 from scriptmode.codegen.values import coerce, make_struct, zero
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import key_of
@@ -70,6 +70,14 @@ def constant_value(f: FunctionEmitter, node: Node, value: Any, t: Type) -> ir.Va
         return coerce(f.b, f.unit, constant_value(f, node, value, member), member, t)
     if t == T.SIZE or isinstance(t, T.VarTupleType):
         return constant_array(f, node, value, t)
+    if t == T.RANGE:
+        return ir.Constant(
+            RANGE_TYPE, [ir.Constant(I64, n) for n in (value.start, value.stop, value.step)]
+        )
+    if t == T.BYTES:
+        return f.unit.text(value.decode("latin-1"))
+    if isinstance(t, T.FrozenSetType):
+        return f.b.load(f.unit.cell(FrozenConstant(t, value)), typ=PTR)
     raise not_built(node, f"no native code for constants of type {t} yet")
 
 

@@ -311,6 +311,15 @@ def dict_lists(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
     return DEFINED
 
 
+@lower("dict::plain")
+def dict_plain(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """A plain dict with the entries of any."""
+    f.native_call("sm_dict_new", [f.unit.descriptor(node.output.type)], node.outputs)
+    update = f.unit.native("sm_dict_update", I32, [PTR, PTR, PTR])
+    f.check(f.b.call(update, [f.ctx, f.values[node.output], self]))
+    return DEFINED
+
+
 @lower("dict::get")
 def dict_get(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> object:
     """``self.get(key)``: the library writes the Optional that the descriptor tells."""
@@ -319,11 +328,12 @@ def dict_get(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> o
     return DEFINED
 
 
-@lower("dict::popitem")
+@lower("dict::popitem", "dict::popitem_first")
 def dict_popitem(f: FunctionEmitter, node: Node, self: ir.Value) -> list[ir.Value]:
     """``self.popitem()``: key and value."""
     pair = T.TupleType([o.type for o in node.outputs])
-    result = f.native_result("sm_dict_popitem", [self, f.unit.descriptor(pair)], llvm_type(pair))
+    name = f"sm_{node.kind.replace('::', '_')}"
+    result = f.native_result(name, [self, f.unit.descriptor(pair)], llvm_type(pair))
     return [f.b.extract_value(result, index) for index in range(2)]
 
 

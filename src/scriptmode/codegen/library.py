@@ -11,7 +11,7 @@ The library itself belongs to the runtime, which registers it here (``use_librar
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from llvmlite import ir
 
@@ -43,6 +43,9 @@ class NativeLibrary(Protocol):
 
     def set_class_function(self, t: T.ClassType, offset: int, function: int) -> None:
         """Enter a function of a user class into its descriptor."""
+
+    def frozen_set(self, t: Type, value: frozenset[Any]) -> int:
+        """Address of an immortal frozenset."""
 
 
 # ops that ask whether elements are equal or which is less

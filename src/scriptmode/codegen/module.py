@@ -25,6 +25,7 @@ from scriptmode.analysis.ownership import Ownership
 from scriptmode.codegen import (
     aten,
     cells,
+    collections,
     constants,
     containers,
     control,
@@ -49,7 +50,7 @@ from scriptmode.codegen.engine import (
 )
 from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.library import NativeLibrary, library
-from scriptmode.codegen.unit import EnumMember, Unit
+from scriptmode.codegen.unit import EnumMember, FrozenConstant, Unit
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, callees, copy_graph
 from scriptmode.ops import table
@@ -58,8 +59,8 @@ from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
-    aten, cells, constants, containers, control, creation, futures, metadata, scalar_operands,
-    scalars, services, strings, structural,
+    aten, cells, collections, constants, containers, control, creation, futures, metadata,
+    scalar_operands, scalars, services, strings, structural,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -131,6 +132,8 @@ def _native_address(value: Any, native: NativeLibrary) -> int:
         return int(getattr(value, "_cdata"))  # noqa: B009  (missing in a stub)
     if isinstance(value, EnumMember):
         return native.enum_member(value.type, value.name)
+    if isinstance(value, FrozenConstant):
+        return native.frozen_set(value.type, value.value)
     return id(value)
 
 

@@ -36,6 +36,14 @@ class EnumMember:
     name: str
 
 
+@dataclass(frozen=True)
+class FrozenConstant:
+    """A constant frozenset, whose native object the library makes."""
+
+    type: T.Type
+    value: frozenset[Any]
+
+
 class Unit:
     """One LLVM module, to be compiled at optimisation level ``level``."""
 

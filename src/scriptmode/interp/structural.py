@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-from scriptmode.interp.values import has_type
+from scriptmode.interp.values import empty_dict, has_type
 from scriptmode.ir import types as T
 from scriptmode.ir.cells import delete_cell, read_cell
 from scriptmode.ir.graph import Node, Program
@@ -61,7 +61,17 @@ def _tuple_index(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]
 
 
 def _dict(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
-    return [dict(zip(inputs[::2], inputs[1::2], strict=True))]
+    made = empty_dict(node.output.type)
+    for key, value in zip(inputs[::2], inputs[1::2], strict=True):
+        made[key] = value
+    return [made]
+
+
+def _set(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    made: set[Any] = set()
+    for value in inputs:
+        made.add(value)
+    return [made]
 
 
 def _global(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
@@ -214,6 +224,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::TupleConstruct": _tuple,
     "prim::TupleIndex": _tuple_index,
     "prim::DictConstruct": _dict,
+    "prim::SetConstruct": _set,
     "prim::Global": _global,
     "prim::GetAttr": _get_attribute,
     "prim::SetAttr": _set_attribute,

@@ -4,7 +4,8 @@
 Tensor       ``torch.Tensor``
 int, ...     the Python number of exactly that class (bool is no int)
 number       any of int, float, bool, complex
-List, Dict   ``list``, ``dict``
+List, Dict   ``list``, ``dict``; likewise Set, FrozenSet, Deque, OrderedDict, DefaultDict, Counter
+Iterator     ``ops.iterators.Iteration``
 Cell         ``types.CellType``
 Tuple        ``tuple``; a NamedTuple its ``python_class``; Size ``torch.Size``
 Optional     the value, or None
@@ -16,13 +17,16 @@ class        the Python object, or a dict of its attributes
 
 from __future__ import annotations
 
+import functools
 import types
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from scriptmode.ir import types as T
+from scriptmode.ops.iterators import Iteration
 
 
 def _is_int(value: Any) -> bool:
@@ -49,11 +53,40 @@ _SIMPLE: Mapping[T.Type, Callable[[Any], bool]] = {
     T.GENERATOR: _instance_of(torch.Generator),
     T.QSCHEME: _instance_of(torch.qscheme),
     T.SIZE: _instance_of(torch.Size),
+    T.BYTES: _instance_of(bytes),
+    T.RANGE: _instance_of(range),
     T.STORAGE: _instance_of(torch.UntypedStorage),
     T.STREAM: _instance_of(torch.Stream),
     T.ANY: lambda value: True,
     T.NEVER: lambda value: False,
 }
+
+
+_DICTS: Mapping[type[T.Type], type[dict[Any, Any]]] = {
+    T.OrderedDictType: OrderedDict, T.DefaultDictType: defaultdict, T.CounterType: Counter,
+}  # fmt: skip
+_FACTORIES: Mapping[T.Type, Callable[[], Any]] = {
+    T.INT: int, T.FLOAT: float, T.BOOL: bool, T.STR: str, T.COMPLEX: complex, T.BYTES: bytes,
+}  # fmt: skip
+_CONTAINER_FACTORIES: Mapping[type[T.Type], Callable[[], Any]] = {
+    T.ListType: list, T.DictType: dict, T.SetType: set, T.FrozenSetType: frozenset,
+    T.OrderedDictType: OrderedDict, T.CounterType: Counter, T.DequeType: deque,
+}  # fmt: skip
+
+
+def factory_of(t: T.Type) -> Callable[[], Any] | None:
+    """What makes an empty (or zero) value of type ``t``, as a defaultdict's factory."""
+    if isinstance(t, T.DefaultDictType):
+        return functools.partial(defaultdict, factory_of(t.made))
+    return _FACTORIES.get(t) or _CONTAINER_FACTORIES.get(type(t))
+
+
+def empty_dict(t: T.Type) -> dict[Any, Any]:
+    """A new dict of a type."""
+    if isinstance(t, T.DefaultDictType):
+        return defaultdict(factory_of(t.made))
+    made = _DICTS.get(type(t), dict)
+    return made()
 
 
 def has_type(value: Any, t: T.Type) -> bool:
@@ -68,8 +101,15 @@ def has_type(value: Any, t: T.Type) -> bool:
             return any(has_type(value, member) for member in t.contained)
         case T.ListType():
             return isinstance(value, list) and all(has_type(v, t.element) for v in value)
+        case T.FrozenSetType() | T.SetType():
+            wanted = frozenset if isinstance(t, T.FrozenSetType) else set
+            return type(value) is wanted and all(has_type(v, t.element) for v in value)
+        case T.DequeType():
+            return isinstance(value, deque) and all(has_type(v, t.element) for v in value)
+        case T.IteratorType():
+            return isinstance(value, Iteration)
         case T.DictType():
-            return isinstance(value, dict) and all(
+            return isinstance(value, _DICTS.get(type(t), dict)) and all(
                 has_type(k, t.key) and has_type(v, t.value) for k, v in value.items()
             )
         case T.CellType():

@@ -254,12 +254,17 @@ def _dict(f: Expressions, node: Node, args: list[str]) -> str:
     return "{" + ", ".join(f"{bare(k)}: {bare(v)}" for k, v in pairs) + "}"
 
 
+def _set(f: Expressions, node: Node, args: list[str]) -> str:
+    return "{" + ", ".join(map(bare, args)) + "}" if args else f"{f.builtin('set')}()"
+
+
 _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::ListConstruct": lambda f, n, a: display("[", [*map(bare, a)], "]"),
     "prim::VarTupleConstruct": _named_tuple,
     "prim::TupleConstruct": _named_tuple,
     "prim::TupleIndex": lambda f, n, a: f"{a[0]}[{n.attributes['index']}]",
     "prim::DictConstruct": _dict,
+    "prim::SetConstruct": _set,
     "prim::Global": lambda f, n, a: f"GLOBALS[{n.attributes['name']!r}]",
     "prim::GetAttr": _get_attribute,
     "prim::CreateObject": _create_object,

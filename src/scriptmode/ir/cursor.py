@@ -252,6 +252,8 @@ _CONSTRUCTORS: Mapping[str, Callable[[Cursor], Any]] = {
     "complex": lambda c: complex(*c._arguments()),
     "float": Cursor._float_bits,
     "device": lambda c: torch.device(*c._arguments()),
+    "frozenset": lambda c: frozenset(*c._arguments()),
+    "range": lambda c: range(*c._arguments()),
     "Size": lambda c: torch.Size(c._arguments()),
     "type": Cursor._type_literal,
     "tensor": Cursor._tensor,

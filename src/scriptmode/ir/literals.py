@@ -240,6 +240,8 @@ _WRITERS: Mapping[type, Callable[[LiteralWriter, Any], str]] = {
     bytes: lambda w, v: repr(v),
     tuple: LiteralWriter._tuple,
     list: lambda w, v: f"[{w._sequence(v)}]",
+    frozenset: lambda w, v: f"frozenset([{w._sequence(sorted(v, key=repr))}])",
+    range: lambda w, v: f"range({v.start}, {v.stop}, {v.step})",
     dict: LiteralWriter._dict,
     torch.Size: lambda w, v: f"Size({w._sequence(v)})",
     torch.device: lambda w, v: f"device({str(v)!r})",

@@ -127,7 +127,7 @@ _SCHEMA_TYPES: dict[str, T.Type] = {
     "Dimname": T.STR, "Any": T.ANY, "None": T.NONE, "NoneType": T.NONE, "dtype": T.DTYPE,
     "Size": T.SIZE, "device": T.DEVICE, "layout": T.LAYOUT, "ConstQuantizerPtr": T.ANY,
     "AnyEnumType": T.ANY,
-    "Never": T.NEVER, "memory_format": T.MEMORY_FORMAT,
+    "Never": T.NEVER, "memory_format": T.MEMORY_FORMAT, "bytes": T.BYTES, "range": T.RANGE,
 }  # fmt: skip
 
 
@@ -227,7 +227,7 @@ class _SchemaParser:
 
     def base_type(self) -> T.Type:
         name = self.word("_.")
-        if name in ("Dict", "Tuple", "Optional", "List", "Union", "Future"):
+        if name in T._CONSTRUCTORS:
             opening = "[" if self.eat("[") else "("
             if opening == "(":
                 self.expect("(")

@@ -32,6 +32,8 @@ _CONSTANTS: Mapping[T.Type, type | tuple[type, ...]] = {
     T.MEMORY_FORMAT: torch.memory_format,
     T.QSCHEME: torch.qscheme,
     T.SIZE: torch.Size,
+    T.BYTES: bytes,
+    T.RANGE: range,
     T.NUMBER: (int, float, complex),
 }
 
@@ -53,7 +55,9 @@ def fits_constant(value: Any, t: T.Type) -> bool:
             return isinstance(t, T.NamedTupleType) and hasattr(value, "items")
         case T.VarTupleType():
             return isinstance(value, tuple) and all(fits_constant(v, t.element) for v in value)
-        case T.ListType() | T.DictType():
+        case T.FrozenSetType():
+            return type(value) is frozenset and all(fits_constant(v, t.element) for v in value)
+        case T.ListType() | T.DictType() | T.SetType() | T.DequeType() | T.IteratorType():
             return False  # mutable: every evaluation must make a new one
     return True
 
@@ -156,6 +160,16 @@ def _dict(node: Node, program: Program | None) -> Complaints:
         return
     for index, value in enumerate(node.inputs):
         yield from _expect(value, t.value if index % 2 else t.key, "value" if index % 2 else "key")
+
+
+@_well_formed(None, 1)
+def _set(node: Node, program: Program | None) -> Complaints:
+    t = node.output.type
+    if not isinstance(t, T.SetType):
+        yield f"its output is {t}, not a set"
+        return
+    for value in node.inputs:
+        yield from _expect(value, t.element, "element")
 
 
 @_well_formed(0, 1, "name")
@@ -323,7 +337,8 @@ def _format(node: Node, program: Program | None) -> Complaints:
 @_well_formed(2, 1, output=T.BOOL)
 def _equal(node: Node, program: Program | None) -> Complaints:
     a, b = (v.type for v in node.inputs)
-    if T.join(a, b, allow_union=False) is None:
+    both_containers = isinstance(a, T.CONTAINERS) and isinstance(b, T.CONTAINERS)
+    if T.join(a, b, allow_union=False) is None and not both_containers:
         yield f"{a} and {b} are not compared"
 
 
@@ -366,6 +381,7 @@ RULES: Mapping[str, Rule] = {
     "prim::TupleConstruct": _tuple,
     "prim::TupleIndex": _tuple_index,
     "prim::DictConstruct": _dict,
+    "prim::SetConstruct": _set,
     "prim::Global": _global,
     "prim::GetAttr": _get_attribute,
     "prim::SetAttr": _set_attribute,

@@ -66,6 +66,8 @@ GENERATOR = SimpleType("Generator")
 STORAGE = SimpleType("Storage")
 STREAM = SimpleType("Stream")
 QSCHEME = SimpleType("qscheme")
+BYTES = SimpleType("bytes")
+RANGE = SimpleType("range")
 SIZE = SimpleType("Size")  # torch.Size: Tuple[int, ...] with its own name and methods
 ANY = SimpleType("Any")
 NEVER = SimpleType("Never")  # the type of an expression that does not return
@@ -74,7 +76,7 @@ SIMPLE_TYPES: Mapping[str, SimpleType] = {
     t._text: t
     for t in (
         TENSOR, INT, FLOAT, BOOL, COMPLEX, STR, NONE, NUMBER, DEVICE, DTYPE, LAYOUT,
-        MEMORY_FORMAT, GENERATOR, STORAGE, STREAM, QSCHEME, SIZE, ANY, NEVER,
+        MEMORY_FORMAT, GENERATOR, STORAGE, STREAM, QSCHEME, SIZE, ANY, NEVER, BYTES, RANGE,
     )
 }  # fmt: skip
 
@@ -149,6 +151,74 @@ class CellType(_Parametrised):
     """``Cell[T]``: a local variable that several readers share, or that may be unbound."""
 
     constructor = "Cell"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class OrderedDictType(DictType):
+    """``OrderedDict[K, V]``: a dict of its own class, whose equality asks for the order."""
+
+    constructor = "OrderedDict"
+
+
+class DefaultDictType(DictType):
+    """``DefaultDict[K, V, F]``: a missing value is an empty (or zero) ``F``, a subtype of ``V``."""
+
+    constructor = "DefaultDict"
+
+    def __init__(self, contained: Sequence[Type], made: Type | None = None) -> None:
+        super().__init__(contained[:2])
+        self.made = contained[2] if len(contained) > 2 else made or contained[1]
+        self._text = f"DefaultDict[{self.key}, {self.value}, {self.made}]"
+
+    def with_contained(self, contained: Sequence[Type]) -> Type:
+        # the elements of a container that is made are learnt with those of the value
+        learns = isinstance(self.made, CONTAINERS) and type(self.made) is type(contained[1])
+        return DefaultDictType(contained, contained[1] if learns else self.made)
+
+
+class CounterType(DictType):
+    """``Counter[K]``: a dict to int in which what is missing counts 0."""
+
+    constructor = "Counter"
+
+    def __init__(self, contained: Sequence[Type]) -> None:
+        super().__init__([contained[0], INT])
+        self._text = f"Counter[{self._contained[0]}]"
+
+
+class SetType(_Parametrised):
+    """``Set[T]``, iterated in CPython's order."""
+
+    constructor = "Set"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class FrozenSetType(SetType):
+    """``FrozenSet[T]``: a set that nothing writes."""
+
+    constructor = "FrozenSet"
+
+
+class DequeType(_Parametrised):
+    """``Deque[T]``; whether its length is bounded is known at run time only."""
+
+    constructor = "Deque"
+
+    @property
+    def element(self) -> Type:
+        return self._contained[0]
+
+
+class IteratorType(_Parametrised):
+    """``Iterator[T]``: where an iteration stands."""
+
+    constructor = "Iterator"
 
     @property
     def element(self) -> Type:
@@ -522,7 +592,9 @@ def match_type(formal: Type, actual: Type, binding: dict[str, Type]) -> bool:
         return is_subtype(actual, formal)
     if isinstance(formal, OptionalType):
         return actual == NONE or match_type(formal.element, unwrap_optional(actual), binding)
-    if type(formal) is type(actual) and len(formal.contained) == len(actual.contained):
+    # what is written for a Dict (or a Set) holds for an OrderedDict (a FrozenSet)
+    fits = isinstance(actual, type(formal)) and type(formal) is not TupleType
+    if (fits or type(formal) is type(actual)) and len(formal.contained) == len(actual.contained):
         return all(
             match_type(f, a, binding)
             for f, a in zip(formal.contained, actual.contained, strict=True)
@@ -661,7 +733,16 @@ _CONSTRUCTORS: Mapping[str, Callable[[Sequence[Type]], Type]] = {
     "Cell": CellType,
     "Future": FutureType,
     "Unset": UnsetType,
+    "OrderedDict": OrderedDictType,
+    "DefaultDict": DefaultDictType,
+    "Counter": CounterType,
+    "Set": SetType,
+    "FrozenSet": FrozenSetType,
+    "Deque": DequeType,
+    "Iterator": IteratorType,
 }
+# types whose elements may be learnt from what is put into them
+CONTAINERS = (ListType, DictType, SetType, DequeType)
 
 
 def parse_type(text: str, resolve: Callable[[str], Type | None] = lambda name: None) -> Type:

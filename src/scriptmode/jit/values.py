@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import enum
 import weakref
 from typing import Any
@@ -27,7 +28,22 @@ _SCALARS: dict[type, T.Type] = {
     torch.layout: T.LAYOUT,
     torch.memory_format: T.MEMORY_FORMAT,
     torch.Generator: T.GENERATOR,
+    bytes: T.BYTES,
+    range: T.RANGE,
 }
+_DICTS: dict[type, type[T.DictType]] = {
+    dict: T.DictType,
+    collections.OrderedDict: T.OrderedDictType,
+    collections.Counter: T.CounterType,
+}
+_ONE_ELEMENT: dict[type, type[T.SetType] | type[T.DequeType]] = {
+    set: T.SetType,
+    frozenset: T.FrozenSetType,
+    collections.deque: T.DequeType,
+}
+_MADE: dict[object, T.Type] = {
+    int: T.INT, float: T.FLOAT, bool: T.BOOL, str: T.STR, complex: T.COMPLEX, bytes: T.BYTES,
+}  # fmt: skip
 
 
 def type_of_value(value: Any, hint: T.Type | None = None) -> T.Type | None:
@@ -53,12 +69,19 @@ def _type_of_container(value: Any, hint: T.Type | None) -> T.Type | None:
         element = hint.element if isinstance(hint, T.ListType) else None
         joined = _join_all(value, element, empty=element or T.TENSOR)
         return None if joined is None else T.ListType([joined])
-    if type(value) is dict:
+    if type(value) in _ONE_ELEMENT:
+        kind = _ONE_ELEMENT[type(value)]
+        known = hint.contained[0] if type(hint) is kind else None
+        joined = _join_all(list(value), known, empty=known or T.INT)
+        return None if joined is None else kind([joined])
+    if type(value) is collections.defaultdict:
+        return _type_of_defaultdict(value, hint)
+    if type(value) in _DICTS:
         key = hint.key if isinstance(hint, T.DictType) else None
         held = hint.value if isinstance(hint, T.DictType) else None
         keys = _join_all(list(value), key, empty=key or T.STR)
         values = _join_all(list(value.values()), held, empty=held or T.TENSOR)
-        return None if keys is None or values is None else T.DictType([keys, values])
+        return None if keys is None or values is None else _DICTS[type(value)]([keys, values])
     if type(value) is Future:
         element = hint.element if isinstance(hint, T.FutureType) else None
         result = type_of_value(value.wait(), element)
@@ -83,6 +106,23 @@ def class_type(cls: type) -> T.ClassType:
         found.bases = [class_type(base) for base in cls.__bases__ if is_user_class(base)]
         _CLASS_TYPES[cls] = found
     return found
+
+
+def _type_of_defaultdict(value: Any, hint: T.Type | None) -> T.Type | None:
+    made = _MADE.get(value.default_factory)
+    wanted = hint if isinstance(hint, T.DefaultDictType) else None
+    keys = _join_all(list(value), wanted and wanted.key, empty=wanted.key if wanted else T.STR)
+    held = wanted.value if wanted else made
+    values = _join_all(list(value.values()), held, empty=held or T.TENSOR)
+    if keys is None or values is None:
+        return None
+    if made is None:
+        containers = {list: T.ListType, dict: T.DictType, set: T.SetType}
+        if containers.get(value.default_factory) is not type(values):
+            return None
+        made = values
+    joined = T.join(values, made)
+    return None if joined is None else T.DefaultDictType([keys, joined, made])
 
 
 def _type_of_tuple(value: tuple[Any, ...], hint: T.Type | None) -> T.Type | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -44,6 +45,11 @@ def _delslice(self: list[Any], start: Any, stop: Any, step: Any) -> None:
     del self[start:stop:step]
 
 
+def _sort_by(self: list[Any], keys: list[Any], reverse: bool) -> None:
+    order = sorted(range(len(self)), key=keys.__getitem__, reverse=reverse)
+    self[:] = [self[i] for i in order]
+
+
 op("list::append(t[](a!) self, t value) -> ()")(list.append)
 op("list::extend(t[](a!) self, t[] other) -> ()")(list.extend)
 op("list::insert(t[](a!) self, int index, t value) -> ()")(list.insert)
@@ -57,7 +63,7 @@ op("list::index(t[] self, t value, int? start=None, int? stop=None) -> int", eff
         value, 0 if start is None else start, len(self) if stop is None else stop
     )
 )  # fmt: skip
-op("list::count(t[] self, t value) -> int", effects=READS)(list.count)
+op("list::count(t[] self, t value) -> int", effects=READS)(lambda self, value: self.count(value))
 op("list::contains(t[] self, t value) -> bool", effects=READS)(operator.contains)
 op("list::copy(t[] self) -> t[]", effects=NEW)(list.copy)
 op("list::concat(t[] a, t[] b) -> t[]", effects=NEW)(operator.add)
@@ -67,6 +73,9 @@ op("list::lt(t[] a, t[] b) -> bool", effects=READS)(operator.lt)
 op("list::le(t[] a, t[] b) -> bool", effects=READS)(operator.le)
 op("list::sort(t[](a!) self, *, bool reverse=False) -> ()")(
     lambda self, reverse: self.sort(reverse=reverse)
+)
+op("list::sort_by(t[](a!) self, k[] keys, *, bool reverse=False) -> ()")(
+    lambda self, keys, reverse: _sort_by(self, keys, reverse)
 )
 op("list::range(int start, int stop, int step) -> int[]", effects=ALLOCATES, raises=[ValueError])(
     lambda start, stop, step: list(range(start, stop, step))
@@ -94,21 +103,43 @@ op("tuple::from_list(t[] self) -> Any", effects=READS)(tuple)
 op("size::from_list(int[] self) -> Size", effects=READS)(torch.Size)
 op("size::numel(Size self) -> int", raises=[OverflowError])(lambda self: self.numel())
 
-# dicts
+op("range::make(int start, int stop, int step) -> range", effects=Effect.PURE,
+   raises=[ValueError])(range)  # fmt: skip
+op("range::start(range self) -> int", effects=Effect.PURE)(lambda self: self.start)
+op("range::stop(range self) -> int", effects=Effect.PURE)(lambda self: self.stop)
+op("range::step(range self) -> int", effects=Effect.PURE)(lambda self: self.step)
+
+# dicts; their classes have methods of their own
+
+
+def method(name: str) -> Callable[..., Any]:
+    """The method called ``name`` of whatever class an object is of."""
+    return lambda self, *arguments: getattr(self, name)(*arguments)
+
+
+def update(self: dict[Any, Any], other: dict[Any, Any]) -> None:
+    """``self.update(other)``; a Counter's entries are replaced, not added to."""
+    for key, value in other.items():
+        self[key] = value
+
+
 op("dict::len(Dict(k, v) self) -> int", effects=READS)(len)
 op("dict::getitem(Dict(k, v) self, k key) -> v", effects=READS, raises=[KeyError])(operator.getitem)
 op("dict::setitem(Dict(k, v)(a!) self, k key, v value) -> ()")(operator.setitem)
 op("dict::delitem(Dict(k, v)(a!) self, k key) -> ()", raises=[KeyError])(operator.delitem)
 op("dict::contains(Dict(k, v) self, k key) -> bool", effects=READS)(operator.contains)
-op("dict::get(Dict(k, v) self, k key) -> v?", effects=READS)(dict.get)
-op("dict::get_default(Dict(k, v) self, k key, v default) -> v", effects=READS)(dict.get)
-op("dict::pop(Dict(k, v)(a!) self, k key) -> v", raises=[KeyError])(dict.pop)
-op("dict::pop_default(Dict(k, v)(a!) self, k key, v default) -> v")(dict.pop)
-op("dict::popitem(Dict(k, v)(a!) self) -> (k, v)", raises=[KeyError])(dict.popitem)
-op("dict::setdefault(Dict(k, v)(a!) self, k key, v default) -> v")(dict.setdefault)
-op("dict::update(Dict(k, v)(a!) self, Dict(k, v) other) -> ()")(dict.update)
-op("dict::clear(Dict(k, v)(a!) self) -> ()")(dict.clear)
-op("dict::copy(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(dict.copy)
+op("dict::get(Dict(k, v) self, k key) -> v?", effects=READS)(method("get"))
+op("dict::get_default(Dict(k, v) self, k key, v default) -> v", effects=READS)(method("get"))
+op("dict::pop(Dict(k, v)(a!) self, k key) -> v", raises=[KeyError])(method("pop"))
+op("dict::pop_default(Dict(k, v)(a!) self, k key, v default) -> v")(method("pop"))
+op("dict::popitem(Dict(k, v)(a!) self) -> (k, v)", raises=[KeyError])(method("popitem"))
+op("dict::setdefault(Dict(k, v)(a!) self, k key, v default) -> v")(method("setdefault"))
+op("dict::update(Dict(k, v)(a!) self, Dict(k, v) other) -> ()")(
+    lambda self, other: update(self, other)
+)
+op("dict::clear(Dict(k, v)(a!) self) -> ()")(method("clear"))
+op("dict::copy(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(method("copy"))
+op("dict::plain(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(dict)
 op("dict::keys(Dict(k, v) self) -> k[]", effects=NEW)(list)
 op("dict::values(Dict(k, v) self) -> v[]", effects=NEW)(lambda self: list(self.values()))
 op("dict::items(Dict(k, v) self) -> Tuple(k, v)[]", effects=NEW)(lambda self: list(self.items()))
@@ -135,3 +166,9 @@ def _set_at(self: dict[Any, Any], entry: int, value: Any) -> None:
 
 
 op("dict::eq(Dict(k, v) a, Dict(k, v) b) -> bool", effects=READS)(operator.eq)
+op("dict::move_to_end(Dict(k, v)(a!) self, k key, bool last) -> ()", raises=[KeyError])(
+    lambda self, key, last: self.move_to_end(key, last)
+)
+op("dict::popitem_first(Dict(k, v)(a!) self) -> (k, v)", raises=[KeyError])(
+    lambda self: self.popitem(last=False)
+)

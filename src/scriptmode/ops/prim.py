@@ -9,6 +9,7 @@ description; the verifier and the interpreter know their rules:
 ``prim::TupleConstruct(...) -> Tuple/NamedTuple``
 ``prim::TupleIndex[index=i](t) -> Ti``        i within bounds, not negative
 ``prim::DictConstruct(k0, v0, k1, ...) -> Dict[k, v]``
+``prim::SetConstruct(t...) -> Set[t]``         the elements are added in order
 ``prim::Global[name=n]() -> T``               a captured mutable Python object, such as a module
 ``prim::GetAttr[name=n](self) -> T``          of a module or object
 ``prim::SetAttr[name=n](self, value)``
@@ -55,7 +56,8 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::VarTupleConstruct": Effect.PURE,
     "prim::TupleConstruct": Effect.PURE,
     "prim::TupleIndex": Effect.PURE,
-    "prim::DictConstruct": Effect.ALLOCATES,
+    "prim::DictConstruct": Effect.ALLOCATES | Effect.RAISES,
+    "prim::SetConstruct": Effect.ALLOCATES | Effect.RAISES,
     "prim::Global": Effect.PURE,
     "prim::GetAttr": Effect.READS,
     "prim::SetAttr": Effect.WRITES,

@@ -259,7 +259,7 @@ def _changes_containers(kind: str, schema: Any) -> bool:
     if kind == "prim::python_call":
         return True
     return schema is not None and any(
-        a.alias is not None and a.alias.is_write and isinstance(a.type, (T.ListType, T.DictType))
+        a.alias is not None and a.alias.is_write and isinstance(a.type, T.CONTAINERS)
         for a in schema.arguments
     )
 

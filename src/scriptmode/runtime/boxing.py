@@ -27,6 +27,7 @@ from scriptmode.abi.objects import (
 )
 from scriptmode.abi.tasks import DONE, FUTURE_TASK, TASK_ERROR, TASK_RESULT, TASK_STATE
 from scriptmode.codegen.native import (
+    extern,
     f64,
     i8,
     i32,
@@ -35,9 +36,11 @@ from scriptmode.codegen.native import (
     native,
     ptr,
     store,
+    utf8,
 )
 from scriptmode.runtime.frame import (
     FIELD_MAY_LACK,
+    FIRST_COLLECTION,
     FRAME_BOXED,
     FRAME_MEMO_CAPACITY,
     FRAME_MEMO_N,
@@ -66,6 +69,7 @@ from scriptmode.runtime.frame import (
     IN_TUPLE,
     IN_UNION,
     IN_VAR_TUPLE,
+    LAST_COLLECTION,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
@@ -91,6 +95,7 @@ from scriptmode.runtime.frame import (
 )
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row
 from scriptmode.runtime.pyapi import (
+    DICT_TYPE,
     FALSE,
     LIST_ITEMS,
     NONE,
@@ -103,7 +108,6 @@ from scriptmode.runtime.pyapi import (
     PyDict_Clear,
     PyDict_GetItemWithError,
     PyDict_New,
-    PyDict_SetItem,
     PyDict_Update,
     PyErr_NoMemory,
     PyFloat_FromDouble,
@@ -115,6 +119,8 @@ from scriptmode.runtime.pyapi import (
     PyLong_FromVoidPtr,
     PyObject_CallFunctionObjArgs,
     PyObject_GenericSetAttr,
+    PyObject_GetAttrString,
+    PyObject_SetItem,
     PyTuple_New,
     PyTuple_SetItem,
     PyUnicode_FromKindAndData,
@@ -132,6 +138,9 @@ from scriptmode.runtime.pyapi import (
     state,
 )
 from scriptmode.runtime.unboxing import plan_child, plan_offset
+
+box_collection = extern("box_collection", ptr, ptr, ptr, ptr)
+write_back_collection = extern("write_back_collection", i64, ptr, i64)
 
 
 @native
@@ -175,6 +184,8 @@ def box(frame: ptr, slot: ptr, plan: ptr) -> ptr:
 def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     """``box`` of the types that are seldom results."""
     kind = load(i64, plan, PLAN_KIND)
+    if kind >= FIRST_COLLECTION and kind <= LAST_COLLECTION:
+        return box_collection(frame, slot, plan)
     if kind == IN_DICT:
         return box_dict(frame, load(ptr, slot), plan)
     if kind == IN_NAMED_TUPLE:
@@ -378,10 +389,21 @@ def box_dict(frame: ptr, value: ptr, plan: ptr) -> ptr:
     return made
 
 
+@native
+def _empty_dict(plan: ptr) -> ptr:
+    cls = load(ptr, plan, PLAN_CLASS)
+    if cls == DICT_TYPE:
+        return PyDict_New()
+    factory = ptr(0)
+    if load(i64, plan, PLAN_TABLE_N) > 0:
+        factory = load(ptr, load(ptr, plan, PLAN_TABLE))
+    return PyObject_CallFunctionObjArgs(cls, factory, ptr(0))
+
+
 @native(noinline=True)
 def new_dict_object(frame: ptr, value: ptr, plan: ptr, old: ptr, snapshot: ptr) -> ptr:
     """A new Python dict; entries that equal those of ``snapshot`` keep the values of ``old``."""
-    made = PyDict_New()
+    made = _empty_dict(plan)
     if made == 0:
         return made
     size = entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
@@ -424,7 +446,7 @@ def _box_entry(frame: ptr, entry: ptr, plan: ptr, source: ptr, made: ptr) -> i64
         Py_IncRef(item)
     status: i32 = -1
     if item != 0:
-        status = PyDict_SetItem(made, key, item)
+        status = PyObject_SetItem(made, key, item)
     Py_DecRef(item)
     Py_DecRef(key)
     return i64(status == 0)
@@ -548,8 +570,11 @@ def write_back_row(frame: ptr, number: i64) -> i64:
     value = load(ptr, row, MEMO_NATIVE)
     plan = load(ptr, row, MEMO_PLAN)
     snapshot = load(ptr, row, MEMO_SNAPSHOT)
-    if load(i64, plan, PLAN_KIND) == IN_OBJECT:
+    kind = load(i64, plan, PLAN_KIND)
+    if kind == IN_OBJECT:
         return write_back_object(frame, obj, value, snapshot, plan)
+    if kind >= FIRST_COLLECTION and kind <= LAST_COLLECTION:
+        return write_back_collection(frame, number)
     if load(i64, plan, PLAN_KIND) == IN_DICT:
         return write_back_dict(frame, obj, value, snapshot, plan)
     return write_back_list(frame, obj, value, snapshot, plan)
@@ -568,10 +593,26 @@ def write_back_dict(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) 
     made = new_dict_object(frame, value, plan, obj, snapshot)
     if made == 0:
         return 0
-    PyDict_Clear(obj)
-    status = PyDict_Update(obj, made)
+    status = _refill(obj, made, plan)
     Py_DecRef(made)
-    return i64(status == 0)
+    return status
+
+
+@native
+def _refill(obj: ptr, made: ptr, plan: ptr) -> i64:
+    """Give a dict the entries of another one of its class; 0 on failure."""
+    if load(ptr, plan, PLAN_CLASS) == DICT_TYPE:
+        PyDict_Clear(obj)
+        return i64(PyDict_Update(obj, made) == 0)
+    # an OrderedDict must see each change
+    clear = PyObject_GetAttrString(obj, utf8("clear"))
+    Py_DecRef(PyObject_CallFunctionObjArgs(clear, ptr(0)))
+    Py_DecRef(clear)
+    update = PyObject_GetAttrString(obj, utf8("update"))
+    done = PyObject_CallFunctionObjArgs(update, made, ptr(0))
+    Py_DecRef(update)
+    Py_DecRef(done)
+    return i64(done != 0)
 
 
 @native(noinline=True)

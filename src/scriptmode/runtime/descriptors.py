@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from scriptmode.abi import layouts, objects
+from scriptmode.interp.values import factory_of
 from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.support.locks import held_while_forking
@@ -49,17 +50,31 @@ _KINDS: Mapping[T.Type, int] = {
     T.STORAGE: objects.KIND_GENERATOR,
     T.STREAM: objects.KIND_FOREIGN,
     T.SIZE: objects.KIND_SIZE,
+    T.BYTES: objects.KIND_BYTES,
+    T.RANGE: objects.KIND_RANGE,
 }
 _PLAIN = {
     objects.KIND_NONE, objects.KIND_INT, objects.KIND_FLOAT, objects.KIND_BOOL,
     objects.KIND_COMPLEX, objects.KIND_NUMBER, objects.KIND_ENUM, objects.KIND_DEVICE,
-    objects.KIND_CODE, objects.KIND_FOREIGN,
+    objects.KIND_CODE, objects.KIND_FOREIGN, objects.KIND_RANGE,
 }  # fmt: skip
 _OBJECTS = {
     objects.KIND_STR, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_CLASS,
     objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE, objects.KIND_CELL,
     objects.KIND_FUTURE,
+    objects.KIND_ARRAY_TUPLE, objects.KIND_SIZE, objects.KIND_SET, objects.KIND_FROZEN_SET,
+    objects.KIND_DEQUE, objects.KIND_BYTES, objects.KIND_ITERATOR,
 }  # fmt: skip
+
+_WITHOUT_OFFSETS = {
+    objects.KIND_UNION, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_FOREIGN,
+    objects.KIND_SET, objects.KIND_FROZEN_SET, objects.KIND_DEQUE, objects.KIND_ITERATOR,
+}  # fmt: skip
+_FLAVORS: Mapping[type[T.Type], int] = {
+    T.OrderedDictType: objects.FLAVOR_ORDERED,
+    T.DefaultDictType: objects.FLAVOR_DEFAULT,
+    T.CounterType: objects.FLAVOR_COUNTER,
+}
 
 _PYTHON_NAMES: Mapping[T.Type, str] = {
     T.NONE: "NoneType", T.TENSOR: "Tensor", T.DEVICE: "torch.device", T.DTYPE: "torch.dtype",
@@ -97,7 +112,8 @@ _DEVICES = _names(
 CODE_LIMIT = 256
 
 
-def _allocate(content: bytes) -> int:
+def immortal(content: bytes) -> int:
+    """The address of memory with this content that is never given back."""
     block = ctypes.create_string_buffer(content, len(content) + 16)
     _memory.append(block)
     # values in the block are read as 8-byte words: round up within the spare bytes
@@ -109,7 +125,7 @@ def _allocate(content: bytes) -> int:
 
 
 def _words(values: Sequence[int]) -> int:
-    return _allocate(struct.pack(f"<{len(values)}q", *values)) if values else 0
+    return immortal(struct.pack(f"<{len(values)}q", *values)) if values else 0
 
 
 def native_text(value: str) -> int:
@@ -122,7 +138,7 @@ def native_text(value: str) -> int:
             # a lone surrogate is one code unit in each of these codecs
             data = value.encode(codec, "surrogatepass") + bytes(width)
             head = (objects.IMMORTAL, descriptor(T.STR), len(value), 0, width)
-            _texts[value] = _allocate(struct.pack("<5q", *head) + data)
+            _texts[value] = immortal(struct.pack("<5q", *head) + data)
         return _texts[value]
 
 
@@ -155,7 +171,7 @@ def descriptor(t: T.Type) -> int:
         key = _key(t)
         held = _descriptors.get(key)
         if held is None:
-            address = _allocate(bytes(objects.DESC_BYTES))
+            address = immortal(bytes(objects.DESC_BYTES))
             # registered before it is filled: class types may contain themselves
             held = _descriptors[key] = (t, address)
             _types[address] = t
@@ -196,6 +212,10 @@ def _kind(t: T.Type) -> int:
         (T.ListType, objects.KIND_LIST),
         (T.DictType, objects.KIND_DICT),
         (T.CellType, objects.KIND_CELL),
+        (T.FrozenSetType, objects.KIND_FROZEN_SET),
+        (T.SetType, objects.KIND_SET),
+        (T.DequeType, objects.KIND_DEQUE),
+        (T.IteratorType, objects.KIND_ITERATOR),
         (T.TupleType, objects.KIND_TUPLE),
         (T.VarTupleType, objects.KIND_ARRAY_TUPLE),
         (T.UnionType, objects.KIND_UNION),
@@ -219,7 +239,7 @@ def _children(t: T.Type, kind: int) -> tuple[Sequence[T.Type], list[int], int]:
         return t.contained, [0], objects.HEAP_PAYLOAD + 8
     if kind == objects.KIND_CELL:
         return t.contained, [objects.CELL_VALUE], 0
-    if kind in (objects.KIND_UNION, objects.KIND_LIST, objects.KIND_DICT, objects.KIND_FOREIGN):
+    if kind in _WITHOUT_OFFSETS:
         return t.contained, [0] * len(t.contained), 0
     contained: Sequence[T.Type] = t.contained
     at = 0
@@ -257,7 +277,11 @@ def _python_name(t: T.Type) -> str:
         return t.original_name
     if isinstance(t, (T.NamedTupleType, T.EnumType)):
         return t.name.rpartition(".")[2]
-    if isinstance(t, (T.TupleType, T.VarTupleType, T.ListType, T.DictType)):
+    if isinstance(t, (T.OrderedDictType, T.CounterType)):
+        return f"collections.{t.constructor}"
+    if isinstance(t, (T.DefaultDictType, T.DequeType)):
+        return f"collections.{t.constructor.lower()}"
+    if isinstance(t, (T.TupleType, T.VarTupleType, *T.CONTAINERS)):
         return t.constructor.lower()
     return str(t)
 
@@ -280,6 +304,7 @@ def _fill(address: int, t: T.Type) -> None:
         objects.DESC_OFFSETS: _words(offsets),
         objects.DESC_NAME: native_text(_python_name(t)),
         objects.DESC_PYTHON_CLASS: 0 if python_class is None else id(python_class),
+        objects.DESC_FLAVOR: _FLAVORS.get(type(t), objects.FLAVOR_DICT),
         objects.DESC_OBJECT_SIZE: nbytes,
         objects.DESC_MEMBERS: _word_texts(t),
     }
@@ -292,6 +317,8 @@ def _word_texts(t: T.Type) -> int:
         return _words([native_text(name) for name in t.fields])
     if t == T.DEVICE:
         return _words([native_text(name) for name in _DEVICES])
+    if isinstance(t, T.DefaultDictType):
+        return native_text(repr(factory_of(t.made)))
     if t in _CODES:
         names = [f"torch.{name}" for name in _CODES[t]]
         names += ["torch.unknown"] * (CODE_LIMIT - len(names))
@@ -309,7 +336,8 @@ def enum_member(t: T.EnumType, name: str) -> int:
             short = t.name.rpartition(".")[2]
             shown = f"<{short}.{name}: {t.members[name]!r}>" if member is None else repr(member)
             written = f"{short}.{name}" if member is None else str(member)
+            hashed = hash(name if member is None else member)
             words = (objects.IMMORTAL, owner, native_text(name), native_text(shown),
-                     native_text(written), 0, 0)  # fmt: skip
+                     native_text(written), 0, 0, hashed)  # fmt: skip
             _members[key] = _words(words)
         return _members[key]

@@ -22,7 +22,7 @@ from scriptmode.abi.convention import (
     WORD,
     ctx_offset,
 )
-from scriptmode.ir import types as T
+from scriptmode.abi.layouts import is_heap
 from scriptmode.runtime.crossing import Crossing, release_object
 from scriptmode.runtime.plans import type_of_descriptor
 from scriptmode.support.futures import Future
@@ -90,7 +90,7 @@ def _argument(value: int) -> Any:
     """The argument of an exception: a str, or what a box holds."""
     t = type_of_descriptor(_word(value + objects.HEAP_DESCRIPTOR))
     cell = ctypes.c_int64(value)
-    is_object = t == T.STR or isinstance(t, (T.ListType, T.DictType))
+    is_object = is_heap(t)
     slot = ctypes.addressof(cell) if is_object else value + objects.HEAP_PAYLOAD
     with Crossing() as crossing:
         return crossing.to_python(slot, t)

@@ -22,7 +22,7 @@ PLAN_CLASS = 24  # exact Python type of the values, where one is needed
 PLAN_N = 32
 PLAN_CHILDREN = 40  # ptr to plans
 PLAN_OFFSETS = 48  # ptr to i64: where the children lie in the value
-PLAN_TABLE = 56  # Python objects by number: dtypes, enum members, [maker] of a named tuple
+PLAN_TABLE = 56  # Python objects: dtypes, enum members, [maker] of a named tuple, [factory]
 PLAN_TABLE_N = 64
 PLAN_NATIVE = 72  # enums: native members, in the order of the table
 # instances of user classes; children, offsets and table are the attributes' plans, places, names
@@ -39,8 +39,11 @@ FIELD_IN_DICT = 2  # the attribute is in the instance's __dict__, not in a slot 
     IN_NONE, IN_INT, IN_FLOAT, IN_BOOL, IN_COMPLEX, IN_NUMBER, IN_STR, IN_TENSOR, IN_LIST, IN_DICT,
     IN_TUPLE, IN_NAMED_TUPLE, IN_VAR_TUPLE, IN_SIZE, IN_OPTIONAL_POINTER, IN_OPTIONAL_VALUE,
     IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_MODULE, IN_UNSUPPORTED, IN_FUTURE,
-    IN_OBJECT,
-) = range(25)  # fmt: skip
+    IN_OBJECT, IN_SET, IN_FROZEN_SET, IN_DEQUE, IN_BYTES, IN_RANGE,
+) = range(30)  # fmt: skip
+# kinds that boxing_collections deals with
+FIRST_COLLECTION = IN_SET
+LAST_COLLECTION = IN_RANGE
 
 # ---- outcome of unboxing ----
 FITS = 0

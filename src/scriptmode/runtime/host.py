@@ -14,22 +14,30 @@ from typing import Any
 
 from scriptmode.abi.convention import ERROR_PYTHON, ctx_offset
 from scriptmode.abi.objects import (
+    DEQUE_SIZE,
+    DEQUE_VERSION,
     DESC_OBJECT_SIZE,
     DICT_LENGTH,
+    DICT_SIZE,
     DICT_VERSION,
     HEAP_PAYLOAD,
     LIST_DATA,
     LIST_LENGTH,
+    SET_SIZE,
+    SET_USED,
 )
 from scriptmode.codegen.native import i32, i64, load, native, ptr, stack, store
 from scriptmode.runtime.boxing import box_str, box_whole, plan_of, write_back
+from scriptmode.runtime.boxing_collections import new_deque, new_set
 from scriptmode.runtime.frame import (
     FITS,
     FRAME_MEMO_N,
     FRAME_RECORD,
+    IN_DEQUE,
     IN_DICT,
     IN_LIST,
     IN_OBJECT,
+    IN_SET,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
@@ -63,6 +71,8 @@ from scriptmode.runtime.pyapi import (
     PyObject_CallFunctionObjArgs,
     PyTuple_New,
     PyTuple_SetItem,
+    set_clone,
+    sm_deque_copy,
     sm_dict_copy,
     sm_list_from,
     sm_release,
@@ -246,6 +256,10 @@ def read_back(frame: ptr) -> i64:
             return 0
         if kind == IN_OBJECT and _read_back_object(frame, i) == 0:
             return 0
+        if kind == IN_SET and _read_back_set(frame, i) == 0:
+            return 0
+        if kind == IN_DEQUE and _read_back_deque(frame, i) == 0:
+            return 0
     return i64(fill_unboxed(frame) == FITS)
 
 
@@ -307,13 +321,58 @@ def _read_back_dict(frame: ptr, number: i64) -> i64:
             _refuse(obj, load(ptr, plan, PLAN_DESCRIPTOR))
         return 0
     version = load(i64, value, DICT_VERSION)
-    _swap(value, load(ptr, place), DICT_LENGTH, DICT_VERSION)
+    _swap(value, load(ptr, place), DICT_LENGTH, DICT_SIZE)
     store(i64, value, DICT_VERSION, version + 1)
     if sm_dict_copy(frame, value, place + 8):
         PyErr_NoMemory()
         return 0
     _new_snapshot(frame, number, load(ptr, place, 8))
     return 1
+
+
+@native
+def _read_back_set(frame: ptr, number: i64) -> i64:
+    row = memo_row(frame, number)
+    value = load(ptr, row, MEMO_NATIVE)
+    place = stack(8)
+    fits = new_set(frame, load(ptr, row, MEMO_OBJECT), load(ptr, row, MEMO_PLAN), place)
+    if fits != FITS:
+        return _misfit_of(frame, number, fits)
+    _swap(value, load(ptr, place), SET_USED, SET_SIZE)
+    snapshot = set_clone(value)
+    if snapshot == 0:
+        PyErr_NoMemory()
+        return 0
+    _new_snapshot(frame, number, snapshot)
+    return 1
+
+
+@native
+def _read_back_deque(frame: ptr, number: i64) -> i64:
+    row = memo_row(frame, number)
+    value = load(ptr, row, MEMO_NATIVE)
+    place = stack(8)
+    fits = new_deque(frame, load(ptr, row, MEMO_OBJECT), load(ptr, row, MEMO_PLAN), place)
+    if fits != FITS:
+        return _misfit_of(frame, number, fits)
+    version = load(i64, value, DEQUE_VERSION)
+    _swap(value, load(ptr, place), LIST_LENGTH, DEQUE_SIZE)
+    store(i64, value, DEQUE_VERSION, version + 1)
+    if sm_deque_copy(frame, value, place):
+        PyErr_NoMemory()
+        return 0
+    _new_snapshot(frame, number, load(ptr, place))
+    return 1
+
+
+@native
+def _misfit_of(frame: ptr, number: i64, fits: i64) -> i64:
+    """Raise what unboxing a container again has found."""
+    if fits == MISFIT:
+        row = memo_row(frame, number)
+        plan = load(ptr, row, MEMO_PLAN)
+        _refuse(load(ptr, row, MEMO_OBJECT), load(ptr, plan, PLAN_DESCRIPTOR))
+    return 0
 
 
 @native

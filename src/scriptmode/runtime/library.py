@@ -24,6 +24,7 @@ from scriptmode.codegen import engine, native_lower
 from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.runtime import (
     boxing,
+    boxing_collections,
     entry,
     frame,
     gil,
@@ -40,7 +41,8 @@ from scriptmode.runtime import (
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, entry, frame, gil, host, interrupt, memo, published, pyapi, unboxing, warned,
+    boxing, boxing_collections, entry, frame, gil, host, interrupt, memo, published, pyapi,
+    unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip
@@ -53,6 +55,8 @@ _HOST: Mapping[str, Any] = {
 }
 _EXPORTS: tuple[Any, ...] = (
     entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox_whole, boxing.box_whole,
+    boxing_collections.unbox_collection, boxing_collections.box_collection,
+    boxing_collections.write_back_collection,
     boxing.write_back, memo.memo_close, warned.sm_note_warning, *_HOST.values(),
 )  # fmt: skip
 

@@ -6,10 +6,11 @@ Importing this module is what makes ``codegen.module.compile_program`` work.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from scriptmode.codegen.library import use_library
 from scriptmode.ir import types as T
-from scriptmode.runtime import descriptors, nativelib, plans
+from scriptmode.runtime import descriptors, frozen, nativelib, plans
 
 
 class ProcessLibrary:
@@ -39,6 +40,10 @@ class ProcessLibrary:
     def set_class_function(self, t: T.ClassType, offset: int, function: int) -> None:
         """Enter a function of a user class into its descriptor."""
         descriptors.set_function(t, offset, function)
+
+    def frozen_set(self, t: T.Type, value: frozenset[Any]) -> int:
+        """An immortal frozenset with the table of ``value``."""
+        return frozen.frozen_set(t, value)
 
 
 use_library(ProcessLibrary())

@@ -41,29 +41,33 @@ from scriptmode.runtime.native import (
     builder,
     characters,
     compare,
+    deques,
     dicts,
     digits,
     formats,
+    hashing,
     instances,
+    iterators,
     keys,
     lists,
     mathematics,
     memory,
     parsing,
     reprs,
+    sets,
     sorting,
     strings,
     tasks,
     unicode,
+    widening,
 )
 from scriptmode.runtime.native import errors as native_errors
 from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
-    allocation, memory, native_errors, builder, digits, keys, compare, unicode, reprs, lists,
-    strings,
-    arithmetic, mathematics, formats, characters, parsing, dicts,
-    sorting, tasks, instances,
+    allocation, memory, native_errors, builder, digits, hashing, keys, compare, unicode, reprs,
+    lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
+    sorting, tasks, instances, sets, deques, iterators, widening,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (
@@ -72,7 +76,7 @@ COMPILER: tuple[ModuleType, ...] = (
 )  # fmt: skip
 # descriptors that library code refers to by symbol
 _DESCRIPTORS = (
-    T.STR, T.NONE, T.INT, T.FLOAT, T.BOOL, T.ListType([T.STR]), T.ListType([T.INT]),
+    T.STR, T.BYTES, T.NONE, T.INT, T.FLOAT, T.BOOL, T.ListType([T.STR]), T.ListType([T.INT]),
 )  # fmt: skip
 
 _lock = held_while_forking(threading.RLock())
@@ -127,6 +131,14 @@ def object_code() -> bytes:
     return code
 
 
+def _set_hash_state(address: int) -> None:
+    """Tell the library how this process hashes."""
+    secret = (ctypes.c_int64 * 2).in_dll(ctypes.pythonapi, "_Py_HashSecret")
+    rounds = {"siphash13": (1, 3), "siphash24": (2, 4)}[sys.hash_info.algorithm]
+    words = (ctypes.c_int64 * 5).from_address(address)
+    words[:] = [*secret, *rounds, hash(None)]
+
+
 def ensure_loaded() -> None:
     """Load the library once and register its functions as symbols."""
     global _engine
@@ -142,6 +154,7 @@ def ensure_loaded() -> None:
         _make_thread_key(loaded)
         counting = ctypes.c_int64.from_address(loaded.address("sm_counting"))
         counting.value = int(engine.thunks.debug)
+        _set_hash_state(loaded.address("sm_hash_state"))
         for name in (*functions(), "sm_characters"):
             engine.register_symbol(name, loaded.address(name))
         descriptors.bind(

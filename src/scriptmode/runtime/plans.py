@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import inspect
 import sys
@@ -16,6 +17,7 @@ import torch
 from llvmlite import ir
 
 from scriptmode.abi import dtypes, instances, layouts, objects
+from scriptmode.interp.values import factory_of
 from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.runtime import descriptors, frame
@@ -44,6 +46,8 @@ _SIMPLE: Mapping[T.Type, int] = {
     T.MEMORY_FORMAT: frame.IN_CODE,
     T.QSCHEME: frame.IN_CODE,
     T.GENERATOR: frame.IN_GENERATOR,
+    T.BYTES: frame.IN_BYTES,
+    T.RANGE: frame.IN_RANGE,
 }
 _CLASSES: Mapping[T.Type, type] = {
     T.SIZE: torch.Size,
@@ -53,6 +57,18 @@ _CLASSES: Mapping[T.Type, type] = {
     T.MEMORY_FORMAT: torch.memory_format,
     T.QSCHEME: torch.qscheme,
     T.GENERATOR: torch.Generator,
+    T.BYTES: bytes,
+    T.RANGE: range,
+}
+_CONTAINERS: Mapping[type[T.Type], type] = {
+    T.DictType: dict,
+    T.OrderedDictType: collections.OrderedDict,
+    T.DefaultDictType: collections.defaultdict,
+    T.CounterType: collections.Counter,
+    T.SetType: set,
+    T.FrozenSetType: frozenset,
+    T.DequeType: collections.deque,
+    T.VarTupleType: tuple,
 }
 _QSCHEMES = (
     torch.per_tensor_affine, torch.per_channel_affine, torch.per_tensor_symmetric,
@@ -152,6 +168,9 @@ def _kind(t: T.Type) -> int:
     for constructor, kind in (
         (T.ListType, frame.IN_LIST),
         (T.DictType, frame.IN_DICT),
+        (T.FrozenSetType, frame.IN_FROZEN_SET),
+        (T.SetType, frame.IN_SET),
+        (T.DequeType, frame.IN_DEQUE),
         (T.NamedTupleType, frame.IN_NAMED_TUPLE),
         (T.TupleType, frame.IN_TUPLE),
         (T.VarTupleType, frame.IN_VAR_TUPLE),
@@ -218,9 +237,7 @@ def _fields(t: T.Type, descriptor: int) -> dict[int, int]:
         return _object_fields(t, descriptor)
     contained, offsets = _children(t, kind, descriptor)
     table, natives = _table(t, kind)
-    python_class = _CLASSES.get(t, getattr(t, "python_class", None))
-    if kind == frame.IN_VAR_TUPLE:
-        python_class = tuple
+    python_class = _CLASSES.get(t) or _CONTAINERS.get(type(t), getattr(t, "python_class", None))
     if kind == frame.IN_FUTURE:
         python_class = Future
     _kept.extend([table, python_class])
@@ -250,6 +267,10 @@ def _table(t: T.Type, kind: int) -> tuple[list[object], list[int]]:
         return [getattr(t.python_class, "_make", t.python_class)], []
     if kind == frame.IN_FUTURE:
         return [Future.of], []
+    if isinstance(t, T.DefaultDictType):
+        return [factory_of(t.made)], []
+    if isinstance(t, T.DequeType):
+        return [collections.deque.clear, collections.deque.extend], []
     return [], []
 
 

@@ -24,6 +24,7 @@ from scriptmode.abi.objects import (
 )
 from scriptmode.codegen.native import (
     bitcast,
+    extern,
     f64,
     i8,
     i16,
@@ -40,6 +41,7 @@ from scriptmode.runtime.frame import (
     FAILED,
     FIELD_IN_DICT,
     FIELD_MAY_LACK,
+    FIRST_COLLECTION,
     FITS,
     FRAME_FILLED,
     FRAME_MEMO_CAPACITY,
@@ -68,6 +70,7 @@ from scriptmode.runtime.frame import (
     IN_TUPLE,
     IN_UNION,
     IN_VAR_TUPLE,
+    LAST_COLLECTION,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
@@ -103,6 +106,7 @@ from scriptmode.runtime.memo import memo_add, memo_find, memo_row, memo_truncate
 from scriptmode.runtime.pyapi import (
     BOOL_TYPE,
     COMPLEX_TYPE,
+    DEFAULT_FACTORY,
     DICT_TYPE,
     FLOAT_TYPE,
     LIST_ITEMS,
@@ -129,6 +133,7 @@ from scriptmode.runtime.pyapi import (
     PyErr_NoMemory,
     PyFloat_AsDouble,
     PyLong_AsLongLongAndOverflow,
+    PyObject_CallFunctionObjArgs,
     PyObject_GenericGetAttr,
     PyObject_GenericGetDict,
     PyType_IsSubtype,
@@ -152,18 +157,22 @@ from scriptmode.runtime.pyapi import (
     tensor_retain_wrapped,
 )
 
+unbox_collection = extern("unbox_collection", i64, ptr, ptr, ptr, ptr)
+
 NEW = -1
 SMALL = 64  # bytes of scratch memory on the stack
 
 
 @native
-def _misfit(frame: ptr, reason: i64) -> i64:
+def misfit(frame: ptr, reason: i64) -> i64:
+    """Note why an object does not fit."""
     store(i64, frame, FRAME_REASON, reason)
     return MISFIT
 
 
 @native(noinline=True)
-def _no_memory() -> i64:
+def no_memory() -> i64:
+    """Set MemoryError."""
     PyErr_NoMemory()
     return FAILED
 
@@ -190,8 +199,8 @@ def is_plain_tensor(obj: ptr) -> bool:
 @native(noinline=True)
 def _not_a_tensor(frame: ptr, obj: ptr) -> i64:
     if PyType_IsSubtype(load(ptr, obj, OB_TYPE), state(STATE_TENSOR)):
-        return _misfit(frame, REASON_SUBCLASS)
-    return _misfit(frame, REASON_TYPE)
+        return misfit(frame, REASON_SUBCLASS)
+    return misfit(frame, REASON_TYPE)
 
 
 @native
@@ -208,16 +217,16 @@ def unbox(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         return FITS
     if kind == IN_INT:
         if t != LONG_TYPE:
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         return unbox_int(frame, obj, slot)
     if kind == IN_FLOAT:
         if t != FLOAT_TYPE:
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         store(f64, slot, 0, PyFloat_AsDouble(obj))
         return FITS
     if kind == IN_BOOL:
         if t != BOOL_TYPE:
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         store(i8, slot, 0, i8(obj == TRUE))
         return FITS
     if kind == IN_OPTIONAL_POINTER:
@@ -232,14 +241,14 @@ def unbox(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         store(i8, slot, 0, i8(1))
         return unbox(frame, obj, plan_child(plan, 0), slot + plan_offset(plan, 0))
     if kind == IN_NONE:
-        return FITS if obj == NONE else _misfit(frame, REASON_TYPE)
+        return FITS if obj == NONE else misfit(frame, REASON_TYPE)
     if kind == IN_STR:
         return unbox_str(frame, obj, slot)
     if kind == IN_LIST:
         return unbox_list(frame, obj, plan, slot)
     if kind == IN_TUPLE:
         if t != TUPLE_TYPE:
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         return unbox_tuple(frame, obj, plan, slot)
     return unbox_rare(frame, obj, plan, slot)
 
@@ -249,21 +258,23 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """``unbox`` of the types that are seldom arguments."""
     kind = load(i64, plan, PLAN_KIND)
     t = load(ptr, obj, OB_TYPE)
+    if kind >= FIRST_COLLECTION and kind <= LAST_COLLECTION:
+        return unbox_collection(frame, obj, plan, slot)
     if kind == IN_DICT:
         return unbox_dict(frame, obj, plan, slot)
     if kind == IN_NAMED_TUPLE:
         if t != load(ptr, plan, PLAN_CLASS):
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         return unbox_tuple(frame, obj, plan, slot)
     if kind == IN_VAR_TUPLE or kind == IN_SIZE:  # noqa: SIM109
         if t != load(ptr, plan, PLAN_CLASS):
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         return unbox_items(frame, obj + TUPLE_ITEMS, load(i64, obj, OB_SIZE), plan, slot)
     if kind == IN_NUMBER:
         return unbox_number(frame, obj, slot)
     if kind == IN_COMPLEX:
         if t != COMPLEX_TYPE:
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         store(f64, slot, 0, PyComplex_RealAsDouble(obj))
         store(f64, slot, 8, PyComplex_ImagAsDouble(obj))
         return FITS
@@ -273,22 +284,22 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         return unbox_object(frame, obj, plan, slot)
     if kind == IN_DEVICE:
         if t != load(ptr, plan, PLAN_CLASS):
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         store(i16, slot, 0, load(i16, obj, THP_DEVICE))
         return FITS
     if kind == IN_CODE or kind == IN_ENUM:  # noqa: SIM109
         return unbox_from_table(frame, obj, plan, slot)
     if kind == IN_GENERATOR:
         if t != load(ptr, plan, PLAN_CLASS):
-            return _misfit(frame, REASON_TYPE)
+            return misfit(frame, REASON_TYPE)
         impl = load(ptr, obj, THP_GENERATOR)
         if memo_find(frame, obj, MEMO_OBJECT) == 0:
             if memo_add(frame, obj, impl, plan, ptr(0)) == 0:
-                return _no_memory()
+                return no_memory()
         sm_counted_retain(impl)
         store(ptr, slot, 0, impl)
         return FITS
-    return _misfit(frame, REASON_UNSUPPORTED)
+    return misfit(frame, REASON_UNSUPPORTED)
 
 
 @native
@@ -297,7 +308,7 @@ def unbox_int(frame: ptr, obj: ptr, slot: ptr) -> i64:
     overflow = stack(8)
     value = PyLong_AsLongLongAndOverflow(obj, overflow)
     if load(i32, overflow) != 0:
-        return _misfit(frame, REASON_OVERFLOW)
+        return misfit(frame, REASON_OVERFLOW)
     store(i64, slot, 0, value)
     return FITS
 
@@ -324,27 +335,27 @@ def unbox_number(frame: ptr, obj: ptr, slot: ptr) -> i64:
         store(i64, slot, 8, bitcast(i64, PyComplex_RealAsDouble(obj)))
         store(i64, slot, 16, bitcast(i64, PyComplex_ImagAsDouble(obj)))
         return FITS
-    return _misfit(frame, REASON_TYPE)
+    return misfit(frame, REASON_TYPE)
 
 
 @native(noinline=True)
 def unbox_str(frame: ptr, obj: ptr, slot: ptr) -> i64:
     """A str in the smallest width that holds its code points."""
     if load(ptr, obj, OB_TYPE) != UNICODE_TYPE:
-        return _misfit(frame, REASON_TYPE)
+        return misfit(frame, REASON_TYPE)
     n = PyUnicode_GetLength(obj)
     small = stack(512)
     wide = small
     if n > 128:
         wide = malloc(n * 4)
         if wide == 0:
-            return _no_memory()
+            return no_memory()
     PyUnicode_AsUCS4(obj, wide, n, i32(0))
     text = _narrowed(wide, n)
     if n > 128:
         free(wide)
     if text == 0:
-        return _no_memory()
+        return no_memory()
     store(ptr, slot, 0, text)
     return FITS
 
@@ -379,13 +390,13 @@ def _narrowed(wide: ptr, n: i64) -> ptr:
 
 
 @native
-def _known(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+def known_object(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """FITS when the container is in the memo already, NEW when it is not."""
     row = memo_find(frame, obj, MEMO_OBJECT)
     if row == 0:
         return NEW
     if load(ptr, row, MEMO_PLAN) != plan:
-        return _misfit(frame, REASON_ALIAS)
+        return misfit(frame, REASON_ALIAS)
     found = load(ptr, row, MEMO_NATIVE)
     sm_retain(found)
     store(ptr, slot, 0, found)
@@ -396,8 +407,8 @@ def _known(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
 def unbox_list(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """A list, remembered in the memo with a copy of what it was."""
     if load(ptr, obj, OB_TYPE) != LIST_TYPE:
-        return _misfit(frame, REASON_TYPE)
-    known = _known(frame, obj, plan, slot)
+        return misfit(frame, REASON_TYPE)
+    known = known_object(frame, obj, plan, slot)
     if known != NEW:
         return known
     n = load(i64, obj, OB_SIZE)
@@ -407,25 +418,27 @@ def unbox_list(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     made = load(ptr, slot)
     snapshot = stack(8)
     store(ptr, snapshot, 0, ptr(0))
-    if _is_written_back(frame):
+    if is_written_back(frame):
         data = load(ptr, made, LIST_DATA)
         if sm_list_from(frame, load(ptr, plan, PLAN_DESCRIPTOR), data, n, snapshot):
             sm_release(made)
-            return _no_memory()
-    return _remember(frame, obj, made, plan, load(ptr, snapshot))
+            return no_memory()
+    return remember(frame, obj, made, plan, load(ptr, snapshot))
 
 
 @native
-def _is_written_back(frame: ptr) -> bool:
+def is_written_back(frame: ptr) -> bool:
+    """Whether changed containers are brought back to Python."""
     return load(i64, load(ptr, frame, FRAME_RECORD), REC_MUTATES) != 0
 
 
 @native
-def _remember(frame: ptr, obj: ptr, made: ptr, plan: ptr, snapshot: ptr) -> i64:
+def remember(frame: ptr, obj: ptr, made: ptr, plan: ptr, snapshot: ptr) -> i64:
+    """Enter a container into the memo, which takes the snapshot over."""
     if memo_add(frame, obj, made, plan, snapshot) == 0:
         sm_release(snapshot)
         sm_release(made)
-        return _no_memory()
+        return no_memory()
     return FITS
 
 
@@ -434,7 +447,7 @@ def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
     """A list (or a tuple of any length) of ``n`` objects."""
     made = sm_list_new(load(ptr, plan, PLAN_DESCRIPTOR), n)
     if made == 0:
-        return _no_memory()
+        return no_memory()
     element = plan_child(plan, 0)
     size = load(i64, element, PLAN_SIZE)
     data = load(ptr, made, LIST_DATA)
@@ -451,9 +464,13 @@ def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
 @native(noinline=True)
 def unbox_dict(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """A dict, remembered in the memo with a copy of what it was."""
-    if load(ptr, obj, OB_TYPE) != DICT_TYPE:
-        return _misfit(frame, REASON_TYPE)
-    known = _known(frame, obj, plan, slot)
+    if load(ptr, obj, OB_TYPE) != load(ptr, plan, PLAN_CLASS):
+        return misfit(frame, REASON_TYPE)
+    if load(i64, plan, PLAN_TABLE_N) > 0:
+        # a defaultdict with another factory is of another type
+        if load(ptr, obj, DEFAULT_FACTORY) != load(ptr, load(ptr, plan, PLAN_TABLE)):
+            return misfit(frame, REASON_TYPE)
+    known = known_object(frame, obj, plan, slot)
     if known != NEW:
         return known
     place = stack(8)
@@ -463,19 +480,29 @@ def unbox_dict(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     made = load(ptr, place)
     store(ptr, slot, 0, made)
     store(ptr, place, 0, ptr(0))
-    if _is_written_back(frame):
+    if is_written_back(frame):
         if sm_dict_copy(frame, made, place):
             sm_release(made)
-            return _no_memory()
-    return _remember(frame, obj, made, plan, load(ptr, place))
+            return no_memory()
+    return remember(frame, obj, made, plan, load(ptr, place))
 
 
 @native(noinline=True)
 def new_dict(frame: ptr, obj: ptr, plan: ptr, place: ptr) -> i64:
     """A native dict with the entries of a Python one."""
+    entries = obj
+    if load(ptr, plan, PLAN_CLASS) != DICT_TYPE:
+        # an OrderedDict keeps an order of its own
+        entries = PyObject_CallFunctionObjArgs(DICT_TYPE, obj, ptr(0))
+        if entries == 0:
+            return FAILED
+    else:
+        Py_IncRef(entries)
     if sm_dict_new(frame, load(ptr, plan, PLAN_DESCRIPTOR), place):
-        return _no_memory()
-    fits = unbox_entries(frame, obj, plan, load(ptr, place))
+        Py_DecRef(entries)
+        return no_memory()
+    fits = unbox_entries(frame, entries, plan, load(ptr, place))
+    Py_DecRef(entries)
     if fits != FITS:
         sm_release(load(ptr, place))
     return fits
@@ -489,7 +516,7 @@ def unbox_entries(frame: ptr, obj: ptr, plan: ptr, made: ptr) -> i64:
     key_size = (load(i64, key_plan, PLAN_SIZE) + 15) & -16
     scratch = malloc(key_size + load(i64, value_plan, PLAN_SIZE) + 16)
     if scratch == 0:
-        return _no_memory()
+        return no_memory()
     place = stack(32)
     store(i64, place, 0, 0)
     fits = FITS
@@ -503,7 +530,7 @@ def unbox_entries(frame: ptr, obj: ptr, plan: ptr, made: ptr) -> i64:
                 fits = unbox(frame, load(ptr, place, 16), value_plan, value)
                 if fits == FITS:
                     if sm_dict_setitem(frame, made, scratch, value):
-                        fits = _no_memory()
+                        fits = no_memory()
                     sm_slot_drop(value, load(ptr, value_plan, PLAN_DESCRIPTOR))
             sm_slot_drop(scratch, load(ptr, key_plan, PLAN_DESCRIPTOR))
     free(scratch)
@@ -515,14 +542,14 @@ def unbox_object(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """An instance of a user class; ``fill_unboxed`` reads its attributes."""
     exact = _exact_plan(plan, load(ptr, obj, OB_TYPE))
     if exact == 0:
-        return _misfit(frame, REASON_CLASS)
-    known = _known(frame, obj, exact, slot)
+        return misfit(frame, REASON_CLASS)
+    known = known_object(frame, obj, exact, slot)
     if known != NEW:
         return known
     made = new_object(load(ptr, exact, PLAN_DESCRIPTOR))
     if made == 0:
-        return _no_memory()
-    fits = _remember(frame, obj, made, exact, ptr(0))
+        return no_memory()
+    fits = remember(frame, obj, made, exact, ptr(0))
     if fits == FITS:
         row = memo_row(frame, load(i64, frame, FRAME_MEMO_N) - 1)
         store(i64, row, MEMO_STATE, ROW_UNBOXED)
@@ -565,7 +592,7 @@ def fill_unboxed(frame: ptr) -> i64:
             fits = unbox_attributes(frame, obj, load(ptr, row, MEMO_PLAN), value)
             if fits != FITS:
                 return fits
-            if _is_written_back(frame) and remember_object(frame, number, value) == 0:
+            if is_written_back(frame) and remember_object(frame, number, value) == 0:
                 return FAILED
     return FITS
 
@@ -610,7 +637,7 @@ def _unbox_attribute(frame: ptr, obj: ptr, own: ptr, plan: ptr, i: i64, value: p
         item = PyObject_GenericGetAttr(obj, name)
     if item == 0:
         PyErr_Clear()
-        return i64(FITS) if flags & FIELD_MAY_LACK else _misfit(frame, REASON_CLASS)
+        return i64(FITS) if flags & FIELD_MAY_LACK else misfit(frame, REASON_CLASS)
     place = value + plan_offset(plan, i)
     fits = unbox(frame, item, plan_child(plan, i), place)
     if fits == FITS and flags & FIELD_MAY_LACK:
@@ -635,7 +662,7 @@ def unbox_tuple(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """The elements of a tuple, into a struct."""
     n = load(i64, plan, PLAN_N)
     if load(i64, obj, OB_SIZE) != n:
-        return _misfit(frame, REASON_TYPE)
+        return misfit(frame, REASON_TYPE)
     memset(slot, i8(0), load(i64, plan, PLAN_SIZE))
     for i in range(n):
         item = load(ptr, obj, TUPLE_ITEMS + i * 8)
@@ -658,12 +685,12 @@ def unbox_union(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         size = load(i64, member, PLAN_SIZE)
         scratch = small if size <= SMALL else malloc(size)
         if scratch == 0:
-            return _no_memory()
+            return no_memory()
         fits = unbox(frame, obj, member, scratch)
         if fits == FITS:
             descriptor = load(ptr, member, PLAN_DESCRIPTOR)
             if sm_any_new(slot, scratch, descriptor) == 0:
-                fits = _no_memory()
+                fits = no_memory()
             sm_slot_drop(scratch, descriptor)
         if size > SMALL:
             free(scratch)
@@ -671,14 +698,14 @@ def unbox_union(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
             return fits
         if load(i64, frame, FRAME_MEMO_N) != before:
             memo_truncate(frame, before)
-    return _misfit(frame, REASON_TYPE)
+    return misfit(frame, REASON_TYPE)
 
 
 @native(noinline=True)
 def unbox_from_table(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """A dtype, layout or memory format as its number; an enum member as its native object."""
     if load(ptr, obj, OB_TYPE) != load(ptr, plan, PLAN_CLASS):
-        return _misfit(frame, REASON_TYPE)
+        return misfit(frame, REASON_TYPE)
     table = load(ptr, plan, PLAN_TABLE)
     for i in range(load(i64, plan, PLAN_TABLE_N)):
         if load(ptr, table, i * 8) == obj:
@@ -687,4 +714,4 @@ def unbox_from_table(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
             else:
                 store(ptr, slot, 0, load(ptr, load(ptr, plan, PLAN_NATIVE), i * 8))
             return FITS
-    return _misfit(frame, REASON_TYPE)
+    return misfit(frame, REASON_TYPE)

@@ -126,9 +126,6 @@ def test_constructs_outside_the_language() -> None:
         except ValueError:
             return 0
 
-    def sets(n: int):
-        return {n}
-
     def inner_class(n: int):
         class A:
             pass
@@ -139,7 +136,7 @@ def test_constructs_outside_the_language() -> None:
         global X
         X = n
 
-    for function in (handler, sets, inner_class):
+    for function in (handler, inner_class):
         wrong(function, "not built", NotBuiltError)
     wrong(generator, "generator cannot be returned to Python", TypeError)
     wrong(assigns_global, "cannot be assigned", SyntaxError)

@@ -7,6 +7,7 @@ call does not: parameters of entry functions, empty displays, attributes.
 
 from __future__ import annotations
 
+import collections
 import collections.abc
 import enum
 import inspect
@@ -25,12 +26,21 @@ _SIMPLE: dict[Any, T.Type] = {
     type(None): T.NONE, torch.Tensor: T.TENSOR, nn.Parameter: T.TENSOR, torch.Size: T.SIZE,
     torch.device: T.DEVICE, torch.dtype: T.DTYPE, torch.layout: T.LAYOUT,
     torch.memory_format: T.MEMORY_FORMAT, torch.Generator: T.GENERATOR, Any: T.ANY,
-    torch.qscheme: T.QSCHEME, torch.SymInt: T.INT, torch.SymFloat: T.FLOAT,
+    bytes: T.BYTES, range: T.RANGE, torch.qscheme: T.QSCHEME,
+    torch.SymInt: T.INT, torch.SymFloat: T.FLOAT,
     list: T.ListType([T.TENSOR]), dict: T.DictType([T.STR, T.TENSOR]), object: T.ANY,
 }  # fmt: skip
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection,
           collections.abc.MutableSequence)  # fmt: skip
-_DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, collections.OrderedDict)
+_DICTS: dict[Any, type[T.Type]] = {
+    dict: T.DictType, collections.abc.Mapping: T.DictType,
+    collections.abc.MutableMapping: T.DictType, collections.OrderedDict: T.OrderedDictType,
+    collections.defaultdict: T.DefaultDictType,
+}  # fmt: skip
+_ONE_ELEMENT: dict[Any, type[T.Type]] = {
+    set: T.SetType, collections.abc.Set: T.SetType, collections.abc.MutableSet: T.SetType,
+    frozenset: T.FrozenSetType, collections.deque: T.DequeType, collections.Counter: T.CounterType,
+}  # fmt: skip
 
 TypeOf = Callable[[type], T.Type | None]
 
@@ -152,7 +162,13 @@ def _generic(
         return None if element is None else T.ListType([element])
     if origin in _DICTS:
         key, value = (inner(a) for a in arguments)
-        return None if key is None or value is None else T.DictType([key, value])
+        if key is None or value is None:
+            return None
+        made: T.Type = _DICTS[origin]([key, value])  # type: ignore[call-arg]
+        return made
+    if origin in _ONE_ELEMENT:
+        element = inner(arguments[0])
+        return None if element is None else _ONE_ELEMENT[origin]([element])  # type: ignore[call-arg]
     if isinstance(origin, type) and origin.__name__ in ("Future", "Await", "_Await"):
         element = inner(arguments[0])
         return None if element is None else T.FutureType([element])

@@ -21,10 +21,6 @@ from scriptmode.frontend.script.iteration import (
     items_of,
 )
 from scriptmode.frontend.script.loops import run_cursor
-from scriptmode.frontend.script.methods import (
-    refuse_tensor_equality,
-    sort_in_place,
-)
 from scriptmode.frontend.script.operators import (
     as_list,
     as_var_tuple,
@@ -172,7 +168,7 @@ def _tuple(e: Emitter, given: Arguments) -> Sugared:
     return IRValue(as_var_tuple(e, e.value(as_built_list(e, value))))
 
 
-@OBJECT_CALLS(dict, ("collections", "OrderedDict"))
+@OBJECT_CALLS(dict)
 def _dict(e: Emitter, given: Arguments) -> Sugared:
     named = DictDisplay(
         tuple(Constant(k) for k in given.keywords), tuple(given.keywords.values()), given.node
@@ -181,7 +177,9 @@ def _dict(e: Emitter, given: Arguments) -> Sugared:
         return named
     value = given.positional[0]
     if isinstance(e.type_of(value), T.DictType):
-        result: Sugared = e.op("dict::copy", e.value(value))
+        built = e.value(value)
+        is_plain = type(built.type) is T.DictType
+        result: Sugared = e.op("dict::copy" if is_plain else "dict::plain", built)
     else:
         items = items_of(e, value)
         if items is not None:
@@ -209,11 +207,6 @@ def _dict_of_pairs(e: Emitter, value: Sugared, given: Arguments) -> Sugared:
         run_cursor(e, cursor_of(e, value), [], body)
 
     return e.unit.collected_dict(e, fill, given.node)
-
-
-@OBJECT_CALLS(set, frozenset)
-def _set(e: Emitter, given: Arguments) -> Sugared:
-    e.not_built("a set is")
 
 
 @OBJECT_CALLS(slice)
@@ -418,10 +411,8 @@ OBJECT_CALLS(max)(_extreme("max"))
 
 @OBJECT_CALLS(sorted)
 def _sorted(e: Emitter, given: Arguments) -> Sugared:
-    (value,) = given.positional
-    if "key" in given.keywords and e.type_of(given.keywords["key"]) != T.NONE:
-        e.not_built("`sorted` with a key is")
-    built = IRValue(e.value(as_built_list(e, value)))
-    refuse_tensor_equality(e, built.type, "sorted()")
-    sort_in_place(e, built.value, given.keywords.get("reverse", Constant(False)))
+    if len(given.positional) != 1 or set(given.keywords) - {"key", "reverse"}:
+        e.fail_type("sorted() takes one iterable, and `key` and `reverse` by name")
+    built = IRValue(e.value(as_built_list(e, given.positional[0])))
+    e.unit.sort(e, built.value, given.keywords)
     return built

@@ -191,6 +191,13 @@ def _ord(e: Emitter, given: Arguments) -> Sugared:
     return e.op("str::ord", e.value_of_type(one(e, given), T.STR, "the argument of ord()"))
 
 
+def _has_known_hash(t: T.Type) -> bool:
+    """Whether values hash as in CPython, or raise TypeError."""
+    containers = (T.TupleType, T.VarTupleType, T.OptionalType, T.UnionType, T.EnumType)
+    simple = (T.INT, T.FLOAT, T.BOOL, T.STR, T.COMPLEX, T.BYTES, T.RANGE, T.NONE, T.NUMBER, T.SIZE)
+    return t in simple or isinstance(t, (*containers, *T.CONTAINERS))
+
+
 @OBJECT_CALLS(hash)
 def _hash(e: Emitter, given: Arguments) -> Sugared:
     subject = one(e, given)
@@ -200,8 +207,9 @@ def _hash(e: Emitter, given: Arguments) -> Sugared:
     if plain(e, subject) is subject and isinstance(e.type_of(subject), T.EnumType):
         subject = e.attribute(subject, "_name_")
     value = e.value(plain(e, subject))
-    if value.type not in (T.INT, T.FLOAT, T.BOOL, T.STR, T.COMPLEX):
-        e.not_built(f"hash() of a {value.type} is")
+    unknown = [t for t in T.walk(value.type) if not _has_known_hash(t)]
+    if unknown:
+        e.not_built(f"hash() of a {unknown[0]} is")
     return IRValue(e.builder.node("prim::hash", [value], [T.INT]).output)
 
 

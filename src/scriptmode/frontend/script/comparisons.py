@@ -54,6 +54,8 @@ _MIRRORED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "
 
 def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     """``a op b`` for eq, ne, lt, le, gt, ge; a bool, or a Tensor."""
+    if IterableValue in (type(a), type(b)):
+        a, b = e.unit.view_as_set(e, a), e.unit.view_as_set(e, b)
     if enum_of(e, a) is not None or enum_of(e, b) is not None:
         own = _enum_comparison(e, name, a, b)
         if own is not None:
@@ -144,8 +146,14 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if _is_tuple(s) and _is_tuple(t):
         whole = [_tuple_as_list(e, v) for v in (a, b)]
         return equal(e, *whole) if all(whole) else Constant(False)
-    if isinstance(s, (T.ListType, T.DictType)) and type(s) is type(t):
+    if isinstance(s, T.SetType) and isinstance(t, T.SetType):
+        return e.op("set::eq", e.value(a), e.value(b))
+    if isinstance(s, T.DictType) and isinstance(t, T.DictType) and type(s) is not type(t):
+        return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
+    if isinstance(s, (T.ListType, T.DictType, T.DequeType)) and type(s) is type(t):
         return _equal_containers(e, a, b)
+    if s == t and s in (T.BYTES, T.RANGE):
+        return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
     if s == t and isinstance(s, T.EnumType):
         return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
     return Constant(False)
@@ -204,9 +212,9 @@ def _equal_containers(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         if T.NEVER in T.walk(x.type) or T.NEVER in T.walk(y.type):
             admit(e, x, *y.type.contained)
             admit(e, y, *x.type.contained)
-        e.not_built(f"`==` of a {x.type} and a {y.type} is")
-    kind = "list::eq" if isinstance(x.type, T.ListType) else "dict::eq"
-    return e.op(kind, x, y)
+    elif isinstance(x.type, (T.ListType, T.DictType)):
+        return e.op("list::eq" if isinstance(x.type, T.ListType) else "dict::eq", x, y)
+    return IRValue(e.builder.node("prim::eq", [x, y], [T.BOOL]).output)
 
 
 def _by_member(
@@ -249,6 +257,8 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     divided = split_pair(e, a, b, lambda x, y: compare(e, name, x, y))
     if divided is not None:
         return divided
+    if isinstance(s, T.SetType) and isinstance(t, T.SetType):
+        return _compare_sets(e, name, e.value(a), e.value(b))
     x, y = tuple_items(e, a), tuple_items(e, b)
     if x is not None and y is not None:
         return _lexicographic(e, name, x, y)
@@ -259,6 +269,13 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
                 left, right, name = right, left, _MIRRORED[name]
             return e.op(f"list::{name}", left, right)
     e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s or a.describe()} and {t or b.describe()}")
+
+
+def _compare_sets(e: Emitter, name: str, a: Value, b: Value) -> Sugared:
+    """Whether one is a (proper) subset of the other."""
+    if name in ("gt", "ge"):
+        a, b = b, a
+    return e.op("set::lt" if name in ("lt", "gt") else "set::issubset", a, b)
 
 
 def _lexicographic(
@@ -400,7 +417,11 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
     whole = e.value(container)
     if t == T.STR:
         return e.op("str::contains", whole, e.value_of_type(item, T.STR, "the left of `in`"))
-    if is_sequence(t):
+    if isinstance(t, T.SetType):
+        return _in_set(e, whole, item)
+    if isinstance(t, T.DequeType):
+        whole = e.builder.op("deque::as_list", whole)
+    if is_sequence(whole.type):
         whole = as_list(e, whole)
         kind, element = "list::contains", whole.type.contained[0]
     elif isinstance(t, T.DictType):
@@ -420,6 +441,16 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
         _refuse_any(e, "in", item)
         return Constant(False)
     return e.op(kind, whole, e.value(item))
+
+
+def _in_set(e: Emitter, whole: Value, item: Sugared) -> Sugared:
+    built = e.value(item)
+    if isinstance(built.type, (T.ListType, T.DictType)):
+        name = "list" if isinstance(built.type, T.ListType) else "dict"
+        e.raise_error(TypeError, f"unhashable type: '{name}'")
+    if T.TENSOR in T.walk(built.type):
+        e.fail_type("`in` of a set needs a value that has a hash, not a tensor")
+    return e.op("set::contains", whole, built)
 
 
 def _any_equal(e: Emitter, items: tuple[Sugared, ...], item: Sugared) -> Sugared:

@@ -19,11 +19,14 @@ from scriptmode.frontend.script import (
     builtin_numbers,
     builtin_types,
     call_expressions,
+    deques,
+    dict_classes,
     expressions,
     futures,
     matching,
     module_calls,
     operator_calls,
+    sets,
     special,
     subscripts,
     type_info,
@@ -54,8 +57,9 @@ from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
-    builtin_calls, builtin_numbers, builtin_types, call_expressions, expressions, futures,
-    matching, module_calls, operator_calls, special, subscripts, type_info,
+    builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
+    expressions, futures, matching, module_calls, operator_calls, sets, special, subscripts,
+    type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

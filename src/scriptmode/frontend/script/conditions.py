@@ -52,7 +52,11 @@ _BOOL_OPS: dict[T.Type, str] = {
     T.INT: "int::bool", T.FLOAT: "float::bool", T.COMPLEX: "complex::bool", T.STR: "str::bool",
     T.TENSOR: "tensor::bool", T.NUMBER: "number::bool",
 }  # fmt: skip
-_LENGTHS: dict[type[T.Type], str] = {T.ListType: "list::len", T.DictType: "dict::len"}
+_LENGTHS: dict[type[T.Type], str] = {
+    T.ListType: "list::len", T.DictType: "dict::len", T.OrderedDictType: "dict::len",
+    T.DefaultDictType: "dict::len", T.CounterType: "dict::len", T.SetType: "set::len",
+    T.FrozenSetType: "set::len",
+}  # fmt: skip
 _ALWAYS_TRUE = (T.DTYPE, T.DEVICE, T.LAYOUT, T.MEMORY_FORMAT, T.GENERATOR, T.QSCHEME)
 
 
@@ -96,7 +100,7 @@ def truth_of(e: Emitter, value: Value) -> bool | Value:
     if type(t) in _LENGTHS:
         length = e.builder.op(_LENGTHS[type(t)], value)
         return e.builder.op("int::bool", length)
-    if t == T.SIZE or isinstance(t, T.VarTupleType):
+    if t in (T.SIZE, T.BYTES) or isinstance(t, (T.VarTupleType, T.DequeType)):
         length = e.value(e.unit.length(e, IRValue(value)))
         return e.builder.op("int::bool", length)
     if isinstance(t, T.OptionalType):
@@ -110,7 +114,7 @@ def truth_of(e: Emitter, value: Value) -> bool | Value:
         return e.value(split(e, IRValue(value), lambda v: truth_sugared(e, v)))
     if T.is_instance_type(t):
         return truth(e, e.unit.dunders.truth(e, IRValue(value)))
-    if isinstance(t, T.ClassType):
+    if isinstance(t, (T.ClassType, T.IteratorType)):
         return True
     if isinstance(t, T.EnumType):
         return truth(e, enums.truth(e, IRValue(value)))

@@ -29,6 +29,7 @@ from scriptmode.frontend.script.values import (
     DictDisplay,
     GeneratorValue,
     IRValue,
+    IterableValue,
     ListDisplay,
     ModuleChoice,
     ModuleValue,
@@ -76,7 +77,7 @@ class Restart(Exception):
 CONSTANT_TYPES: dict[type, T.Type] = {
     type(None): T.NONE, bool: T.BOOL, int: T.INT, float: T.FLOAT, complex: T.COMPLEX, str: T.STR,
     torch.dtype: T.DTYPE, torch.device: T.DEVICE, torch.layout: T.LAYOUT,
-    torch.memory_format: T.MEMORY_FORMAT, torch.qscheme: T.QSCHEME,
+    torch.memory_format: T.MEMORY_FORMAT, torch.qscheme: T.QSCHEME, bytes: T.BYTES,
 }  # fmt: skip
 
 
@@ -99,6 +100,13 @@ class _WatchedBuilder(Builder):
         if writes_elements(kind):
             self._emitter.forget_elements()
         return super().node(kind, inputs, outputs, schema=schema, **attributes)
+
+
+def _learnt(actual: T.Type, hint: T.Type) -> T.Type:
+    """An element type, of which a use has said more."""
+    if T.NEVER in T.walk(actual) and type(actual) is type(hint):
+        return hint
+    return T.join(actual, hint) or T.ANY
 
 
 class Emitter:
@@ -258,6 +266,8 @@ class Emitter:
                 return value.value.type
             case ModuleChoice(candidates=candidates):
                 return T.union_of([c.value.type for c in candidates])
+            case IterableValue(kind="range"):
+                return T.RANGE
         return None
 
     def _element_type(self, items: Sequence[Sugared]) -> T.Type | None:
@@ -276,15 +286,17 @@ class Emitter:
         hint = self.hints.get(site) if site is not None else None
         if hint is None:
             return actual
-        parts = [
-            T.join(a, h) or T.ANY for a, h in zip(actual.contained, hint.contained, strict=True)
-        ]
-        return actual.with_contained(parts)
+        pairs = zip(actual.contained, hint.contained, strict=True)
+        return actual.with_contained([_learnt(a, h) for a, h in pairs])
 
     def value(self, value: Sugared, expected: T.Type | None = None) -> Value:
         """Build the IR value; ``expected`` decides element types of displays where it may."""
         match value:
-            case IRValue() | ModuleValue():
+            case IRValue():
+                if expected is not None:
+                    self.unit.adapt(self, value.value, expected)
+                return value.value
+            case ModuleValue():
                 return value.value
             case ModuleChoice():
                 return self.unit.chosen_module(self, value)
@@ -304,6 +316,8 @@ class Emitter:
                 return self._list(value, expected)
             case DictDisplay():
                 return self._dict(value, expected)
+            case IterableValue(kind="range"):
+                return self.unit.built_range(self, value)
         choice: Value | None = self.unit.build_choice(self, value)
         if choice is not None:
             return choice
@@ -373,6 +387,9 @@ class Emitter:
             return Constant(None)
         if value.type == T.NEVER:
             self.die()
+        if value.type == T.RANGE:
+            parts = [self.op(f"range::{name}", value) for name in ("start", "stop", "step")]
+            return IterableValue("range", tuple(parts))
         module = self.unit.module_of_type(value.type)
         if module is not None:
             return ModuleValue(module, value)

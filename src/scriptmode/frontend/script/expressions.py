@@ -190,11 +190,6 @@ def _dict(e: Emitter, node: ast.Dict, expected: T.Type | None) -> Sugared:
     return display
 
 
-@EXPRESSIONS(ast.Set)
-def _set(e: Emitter, node: ast.Set, expected: T.Type | None) -> Sugared:
-    e.not_built("a set is")
-
-
 @EXPRESSIONS(ast.BinOp)
 def _binary(e: Emitter, node: ast.BinOp, expected: T.Type | None) -> Sugared:
     left = e.expression(node.left, expected)
@@ -577,11 +572,6 @@ def _dict_comprehension(e: Emitter, node: ast.DictComp, expected: T.Type | None)
         key, value = T.join(key, k.type) or T.ANY, T.join(value, v.type) or T.ANY
     result.type = T.DictType([key, value])
     return IRValue(result)
-
-
-@EXPRESSIONS(ast.SetComp)
-def _set_comprehension(e: Emitter, node: ast.SetComp, expected: T.Type | None) -> Sugared:
-    e.not_built("a set comprehension is")
 
 
 # f-strings

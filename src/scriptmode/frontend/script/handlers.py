@@ -81,6 +81,9 @@ class ObjectTable:
         if found is not None:
             return found[1]
         module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+        owner = getattr(obj, "__self__", None)
+        if module is None and isinstance(owner, type):  # a class method in C
+            module = owner.__module__
         if isinstance(module, str) and isinstance(name, str):
             return self._by_name.get((module, name))
         return None

@@ -42,8 +42,8 @@ class Cursor:
     """Elements by index.
 
     ``trips`` bounds the number of elements; ``more(i)``, where there is one, says whether element
-    ``i`` exists and is asked before each.  ``pull(i)``, of an iterator, takes the next element and
-    leaves the loop when there is none; the other fields are not used then.
+    ``i`` exists and is asked before each, once.  ``pull(i)``, of an iterator, takes the next
+    element and leaves the loop when there is none; the other fields are not used then.
     """
 
     element: Callable[[Value], Sugared]
@@ -151,7 +151,7 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
 def is_iterator(value: Sugared) -> bool:
     """Whether a value is an iterator, or may be one."""
     if isinstance(value, IRValue):
-        return isinstance(value.type, T.ChoiceType)
+        return isinstance(value.type, (T.ChoiceType, T.IteratorType))
     return isinstance(value, (GeneratorObject, IteratorObject))
 
 
@@ -170,8 +170,9 @@ def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
         parts = e.call_positional(e.attribute(IRValue(value), "unbind"), Constant(0))
         slices = as_list(e, e.value(parts))
         return Cursor(lambda i: e.op("list::getitem", slices, i), e.builder.op("list::len", slices))
-    if isinstance(t, T.DictType):
-        return _dict_cursor(e, value, "keys")
+    iterator = native_iterator(e, IRValue(value))
+    if iterator is not None:
+        return iterator_cursor(e, iterator)
     if is_sequence(t):
         whole = as_list(e, value)
         if isinstance(t, T.ListType):
@@ -192,29 +193,53 @@ def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
     e.fail_type(f"a value of type {t} cannot be iterated over")
 
 
-def _dict_cursor(e: Emitter, value: Value, kind: str) -> Cursor:
-    """Keys, values or items; RuntimeError when the dict changes its size meanwhile."""
-    if kind == "keys":
-        entries = [e.builder.op("dict::keys", value)]
-    elif kind == "values":
-        entries = [e.builder.op("dict::values", value)]
-    else:
-        entries = [e.builder.op(f"dict::{k}", value) for k in ("keys", "values")]
-    count = e.builder.op("dict::len", value)
+def iterator_cursor(e: Emitter, iterator: Value) -> Cursor:
+    """The elements of an iterator that nothing else holds."""
+    return Cursor(
+        lambda i: e.lift(e.builder.op("iterator::current", iterator)),
+        None,
+        lambda i: e.builder.op("iterator::advance", iterator),
+    )
 
-    def element(i: Value) -> Sugared:
-        found = [e.lift(e.builder.op("list::getitem", x, i)) for x in entries]
-        return found[0] if len(found) == 1 else TupleDisplay(tuple(found))
 
-    def more(i: Value) -> Value:
-        changed = e.builder.op("int::ne", e.builder.op("dict::len", value), count)
-        when(
-            e, changed,
-            lambda: e.raise_error(RuntimeError, "dictionary changed size during iteration"),
-        )  # fmt: skip
-        return e.builder.op("int::lt", i, count)
+def native_iterator(e: Emitter, value: Sugared) -> Value | None:
+    """An iterator over a dict, a view of one, a set, a deque or bytes; None for other values."""
+    if isinstance(value, IterableValue):
+        owner = value.arguments[0] if value.arguments else value
+        if value.kind == "reversed":
+            return reversed_iterator(e, owner)
+        is_view = value.kind in ("keys", "values", "items")
+        if not is_view or not isinstance(e.type_of(owner), T.DictType):
+            return None
+        return e.builder.op(f"dict::iter_{value.kind}", e.value(owner))
+    t = e.type_of(value)
+    if isinstance(value, DictDisplay) or t is None:
+        return None
+    if isinstance(t, T.DictType):
+        return e.builder.op("dict::iter_keys", e.value(value))
+    for kind, name in ((T.SetType, "set"), (T.DequeType, "deque")):
+        if isinstance(t, kind):
+            return e.builder.op(f"{name}::iter", e.value(value))
+    return e.builder.op("bytes::iter", e.value(value)) if t == T.BYTES else None
 
-    return Cursor(element, None, more)
+
+def reversed_iterator(e: Emitter, value: Sugared) -> Value | None:
+    """``reversed(value)`` of a list, a dict, a view of one or a deque; None for other values."""
+    t = e.type_of(value)
+    if isinstance(value, IterableValue):
+        if value.kind in ("keys", "values", "items"):
+            return e.builder.op(f"dict::reversed_{value.kind}", e.value(value.arguments[0]))
+        if value.kind != "range":
+            e.raise_error(TypeError, f"'{value.kind}' object is not reversible")
+    if isinstance(value, (DictDisplay, ListDisplay)):
+        return None
+    if isinstance(t, T.DictType):
+        return e.builder.op("dict::reversed_keys", e.value(value))
+    if isinstance(t, T.DequeType):
+        return e.builder.op("deque::reversed", e.value(value))
+    if isinstance(t, T.SetType):
+        e.raise_error(TypeError, "'set' object is not reversible")
+    return e.builder.op("list::reversed", e.value(value)) if isinstance(t, T.ListType) else None
 
 
 def range_bounds(e: Emitter, value: IterableValue) -> tuple[Value, Value, Value]:
@@ -299,7 +324,9 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
         case "keys" | "values" | "items":
             t = e.type_of(arguments[0])
             if isinstance(t, T.DictType) and not isinstance(arguments[0], DictDisplay):
-                return _dict_cursor(e, e.value(arguments[0]), value.kind)
+                iterator = native_iterator(e, value)
+                assert iterator is not None
+                return iterator_cursor(e, iterator)
     return None
 
 
@@ -376,10 +403,12 @@ def _strict_more(e: Emitter, inner: Sequence[Cursor], i: Value) -> Value:
 
 def _reversed_cursor(e: Emitter, value: Sugared) -> Cursor:
     if isinstance(value, IterableValue) and value.kind != "range":
-        return cursor_of(e, as_built_list(e, value))
-    t = e.type_of(value)
-    if isinstance(t, T.DictType):
-        value = as_built_list(e, value)
+        items = items_of(e, value)
+        if items is not None:
+            return cursor_of(e, ListDisplay(tuple(reversed(items))))
+    iterator = reversed_iterator(e, value)
+    if iterator is not None:
+        return iterator_cursor(e, iterator)
     inner = cursor_of(e, value)
     length = e.value(length_of(e, value))
 
@@ -418,8 +447,12 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
         asked: Sugared = e.unit.dunders.length(e, value)
         return asked
     built = e.value(value)
-    if t == T.STR:
-        return e.op("str::len", built)
+    if t in (T.STR, T.BYTES):
+        return e.op(f"{t}::len", built)
+    if isinstance(t, T.SetType):
+        return e.op("set::len", built)
+    if isinstance(t, T.DequeType):
+        return e.op("list::len", e.builder.op("deque::as_list", built))
     if t == T.TENSOR:
         return e.op("tensor::len", built)
     if isinstance(t, T.DictType):
@@ -450,6 +483,8 @@ def as_built_list(e: Emitter, value: Sugared) -> Sugared:
             return e.op("str::list", value.value)
         if isinstance(t, T.DictType):
             return e.op("dict::keys", value.value)
+        if isinstance(t, (T.SetType, T.DequeType)):
+            return e.op("set::list" if isinstance(t, T.SetType) else "deque::list", value.value)
         if is_sequence(t):
             return e.op("list::copy", as_list(e, value.value))
     if isinstance(value, GeneratorValue):
@@ -468,7 +503,8 @@ def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sug
         or t == T.STR
         or isinstance(value, (IterableValue, GeneratorValue))
         or is_iterator(value)
-        or isinstance(t, T.DictType)
+        or isinstance(t, (T.DictType, T.SetType, T.DequeType))
+        or t == T.BYTES
     ):
         value = as_built_list(e, value)
         if isinstance(value, ListDisplay):

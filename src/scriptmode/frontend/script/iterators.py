@@ -1,8 +1,9 @@
 """Iterators: values that give their elements one by one and remember where they are.
 
 ``iterator_of`` makes one of anything that can be iterated over; ``pull`` takes its next element.
-A generator is its own iterator; sequences, ranges and dicts get an ``IteratorObject``, whose place
-lives in a list of one int; ``zip``, ``map`` and the like are generators of ``iterator_library``.
+A generator is its own iterator; dicts, sets and deques have iterators of the native library;
+sequences and ranges get an ``IteratorObject``, whose place lives in a list of one int; ``zip``,
+``map`` and the like are generators of ``iterator_library``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import call_function, call_local, genexpr_function
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
-from scriptmode.frontend.script.iteration import cursor_of, items_of, range_bounds, range_length
+from scriptmode.frontend.script.iteration import (
+    cursor_of,
+    items_of,
+    native_iterator,
+    range_bounds,
+    range_length,
+)
 from scriptmode.frontend.script.operators import as_list, is_sequence
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.values import (
@@ -60,19 +67,19 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
             return call_library(e, _LIBRARY[kind], given)
         case IterableValue(kind="range"):
             return _range(e, value)
-        case IterableValue(kind="keys" | "values" | "items"):
-            if isinstance(e.type_of(value.arguments[0]), T.DictType):
-                return _dict(e, value.kind, value.arguments[0])
-        case IterableValue(kind="reversed"):
-            return iterator_of(e, e.unit.built_list(e, value))
+        case IRValue() if isinstance(value.type, T.IteratorType):
+            return value
         case IRValue() if isinstance(value.type, T.ChoiceType):
             return e.unit.by_member(e, value.value, lambda v: iterator_of(e, v))
+    native = native_iterator(e, value)
+    if native is not None:
+        return IRValue(native)
+    if isinstance(value, IterableValue) and value.kind == "reversed":
+        return iterator_of(e, e.unit.built_list(e, value))
     items = items_of(e, value)
     t = e.type_of(value)
     if items is not None and (t is None or not is_sequence(t)):
         return _items(e, items)
-    if isinstance(t, T.DictType):
-        return _dict(e, "keys", value)
     if t == T.STR:
         value = e.op("str::list", e.value(value))
         t = value.type
@@ -122,14 +129,6 @@ def _range(e: Emitter, value: IterableValue) -> Sugared:
     return IteratorObject("range", (IRValue(start), IRValue(step), IRValue(trips), _place(e)))
 
 
-def _dict(e: Emitter, kind: str, value: Sugared) -> Sugared:
-    built = e.value(value)
-    names = ("keys", "values") if kind == "items" else (kind,)
-    rows = tuple(e.op(f"dict::{n}", built) for n in names)
-    count = e.op("dict::len", built)
-    return IteratorObject("dict", (IRValue(built), count, _place(e), *rows))
-
-
 def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
     """``found`` of the next element, or ``ended``; the merge of their results."""
     if isinstance(iterator, IRValue) and isinstance(iterator.type, T.ChoiceType):
@@ -137,6 +136,13 @@ def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
             e, iterator.value, lambda member: pull(e, member, found, ended)
         )
         return result
+    if isinstance(iterator, IRValue) and isinstance(iterator.type, T.IteratorType):
+        native = iterator.value
+        return choose(
+            e, e.builder.op("iterator::advance", native),
+            lambda: found(e.lift(e.builder.op("iterator::current", native))),
+            lambda: ended(Constant(None)),
+        )  # fmt: skip
     if isinstance(iterator, GeneratorObject):
         answer, has, t = e.unit.resume(e, iterator)
         return choose(
@@ -212,29 +218,10 @@ def _probe_range(e: Emitter, parts: Sequence[Sugared]) -> _Probe:
     )
 
 
-def _probe_dict(e: Emitter, parts: Sequence[Sugared]) -> _Probe:
-    whole, count = e.value(parts[0]), e.value(parts[1])
-    place, index = _index(e, parts[2])
-    rows = [e.value(r) for r in parts[3:]]
-    changed = e.builder.op("int::ne", e.builder.op("dict::len", whole), count)
-    unfinished = e.builder.op("int::lt", index, e.int_constant(INT_MAX))
-    e.unit.raise_if(
-        e, e.builder.op("bool::and", changed, unfinished),
-        RuntimeError, "dictionary changed size during iteration",
-    )  # fmt: skip
-
-    def item() -> Sugared:
-        found = [e.lift(e.builder.op("list::getitem", r, index)) for r in rows]
-        return found[0] if len(found) == 1 else TupleDisplay(tuple(found))
-
-    return _Probe(place, index, e.builder.op("int::lt", index, count), item)
-
-
 _PROBES: dict[str, Callable[[Emitter, Sequence[Sugared]], _Probe]] = {
     "sequence": _probe_sequence,
     "items": _probe_items,
     "range": _probe_range,
-    "dict": _probe_dict,
 }
 
 

@@ -18,9 +18,20 @@ from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeE
 
 _SAME_ELEMENTS = {
     "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy",
-    "prim::unchecked_cast",
+    "prim::unchecked_cast", "set::set", "set::frozenset", "set::intersection", "set::difference",
+    "set::symmetric_difference", "set::intersection_list", "set::difference_list", "set::list",
+    "set::from_list", "set::frozen_from_list", "set::union", "deque::copy", "deque::list",
+    "deque::as_list",
 }  # fmt: skip
-_ELEMENTS = {"list::getitem", "list::pop", "dict::getitem", "dict::setdefault"}
+_ELEMENTS = {
+    "list::getitem", "list::pop", "dict::getitem", "dict::setdefault", "deque::getitem",
+    "deque::pop", "deque::popleft",
+}  # fmt: skip
+# element types of containers of which nothing was learnt
+_UNKNOWN: dict[type[T.Type], tuple[T.Type, ...]] = {
+    T.ListType: (T.TENSOR,), T.SetType: (T.INT,), T.FrozenSetType: (T.INT,),
+    T.DequeType: (T.TENSOR,), T.CounterType: (T.STR, T.INT),
+}  # fmt: skip
 
 
 def sites_of(e: Emitter, value: Value, seen: set[int] | None = None) -> list[Hashable] | None:
@@ -60,7 +71,7 @@ def _sources(e: Emitter, value: Value, found: list[Hashable]) -> list[Value] | N
     if node.kind == "prim::Loop":
         return [node.inputs[2 + node.outputs.index(value)]]
     if node.kind in _SAME_ELEMENTS:
-        return [v for v in node.inputs if isinstance(v.type, (T.ListType, T.DictType))]
+        return [v for v in node.inputs if isinstance(v.type, T.CONTAINERS)]
     return None
 
 
@@ -136,14 +147,22 @@ def _in_place_of(t: T.Type, wanted: T.Type) -> T.Type:
 
 
 def _join_elements(a: T.Type, b: T.Type) -> T.Type | None:
-    if type(a) is not type(b) or len(a.contained) != len(b.contained):
+    if len(a.contained) != len(b.contained):
+        return None
+    if type(a) is not type(b) and not _share_elements(a, b):
         return None
     parts = [_join_inner(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
     return a.with_contained(parts)
 
 
+def _share_elements(a: T.Type, b: T.Type) -> bool:
+    """Whether one is made of the other, as a list of a deque or a set of a list."""
+    kinds = (T.ListType, T.SetType, T.DequeType)
+    return isinstance(a, kinds) and isinstance(b, kinds)
+
+
 def _join_inner(a: T.Type, b: T.Type) -> T.Type:
-    if isinstance(a, (T.ListType, T.DictType)) and type(a) is type(b):
+    if isinstance(a, T.CONTAINERS) and type(a) is type(b):
         if T.NEVER in T.walk(a) or T.NEVER in T.walk(b):
             return _join_elements(a, b) or T.ANY
     return T.join(a, b) or T.ANY
@@ -153,7 +172,7 @@ def reconcile(e: Emitter, found: Sequence[Sugared]) -> None:
     """Make lists (or dicts) that meet in one variable agree in their element types."""
     values = [v for v in found if isinstance(v, IRValue)]
     _reconcile_displays(e, found, values)
-    containers = [v.value for v in values if isinstance(v.type, (T.ListType, T.DictType))]
+    containers = [v.value for v in values if isinstance(v.type, T.CONTAINERS)]
     if len({v.type for v in containers}) < 2:
         return
     joined: T.Type | None = containers[0].type
@@ -181,6 +200,14 @@ def _reconcile_displays(e: Emitter, found: Sequence[Sugared], built: Sequence[IR
                 raise Restart
 
 
+def adapt(e: Emitter, value: Value, expected: T.Type) -> None:
+    """An empty container that goes where ``expected`` is takes its element types from there."""
+    wanted = T.unwrap_optional(expected)
+    if isinstance(value.type, T.CONTAINERS) and type(value.type) is type(wanted):
+        if T.NEVER in T.walk(value.type) and T.NEVER not in T.walk(wanted):
+            widen(e, value, wanted)
+
+
 def settle_literals(e: Emitter) -> None:
     """Give containers of which nothing was learnt elements of type Tensor."""
     changed = False
@@ -189,8 +216,12 @@ def settle_literals(e: Emitter) -> None:
             continue
         t = node.output.type
         if T.NEVER in t.contained and site not in e.hints:
-            defaults = [T.TENSOR] if isinstance(t, T.ListType) else [T.STR, T.TENSOR]
-            e.hints[site] = t.with_contained(defaults)
+            defaults = _UNKNOWN.get(type(t), (T.STR, T.TENSOR))
+            parts = [
+                default if own == T.NEVER else own
+                for own, default in zip(t.contained, defaults, strict=True)
+            ]
+            e.hints[site] = t.with_contained(parts)
             changed = True
     if changed:
         raise Restart
@@ -199,7 +230,7 @@ def settle_literals(e: Emitter) -> None:
 def admit(e: Emitter, value: Value, *elements: T.Type) -> T.Type:
     """Element types must enter container ``value``; its type, or a restart, or an error."""
     t = value.type
-    assert isinstance(t, (T.ListType, T.DictType))
+    assert isinstance(t, T.CONTAINERS)
     if all(T.is_subtype(new, own) for new, own in zip(elements, t.contained, strict=True)):
         return t
     joined = _join_elements(t, t.with_contained(elements))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from scriptmode.frontend.script.instances import (
     instance_type,
     not_none,
 )
-from scriptmode.frontend.script.iteration import as_built_list, index_value
+from scriptmode.frontend.script.iteration import as_built_list, index_value, unpack
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (
@@ -30,6 +31,7 @@ from scriptmode.frontend.script.operators import (
     binary,
     convert_number,
     tuple_items,
+    widened,
 )
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -54,7 +56,15 @@ METHODS = Table("METHODS")  # (kind of type, name) -> (e, owner, arguments) -> S
 
 _PYTHON_TYPES: dict[T.Type, type] = {
     T.STR: str, T.INT: int, T.FLOAT: float, T.BOOL: bool, T.COMPLEX: complex, T.SIZE: torch.Size,
-    T.DTYPE: torch.dtype, T.DEVICE: torch.device,
+    T.DTYPE: torch.dtype, T.DEVICE: torch.device, T.BYTES: bytes, T.RANGE: range,
+}  # fmt: skip
+
+
+_CONTAINER_CLASSES: dict[type[T.Type], type] = {
+    T.FutureType: Future, T.ListType: list, T.DictType: dict, T.VarTupleType: tuple, T.SetType: set,
+    T.FrozenSetType: frozenset, T.DequeType: collections.deque,
+    T.OrderedDictType: collections.OrderedDict, T.DefaultDictType: collections.defaultdict,
+    T.CounterType: collections.Counter,
 }  # fmt: skip
 
 
@@ -62,11 +72,8 @@ def python_type(t: T.Type) -> type | None:
     """The Python class of a type's values."""
     if t in _PYTHON_TYPES:
         return _PYTHON_TYPES[t]
-    for cls, python in (
-        (T.ListType, list), (T.DictType, dict), (T.VarTupleType, tuple), (T.FutureType, Future),
-    ):  # fmt: skip
-        if isinstance(t, cls):
-            return python
+    if type(t) in _CONTAINER_CLASSES:
+        return _CONTAINER_CLASSES[type(t)]
     if isinstance(t, T.NamedTupleType):
         return t.python_class or tuple
     if isinstance(t, T.TupleType):
@@ -76,13 +83,19 @@ def python_type(t: T.Type) -> type | None:
     return None
 
 
-def _kind(t: T.Type | None) -> str:
+def method_of(t: T.Type | None, name: str) -> Callable[..., Sugared] | None:
+    """The handler of a builtin class's method; classes share those of their bases."""
     if isinstance(t, T.ChoiceType):
-        return "function"
+        return METHODS.get(("function", name))
     python = python_type(t) if t is not None else None
-    if isinstance(t, T.TupleType):
-        return "tuple"
-    return python.__name__ if python is not None else str(t)
+    kinds = ["tuple"] if isinstance(t, T.TupleType) else [python.__name__ if python else str(t)]
+    if isinstance(t, T.DictType):
+        kinds.append("dict")
+    for kind in kinds:
+        found = METHODS.get((kind, name))
+        if found is not None:
+            return found
+    return None
 
 
 _READ_OPS: dict[tuple[T.Type, str], str] = {
@@ -112,7 +125,7 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         return enum_attribute(e, value, t, name)
     if instance_type(value) is not None:
         return find_member(e, value, name)
-    if (_kind(t), name) in METHODS or (t == T.STR and table.overloads(f"str::{name}")):
+    if method_of(t, name) is not None or (t == T.STR and table.overloads(f"str::{name}")):
         return BuiltinMethod(value, name)
     if isinstance(t, T.OptionalType) and any(map(T.is_instance_type, members(t))):
         return e.attribute(not_none(e, value, name), name)
@@ -121,6 +134,8 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
                help="test it first: `if x is not None:` or `assert x is not None`")  # fmt: skip
     if len(members(t)) > 1:
         return _union_attribute(e, value, name)
+    if isinstance(t, T.DequeType) and name == "maxlen":
+        return e.op("deque::maxlen", value.value)
     if t in (T.INT, T.BOOL, T.FLOAT) and name == "real":
         return IRValue(convert_number(e, value.value, T.INT)) if t == T.BOOL else value
     if t in (T.INT, T.BOOL) and name == "imag":
@@ -231,7 +246,7 @@ def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> 
         return e.lift(
             calls.call_method(e.builder, built, method.name, positional, keywords, e.span)
         )
-    handler = METHODS.get((_kind(t), method.name))
+    handler = method_of(t, method.name)
     if handler is not None:
         result: Sugared = handler(e, e.value(owner), given)
         return result
@@ -445,12 +460,13 @@ def _append(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 def extend_list(e: Emitter, owner: Value, other: Sugared) -> Sugared:
     """``owner.extend(other)``."""
-    whole = e.value(as_built_list(e, other), owner.type)
+    if isinstance(e.type_of(other), T.ListType):
+        whole = e.value(other, owner.type)
+    else:
+        whole = e.value(as_built_list(e, other), owner.type)
     if whole.type != owner.type:
         admit(e, owner, whole.type.contained[0])
-        if T.is_subtype(whole.type.contained[0], owner.type.contained[0]):
-            admit(e, whole, owner.type.contained[0])
-        e.fail_type(f"a {owner.type} cannot be extended by a {whole.type}")
+        whole = widened(e, whole, owner.type)
     e.builder.op_node("list::extend", [owner, whole])
     return Constant(None)
 
@@ -545,18 +561,10 @@ def _count(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 @METHODS(("list", "sort"))
 def _sort(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    if "key" in given.keywords and e.type_of(given.keywords["key"]) != T.NONE:
-        e.not_built("`sort` with a key is")
-    sort_in_place(e, owner, given.keywords.get("reverse", Constant(False)))
+    if given.positional or set(given.keywords) - {"key", "reverse"}:
+        e.fail_type("sort() takes `key` and `reverse` by name")
+    e.unit.sort(e, owner, given.keywords)
     return Constant(None)
-
-
-def sort_in_place(e: Emitter, owner: Value, reverse: Sugared) -> None:
-    """``owner.sort(reverse=reverse)``."""
-    element = owner.type.contained[0]
-    if element not in (T.INT, T.FLOAT, T.BOOL, T.STR):
-        e.not_built(f"sorting a {owner.type} is")
-    e.builder.op_node("list::sort", [owner, e.value(e.unit.truth(e, reverse))])
 
 
 @METHODS(("Size", "numel"))
@@ -574,6 +582,16 @@ def exactly(e: Emitter, given: Arguments, count: int, name: str) -> list[Sugared
 # dict
 
 
+def _pairs_into(e: Emitter, owner: Value, pairs: Sugared) -> None:
+    """Store what an iterable of pairs yields."""
+
+    def store(item: Sugared) -> None:
+        key, value = unpack(e, item, 2, None)
+        e.unit.assign_subscript(e, IRValue(owner), key, value)
+
+    e.unit.for_each(e, pairs, store)
+
+
 def _view(kind: str) -> Callable[..., Sugared]:
     return lambda e, owner, given: IterableValue(kind, (IRValue(owner),))
 
@@ -585,9 +603,14 @@ for _kind_of_view in ("keys", "values", "items"):
 def dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
     """A key as it is looked for in a dict."""
     t = owner.type.contained[0]
+    built = e.value(key, t)
     if t == T.NEVER:
-        admit(e, owner, e.value(key).type, T.NEVER)
-    return e.value_of_type(key, t, "the key")
+        admit(e, owner, built.type, T.NEVER)
+    if T.is_subtype(built.type, t):
+        return built
+    if built.type in (T.INT, T.BOOL) and t in (T.INT, T.FLOAT):
+        return convert_number(e, built, t)
+    e.fail_type(f"the key must be {t}, not {built.type}")
 
 
 @METHODS(("dict", "get"))
@@ -627,7 +650,10 @@ def _setdefault(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 @METHODS(("dict", "update"))
 def _update(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     for other in given.positional:
-        binary(e, "or", IRValue(owner), other, in_place=True)
+        if isinstance(other, DictDisplay) or isinstance(e.type_of(other), T.DictType):
+            binary(e, "or", IRValue(owner), other, in_place=True)
+        else:
+            _pairs_into(e, owner, other)
     if given.keywords:
         keys = tuple(Constant(k) for k in given.keywords)
         display = DictDisplay(keys, tuple(given.keywords.values()), site=(given.node, "update"))
@@ -643,4 +669,5 @@ def _dict_clear(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 @METHODS(("dict", "copy"))
 def _dict_copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    return e.op("dict::copy", owner)
+    schema = e.builder.resolve("dict::copy")
+    return IRValue(e.builder.node("dict::copy", [owner], [owner.type], schema=schema).output)

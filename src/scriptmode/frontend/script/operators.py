@@ -19,6 +19,7 @@ from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.values import (
     Constant,
     IRValue,
+    IterableValue,
     Sugared,
     TupleDisplay,
 )
@@ -109,11 +110,21 @@ def is_sequence(t: T.Type | None) -> bool:
     return t == T.SIZE or isinstance(t, (T.ListType, T.VarTupleType))
 
 
+def widened(e: Emitter, value: Value, t: T.Type) -> Value:
+    """A copy of a list or set as one of ``t``, whose elements may be those of ``value``."""
+    if value.type == t:
+        return value
+    kind = "set::widen" if isinstance(t, T.SetType) else "list::widen"
+    return e.builder.node(kind, [value], [t], schema=e.builder.resolve(kind)).output
+
+
 # binary operators
 
 
 def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = False) -> Sugared:
     """``a op b``; ``in_place`` for ``a op= b``."""
+    if name in ("and", "or", "sub", "xor") and IterableValue in (type(a), type(b)):
+        a, b = e.unit.view_as_set(e, a), e.unit.view_as_set(e, b)
     if enum_of(e, a) is not None or enum_of(e, b) is not None:
         return _enum_binary(e, name, a, b)
     return _without_enums(e, name, a, b, in_place)
@@ -175,6 +186,8 @@ def _fold(e: Emitter, name: str, a: Any, b: Any) -> Sugared | None:
 
 def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sugared:
     s, t = e.type_of(a), e.type_of(b)
+    if in_place and name == "add" and isinstance(s, T.ListType) and t is None:
+        return e.unit.extend_list(e, a if isinstance(a, IRValue) else IRValue(e.value(a)), b)
     if s is None or t is None:
         _fail_binary(e, name, a, b)
     handler = _BY_KIND.get((_kind(s), _kind(t)))
@@ -182,6 +195,8 @@ def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool)
         result = handler(e, name, a, b, in_place)
         if result is not None:
             return result
+    if in_place and name == "add" and isinstance(s, T.ListType):
+        return e.unit.extend_list(e, a if isinstance(a, IRValue) else IRValue(e.value(a)), b)
     for value in (a, b):
         refuse_optional(e, value, f"`{SYMBOLS[name]}` on")
     if isinstance(a, IRValue) and needs_split(s):
@@ -209,8 +224,16 @@ def _kind(t: T.Type) -> str:
         return "var tuple"
     if isinstance(t, T.TupleType):
         return "tuple"
+    if isinstance(t, T.CounterType):
+        return "counter"
     if isinstance(t, T.DictType):
         return "dict"
+    if isinstance(t, T.SetType):
+        return "set"
+    if isinstance(t, T.DequeType):
+        return "deque"
+    if t == T.BYTES:
+        return "bytes"
     return "other"
 
 
@@ -276,12 +299,8 @@ def _lists(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sug
     if in_place:
         return e.unit.extend_list(e, a if isinstance(a, IRValue) else IRValue(x), b)
     if x.type != y.type:
-        if T.is_subtype(x.type.contained[0], y.type.contained[0]):
-            admit(e, x, y.type.contained[0])
-        admit(e, y, x.type.contained[0])
-        admit(e, x, y.type.contained[0])
-        if x.type != y.type:
-            e.fail_type(f"`+` of a {x.type} and a {y.type}")
+        element = T.join(x.type.contained[0], y.type.contained[0]) or T.ANY
+        x, y = (widened(e, v, T.ListType([element])) for v in (x, y))
     return e.op("list::concat", x, y)
 
 
@@ -312,12 +331,33 @@ def _dicts(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sug
     if name != "or":
         return None
     x, y = e.value(a, e.type_of(b)), e.value(b, e.type_of(a))
-    if x.type != y.type:
+    if x.type.contained != y.type.contained:
         admit(e, x, *y.type.contained)
+        if x.type.contained != y.type.contained and (in_place or T.NEVER not in T.walk(y.type)):
+            return _merge_items(e, x, y, in_place)
         admit(e, y, *x.type.contained)
-    result = x if in_place else e.builder.op("dict::copy", x)
+    result = x if in_place else _copied_dict(e, x)
     e.builder.op_node("dict::update", [result, y])
     return IRValue(result)
+
+
+def _copied_dict(e: Emitter, value: Value) -> Value:
+    schema = e.builder.resolve("dict::copy")
+    return e.builder.node("dict::copy", [value], [value.type], schema=schema).output
+
+
+def _merge_items(e: Emitter, x: Value, y: Value, in_place: bool) -> Sugared:
+    """A merge of dicts whose element types differ, entry by entry."""
+    result = IRValue(x if in_place else _copied_dict(e, x))
+    items = e.call_positional(e.attribute(IRValue(y), "items"))
+
+    def store(item: Sugared) -> None:
+        pair = tuple_items(e, item)
+        assert pair is not None
+        e.unit.assign_subscript(e, result, *pair)
+
+    e.unit.for_each(e, items, store)
+    return result
 
 
 _BY_KIND: dict[tuple[str, str], Callable[..., Sugared | None]] = {
@@ -337,6 +377,18 @@ _BY_KIND: dict[tuple[str, str], Callable[..., Sugared | None]] = {
     ("tuple", "var tuple"): _var_tuples,
     ("dict", "dict"): _dicts,
 }
+
+
+def operator_of(*kinds: tuple[str, str]) -> Callable[..., Any]:
+    """Decorator: what binary operators do to operands of these kinds."""
+
+    def enter(function: Callable[..., Sugared | None]) -> Callable[..., Sugared | None]:
+        for pair in kinds:
+            assert pair not in _BY_KIND, f"operators of {pair} are known"
+            _BY_KIND[pair] = function
+        return function
+
+    return enter
 
 
 def unary(e: Emitter, name: str, value: Sugared) -> Sugared:

@@ -16,6 +16,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     IRValue,
+    IterableValue,
     ListDisplay,
     ModuleValue,
     Sugared,
@@ -80,6 +81,8 @@ def type_of_shape(e: Emitter, shape: Shape) -> T.Type | None:
             return e.type_of(shape.prototype)
         case ModuleValue():
             return shape.prototype.value.type
+        case IterableValue(kind="range"):
+            return T.RANGE
         case TupleDisplay():
             parts = [type_of_shape(e, p) for p in shape.parts]
             known = [p for p in parts if p is not None]

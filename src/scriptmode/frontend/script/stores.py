@@ -106,6 +106,12 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
 
         split(e, container, store)
         return
+    if isinstance(container, IRValue) and isinstance(t, T.DequeType):
+        item = e.value(value, t.element)
+        admit(e, container.value, item.type)
+        place = index_value(e, index, "a deque's index")
+        e.builder.op_node("deque::setitem", [container.value, place, item])
+        return
     if isinstance(container, (ListDisplay, DictDisplay)):
         e.unit.build_display(e, container)
     e.fail_type(f"items of {container.describe()} cannot be assigned")
@@ -154,6 +160,9 @@ def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
         else:
             place = index_value(e, index, "a list index")
             e.builder.op_node("list::delitem", [built, place])
+    elif isinstance(t, T.DequeType):
+        place = index_value(e, index, "a deque's index")
+        e.builder.op_node("deque::delitem", [built, place])
     elif isinstance(t, T.DictType):
         key = e.value_of_type(index, t.key, "the key")
         e.builder.op_node("dict::delitem", [built, key])

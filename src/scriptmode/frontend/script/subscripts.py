@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from scriptmode.frontend import calls
+from scriptmode.frontend.script import dict_classes
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
@@ -55,6 +56,13 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
         if isinstance(index, SliceValue):
             return e.op("str::slice", value.value, *slice_bounds(e, index))
         return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
+    if isinstance(t, T.DefaultDictType):
+        return dict_classes.missing(e, value.value, index)
+    if isinstance(t, T.CounterType):
+        return dict_classes.counted(e, value.value, index)
+    if isinstance(t, T.DequeType):
+        place = index_value(e, index, "a deque's index")
+        return e.lift(e.builder.op("deque::getitem", value.value, place))
     if isinstance(t, T.DictType):
         return e.lift(e.builder.op("dict::getitem", value.value, dict_key(e, value.value, index)))
     if isinstance(t, T.ChoiceType):

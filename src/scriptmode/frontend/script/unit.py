@@ -31,11 +31,14 @@ from scriptmode.frontend.script import (
     iteration,
     iterator_library,
     iterators,
+    literals,
     module_containers,
     module_state,
     modules,
     objects,
     operators,
+    sets,
+    sorting,
     special,
     statements,
     stores,
@@ -696,6 +699,19 @@ class Unit:
         """``list(value)``."""
         return iteration.as_built_list(e, value)
 
+    def adapt(self, e: Emitter, value: Value, expected: T.Type) -> None:
+        """Let an empty container take its element types from where it goes."""
+        literals.adapt(e, value, expected)
+
+    def view_as_set(self, e: Emitter, value: Sugared) -> Sugared:
+        """The keys or items of a dict as a set, for set operations; other values as they are."""
+        is_view = isinstance(value, IterableValue) and value.kind in ("keys", "items")
+        return IRValue(sets.from_iterable(e, value, None)) if is_view else value
+
+    def built_range(self, e: Emitter, value: IterableValue) -> Value:
+        """A range as an IR value."""
+        return e.builder.op("range::make", *iteration.range_bounds(e, value))
+
     def collect(self, e: Emitter, value: Sugared) -> Sugared:
         """A new list of what iteration yields."""
         cursor = iteration.cursor_of(e, value)
@@ -732,6 +748,33 @@ class Unit:
             [T.union_of([s[0] for s in seen]), T.union_of([s[1] for s in seen])]
         )
         return IRValue(node.output)
+
+    def sort(self, e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
+        """``owner.sort(**options)`` of a list."""
+        sorting.sort(e, owner, options)
+
+    def for_each(self, e: Emitter, value: Sugared, act: Callable[[Sugared], None]) -> None:
+        """``act`` on what iteration yields, in a loop that changes no variable."""
+        items = iteration.items_of(e, value)
+        if items is not None:
+            for item in items:
+                act(item)
+        else:
+            run_cursor(e, iteration.cursor_of(e, value), [], act)
+
+    def raise_when(
+        self, e: Emitter, condition: Value, exception: type[BaseException], message: str
+    ) -> None:
+        """Raise an exception when a condition holds."""
+        branch(
+            e, condition, functools.partial(e.raise_error, exception, message), lambda: None
+        )  # fmt: skip
+
+    def assign_subscript(
+        self, e: Emitter, container: Sugared, index: Sugared, value: Sugared
+    ) -> None:
+        """``container[index] = value``."""
+        stores.assign_subscript(e, container, index, value)
 
     def break_if(self, e: Emitter, hit: Sugared) -> None:
         """Leave the innermost loop when ``hit`` is true."""

@@ -199,6 +199,11 @@ class IterableValue(Sugared):
     kind: str
     arguments: tuple[Sugared, ...]
 
+    @property
+    def is_one_shot(self) -> bool:
+        """Whether iteration uses it up."""
+        return self.kind not in ("range", "keys", "values", "items")
+
     def parts(self) -> tuple[Sugared, ...]:
         return self.arguments
 

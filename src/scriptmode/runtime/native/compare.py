@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from scriptmode.abi.objects import (
     DESC_EQ,
+    DESC_FLAVOR,
     DESC_HASH,
     DESC_KIND,
     DESC_N_CHILDREN,
@@ -22,22 +23,30 @@ from scriptmode.abi.objects import (
     ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
+    ENUM_HASH,
+    FLAVOR_ORDERED,
     HEAP_DESCRIPTOR,
     INDEX_FREE,
     KIND_ARRAY_TUPLE,
     KIND_BOOL,
+    KIND_BYTES,
     KIND_CLASS,
     KIND_CODE,
     KIND_COMPLEX,
+    KIND_DEQUE,
     KIND_DEVICE,
     KIND_DICT,
+    KIND_ENUM,
     KIND_FLOAT,
+    KIND_FROZEN_SET,
     KIND_INT,
     KIND_LIST,
     KIND_NONE,
     KIND_NUMBER,
     KIND_OPTIONAL_POINTER,
     KIND_OPTIONAL_VALUE,
+    KIND_RANGE,
+    KIND_SET,
     KIND_SIZE,
     KIND_STR,
     KIND_TENSOR,
@@ -45,8 +54,19 @@ from scriptmode.abi.objects import (
     KIND_UNION,
     LIST_DATA,
     LIST_LENGTH,
+    PLACE_DUMMY,
+    PLACE_FREE,
+    PLACE_HASH,
+    PLACE_KEY,
+    PLACE_STATE,
+    PLACE_USED,
+    SET_MASK,
+    SET_TABLE,
+    SET_USED,
+    STR_DATA,
     STR_HASH,
     STR_LENGTH,
+    STR_WIDTH,
     TAG_COMPLEX,
     TAG_FLOAT,
 )
@@ -68,6 +88,7 @@ from scriptmode.codegen.native import (
     store,
     text,
     trunc,
+    udiv,
     urem,
     zext,
 )
@@ -78,12 +99,14 @@ from scriptmode.runtime.native.errors import (
     check_stack,
     raise_from,
 )
+from scriptmode.runtime.native.hashing import HASH_OF_NONE, sm_hash_bytes, sm_hash_state
 from scriptmode.runtime.native.keys import P61, same_text, sm_hash_int, str_key_hash
 from scriptmode.runtime.native.memory import (
     child,
     child_offset,
     entry_size,
     entry_value_offset,
+    place_size,
     sm_any_slot,
 )
 
@@ -96,7 +119,6 @@ HOOK_OBJECT_REPR = 16  # i32 (ctx, slot, descriptor, str* result)
 INFINITY = float("inf")
 HASH_INF = 314159
 HASH_IMAG = 1000003
-HASH_NONE = 0x5F3759DF1234
 XX_1 = 11400714785074694791
 XX_2 = 14029467366897019727
 XX_5 = 2870177450012600261
@@ -260,20 +282,24 @@ def sm_slots_eq(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, result: ptr) -> i32:
         return _tuples_equal(ctx, va, vb, result)
     elif ka == KIND_CLASS or kb == KIND_CLASS:
         return _objects_equal(ctx, va, vb, result)
+    elif is_set(ka) and is_set(kb):
+        return sm_set_eq(ctx, load(ptr, sa), load(ptr, sb), result)
     elif ka != kb:
         equal = 0
     elif ka == KIND_NONE:
         equal = 1
-    elif ka == KIND_STR:
+    elif ka in (KIND_STR, KIND_BYTES):
         equal = sm_str_equal(load(ptr, sa), load(ptr, sb))
     elif ka == KIND_DEVICE:
         equal = i8(load(i16, sa) == load(i16, sb))
+    elif ka == KIND_RANGE:
+        equal = i8(_ranges_equal(sa, sb))
     elif ka == KIND_CODE:
         same = load(ptr, va, V_DESCRIPTOR) == load(ptr, vb, V_DESCRIPTOR)
         equal = i8(same and load(i8, sa) == load(i8, sb))
     elif load(ptr, sa) == load(ptr, sb):
         equal = 1
-    elif ka == KIND_LIST:
+    elif ka in (KIND_LIST, KIND_DEQUE):
         return _lists_equal(ctx, load(ptr, sa), load(ptr, sb), result)
     elif ka == KIND_DICT:
         return _dicts_equal(ctx, load(ptr, sa), load(ptr, sb), result)
@@ -390,6 +416,146 @@ def sm_list_eq(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
     return _lists_equal(ctx, a, b, result)
 
 
+# ---- set lookup and comparison, ranges ----
+
+
+@native
+def is_set(kind: i64) -> bool:
+    """Whether a set or frozenset."""
+    return kind in (KIND_SET, KIND_FROZEN_SET)
+
+
+@native
+def set_step(at: i64, mask: i64) -> i64:
+    """How many places are looked at in a row."""
+    return i64(10) if at + 9 <= mask else i64(1)
+
+
+@native
+def set_find(ctx: ptr, s: ptr, slot: ptr, descriptor: ptr, hashed: i64, found: ptr) -> i32:
+    """Write the place of an equal element, or the free one that ended the search, and a dummy.
+
+    The dummy is the last one on the way, or null.
+    """
+    key = child(load(ptr, s, HEAP_DESCRIPTOR), 0)
+    size = place_size(key)
+    mask = load(i64, s, SET_MASK)
+    equal = stack(8)
+    store(ptr, found, 8, ptr(0))
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        place = load(ptr, s, SET_TABLE) + at * size
+        for _ in range(set_step(at, mask)):
+            state = load(i64, place, PLACE_STATE)
+            if state == PLACE_FREE:
+                store(ptr, found, 0, place)
+                return 0
+            if state == PLACE_DUMMY:
+                store(ptr, found, 8, place)
+            elif load(i64, place, PLACE_HASH) == hashed:
+                if sm_slots_eq(ctx, place + PLACE_KEY, key, slot, descriptor, equal):
+                    return 1
+                if load(i8, equal) != 0:
+                    store(ptr, found, 0, place)
+                    return 0
+            place = place + size
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + 1 + perturb) & mask
+
+
+@native
+def set_subset(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
+    """Whether every element of ``s`` is in ``other``, as an i8."""
+    store(i8, result, 0, 0)
+    if load(i64, s, SET_USED) > load(i64, other, SET_USED):
+        return 0
+    kind = child(load(ptr, s, HEAP_DESCRIPTOR), 0)
+    step = place_size(kind)
+    found = stack(16)
+    for i in range(load(i64, s, SET_MASK) + 1):
+        place = load(ptr, s, SET_TABLE) + i * step
+        if load(i64, place, PLACE_STATE) == PLACE_USED:
+            if set_find(ctx, other, place + PLACE_KEY, kind, load(i64, place, PLACE_HASH), found):
+                return 1
+            if load(i64, load(ptr, found), PLACE_STATE) != PLACE_USED:
+                return 0
+    store(i8, result, 0, 1)
+    return 0
+
+
+@native
+def sm_set_eq(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """``a == b`` of sets, whose element types may differ."""
+    if a == b:
+        store(i8, result, 0, 1)
+        return 0
+    if load(i64, a, SET_USED) != load(i64, b, SET_USED):
+        store(i8, result, 0, 0)
+        return 0
+    return set_subset(ctx, a, b, result)
+
+
+@native
+def sm_set_lt(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """Whether ``a`` is a proper subset."""
+    if load(i64, a, SET_USED) >= load(i64, b, SET_USED):
+        store(i8, result, 0, 0)
+        return 0
+    return set_subset(ctx, a, b, result)
+
+
+@native
+def range_length(r: ptr) -> i64:
+    """``len`` of a range ``{start, stop, step}``."""
+    start = load(i64, r)
+    stop = load(i64, r, 8)
+    step = load(i64, r, 16)
+    if step > 0:
+        return udiv(stop - start - 1, step) + 1 if start < stop else i64(0)
+    return udiv(start - stop - 1, 0 - step) + 1 if stop < start else i64(0)
+
+
+@native
+def _ranges_equal(a: ptr, b: ptr) -> bool:
+    n = range_length(a)
+    if n != range_length(b):
+        return False
+    if n == 0:
+        return True
+    return load(i64, a) == load(i64, b) and (n == 1 or load(i64, a, 16) == load(i64, b, 16))
+
+
+@native
+def _hash_range(r: ptr) -> i64:
+    n = range_length(r)
+    none = load(i64, sm_hash_state, HASH_OF_NONE)
+    acc = _mixed(XX_5, sm_hash_int(n))
+    acc = _mixed(acc, none if n == 0 else sm_hash_int(load(i64, r)))
+    acc = _mixed(acc, none if n < 2 else sm_hash_int(load(i64, r, 16)))
+    return _finished(acc, 3)
+
+
+@native
+def _shuffled(hashed: i64) -> i64:
+    return ((hashed ^ 89869747) ^ (hashed << 16)) * 3644798167
+
+
+@native
+def _hash_set(s: ptr) -> i64:
+    """CPython's hash of a frozenset: of its table, free places and dummies taken out again."""
+    step = place_size(child(load(ptr, s, HEAP_DESCRIPTOR), 0))
+    acc = 0
+    for i in range(load(i64, s, SET_MASK) + 1):
+        place = load(ptr, s, SET_TABLE) + i * step
+        if load(i64, place, PLACE_STATE) == PLACE_USED:
+            acc = acc ^ _shuffled(load(i64, place, PLACE_HASH))
+    acc = acc ^ (load(i64, s, SET_USED) + 1) * 1927868237
+    acc = acc ^ lshr(acc, 11) ^ lshr(acc, 25)
+    acc = acc * 69069 + 907133923
+    return i64(590923713) if acc == -1 else acc
+
+
 # ---- dict lookup and equality ----
 
 
@@ -431,6 +597,14 @@ def _dicts_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
         return 0
     da = load(ptr, a, HEAP_DESCRIPTOR)
     db = load(ptr, b, HEAP_DESCRIPTOR)
+    both_ordered = (
+        load(i64, da, DESC_FLAVOR) == FLAVOR_ORDERED
+        and load(i64, db, DESC_FLAVOR) == FLAVOR_ORDERED
+    )
+    if both_ordered and _same_order(ctx, a, b, result):
+        return 1
+    if load(i8, result) == 0:
+        return 0
     va = entry_value_offset(child(da, 0))
     vb = entry_value_offset(child(db, 0))
     found = stack(8)
@@ -449,6 +623,26 @@ def _dicts_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
             return 1
         if load(i8, result) == 0:
             return 0
+    return 0
+
+
+@native
+def _same_order(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+    """Whether the keys of two dicts of one length are equal one by one."""
+    da = load(ptr, a, HEAP_DESCRIPTOR)
+    db = load(ptr, b, HEAP_DESCRIPTOR)
+    y = load(ptr, b, DICT_ENTRIES)
+    for i in range(load(i64, a, DICT_USED)):
+        x = load(ptr, a, DICT_ENTRIES) + i * entry_size(da)
+        if load(i64, x, ENTRY_HASH) == ENTRY_ERASED:
+            continue
+        while load(i64, y, ENTRY_HASH) == ENTRY_ERASED:
+            y = y + entry_size(db)
+        if sm_slots_eq(ctx, x + ENTRY_KEY, child(da, 0), y + ENTRY_KEY, child(db, 0), result):
+            return 1
+        if load(i8, result) == 0:
+            return 0
+        y = y + entry_size(db)
     return 0
 
 
@@ -496,14 +690,27 @@ def sm_slots_compare(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result
     if is_number(ka) and is_number(kb) and ka != KIND_COMPLEX and kb != KIND_COMPLEX:
         store(i8, result, 0, _holds(_order_numbers(ka, sa, kb, sb), op))
         return 0
-    if ka == KIND_STR and kb == KIND_STR:
+    if ka == kb and ka in (KIND_STR, KIND_BYTES):
         store(i8, result, 0, _holds(sm_str_compare(load(ptr, sa), load(ptr, sb)), op))
         return 0
     if is_tuple(ka) and is_tuple(kb):
         return _compare_tuples(ctx, va, vb, op, result)
-    if ka == KIND_LIST and kb == KIND_LIST:
+    if ka == kb and ka in (KIND_LIST, KIND_DEQUE):
         return _compare_lists(ctx, load(ptr, sa), load(ptr, sb), op, result)
+    if is_set(ka) and is_set(kb):
+        return _compare_sets(ctx, load(ptr, sa), load(ptr, sb), op, result)
     return raise_order_error(ctx, op, va, vb)
+
+
+@native
+def _compare_sets(ctx: ptr, a: ptr, b: ptr, op: i64, result: ptr) -> i32:
+    if op == OP_LT:
+        return sm_set_lt(ctx, a, b, result)
+    if op == OP_LE:
+        return set_subset(ctx, a, b, result)
+    if op == OP_GT:
+        return sm_set_lt(ctx, b, a, result)
+    return set_subset(ctx, b, a, result)
 
 
 @native
@@ -546,8 +753,6 @@ def type_name(v: ptr) -> ptr:
         return text("complex")
     if kind == KIND_LIST:
         return text("list")
-    if kind == KIND_DICT:
-        return text("dict")
     return load(ptr, load(ptr, v, V_DESCRIPTOR), DESC_NAME)
 
 
@@ -644,18 +849,11 @@ def sm_hash_float(x: f64) -> i64:
 
 @native
 def sm_hash_str(s: ptr) -> i64:
-    """A hash of the code points (not CPython's), cached in the object."""
+    """``hash`` of a str or bytes, cached in the object."""
     cached = load(i64, s, STR_HASH)
     if cached != 0:
         return cached
-    hashed = i64(0x1000193)
-    for i in range(load(i64, s, STR_LENGTH)):
-        hashed = (hashed ^ unit(s, i)) * 0x100000001B3
-        hashed = hashed ^ lshr(hashed, 29)
-    hashed = (hashed ^ lshr(hashed, 32)) * XX_1
-    hashed = hashed ^ lshr(hashed, 29)
-    if hashed == 0 or hashed == ENTRY_ERASED:
-        hashed = 1
+    hashed = sm_hash_bytes(s + STR_DATA, load(i64, s, STR_LENGTH) * load(i64, s, STR_WIDTH))
     store(i64, s, STR_HASH, hashed)
     return hashed
 
@@ -675,17 +873,23 @@ def sm_slot_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
     elif kind == KIND_COMPLEX:
         hashed = sm_hash_float(load(f64, s)) + HASH_IMAG * sm_hash_float(load(f64, s, 8))
         hashed = i64(-2) if hashed == -1 else hashed
-    elif kind == KIND_STR:
+    elif kind in (KIND_STR, KIND_BYTES):
         hashed = sm_hash_str(load(ptr, s))
     elif is_tuple(kind):
         return _hash_tuple(ctx, v, result)
     elif kind == KIND_NONE:
-        hashed = HASH_NONE
+        hashed = load(i64, sm_hash_state, HASH_OF_NONE)
+    elif kind == KIND_ENUM:
+        hashed = load(i64, load(ptr, s), ENUM_HASH)
+    elif kind == KIND_FROZEN_SET:
+        hashed = _hash_set(load(ptr, s))
+    elif kind == KIND_RANGE:
+        hashed = _hash_range(s)
     elif kind == KIND_DEVICE:
         hashed = zext(i64, load(i16, s)) + 1
     elif kind == KIND_CODE:
         hashed = zext(i64, load(i8, s)) + 1
-    elif kind in (KIND_LIST, KIND_DICT):
+    elif kind in (KIND_LIST, KIND_DICT, KIND_SET, KIND_DEQUE):
         b = stack(40)
         b_init(b)
         b_text(b, text("unhashable type: '"))
@@ -710,14 +914,21 @@ def _hash_tuple(ctx: ptr, v: ptr, result: ptr) -> i32:
     for i in range(n):
         if sm_slot_hash(ctx, tuple_item(v, i), tuple_item_type(v, i), result):
             return 1
-        acc = acc + load(i64, result) * XX_2
-        acc = (acc << 31) | lshr(acc, 33)
-        acc = acc * XX_1
-    acc = acc + (n ^ (XX_5 ^ 3527539))
-    if acc == -1:
-        acc = 1546275796
-    store(i64, result, 0, acc)
+        acc = _mixed(acc, load(i64, result))
+    store(i64, result, 0, _finished(acc, n))
     return 0
+
+
+@native
+def _mixed(acc: i64, hashed: i64) -> i64:
+    acc = acc + hashed * XX_2
+    return ((acc << 31) | lshr(acc, 33)) * XX_1
+
+
+@native
+def _finished(acc: i64, n: i64) -> i64:
+    acc = acc + (n ^ (XX_5 ^ 3527539))
+    return i64(1546275796) if acc == -1 else acc
 
 
 @native

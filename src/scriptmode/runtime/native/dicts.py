@@ -13,6 +13,7 @@ from scriptmode.abi.objects import (
     DICT_CAPACITY,
     DICT_ENTRIES,
     DICT_FILLED,
+    DICT_FIRST,
     DICT_INDEX,
     DICT_LENGTH,
     DICT_MASK,
@@ -38,6 +39,7 @@ from scriptmode.codegen.native import (
     load,
     lshr,
     memcpy,
+    memmove,
     memset,
     native,
     ptr,
@@ -157,6 +159,7 @@ def _rebuild(d: ptr, wanted: i64) -> i64:
     store(i64, d, DICT_CAPACITY, capacity)
     store(i64, d, DICT_USED, count)
     store(i64, d, DICT_FILLED, count)
+    store(i64, d, DICT_FIRST, 0)
     return 1
 
 
@@ -379,6 +382,79 @@ def sm_dict_delitem(ctx: ptr, d: ptr, key: ptr) -> i32:
 
 
 @native
+def _first(d: ptr) -> i64:
+    """The number of the first entry of a dict that is not empty."""
+    number = load(i64, d, DICT_FIRST)
+    while load(i64, _entry(d, number), ENTRY_HASH) == ENTRY_ERASED:
+        number += 1
+    store(i64, d, DICT_FIRST, number)
+    return number
+
+
+@native
+def sm_dict_popitem_first(ctx: ptr, d: ptr, pair: ptr, result: ptr) -> i32:
+    """``d.popitem(last=False)`` of an OrderedDict."""
+    if load(i64, d, DICT_LENGTH) == 0:
+        return raise_from(ctx, KEY_ERROR, text("dictionary is empty"))
+    _take_pair(d, _first(d), pair, result)
+    return 0
+
+
+@native
+def _take_pair(d: ptr, number: i64, pair: ptr, result: ptr) -> None:
+    """Move an entry out."""
+    key = _entry(d, number) + ENTRY_KEY
+    memcpy(result + child_offset(pair, 0), key, load(i64, _key_type(d), DESC_SIZE))
+    value = _value_of(d, number)
+    memcpy(result + child_offset(pair, 1), value, load(i64, _value_type(d), DESC_SIZE))
+    _erase(d, number)
+
+
+@native
+def sm_dict_move_to_end(ctx: ptr, d: ptr, key: ptr, last: i8) -> i32:
+    """``d.move_to_end(key, last)`` of an OrderedDict."""
+    hashed = stack(8)
+    found = stack(8)
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    number = load(i64, found)
+    if number < 0:
+        return sm_key_error(ctx, d, key)
+    if last == 0:
+        return _move_to_start(ctx, d, number)
+    # a second entry for the key, then the first is forgotten
+    step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
+    keep = malloc(step)
+    if keep == 0:
+        return sm_raise_memory_error(ctx)
+    memcpy(keep, _entry(d, number), step)
+    _erase(d, number)
+    value = keep + entry_value_offset(_key_type(d))
+    status = _add(ctx, d, keep + ENTRY_KEY, value, load(i64, hashed))
+    sm_slot_drop(keep + ENTRY_KEY, _key_type(d))
+    sm_slot_drop(value, _value_type(d))
+    free(keep)
+    return status
+
+
+@native
+def _move_to_start(ctx: ptr, d: ptr, number: i64) -> i32:
+    """Rotate the entries before one, and index them anew."""
+    step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
+    keep = malloc(step)
+    if keep == 0:
+        return sm_raise_memory_error(ctx)
+    entries = load(ptr, d, DICT_ENTRIES)
+    memcpy(keep, entries + number * step, step)
+    memmove(entries + step, entries, number * step)
+    memcpy(entries, keep, step)
+    free(keep)
+    if _rebuild(d, load(i64, d, DICT_LENGTH)) == 0:
+        return sm_raise_memory_error(ctx)
+    return 0
+
+
+@native
 def sm_dict_popitem(ctx: ptr, d: ptr, pair: ptr, result: ptr) -> i32:
     """``d.popitem()``; ``pair`` is the descriptor of the result tuple."""
     if load(i64, d, DICT_LENGTH) == 0:
@@ -392,6 +468,7 @@ def sm_dict_popitem(ctx: ptr, d: ptr, pair: ptr, result: ptr) -> i32:
     memcpy(result + child_offset(pair, 1), value, load(i64, _value_type(d), DESC_SIZE))
     _erase(d, number)
     store(i64, d, DICT_USED, number)
+    store(i64, d, DICT_FIRST, 0)
     return 0
 
 

@@ -456,12 +456,13 @@ def _replace_stepped(ctx: ptr, a: ptr, bounds: ptr, taken: ptr) -> i32:
     by = load(i64, bounds, 16) * size
     source = load(ptr, taken, LIST_DATA)
     for i in range(count):
-        _swap(place + i * by, source + i * size, size)
+        swap_slots(place + i * by, source + i * size, size)
     return 0
 
 
 @native
-def _swap(a: ptr, b: ptr, size: i64) -> None:
+def swap_slots(a: ptr, b: ptr, size: i64) -> None:
+    """Exchange the bytes of two slots."""
     words = size >> 3
     for i in range(words):
         x = load(i64, a, i * 8)
@@ -603,7 +604,7 @@ def sm_list_reverse(ctx: ptr, a: ptr) -> i32:
     high = low + (n - 1) * size
     if size > 0 and n > 1:  # an empty list may have no data: null less one is not below null
         while low < high:
-            _swap(low, high, size)
+            swap_slots(low, high, size)
             low = low + size
             high = high - size
     return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from scriptmode.abi.objects import (
     CELL_BOUND,
     CELL_VALUE,
+    DEQUE_GAP,
     DESC_CHILDREN,
     DESC_FLAGS,
     DESC_KIND,
@@ -29,15 +30,21 @@ from scriptmode.abi.objects import (
     HEAP_DESCRIPTOR,
     HEAP_PAYLOAD,
     IMMORTAL,
+    ITER_SOURCE,
     KIND_ARRAY_TUPLE,
+    KIND_BYTES,
     KIND_CELL,
     KIND_CLASS,
+    KIND_DEQUE,
     KIND_DICT,
+    KIND_FROZEN_SET,
     KIND_FUTURE,
     KIND_GENERATOR,
+    KIND_ITERATOR,
     KIND_LIST,
     KIND_OPTIONAL_POINTER,
     KIND_OPTIONAL_VALUE,
+    KIND_SET,
     KIND_SIZE,
     KIND_STR,
     KIND_TENSOR,
@@ -45,6 +52,11 @@ from scriptmode.abi.objects import (
     KIND_UNION,
     LIST_DATA,
     LIST_LENGTH,
+    PLACE_KEY,
+    PLACE_STATE,
+    PLACE_USED,
+    SET_MASK,
+    SET_TABLE,
 )
 from scriptmode.abi.tasks import FUTURE_TASK
 from scriptmode.codegen.native import (
@@ -200,6 +212,12 @@ def entry_size(descriptor: ptr) -> i64:
 
 
 @native
+def place_size(element: ptr) -> i64:
+    """Bytes of a place of a set with such elements."""
+    return PLACE_KEY + ((load(i64, element, DESC_SIZE) + 7) & -8)
+
+
+@native
 def _destroy(obj: ptr, work: ptr) -> None:
     descriptor = load(ptr, obj, HEAP_DESCRIPTOR)
     kind = load(i64, descriptor, DESC_KIND)
@@ -218,9 +236,36 @@ def _destroy(obj: ptr, work: ptr) -> None:
             _slot_drop(obj + CELL_VALUE, child(descriptor, 0), work)
     elif kind == KIND_FUTURE:
         sm_task_release(load(ptr, obj, FUTURE_TASK))
-    elif kind != KIND_STR:
+    elif kind in (KIND_SET, KIND_FROZEN_SET):
+        _drop_places(obj, child(descriptor, 0), work)
+        free(load(ptr, obj, SET_TABLE))
+    elif kind == KIND_DEQUE:
+        _destroy_deque(obj, child(descriptor, 0), work)
+    elif kind == KIND_ITERATOR:
+        _release_into(load(ptr, obj, ITER_SOURCE), work)
+    elif not (kind in (KIND_STR, KIND_BYTES)):  # noqa: E713
         _slot_drop(obj + HEAP_PAYLOAD, descriptor, work)
     sm_object_free(obj)
+
+
+@native
+def _drop_places(obj: ptr, element: ptr, work: ptr) -> None:
+    if load(i64, element, DESC_FLAGS) & FLAG_PLAIN:
+        return
+    step = place_size(element)
+    place = load(ptr, obj, SET_TABLE)
+    for _ in range(load(i64, obj, SET_MASK) + 1):
+        if load(i64, place, PLACE_STATE) == PLACE_USED:
+            _slot_drop(place + PLACE_KEY, element, work)
+        place = place + step
+
+
+@native
+def _destroy_deque(obj: ptr, element: ptr, work: ptr) -> None:
+    data = load(ptr, obj, LIST_DATA)
+    sm_slots_drop_into(data, load(i64, obj, LIST_LENGTH), element, work)
+    if data != 0:
+        free(data - load(i64, obj, DEQUE_GAP) * load(i64, element, DESC_SIZE))
 
 
 @native

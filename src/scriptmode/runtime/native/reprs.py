@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    DEQUE_LIMIT,
+    DESC_FLAVOR,
     DESC_KIND,
     DESC_MEMBERS,
     DESC_NAME,
     DESC_REPR,
     DESC_SIZE,
     DICT_ENTRIES,
+    DICT_LENGTH,
     DICT_USED,
     ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
     ENUM_REPR,
     ENUM_TEXT,
+    FLAVOR_COUNTER,
+    FLAVOR_DICT,
+    FLAVOR_ORDERED,
     HEAP_DESCRIPTOR,
     KIND_ARRAY_TUPLE,
     KIND_BOOL,
+    KIND_BYTES,
     KIND_CLASS,
     KIND_CODE,
     KIND_COMPLEX,
+    KIND_DEQUE,
     KIND_DEVICE,
     KIND_DICT,
     KIND_ENUM,
     KIND_FLOAT,
+    KIND_FROZEN_SET,
     KIND_INT,
     KIND_LIST,
     KIND_NONE,
     KIND_NUMBER,
+    KIND_RANGE,
+    KIND_SET,
     KIND_SIZE,
     KIND_STR,
     KIND_TENSOR,
     LIST_DATA,
     LIST_LENGTH,
+    PLACE_KEY,
+    PLACE_STATE,
+    PLACE_USED,
+    SET_MASK,
+    SET_TABLE,
+    SET_USED,
     STR_LENGTH,
     TAG_BOOL,
 )
@@ -85,6 +102,7 @@ from scriptmode.runtime.native.memory import (
     child,
     entry_size,
     entry_value_offset,
+    place_size,
     sm_release,
     sm_retain,
 )
@@ -199,6 +217,14 @@ def _repr(ctx: ptr, b: ptr, slot: ptr, descriptor: ptr) -> i32:
         return _repr_list(ctx, b, load(ptr, s))
     elif kind == KIND_DICT:
         return _repr_dict(ctx, b, load(ptr, s))
+    elif kind in (KIND_SET, KIND_FROZEN_SET):
+        return _repr_set(ctx, b, load(ptr, s), kind)
+    elif kind == KIND_DEQUE:
+        return _repr_deque(ctx, b, load(ptr, s))
+    elif kind == KIND_RANGE:
+        _repr_range(b, s)
+    elif kind == KIND_BYTES:
+        _repr_bytes(b, load(ptr, s))
     elif is_tuple(kind):
         return _repr_tuple(ctx, b, v)
     elif kind == KIND_CODE:
@@ -296,7 +322,179 @@ def _repr_tuple(ctx: ptr, b: ptr, v: ptr) -> i32:
 
 
 @native
+def _repr_set(ctx: ptr, b: ptr, s: ptr, kind: i64) -> i32:
+    if check_stack(ctx):
+        return 1
+    item = child(load(ptr, s, HEAP_DESCRIPTOR), 0)
+    is_plain = kind == KIND_SET and load(i64, s, SET_USED) > 0
+    if not is_plain:
+        b_text(b, text("set(") if kind == KIND_SET else text("frozenset("))
+    if load(i64, s, SET_USED) > 0:
+        b_char(b, 123)
+        shown = 0
+        for i in range(load(i64, s, SET_MASK) + 1):
+            place = load(ptr, s, SET_TABLE) + i * place_size(item)
+            if load(i64, place, PLACE_STATE) == PLACE_USED:
+                _separate(b, shown)
+                shown += 1
+                if _repr(ctx, b, place + PLACE_KEY, item):
+                    return 1
+        b_char(b, 125)
+    if not is_plain:
+        b_char(b, 41)
+    return 0
+
+
+@native
+def _repr_deque(ctx: ptr, b: ptr, d: ptr) -> i32:
+    b_text(b, text("deque("))
+    if _repr_list(ctx, b, d):
+        return 1
+    if load(i64, d, DEQUE_LIMIT) >= 0:
+        b_text(b, text(", maxlen="))
+        b_int(b, load(i64, d, DEQUE_LIMIT))
+    b_char(b, 41)
+    return 0
+
+
+@native
+def _repr_range(b: ptr, r: ptr) -> None:
+    b_text(b, text("range("))
+    b_int(b, load(i64, r))
+    _separate(b, 1)
+    b_int(b, load(i64, r, 8))
+    if load(i64, r, 16) != 1:
+        _separate(b, 1)
+        b_int(b, load(i64, r, 16))
+    b_char(b, 41)
+
+
+@native
+def _hex_digit(x: i64) -> i64:
+    return x + 48 if x < 10 else x + 87
+
+
+@native
+def _repr_bytes(b: ptr, s: ptr) -> None:
+    n = load(i64, s, STR_LENGTH)
+    quote = i64(39)
+    for i in range(n):
+        if unit(s, i) == 34:
+            quote = 39
+            break
+        if unit(s, i) == 39:
+            quote = 34
+    b_char(b, 98)
+    b_char(b, quote)
+    for i in range(n):
+        c = unit(s, i)
+        if c == quote or c == 92:
+            b_char(b, 92)
+            b_char(b, c)
+        elif c == 9:
+            b_text(b, text("\\t"))
+        elif c == 10:
+            b_text(b, text("\\n"))
+        elif c == 13:
+            b_text(b, text("\\r"))
+        elif c < 32 or c > 126:
+            b_text(b, text("\\x"))
+            b_char(b, _hex_digit(c >> 4))
+            b_char(b, _hex_digit(c & 15))
+        else:
+            b_char(b, c)
+    b_char(b, quote)
+
+
+@native
 def _repr_dict(ctx: ptr, b: ptr, d: ptr) -> i32:
+    own = load(ptr, d, HEAP_DESCRIPTOR)
+    flavor = load(i64, own, DESC_FLAVOR)
+    if flavor == FLAVOR_DICT:
+        return _repr_entries(ctx, b, d)
+    if flavor == FLAVOR_ORDERED:
+        b_text(b, text("OrderedDict(["))
+        if _repr_pairs(ctx, b, d):
+            return 1
+        b_text(b, text("])"))
+        return 0
+    if flavor == FLAVOR_COUNTER:
+        b_text(b, text("Counter("))
+        if load(i64, d, DICT_LENGTH) > 0 and _repr_counts(ctx, b, d):
+            return 1
+    else:
+        b_text(b, text("defaultdict("))
+        b_text(b, load(ptr, own, DESC_MEMBERS))
+        _separate(b, 1)
+        if _repr_entries(ctx, b, d):
+            return 1
+    b_char(b, 41)
+    return 0
+
+
+@native
+def _repr_pairs(ctx: ptr, b: ptr, d: ptr) -> i32:
+    """The entries of an OrderedDict as pairs."""
+    own = load(ptr, d, HEAP_DESCRIPTOR)
+    value_offset = entry_value_offset(child(own, 0))
+    shown = 0
+    for i in range(load(i64, d, DICT_USED)):
+        entry = load(ptr, d, DICT_ENTRIES) + i * entry_size(own)
+        if load(i64, entry, ENTRY_HASH) == ENTRY_ERASED:
+            continue
+        _separate(b, shown)
+        shown += 1
+        b_char(b, 40)
+        if _repr(ctx, b, entry + ENTRY_KEY, child(own, 0)):
+            return 1
+        _separate(b, 1)
+        if _repr(ctx, b, entry + value_offset, child(own, 1)):
+            return 1
+        b_char(b, 41)
+    return 0
+
+
+@native
+def _repr_counts(ctx: ptr, b: ptr, d: ptr) -> i32:
+    """The entries of a Counter, the most common first."""
+    own = load(ptr, d, HEAP_DESCRIPTOR)
+    value_offset = entry_value_offset(child(own, 0))
+    used = load(i64, d, DICT_USED)
+    bound = i64(0)
+    bounded = False
+    shown = 0
+    b_char(b, 123)
+    while shown < load(i64, d, DICT_LENGTH):
+        # the largest count below the last one
+        best = i64(0)
+        found = False
+        for i in range(used):
+            entry = load(ptr, d, DICT_ENTRIES) + i * entry_size(own)
+            if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+                count = load(i64, entry, value_offset)
+                if (not bounded or count < bound) and (not found or count > best):
+                    best = count
+                    found = True
+        for i in range(used):
+            entry = load(ptr, d, DICT_ENTRIES) + i * entry_size(own)
+            if load(i64, entry, ENTRY_HASH) == ENTRY_ERASED:
+                continue
+            if load(i64, entry, value_offset) == best:
+                _separate(b, shown)
+                shown += 1
+                if _repr(ctx, b, entry + ENTRY_KEY, child(own, 0)):
+                    return 1
+                b_char(b, 58)
+                b_char(b, 32)
+                b_int(b, best)
+        bound = best
+        bounded = True
+    b_char(b, 125)
+    return 0
+
+
+@native
+def _repr_entries(ctx: ptr, b: ptr, d: ptr) -> i32:
     if check_stack(ctx):
         return 1
     own = load(ptr, d, HEAP_DESCRIPTOR)

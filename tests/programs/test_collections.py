@@ -1,0 +1,225 @@
+"""deque, OrderedDict, defaultdict, Counter, iterators and sorting, four ways."""
+
+from __future__ import annotations
+
+import collections
+from collections import Counter, OrderedDict, defaultdict, deque
+from typing import DefaultDict, Deque, Dict, List, Tuple  # noqa: UP035
+
+import pytest
+
+import scriptmode
+from tests.fourway import check
+
+
+def test_deques_grow_and_shrink_at_both_ends() -> None:
+    def f(n: int):
+        d = deque([1, 2, 3])
+        for i in range(n):
+            d.append(i)
+            d.appendleft(-i)
+            if i % 3 == 0:
+                d.popleft()
+        d.rotate(3)
+        d.rotate(-1)
+        d.extendleft([7, 8])
+        d.insert(2, 99)
+        d.reverse()
+        d.remove(99)
+        del d[0]
+        d[1] = 55
+        return list(d), len(d), d[0], d[-1], d.index(55), d.count(1), 55 in d, d.pop(), bool(d)
+
+    check(f, (0,), (5,), (50,))
+
+
+def test_a_limited_deque_drops_from_the_other_end() -> None:
+    def f(d: Deque[str]):
+        d.append("x")
+        d.appendleft("y")
+        d.extend(["p", "q"])
+        return d.maxlen, d, str(d), d + deque(["z"]), d.copy(), deque([1, 2, 3], maxlen=2)
+
+    check(f, (deque(["a", "b"], maxlen=3),), (deque(["a"]),))
+
+
+def test_a_deque_as_a_queue() -> None:
+    def f(start: int):
+        queue = deque()
+        queue.append(start)
+        order = []
+        while queue:
+            node = queue.popleft()
+            order.append(node)
+            if node < 50:
+                queue.append(node * 2)
+                queue.append(node * 2 + 1)
+        return order
+
+    check(f, (1,))
+
+
+def test_deque_errors_are_pythons() -> None:
+    def pop(d: Deque[int]):
+        return d.popleft()
+
+    def index(d: Deque[int]):
+        return d[5]
+
+    def mutate(d: Deque[int]):
+        for x in d:
+            d.append(x)
+
+    for f in (pop, index, mutate):
+        check(f, (deque(),), (deque([1]),))
+    with pytest.raises(RuntimeError, match="deque mutated during iteration"):
+        scriptmode.script(mutate)(deque([1]))
+
+
+def test_an_ordered_dict_keeps_its_class_and_order() -> None:
+    def f(d: collections.OrderedDict[str, int]):
+        d["z"] = 1
+        d.move_to_end("a")
+        d.move_to_end("z", last=False)
+        copy = d.copy()
+        first = d.popitem(last=False)
+        return first, d, copy, list(copy), d == {"b": 2, "a": 1}, copy == d, repr(d)
+
+    check(f, (OrderedDict(a=1, b=2),))
+
+
+def test_ordered_dicts_compare_by_order() -> None:
+    def f(n: int):
+        a = OrderedDict()
+        b = OrderedDict()
+        for i in range(n):
+            a[i] = i
+            b[n - 1 - i] = n - 1 - i
+        return a == b, a == dict(b), dict(a) == dict(b), a != b
+
+    check(f, (1,), (3,))
+
+
+def test_default_dicts_make_what_is_missing() -> None:
+    def f(words: List[str]):
+        groups = defaultdict(list)
+        counts = defaultdict(int)
+        sets = defaultdict(set)
+        nested = defaultdict(lambda: defaultdict(int))
+        for word in words:
+            groups[len(word)].append(word)
+            counts[word] += 1
+            sets[word[0]].add(word)
+            nested[word[0]][word] += 1
+        return (
+            groups, dict(counts), {k: sorted(v) for k, v in sets.items()}, nested["b"]["ba"],
+            "zz" in counts, counts["zz"], "zz" in counts, len(groups), counts.get("no"),
+        )  # fmt: skip
+
+    check(f, (["a", "bb", "a", "ba"],))
+
+
+def test_a_default_dict_argument_is_changed_for_the_caller() -> None:
+    def f(d: DefaultDict[str, int]):
+        d["a"] += 2
+        d["b"]
+        return d, repr(d)
+
+    check(f, (defaultdict(int, a=1),))
+
+
+def test_counters_count() -> None:
+    def f(words: List[str]):
+        c = Counter(words)
+        c.update(["x", "x"])
+        c.update({"y": 5})
+        c.subtract(["x"])
+        d = Counter(x=1, y=2)
+        return (
+            c, c["absent"], "absent" in c, c.most_common(2), c.most_common(), list(c.elements()),
+            c + d, c - d, c & d, c | d, sum(c.values()), c.total(), str(c),
+        )  # fmt: skip
+
+    check(f, (["a", "b", "a", "x"],), ([],))
+
+
+def test_iterators_are_used_up() -> None:
+    def f(a: List[int], d: Dict[str, int]):
+        it = iter(a)
+        first = next(it, -1)
+        rest = [x for x in it]
+        after = next(it, -2)
+        pairs = zip(a, d)
+        once, twice = list(pairs), list(pairs)
+        numbered = enumerate(d, 5)
+        return first, rest, after, once, twice, list(numbered), list(numbered)
+
+    check(f, ([1, 2, 3], {"x": 1, "y": 2}), ([], {}))
+
+
+def test_next_of_an_exhausted_iterator_raises() -> None:
+    def f(a: List[int]):
+        it = iter(a)
+        return next(it), next(it)
+
+    check(f, ([1, 2],), ([1],))
+
+
+def test_a_dict_is_seen_live_while_it_is_iterated_over() -> None:
+    def f(d: Dict[str, int]):
+        seen = []
+        for k, v in d.items():
+            d["b"] = 100
+            seen.append((k, v))
+        backwards = [k for k in reversed(d)], list(reversed(d.items())), list(reversed(d.values()))
+        return seen, backwards
+
+    check(f, ({"a": 1, "b": 2, "c": 3},))
+
+
+def test_sorting_by_key_is_stable_and_calls_it_once() -> None:
+    def f(a: List[str], pairs: List[Tuple[int, str]]):
+        calls: List[str] = []
+
+        def key(s: str) -> int:
+            calls.append(s)
+            return len(s)
+
+        b = sorted(a, key=key)
+        a.sort(key=len, reverse=True)
+        pairs.sort()
+        return b, calls, a, pairs, sorted(pairs, key=lambda p: p[1]), sorted(pairs, reverse=True)
+
+    check(f, (["bb", "a", "cc", "d"], [(2, "x"), (1, "z"), (1, "a")]))
+
+
+def test_lists_of_lists_sort_and_those_of_mixed_types_raise() -> None:
+    def f(a: List[List[int]]):
+        return sorted(a), max(a), min(a), sorted(map(tuple, a))
+
+    def g(n: int):
+        return sorted([n, "a"])
+
+    check(f, ([[3, 1], [1, 2], [1]],))
+    check(g, (1,))
+
+
+def test_dicts_update_from_pairs_and_keywords() -> None:
+    def f(d: Dict[str, int]):
+        e = dict(d)
+        e.update([("x", 1), ("y", 2)], z=3)
+        e.update(zip(["p"], [4]))
+        return e, dict.fromkeys(["a", "b"], 0), {}.fromkeys("ab"), {**d, "k": 1, **e}
+
+    check(f, ({"a": 1},))
+
+
+def test_lists_extend_by_any_iterable() -> None:
+    def f(a: List[int], d: Dict[int, str]):
+        a += (7, 8)
+        a += range(2)
+        a.extend(d)
+        a.extend(x * 2 for x in d)
+        return a, a + [None], [1.5] + a[:1]
+
+    check(f, ([1], {5: "x"}))

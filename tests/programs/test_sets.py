@@ -1,0 +1,197 @@
+"""Sets and frozensets, four ways: values, order, state of the arguments."""
+
+from __future__ import annotations
+
+import enum
+from typing import Dict, FrozenSet, List, Optional, Set, Tuple  # noqa: UP035
+
+import pytest
+
+import scriptmode
+from scriptmode.support.diagnostics import CompileError
+from tests.fourway import check
+
+WORDS = ["apple", "banana", "cherry", "date", "elder", "fig", "grape", "é", "漢字", "😀", ""]
+
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+def test_a_set_of_strings_has_the_order_of_this_process() -> None:
+    def f(words: List[str]):
+        s = set(words)
+        return list(s), {w + "!" for w in s}, [w for w in {"p", "q", "r", "s", "t"}], sorted(s)
+
+    check(f, (WORDS,), ([f"w{i}" for i in range(200)],))
+
+
+def test_operations_on_sets_keep_cpythons_order() -> None:
+    def f(s: Set[str], t: Set[str], values: List[str]):
+        found = [list(s | t), list(s & t), list(s - t), list(t - s), list(s ^ t)]
+        found.append(list(s.union(t, values)))
+        found.append(list(s.difference(values)))
+        found.append(list(s.intersection(values)))
+        return found, s <= t, s < t, s >= t, s > t, s == t, s != t, s.isdisjoint(t)
+
+    a, b = {f"x{i}" for i in range(30)}, {"x1", "x50", "zz"}
+    check(f, (a, b, ["x2", "x3", "no"]), (b, a, ["zz"]), (set(WORDS), set(WORDS), ["fig"]))
+
+
+def test_changes_in_place_reach_the_caller_with_their_order() -> None:
+    def f(s: Set[int], t: Set[int]):
+        before = s
+        s |= {101, 102}
+        s -= t
+        s ^= {1, 2, 103}
+        s.update([7, 8], {9: 1}, (10,))
+        s.discard(3)
+        s.difference_update([102])
+        first = s.pop()
+        t &= {4, 5, 6, 7}
+        return first, list(s), before is s, list(t)
+
+    check(f, (set(range(40)), {5, 6, 7}), ({1, 9, 17, 25}, set()))
+
+
+def test_dummies_are_used_again_as_in_cpython() -> None:
+    def f(n: int):
+        s = {10, 11, 12, 13, 14}
+        s.update((0, 32, 64))
+        s.discard(0)
+        s.discard(32)
+        s.add(96)
+        seen = list(s)
+        for i in range(n):
+            s.add(i * 37 % 64)
+            s.discard(i * 11 % 64)
+        return seen, list(s), len(s)
+
+    check(f, (50,), (500,))
+
+
+def test_a_set_that_changes_its_size_under_a_loop_raises() -> None:
+    def f(s: Set[int]):
+        for x in s:
+            s.add(x + 10)
+
+    check(f, ({1, 2},))
+    with pytest.raises(RuntimeError, match="Set changed size during iteration"):
+        scriptmode.script(f)({1})
+
+
+def test_missing_and_unhashable_elements_raise() -> None:
+    def remove(s: Set[str]):
+        s.remove("absent")
+
+    def pop(s: Set[str]):
+        return s.pop()
+
+    def unhashable(a: List[int]):
+        return {1}, set([a])
+
+    check(remove, ({"a"},))
+    check(pop, (set(),), ({"a"},))
+    check(unhashable, ([1],))
+    with pytest.raises(KeyError, match="absent"):
+        scriptmode.script(remove)({"a"})
+
+
+def test_elements_of_every_hashable_kind() -> None:
+    def f(n: int):
+        pairs = {(i, str(i)) for i in range(n)}
+        mixed = {1, "a", None, 2.5, (1, 2)}
+        nested = {frozenset([i, i + 1]) for i in range(n)}
+        return (
+            sorted(pairs), len(mixed), None in mixed, (1, 2) in mixed, 1.0 in mixed, "b" in mixed,
+            frozenset([1, 0]) in nested, {True, False}, {1.5, 2.0}, {b"a", b"b"},
+        )  # fmt: skip
+
+    check(f, (3,))
+
+
+def test_enum_members_and_optionals_in_sets() -> None:
+    def f(colors: Set[Color], numbers: Set[Optional[int]]):
+        colors.add(Color.BLUE)
+        return Color.RED in colors, len(colors), [x for x in numbers], None in numbers
+
+    check(f, ({Color.RED}, {None, 1, 5}), (set(), {2}))
+
+
+def test_frozensets_hash_and_serve_as_keys() -> None:
+    def f(s: FrozenSet[int]):
+        table = {s: 1, frozenset([7]): 2}
+        return table[frozenset([3, 2, 1])], s | {9}, s & {1}, hash(s), {s}, s.union([4], {5})
+
+    check(f, (frozenset([1, 2, 3]),))
+
+
+def test_hashes_are_cpythons() -> None:
+    def f(text: str, n: int, x: float, flag: bool):
+        t = (n, text, None, x, (flag, ""))
+        return hash(text), hash(n), hash(x), hash(t), hash(frozenset([text])), hash(range(n, 9))
+
+    check(
+        f,
+        ("", 0, 0.5, True),
+        ("é漢字😀", -1, float("inf"), False),
+        ("abc" * 50, 2**61, 1e300, True),
+    )
+
+
+def test_sets_nest_in_other_containers() -> None:
+    def f(d: Dict[str, Set[int]], a: List[Tuple[int, str]]):
+        d["a"].add(3)
+        d["b"] = set()
+        d["b"].add(4)
+        groups: Dict[int, Set[str]] = {}
+        for number, name in a:
+            groups.setdefault(number % 2, set()).add(name)
+        return {k: len(v) for k, v in d.items()}, {k: sorted(v) for k, v in groups.items()}
+
+    check(f, ({"a": {1}}, [(1, "x"), (2, "y"), (3, "x"), (5, "z")]))
+
+
+def test_the_elements_of_an_empty_set_are_learnt_from_uses() -> None:
+    def f(a: List[int]):
+        seen = set()
+        again = []
+        for x in a:
+            if x in seen:
+                again.append(x)
+            seen.add(x)
+        empty: Set[str] = set()
+        return again, seen, empty, bool(empty), not seen, str(empty), f"{seen}"
+
+    check(f, ([1, 2, 1],), ([],))
+
+
+def test_keys_of_a_dict_take_part_in_set_operations() -> None:
+    def f(d: Dict[str, int], other: Dict[str, int]):
+        return (
+            sorted(d.keys() & other.keys()), sorted(d.keys() | {"q"}), sorted(d.keys() - {"a"}),
+            d.keys() == {"a", "b"}, set(d), set(d.items()), set(d.values()), len(d.keys()),
+        )  # fmt: skip
+
+    check(f, ({"a": 1, "b": 2}, {"b": 3, "c": 4}))
+
+
+def test_an_alias_of_a_set_stays_one() -> None:
+    def f(a: Set[int], b: Set[int]):
+        a.add(5)
+        return a is b, a, b, [a, b]
+
+    shared = {1}
+    check(f, (shared, shared), ({1}, {2}))
+    compiled = scriptmode.script(f)
+    _, first, _, both = compiled(shared, shared)
+    assert first is shared and both[0] is both[1] is shared
+
+
+def test_a_set_of_tensors_is_refused() -> None:
+    def f(x):
+        return {x}
+
+    with pytest.raises(CompileError, match="a set of tensors"):
+        scriptmode.script(f)
