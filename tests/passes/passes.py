@@ -4,8 +4,10 @@ import scriptmode.passes.rules  # noqa: F401  (registers the rules)
 from scriptmode.passes.cse import eliminate_common_subexpressions
 from scriptmode.passes.dce import eliminate_dead_code
 from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.hoist_elements import hoist_elements
 from scriptmode.passes.inline import inline_calls
 from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
@@ -14,8 +16,10 @@ PASSES = {
     "cse": eliminate_common_subexpressions,
     "dce": eliminate_dead_code,
     "fold": fold_constants,
+    "hoist_elements": hoist_elements,
     "inline": inline_calls,
     "licm": hoist_loop_invariants,
+    "reserve_lists": reserve_lists,
     "rules": apply_rules,
     "share_lookups": share_lookups,
     "simplify_control_flow": simplify_control_flow,

@@ -121,6 +121,17 @@ def test_the_container_is_kept_while_an_element_is_in_use():
     check(the_container_goes_first, (4,))
 
 
+def unused(rows: list[list[int]], words: list[str]) -> int:
+    rows[0]
+    rows[1]
+    words[0]
+    return len(rows)
+
+
+def test_unused_elements():
+    check(unused, ([[1], [2]], ["a" * 40]), ([[1]], ["a"]))
+
+
 def errors_leave_nothing_behind(rows: list[list[int]], i: int) -> int:
     row = rows[i]
     return row[i] + rows[i + 1][0]

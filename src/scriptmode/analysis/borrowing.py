@@ -24,8 +24,8 @@ from scriptmode.ops.table import Effect
 
 # writes after which every element is still there
 _KEEPING = frozenset(
-    ["list::append", "list::extend", "list::insert", "list::reverse", "prim::retain",
-     "prim::release", "prim::box", "prim::raise", "prim::print", "prim::warn"]
+    ["list::append", "list::extend", "list::insert", "list::reverse", "list::reserve",
+     "prim::retain", "prim::release", "prim::box", "prim::raise", "prim::print", "prim::warn"]
 )  # fmt: skip
 _READERS = frozenset(["list::getitem", "list::peek", "dict::value_at"])
 _COUNTING = frozenset(["prim::retain", "prim::release"])
@@ -39,6 +39,8 @@ def is_borrowed_element(node: Node, is_derived: Callable[[Node], bool]) -> bool:
     """
     if node.block is None or not _reads_element(node):
         return False
+    if not node.output.is_used:
+        return True
     last = _last_use(node.output, node.block, is_derived)
     if last is None:
         return False
@@ -66,7 +68,7 @@ def _reads_element(node: Node) -> bool:
 def _last_use(value: Value, block: Block, is_derived: Callable[[Node], bool]) -> Node | None:
     """The last node of ``block`` that uses ``value`` or what is derived from it, itself or inside.
 
-    None when there is no use, or one that the nodes of ``block`` do not contain.
+    None when there is a use that the nodes of ``block`` do not contain.
     """
     users: set[Node] = set()
     pending = [value]
@@ -80,8 +82,6 @@ def _last_use(value: Value, block: Block, is_derived: Callable[[Node], bool]) ->
             users.add(user)
             if use.node.outputs and is_derived(use.node):
                 pending += use.node.outputs
-    if not users:
-        return None
     if block.terminator in users:
         return block.terminator
     return next(n for n in block.reversed_nodes if n in users)

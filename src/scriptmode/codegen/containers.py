@@ -19,8 +19,8 @@ from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.scalars import with_overflow
 from scriptmode.codegen.structural import take_over
-from scriptmode.codegen.unit import NULL
-from scriptmode.codegen.values import is_null
+from scriptmode.codegen.unit import NULL, VOID
+from scriptmode.codegen.values import boolean, is_null, truth, zero
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
 
@@ -130,6 +130,58 @@ def list_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value
     return value
 
 
+def list_index(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
+    """An index counted from the start, which may be outside."""
+    if f.intervals.inputs_of(node)[1][0] >= 0:
+        return index
+    negative = f.b.icmp_signed("<", index, ir.Constant(I64, 0))
+    return f.b.select(negative, f.b.add(index, heap.list_length(f.b, self)), index)
+
+
+def is_inside(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
+    """Whether there is an element, as i1."""
+    at = list_index(f, node, self, index)
+    return f.b.icmp_unsigned("<", at, heap.list_length(f.b, self))
+
+
+@lower("list::has_index")
+def list_has_index(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
+    """Whether there is an element."""
+    return boolean(f.b, is_inside(f, node, self, index))
+
+
+@lower("list::check_index")
+def list_check_index(f: FunctionEmitter, node: Node, inside: ir.Value) -> None:
+    """IndexError unless there is an element."""
+    with f.unlikely(f.b.not_(truth(f.b, inside))):
+        f.b.call(f.unit.native("sm_list_index_error", I32, [PTR]), [f.ctx])
+        f.fail()
+
+
+@lower("list::peek")
+def list_peek(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
+    """The element, or an empty value of its type."""
+    t = node.output.type
+    data = heap.list_data(f.b, self)
+    offset = f.b.mul(list_index(f, node, self, index), ir.Constant(I64, size_of_llvm(llvm_type(t))))
+    place = tensors.byte_gep(f.b, data, offset)
+    found = f.b.select(is_inside(f, node, self, index), place, empty_value(f, t))
+    value = heap.load_element(f.b, found, t)
+    if f.ownership.is_owned(node.output):
+        f.retain(value, t)
+    return value
+
+
+def empty_value(f: FunctionEmitter, t: T.Type) -> ir.Value:
+    """Address of an empty value of a type that has one."""
+    value = zero(llvm_type(t))
+    if t == T.STR:
+        value = f.unit.text("")
+    elif isinstance(t, T.ListType):
+        value = f.unit.constant_list(llvm_type(t.element), [], f.unit.descriptor(t))
+    return tensors.address(f.unit.private("empty", value, constant=True))
+
+
 @lower("list::setitem")
 def list_setitem(
     f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value, value: ir.Value
@@ -145,6 +197,12 @@ def list_setitem(
     old = heap.load_element(f.b, place, t)
     heap.store_element(f.b, value, place)
     f.release(old, t)
+
+
+@lower("list::reserve")
+def list_reserve(f: FunctionEmitter, node: Node, self: ir.Value, more: ir.Value) -> None:
+    """Room for what a loop appends."""
+    f.b.call(f.unit.native("sm_list_make_room", VOID, [PTR, I64]), [self, more])
 
 
 @lower("list::append")

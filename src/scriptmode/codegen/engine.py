@@ -83,9 +83,10 @@ def optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) ->
 def compile_object(text: str, level: int = 1, optimize_level: int | None = None) -> bytes:
     """Object code of LLVM assembly; ``optimize_level`` None skips the IR passes."""
     machine = target_machine(level)
-    module = llvm.parse_assembly(text)
+    layout = f'target datalayout = "{machine.target_data}"'
+    # before parsing: accesses without an alignment get the layout's
+    module = llvm.parse_assembly(text.replace('target datalayout = ""', layout, 1))
     module.triple = machine.triple
-    module.data_layout = str(machine.target_data)
     module.verify()
     if optimize_level is not None:
         optimize(module, machine, optimize_level)

@@ -456,7 +456,7 @@ def poll_function(unit: Unit) -> ir.Function:
         return found
     function = ir.Function(unit.module, ir.FunctionType(I32, [PTR]), "sm.poll")
     function.linkage = "internal"
-    for attribute in ("nounwind", "noinline", "cold", "inaccessiblemem_or_argmemonly"):
+    for attribute in ("nounwind", "noinline", "cold", "inaccessiblememonly"):
         function.attributes.add(attribute)
     b = ir.IRBuilder(function.append_basic_block("entry"))
     b.ret(call_host(b, function.args[0], "poll", []))

@@ -85,6 +85,7 @@ def mark_readable(module: ir.Module, loaded: ir.Instruction, t: Type) -> None:
     size = readable_bytes(t)
     if size:
         loaded.set_metadata("dereferenceable", module.add_metadata([ir.Constant(I64, size)]))
+        loaded.set_metadata("align", module.add_metadata([ir.Constant(I64, 8)]))
         loaded.set_metadata("nonnull", module.add_metadata([]))
 
 

@@ -20,8 +20,10 @@ from scriptmode.ops.aten import schema_of
 from scriptmode.passes.cse import eliminate_common_subexpressions
 from scriptmode.passes.dce import eliminate_dead_code
 from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.hoist_elements import hoist_elements
 from scriptmode.passes.inline import inline_calls_in_loops
 from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
@@ -46,6 +48,8 @@ PIPELINE: list[Pass] = [
     Pass("share_lookups", share_lookups),
     Pass("cse", eliminate_common_subexpressions),
     Pass("licm", hoist_loop_invariants),
+    Pass("hoist_elements", hoist_elements),
+    Pass("reserve_lists", reserve_lists),
     Pass("dce", eliminate_dead_code),
 ]
 
@@ -56,6 +60,7 @@ MUST_PRECEDE: list[tuple[str, str, str]] = [
     ("fold", "rules", "rules look for constant operands"),
     ("share_lookups", "cse", "searches for one key become equal nodes, which are merged"),
     ("cse", "licm", "equal nodes are merged before they are moved"),
+    ("licm", "hoist_elements", "an index that is computed in the loop must have been moved"),
     ("licm", "dce", "moving leaves nodes without users"),
 ]
 

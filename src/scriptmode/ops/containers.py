@@ -50,6 +50,22 @@ def _sort_by(self: list[Any], keys: list[Any], reverse: bool) -> None:
     self[:] = [self[i] for i in order]
 
 
+# an element that is read before it is known to be there: nothing then, and an error in its place
+op("list::has_index(t[] self, int index) -> bool", effects=READS)(
+    lambda self, index: -len(self) <= index < len(self)
+)
+op("list::peek(t[] self, int index) -> t", effects=READS)(
+    lambda self, index: self[index] if -len(self) <= index < len(self) else None
+)
+
+
+@op("list::check_index(bool inside) -> ()", raises=[IndexError])
+def _check_index(inside: bool) -> None:
+    if not inside:
+        raise IndexError("list index out of range")
+
+
+op("list::reserve(t[](a!) self, int more) -> ()")(lambda self, more: None)
 op("list::append(t[](a!) self, t value) -> ()")(list.append)
 op("list::extend(t[](a!) self, t[] other) -> ()")(list.extend)
 op("list::insert(t[](a!) self, int index, t value) -> ()")(list.insert)

@@ -66,6 +66,7 @@ DESC_LIST_INT = external("desc.List[int]")
 LARGEST = (1 << 63) - 1
 SMALLEST = -(1 << 63)
 MAX_BYTES = 1 << 60
+MOST_ROOM = 1 << 12  # elements that a hint makes room for
 SHORT = 1 << 16  # elements of a list that grows by a half
 
 
@@ -120,6 +121,22 @@ def sm_list_reserve(a: ptr, needed: i64) -> i64:
     store(ptr, a, LIST_DATA, data)
     store(i64, a, LIST_CAPACITY, capacity)
     return 1
+
+
+@native(fast=True)
+def sm_list_make_room(a: ptr, more: i64) -> None:
+    """Room for up to ``more`` further elements, if there is memory."""
+    if more > MOST_ROOM:
+        more = MOST_ROOM
+    needed = load(i64, a, LIST_LENGTH) + more
+    nbytes = needed * load(i64, element(a), DESC_SIZE)
+    if needed <= load(i64, a, LIST_CAPACITY) or nbytes > MAX_BYTES:
+        return
+    old = load(ptr, a, LIST_DATA)
+    data = allocate(nbytes) if old == 0 else realloc(old, nbytes)
+    if data != 0:
+        store(ptr, a, LIST_DATA, data)
+        store(i64, a, LIST_CAPACITY, needed)
 
 
 @native
