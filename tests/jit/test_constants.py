@@ -57,16 +57,3 @@ def test_keyword_only_arguments_reach_further_instances():
     scripted = scriptmode.script(keyword_only)
     for a in (2, 1.5, torch.ones(2)):
         torch.testing.assert_close(scripted(torch.ones(2), a=a), keyword_only(torch.ones(2), a=a))
-
-
-CAPTURED = torch.zeros(3)
-
-
-def reads_a_global_tensor(x):
-    return x + CAPTURED
-
-
-def test_a_captured_tensor_is_refused_with_its_place():
-    with pytest.raises(scriptmode.NotBuiltError, match="captured value") as caught:
-        scriptmode.script(reads_a_global_tensor)
-    assert caught.value.span is not None and caught.value.span.file.endswith("test_constants.py")

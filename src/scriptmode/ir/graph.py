@@ -36,6 +36,7 @@ from typing import Any
 
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ir.types import ClassType, EnumType, NamedTupleType, Type
+from scriptmode.support.captures import Captures
 from scriptmode.support.source import UNKNOWN, Span
 
 YIELD = "prim::Yield"
@@ -394,7 +395,7 @@ class Program:
 
     ``functions[root]`` is its entry.  ``self_object`` is the Python module behind the root's first
     parameter (None for a plain function); ``globals`` are the captured mutable Python objects that
-    ``prim::Global[name=...]`` nodes read.
+    ``prim::Global[name=...]`` nodes read; ``captures`` guard the Python values taken as constants.
     """
 
     def __init__(self, root: str = "forward") -> None:
@@ -405,6 +406,7 @@ class Program:
         self.named_tuples: dict[str, NamedTupleType] = {}
         self.self_object: Any = None
         self.globals: dict[str, Any] = {}
+        self.captures = Captures()
 
     @property
     def graph(self) -> Graph:

@@ -28,6 +28,7 @@ from scriptmode.jit.observed import unknown_facts
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.values import type_of_value
 from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
+from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import ArgumentError, CompileError, Diagnostic
@@ -86,6 +87,7 @@ class Variant:
     compiled: CompiledProgram
     entry: Callable[..., Any]
     types: tuple[T.Type, ...]
+    guards: CapturedRows
 
     @property
     def graph(self) -> Graph:
@@ -121,6 +123,7 @@ class Dispatcher:
         self.self_object = self_object
         self.instance = instance
         self.bailouts: collections.Counter[str] = collections.Counter()
+        self.recompiled: collections.Counter[str] = collections.Counter()  # by what had changed
         self._compile_instance = compile_instance
         self._flatten, self._unflatten = flatten, unflatten
         self._lock = threading.RLock()
@@ -166,16 +169,17 @@ class Dispatcher:
     ) -> Variant:
         graph = program.functions[function]
         compiled = compiled or compile_native(program)
+        guards = CapturedRows(program.captures)
         try:
             entry = make_entry(
                 compiled, function, graph,
-                slow=slow, instance=self.instance, defaults=graph.defaults,
+                slow=slow, instance=self.instance, defaults=graph.defaults, guards=guards,
             )  # fmt: skip
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
         entry = in_step_with_captured(entry, program)
         types = tuple(p.type for p in self._parameters_of(graph))
-        variant = Variant(program, function, compiled, entry, types)
+        variant = Variant(program, function, compiled, entry, types, guards)
         self._variants[types] = variant
         self._all_variants.append(variant)
         return variant
@@ -230,14 +234,56 @@ class Dispatcher:
             return self._record(arguments)
         reason = unusual_state(arguments.values(), self.instance)
         types = self._types_of(arguments)
+        is_fresh = self._follow_captured()
         variant = self.variant_for(types)
         if reason is not None:
             return self._interpret(variant, arguments, reason)
         variant = self._knowing(variant, types, arguments)
         values = tuple(arguments.values())
-        if variant is self.primary and args == values and not kwargs:
+        if variant is self.primary and args == values and not kwargs and not is_fresh:
             return self._interpret(variant, arguments, "arguments refused by the native entry")
         return variant.entry(*self._positional(arguments), **self._keyword_only(arguments))
+
+    def _follow_captured(self) -> bool:
+        """Compile again what has captured values that changed; whether a guard has failed."""
+        with self._lock:
+            failed = False
+            for variant in self.variants:
+                if not variant.guards.is_stale():
+                    continue
+                failed = True
+                changed = variant.program.captures.changed()
+                if changed:
+                    self._recompile(variant, changed)
+                else:  # equal values in other objects
+                    variant.guards.refresh()
+            return failed
+
+    def _recompile(self, variant: Variant, changed: Sequence[str]) -> None:
+        names = [p.name for p in self._parameters_of(variant.graph)]
+        what = ", ".join(f"`{name}`" for name in changed)
+        if self._compile_instance is None:
+            raise self._refused(f"{self.name}(): the captured {what} changed", "trace it again")
+        try:
+            types = dict(zip(names, variant.types, strict=True))
+            program = self._compile_instance(types, self._facts)
+        except CompileError as error:
+            message = f"{self.name}(): the captured {what} changed"
+            raise self._refused(message, "", cause=error) from error
+        self.recompiled[what] += 1
+        is_primary = variant is self.primary
+        if self._variants.get(variant.types) is variant:
+            del self._variants[variant.types]
+        place = self._all_variants.index(variant)
+        del self._all_variants[place]
+        slow = self.slow if is_primary else self._refuse
+        fresh = self._add_variant(program, program.root, None, slow)
+        self._all_variants.insert(place, self._all_variants.pop())
+        if is_primary:
+            self.primary = fresh
+            self.entry = fresh.entry
+            if self._unflatten is None:
+                self.call = self.entry
 
     def _is_keyword_only(self, name: str) -> bool:
         parameter = self.signature.parameters.get(name)
@@ -307,16 +353,19 @@ class Dispatcher:
         except CompileError as error:
             raise self._refused(f"{self.name}(): {listed}", "", cause=error) from error
 
-        def refuse(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            arguments = self._bind(args, kwargs)
-            reason = unusual_state(arguments.values(), self.instance)
-            return self._interpret(
-                self.variant_for(self._types_of(arguments)),
-                arguments,
-                reason or "arguments refused by the native entry",
-            )
+        return self._add_variant(program, program.root, None, self._refuse)
 
-        return self._add_variant(program, program.root, None, refuse)
+    def _refuse(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that the entry of a further instance does not take."""
+        arguments = self._bind(args, kwargs)
+        reason = unusual_state(arguments.values(), self.instance)
+        is_fresh = self._follow_captured()
+        variant = self.variant_for(self._types_of(arguments))
+        if is_fresh and reason is None:
+            return variant.entry(*self._positional(arguments), **self._keyword_only(arguments))
+        return self._interpret(
+            variant, arguments, reason or "arguments refused by the native entry"
+        )
 
     def _refused(self, message: str, help: str, cause: CompileError | None = None) -> ArgumentError:
         notes = () if cause is None else (f"for these types it does not compile:\n{cause}",)

@@ -111,14 +111,13 @@ class ScriptFunction(Compiled):
         functools.update_wrapper(self, function)
         self._function = function
         self._calls = dispatcher
-        self._call = dispatcher.call
 
     @property
     def _dispatcher(self) -> Dispatcher:
         return self._calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
+        return self._calls.call(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         # a compiled function in a class body is a method, as any function is

@@ -81,6 +81,7 @@ def copy_program(program: Program) -> Program:
     copy.classes, copy.enums = program.classes, program.enums
     copy.named_tuples = program.named_tuples
     copy.self_object, copy.globals = program.self_object, program.globals
+    copy.captures = program.captures
     return copy
 
 

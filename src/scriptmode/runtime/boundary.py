@@ -25,6 +25,7 @@ from scriptmode.codegen.module import CompiledProgram
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program
 from scriptmode.runtime import boundary_state, frame, library, plans
+from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.code import manage
 from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, TensorRow, Tree
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
@@ -66,18 +67,21 @@ def make_entry(
     instance: NativeInstance | None = None,
     captured: Tree | None = None,
     defaults: Mapping[str, Any] | None = None,
+    guards: CapturedRows | None = None,
 ) -> Callable[..., Any]:
     """A builtin function that runs ``function_name`` of a compiled program.
 
     ``instance`` is passed as first parameter, which callers do not see.  Modules that the program
-    has captured get their instances in ``captured``, or in the tree of ``instance``.
+    has captured get their instances in ``captured``, or in the tree of ``instance``.  While a value
+    that ``guards`` watch is another than it was, calls go to ``slow``.
     """
     boundary_state.load()
     lease = manage(compiled)
     record = EntryRecord()
     record.locations, record.warnings = compiled.locations, {}
     params = graph.params[1:] if instance is not None else graph.params
-    record.kept = [compiled, slow, instance]
+    record.kept = [compiled, slow, instance, guards]
+    record.set(frame.REC_CAPTURED, 0 if guards is None else guards.address)
     record.set(frame.REC_OWNER, id(record))
     record.set(frame.REC_SLOW, id(slow))
     record.set(frame.REC_FUNCTION, compiled.address(function_name))

@@ -28,6 +28,7 @@ from scriptmode.codegen.native import (
     unlikely,
 )
 from scriptmode.runtime.boxing import box_moved, write_back
+from scriptmode.runtime.captured import captured_changed
 from scriptmode.runtime.frame import (
     FAILED,
     FILL_DICT,
@@ -52,12 +53,14 @@ from scriptmode.runtime.frame import (
     PLAN_KIND,
     PLAN_SIZE,
     REASON_ARITY,
+    REASON_CAPTURED,
     REASON_DISPATCH_MODE,
     REASON_FUNCTION_MODE,
     REASON_FUNCTORCH,
     REASON_MODULE,
     REASON_SUBCLASS,
     REC_AREA_SIZE,
+    REC_CAPTURED,
     REC_DEFAULTS,
     REC_FILL,
     REC_FUNCTION,
@@ -148,6 +151,9 @@ def sm_entry(self: ptr, args: ptr, nargs: i64, kwnames: ptr) -> ptr:
     unusual = unusual_mode()
     if unlikely(unusual >= 0):
         return slow(record, args, nargs, kwnames, unusual)
+    captured = load(ptr, record, REC_CAPTURED)
+    if captured != 0 and captured_changed(captured) != 0:
+        return slow(record, args, nargs, kwnames, REASON_CAPTURED)
     frame = stack(FRAME_SIZE)
     memset(frame, i8(0), CTX_SIZE)
     memset(frame + FRAME_RECORD, i8(0), FRAME_SIZE - FRAME_RECORD)

@@ -63,11 +63,13 @@ REASONS = (
     "type has no native form",
     "int beyond 64 bits",
     "instance of a class, or with attributes, that the program does not know",
+    "a captured value changed",
 )
 (
     REASON_ARITY, REASON_TYPE, REASON_DISPATCH_MODE, REASON_FUNCTION_MODE, REASON_FUNCTORCH,
     REASON_SUBCLASS, REASON_MODULE, REASON_ALIAS, REASON_UNSUPPORTED, REASON_OVERFLOW,
     REASON_CLASS,
+    REASON_CAPTURED,
 ) = range(len(REASONS))  # fmt: skip
 
 # ---- record ----
@@ -94,7 +96,8 @@ REC_SHORT_CALLS = 152  # short calls in a row while the GIL was released
 REC_CALLS = 160
 REC_REASON_COUNTS = 168  # ptr to i64 per reason
 REC_MUTATES = 176  # whether the program may change a container
-REC_WORDS = 23
+REC_CAPTURED = 184  # ptr to the guards of captured values, or null
+REC_WORDS = 24
 
 # fill row: which attribute goes where in the tensor table
 FILL_DICT = 0

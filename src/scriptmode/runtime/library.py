@@ -25,6 +25,7 @@ from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.runtime import (
     boxing,
     boxing_collections,
+    captured,
     entry,
     frame,
     gil,
@@ -41,8 +42,8 @@ from scriptmode.runtime import (
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, boxing_collections, entry, frame, gil, host, interrupt, memo, published, pyapi,
-    unboxing, warned,
+    boxing, boxing_collections, captured, entry, frame, gil, host, interrupt, memo, published,
+    pyapi, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip

@@ -59,6 +59,8 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
     yield "== instances and bail-outs =="
     for variant in dispatcher.variants:
         yield f"instance ({', '.join(map(str, variant.types))}) -> {variant.graph.return_type}"
+    for what, count in dispatcher.recompiled.items():
+        yield f"compiled again: the captured {what} changed ({count} times)"
     if not dispatcher.bailouts:
         yield "no call left native code"
     for reason, count in dispatcher.bailouts.items():

@@ -41,6 +41,7 @@ from scriptmode.frontend.script.values import (
     SliceValue,
     Sugared,
     TupleDisplay,
+    reading,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -175,7 +176,7 @@ def _dict(e: Emitter, given: Arguments) -> Sugared:
     )
     if not given.positional:
         return named
-    value = given.positional[0]
+    value = reading(given.positional[0])
     if isinstance(e.type_of(value), T.DictType):
         built = e.value(value)
         is_plain = type(built.type) is T.DictType

@@ -45,6 +45,7 @@ from scriptmode.frontend.script.values import (
     Sugared,
     TupleDisplay,
     TypeOf,
+    reading,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -56,6 +57,7 @@ def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     """``a op b`` for eq, ne, lt, le, gt, ge; a bool, or a Tensor."""
     if IterableValue in (type(a), type(b)):
         a, b = e.unit.view_as_set(e, a), e.unit.view_as_set(e, b)
+    a, b = reading(a), reading(b)
     if enum_of(e, a) is not None or enum_of(e, b) is not None:
         own = _enum_comparison(e, name, a, b)
         if own is not None:
@@ -379,6 +381,7 @@ def _identical_any(e: Emitter, value: Sugared, other: Sugared) -> Sugared:
 
 def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
     """``item in container``."""
+    container, item = reading(container), reading(item)
     match container:
         case TupleDisplay(items=items) | ListDisplay(items=items):
             return _any_equal(e, items, item)

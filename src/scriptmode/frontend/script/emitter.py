@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
-from scriptmode.frontend.script.environment import MISSING, Environment, Scope, is_element
+from scriptmode.frontend.script.environment import Environment, Scope, is_element
 from scriptmode.frontend.script.handlers import (
     ATTRIBUTES,
     CALLS,
@@ -45,6 +45,7 @@ from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ops.aten import schema_of
 from scriptmode.ops.scalars import INT_MAX, INT_MIN
+from scriptmode.support.captures import MISSING
 from scriptmode.support.diagnostics import (
     CompileError,
     Diagnostic,
@@ -128,6 +129,7 @@ class Emitter:
         self.loop_memory: dict[Hashable, Any] = {}
         self.generator: Suspension | None = None  # in the resume function of a generator
         self.epoch = 0  # counts points at which attributes may have changed
+        self.is_reading = False  # the value of the expression is only looked into
         self.element_writes = 0  # counts points at which elements of containers may have
 
     # places and errors
@@ -312,6 +314,8 @@ class Emitter:
                 return self.builder.tuple(
                     [self.value(i, t) for i, t in zip(items, inner, strict=True)]
                 )
+            case ListDisplay() | DictDisplay() if value.captured is not None:
+                self._refuse_captured(value, value.captured)
             case ListDisplay():
                 return self._list(value, expected)
             case DictDisplay():
@@ -325,6 +329,15 @@ class Emitter:
             "SM0202",
             f"{value.describe()} is known at compile time only and cannot be stored or passed here",
             error=ScriptTypeError,
+        )
+
+    def _refuse_captured(self, value: ListDisplay | DictDisplay, name: str) -> NoReturn:
+        kind = "list" if isinstance(value, ListDisplay) else "dict"
+        self.fail(
+            "SM0212",
+            f"the captured {kind} `{name}` itself cannot be stored, returned or changed here",
+            error=ScriptTypeError,
+            help=f"use a copy, `{kind}({name})`, or pass the {kind} as an argument",
         )
 
     def value_of_type(self, value: Sugared, expected: T.Type, what: str) -> Value:
@@ -453,7 +466,7 @@ class Emitter:
             return self.unit.read_cell(self, name, captured, is_free=True)
         if captured is not None:
             return self.unit.usable(self, name, captured)
-        obj = self.scope.find_object(name)
+        obj = self.scope.find_object(name, self.unit.program.captures)
         if obj is MISSING:
             if name == "__class__" and self.scope.owner_class is not None:
                 return PythonObject(self.scope.owner_class)

@@ -15,8 +15,7 @@ from typing import Any
 from scriptmode.frontend.script.source import FunctionSource
 from scriptmode.frontend.script.values import Place, Sugared
 from scriptmode.ir.types import Type
-
-MISSING: Any = object()
+from scriptmode.support.captures import MISSING, Captures
 
 
 @dataclass(eq=False)
@@ -40,21 +39,34 @@ class Scope:
         self.locals = set(self.source.locals)
         self.nonlocals = set(self.source.nonlocals)
 
-    def find_object(self, name: str) -> Any:
+    def find_object(self, name: str, captures: Captures) -> Any:
         """The Python object that a free name means; MISSING when there is none."""
         if name in self.closure:
-            return self.closure[name]
-        if name in self.globals:
-            return self.globals[name]
-        return getattr(builtins, name, MISSING)
+            found = self.closure[name]
+            if isinstance(self.closure, Closure):
+                captures.add_cell(self.closure.cells[name], name, found)
+            return found
+        found = self.globals.get(name, MISSING)
+        if isinstance(self.globals, dict):
+            captures.add_global(self.globals, name, found)
+        return getattr(builtins, name, MISSING) if found is MISSING else found
 
 
-def closure_of(function: types.FunctionType) -> dict[str, Any]:
+class Closure(dict[str, Any]):
+    """The values of free variables, and the cells that hold them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells: dict[str, types.CellType] = {}
+
+
+def closure_of(function: types.FunctionType) -> Closure:
     """Free variables of a function that are bound."""
-    found = {}
+    found = Closure()
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             found[name] = cell.cell_contents
+            found.cells[name] = cell
         except ValueError:  # not bound yet
             continue
     return found

@@ -69,9 +69,12 @@ def _subscript(e: Emitter, node: ast.Subscript, expected: T.Type | None) -> Suga
     known = _tested(e, node)
     if known is not None:
         return known
-    owner = e.expression(node.value)
-    index = e.expression(node.slice)
-    return e.subscript(owner, index)
+    before, e.is_reading = e.is_reading, isinstance(node.value, ast.Subscript)
+    try:
+        owner = e.expression(node.value)
+    finally:
+        e.is_reading = before
+    return e.subscript(owner, e.expression(node.slice))
 
 
 @EXPRESSIONS(ast.Slice)

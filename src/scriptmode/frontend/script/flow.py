@@ -152,7 +152,8 @@ class _Merge:
             shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
             kinds = " and ".join(dict.fromkeys(v.describe() for v in values))
-            poison = Unusable(f"`{name}` is {kinds} on different paths")
+            what = f"`{name}`" if name else "the value"
+            poison = Unusable(f"{what} is {kinds} on different paths")
             return lambda: poison
         return self._export(name, shape, values)
 

@@ -45,6 +45,7 @@ from scriptmode.frontend.script.values import (
     PythonObject,
     Sugared,
     TupleDisplay,
+    reading,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -293,7 +294,11 @@ def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> 
             if name == "pop" and found is not None:
                 e.not_built("removing from a dict of keyword arguments is")
         if name == "copy":
-            return owner
+            return DictDisplay(owner.keys, owner.values, given.node)
+        if name == "get":
+            return e.call(BuiltinMethod(IRValue(e.value(reading(owner))), name), given)
+    if name == "copy" and isinstance(owner, ListDisplay):
+        return ListDisplay(owner.items, given.node)
     items = owner.parts()
     if name in ("index", "count") and given.positional and not isinstance(owner, DictDisplay):
         if name == "count":
@@ -303,6 +308,8 @@ def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> 
                 total = binary(e, "add", total, same)
             return total
         return _tuple_index(e, items, given.positional[0], 0)
+    if isinstance(owner, (ListDisplay, DictDisplay)) and owner.captured is not None:
+        e.value(owner)
     if isinstance(owner, (ListDisplay, DictDisplay)):
         e.unit.build_display(e, owner)
     e.fail_type(f"{owner.describe()} of compile-time values has no method `{name}` that works here")

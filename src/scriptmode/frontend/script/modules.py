@@ -410,11 +410,14 @@ def _static_attribute(e: Emitter, module: ModuleValue, name: str, value: Any) ->
     if isinstance(value, types.MethodType) and isinstance(value.__self__, nn.Module):
         if e.unit.stand_in(value.__self__) is module.info.python:
             return BoundMethod(module, PythonObject(value.__func__))
-    return e.unit.wrap(e, value, name)
+    with e.unit.unguarded():  # compiled modules keep the state that they were made with
+        return e.unit.wrap(e, value, name)
 
 
 def _class_attribute(e: Emitter, owner: Sugared, found: Any, name: str) -> Sugared:
     """An attribute found on the class, bound to its owner as Python binds it."""
+    if isinstance(owner, ModuleValue):
+        e.unit.program.captures.add_class_attribute(type(owner.info.python), name)
     if isinstance(found, staticmethod):
         return e.unit.wrap(e, found.__func__, name)
     if isinstance(found, classmethod):

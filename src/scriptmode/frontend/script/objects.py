@@ -35,23 +35,27 @@ from scriptmode.frontend.script.values import (
     PartialFunction,
     PythonObject,
     Sugared,
+    reading,
 )
 from scriptmode.ir import types as T
+from scriptmode.support.captures import MISSING, is_fixed
 from scriptmode.support.diagnostics import NotBuiltError
 from scriptmode.support.markers import IGNORE, UNUSED, modifier_of
-
-_MISSING = object()
 
 
 @ATTRIBUTES(PythonObject)
 def object_attribute(e: Emitter, value: PythonObject, name: str) -> Sugared | None:
     """An attribute of a Python module, class or other object."""
     obj = value.object
+    own = inspect.getattr_static(type(obj), name, None)
+    if isinstance(own, property) and not is_fixed(type(obj).__module__):
+        return e.call_positional(e.unit.wrap(e, own.fget, name), value)
     try:
-        found = getattr(obj, name, _MISSING)
+        found = getattr(obj, name, MISSING)
     except (RuntimeError, ValueError, TypeError, LookupError, OSError, ImportError) as error:
         e.fail("SM0305", f"reading `{name}` of {value.describe()} raises {error!r}")
-    if found is _MISSING:
+    e.unit.program.captures.add_attribute(obj, name, found)
+    if found is MISSING:
         return None
     if isinstance(found, types.MethodType) and not isinstance(obj, types.ModuleType):
         owner = found.__self__
@@ -109,6 +113,9 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
             return special
     handler = OBJECT_CALLS.get(obj)
     if handler is not None:
+        if getattr(obj, "__module__", None) in ("builtins", "math", "itertools"):  # they only read
+            positional = [reading(a) for a in given.positional]
+            given = Arguments(positional, given.keywords, given.node)
         return handler(e, given)
     marker = marker_call(e, obj, given)
     if marker is not None:

@@ -21,6 +21,7 @@ from scriptmode.frontend.script.values import (
     SliceValue,
     Sugared,
     TupleDisplay,
+    reading,
 )
 
 _DTYPE_CLASSES = (int, float, bool, complex)
@@ -28,7 +29,7 @@ _DTYPE_CLASSES = (int, float, bool, complex)
 
 def operand(e: Emitter, value: Sugared) -> Operand:
     """``value`` as the shared call resolution takes it."""
-    value = plain(e, value)
+    value = reading(plain(e, value))
     match value:
         case IRValue():
             return ValueOperand(value.value)

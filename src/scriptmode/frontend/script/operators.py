@@ -22,6 +22,7 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     Sugared,
     TupleDisplay,
+    reading,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -133,6 +134,7 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
 def _without_enums(
     e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool = False
 ) -> Sugared:
+    a, b = a if in_place else reading(a), reading(b)
     if isinstance(a, Constant) and isinstance(b, Constant):
         folded = _fold(e, name, a.value, b.value)
         if folded is not None:

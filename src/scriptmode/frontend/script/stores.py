@@ -113,6 +113,8 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
         e.builder.op_node("deque::setitem", [container.value, place, item])
         return
     if isinstance(container, (ListDisplay, DictDisplay)):
+        if container.captured is not None:
+            e.value(container)
         e.unit.build_display(e, container)
     e.fail_type(f"items of {container.describe()} cannot be assigned")
 
@@ -149,6 +151,8 @@ def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
     """``del container[index]``."""
     t = e.type_of(container)
     if isinstance(container, (ListDisplay, DictDisplay)):
+        if container.captured is not None:
+            e.value(container)
         e.unit.build_display(e, container)
         e.fail_type(f"items of {container.describe()} cannot be deleted")
     built = e.value(container)

@@ -35,6 +35,7 @@ from scriptmode.frontend.script.values import (
     SliceValue,
     Sugared,
     TupleDisplay,
+    reading,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -110,7 +111,7 @@ def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
     if isinstance(index, Constant) and isinstance(index.value, int):
         return _subscript_items(e, value.items, index)
     if isinstance(index, SliceValue):
-        return e.subscript(IRValue(e.value(value)), index)
+        return e.subscript(IRValue(e.value(reading(value))), index)
     return _subscript_items(e, value.items, index)
 
 
@@ -123,13 +124,13 @@ def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
         return found
     if all(e.type_of(v) is None for v in value.values):
         return _chosen_by_key(e, value, index, 0)
-    return e.subscript(IRValue(e.value(value)), index)
+    return e.subscript(IRValue(e.value(reading(value))), index)
 
 
 def _chosen_by_key(e: Emitter, value: DictDisplay, key: Sugared, first: int) -> Sugared:
     """A function from a dict of known functions, by a key known at run time only."""
     if first == len(value.keys):
-        return e.subscript(IRValue(e.value(value)), key)  # a KeyError
+        return e.subscript(IRValue(e.value(reading(value))), key)  # a KeyError
     same = truth(e, equal(e, value.keys[first], key))
     if isinstance(same, bool):
         return value.values[first] if same else _chosen_by_key(e, value, key, first + 1)
@@ -186,6 +187,8 @@ def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> 
             return _chosen_by_index(e, items, index)
         e.fail("SM0211", "these values can be chosen only by an index known at compile time",
                error=NeedsConstant)  # fmt: skip
+    if e.is_reading:
+        items = tuple(map(reading, items))
     return e.subscript(IRValue(e.value(ListDisplay(items))), index)
 
 

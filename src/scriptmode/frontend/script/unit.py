@@ -13,7 +13,7 @@ import functools
 import importlib
 import inspect
 import types
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -55,7 +55,7 @@ from scriptmode.frontend.script.classes import (
     names_for,
 )
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
-from scriptmode.frontend.script.environment import MISSING, Scope, closure_of
+from scriptmode.frontend.script.environment import Scope, closure_of
 from scriptmode.frontend.script.expressions import (
     collected,
     exists,
@@ -93,6 +93,7 @@ from scriptmode.frontend.script.writes import WriteTable
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ir.graph import BREAK, Graph, Program, Value
+from scriptmode.support.captures import MISSING, Captures
 from scriptmode.support.diagnostics import (
     CompileError,
     Diagnostic,
@@ -138,6 +139,7 @@ class Unit:
         self.generator_codes: dict[Hashable, GeneratorCode] = {}
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
+        self._is_guarding = True
         self._emitter: Emitter | None = None
         self._annotations: dict[type, dict[str, Any]] = {}
 
@@ -223,6 +225,16 @@ class Unit:
 
     # Python objects
 
+    @contextlib.contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """What is read within the ``with`` is not guarded against change."""
+        kept, self.program.captures = self.program.captures, Captures()
+        before, self._is_guarding = self._is_guarding, False
+        try:
+            yield
+        finally:
+            self.program.captures, self._is_guarding = kept, before
+
     def wrap(self, e: Emitter, obj: Any, name: str) -> Sugared:
         """A Python object as a symbolic value."""
         if isinstance(obj, enum.Enum) or type(obj) in CONSTANT_TYPES:
@@ -240,24 +252,29 @@ class Unit:
                 help="quantized modules and the like are not compiled; keep them outside",
             )
         if isinstance(obj, torch.Tensor):
-            return self._global(e, obj, name, T.TENSOR)
+            return self._tensor(e, obj)
         if isinstance(obj, tuple) and hasattr(obj, "_fields"):
             return self._named_tuple(e, obj, name)
         if type(obj) is tuple:
             return TupleDisplay(tuple(self.wrap(e, o, name) for o in obj))
         if isinstance(obj, torch.Size):
-            items = [e.int_constant(n) for n in obj]
-            return e.op("size::from_list", e.builder.list(items, T.INT))
+            sizes = [e.int_constant(n) for n in obj]
+            return e.op("size::from_list", e.builder.list(sizes, T.INT))
+        if type(obj) in (list, dict):
+            self.program.captures.add_items(obj, name)
         if isinstance(obj, range):
             bounds = (obj.start, obj.stop, obj.step)
             return IterableValue("range", tuple(map(Constant, bounds)))
         if isinstance(obj, slice):
             return SliceValue(*(self.wrap(e, p, name) for p in (obj.start, obj.stop, obj.step)))
         if type(obj) is list:
-            return ListDisplay(tuple(self.wrap(e, o, name) for o in obj), frozen=True)
+            items = tuple(self.wrap(e, o, f"{name}[{i}]") for i, o in enumerate(obj))
+            return ListDisplay(items, frozen=True, captured=self._captured(name))
         if type(obj) in (dict, types.MappingProxyType):
-            return self.frozen_dict((self.wrap(e, k, name), self.wrap(e, v, name))
-                                    for k, v in obj.items())  # fmt: skip
+            keys = tuple(self.wrap(e, k, name) for k in obj)
+            values = tuple(self.wrap(e, v, f"{name}[{k!r}]") for k, v in obj.items())
+            captured = self._captured(name) if type(obj) is dict else None
+            return DictDisplay(keys, values, frozen=True, captured=captured)
         if isinstance(obj, types.MethodType) and isinstance(obj.__self__, nn.Module):
             from_module = self._module(e, obj.__self__, name)
             return e.attribute(from_module, obj.__name__)
@@ -268,6 +285,15 @@ class Unit:
     def stand_in(self, module: nn.Module) -> nn.Module:
         """The module that is compiled in the place of ``module``."""
         return self.stand_ins.get(id(module), module)
+
+    def _captured(self, name: str) -> str | None:
+        return name if self._is_guarding else None
+
+    def _tensor(self, e: Emitter, tensor: torch.Tensor) -> Sugared:
+        """A captured tensor: the very object, so that later changes in place are seen."""
+        if type(tensor) not in (torch.Tensor, nn.Parameter):
+            e.not_built(f"a captured tensor of class {type(tensor).__name__} is")
+        return IRValue(e.builder.constant(tensor, T.TENSOR))
 
     def _module(self, e: Emitter, module: nn.Module, name: str) -> Sugared:
         module = self.stand_in(module)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scriptmode.ir.graph import Value
@@ -106,17 +106,21 @@ class TupleDisplay(Sugared):
 
 @dataclass(eq=False)
 class ListDisplay(Sugared):
-    """A list of known length, not built yet; ``frozen`` ones cannot be changed."""
+    """A list of known length, not built yet; ``frozen`` ones cannot be changed.
+
+    ``captured`` is the name of the Python list that it stands for: a copy must not take its place.
+    """
 
     items: tuple[Sugared, ...]
     site: Hashable = None
     frozen: bool = False
+    captured: str | None = None
 
     def parts(self) -> tuple[Sugared, ...]:
         return self.items
 
     def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        return ListDisplay(tuple(parts), self.site, self.frozen)
+        return ListDisplay(tuple(parts), self.site, self.frozen, self.captured)
 
     def key(self) -> Hashable:
         return ("list", len(self.items), self.frozen)
@@ -132,7 +136,7 @@ class ModuleSlice(ListDisplay):
     container: type = list
 
     def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        return ModuleSlice(tuple(parts), self.site, self.frozen, self.container)
+        return ModuleSlice(tuple(parts), self.site, self.frozen, container=self.container)
 
     def key(self) -> Hashable:
         return ("module slice", len(self.items), self.container)
@@ -143,19 +147,25 @@ class ModuleSlice(ListDisplay):
 
 @dataclass(eq=False)
 class DictDisplay(Sugared):
-    """A dict with known keys, not built yet; ``frozen`` ones cannot be changed."""
+    """A dict with known keys, not built yet; ``frozen`` ones cannot be changed.
+
+    ``captured`` is the name of the Python dict that it stands for: a copy must not take its place.
+    """
 
     keys: tuple[Sugared, ...]
     values: tuple[Sugared, ...]
     site: Hashable = None
     frozen: bool = False
+    captured: str | None = None
 
     def parts(self) -> tuple[Sugared, ...]:
         return (*self.keys, *self.values)
 
     def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
         n = len(self.keys)
-        return DictDisplay(tuple(parts[:n]), tuple(parts[n:]), self.site, self.frozen)
+        return DictDisplay(
+            tuple(parts[:n]), tuple(parts[n:]), self.site, self.frozen, self.captured
+        )
 
     def key(self) -> Hashable:
         return ("dict", len(self.keys), self.frozen)
@@ -169,6 +179,13 @@ class DictDisplay(Sugared):
 
     def describe(self) -> str:
         return "a dict"
+
+
+def reading(value: Sugared) -> Sugared:
+    """A captured list or dict where it is only read, so that a copy will do."""
+    if isinstance(value, (ListDisplay, DictDisplay)) and value.captured is not None:
+        return replace(value, captured=None)
+    return value
 
 
 @dataclass(eq=False)
