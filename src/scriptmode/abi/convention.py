@@ -32,7 +32,7 @@ CTX_FIELDS = (
     "call",  # frame of the Python boundary; null without Python
     "op_warnings",  # warnings of libtorch not issued yet, oldest first; null: none
     "tasks",  # tasks that the call has launched, newest first; they end with it
-    "reserved14",
+    "handled",  # the exception object that a handler is dealing with, owned; null: none
     "reserved15",
 )
 CTX_SIZE = WORD * len(CTX_FIELDS)
@@ -46,6 +46,8 @@ HOST_FIELDS = (
     #                  ptr result descriptor, ptr result slot)
     "op_warnings",  # (ctx, i64 location id): issue libtorch's warnings; *op_warnings is not null
     "poll",  # (ctx): handle signals; called when *poll_flag is not 0
+    "catch",  # (ctx, ptr descriptor): make the C++ or Python exception an ERROR_OBJECT
+    "exception_text",  # (ctx, exception, i64 TEXT_ constant, str* result)
 )
 TRACE_CAPACITY = 64
 
@@ -53,6 +55,11 @@ ERROR_NONE = 0
 ERROR_SCRIPT = 1  # an exception that the program raised itself
 ERROR_CPP = 2  # a C++ exception, owned
 ERROR_PYTHON = 3  # a Python exception object, owned
+ERROR_OBJECT = 4  # an exception object of the program, owned
+
+TEXT_STR = 0  # str(e)
+TEXT_REPR = 1  # repr(e)
+TEXT_NAME = 2  # type(e).__name__
 
 PTR = ir.PointerType()
 I1 = ir.IntType(1)

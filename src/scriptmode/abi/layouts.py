@@ -62,6 +62,7 @@ _SIMPLE: dict[T.Type, ir.Type] = {
     T.QSCHEME: I8,
     T.GENERATOR: PTR,
     T.STORAGE: PTR,
+    T.PYTHON: PTR,
     T.STREAM: STREAM_TYPE,
     T.BYTES: PTR,
     T.RANGE: RANGE_TYPE,

@@ -22,6 +22,7 @@ descriptor describes a *slot* (the memory of a value); for pointer kinds the slo
 
 from __future__ import annotations
 
+from scriptmode.abi.convention import ERROR_OBJECT as ERROR_OBJECT
 from scriptmode.abi.convention import ERROR_SCRIPT as ERROR_SCRIPT
 from scriptmode.abi.convention import ctx_offset
 from scriptmode.abi.layouts import CELL_BOUND as CELL_BOUND
@@ -104,6 +105,16 @@ ENUM_VALUE = 40  # {ptr descriptor, i64 payload}
 ENUM_HASH = 56
 ENUM_SIZE = 64
 
+# ---- exception: the first attributes of every exception class ----
+EXC_CLASS = 16  # the Python class
+EXC_ARGS = 24  # Tuple[Any, ...]; null where a foreign one's have no native form
+EXC_CAUSE = 32
+EXC_CONTEXT = 40
+EXC_ORIGIN = 48  # the Python exception that this one stands for; null: it is the program's own
+EXC_TRACE = 56  # List[int]: location ids from where it was raised to where it was caught; or null
+EXC_SUPPRESS = 64  # i8: __suppress_context__
+EXC_SIZE = 72
+
 # ---- descriptor ----
 DESC_KIND = 0
 DESC_SIZE = 8
@@ -154,6 +165,7 @@ KIND_FOREIGN = 19  # a pointer that the native library does not own
 KIND_ARRAY_TUPLE = 20  # Tuple[T, ...]: a list's layout; children: T, List[T]
 KIND_SIZE = 21  # torch.Size, likewise; children: int, List[int]
 KIND_CELL = 22  # {header, i64 bound, value}; the value's bytes mean nothing while it is unbound
+KIND_PYTHON = 23  # a Python object, owned; null: none
 KIND_FUTURE = 40  # {header, ptr task}; see tasks.py
 KIND_SET = 50
 KIND_FROZEN_SET = 51
@@ -179,3 +191,7 @@ CTX_ERROR_KIND = ctx_offset("error_kind")
 CTX_ERROR_TYPE = ctx_offset("error_type")
 CTX_ERROR_VALUE = ctx_offset("error_value")
 CTX_STACK_LIMIT = ctx_offset("stack_limit")
+CTX_HANDLED = ctx_offset("handled")
+CTX_HOST = ctx_offset("host")
+CTX_TRACE_LENGTH = ctx_offset("trace_length")
+CTX_TRACE_DATA = ctx_offset("trace_data")

@@ -29,6 +29,11 @@ PYSET_ENTRY = 16
 PYSET_ENTRY_HASH = 8
 # defdictobject: the factory follows the dict
 DEFAULT_FACTORY = dict.__basicsize__
+# PyTypeObject
+TP_STR = 136
+TP_FLAGS = 168
+TP_MRO = 344
+IS_EXCEPTION_CLASS = 1 << 30  # Py_TPFLAGS_BASE_EXC_SUBCLASS
 # wrappers that hold one C++ value right after the object header
 THP_TENSOR = 16  # TensorImpl*
 THP_DEVICE = 16  # type and index, a byte each
@@ -117,6 +122,11 @@ def check_layout() -> None:
         "set": _is_set_layout_known(),
         "defaultdict": read_word(id(default) + DEFAULT_FACTORY) == id(int),
         "ctypes": read_word(id(cell) + CDATA_POINTER) == ctypes.addressof(cell),
+        "type": read_word(id(bool) + TP_MRO) == id(bool.__mro__)
+        and bool(read_word(id(ValueError) + TP_FLAGS) & IS_EXCEPTION_CLASS)
+        and not read_word(id(int) + TP_FLAGS) & IS_EXCEPTION_CLASS
+        and read_word(id(ValueError) + TP_STR) == read_word(id(Exception) + TP_STR)
+        and read_word(id(KeyError) + TP_STR) != read_word(id(Exception) + TP_STR),
         "word size": ctypes.sizeof(ctypes.c_void_p) == 8,
         "GIL": getattr(sys, "_is_gil_enabled", lambda: True)(),
     }

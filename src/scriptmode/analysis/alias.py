@@ -22,6 +22,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     YIELD,
     Block,
     Graph,
@@ -29,6 +30,7 @@ from scriptmode.ir.graph import (
     Use,
     Value,
     innermost_loop,
+    labelled_try,
 )
 from scriptmode.ir.schema import AliasInfo, OpSchema
 from scriptmode.ops import table
@@ -140,11 +142,16 @@ class AliasAnalysis:
 
     def _terminator(self, block: Block) -> None:
         end, owner = block.terminator, block.owner
+        if end.kind == LEAVE:
+            target = labelled_try(block)
+            assert target is not None, "Leave in no labelled Try"
+            self._join_all(end.inputs, target.outputs)
+            return
         loop = innermost_loop(block) if end.kind in (BREAK, CONTINUE) else owner
         if owner is None or loop is None:
             for value in end.inputs:
                 self._join(value, None)
-        elif loop.kind == "prim::If" or end.kind == BREAK:
+        elif loop.kind in ("prim::If", "prim::Try") or end.kind == BREAK:
             self._join_all(end.inputs, loop.outputs)
         else:
             self._join_all(end.inputs[1:], loop.outputs)
@@ -155,6 +162,9 @@ class AliasAnalysis:
     def _node(self, node: Node) -> None:
         schema = node.schema
         if node.kind == "prim::If":
+            return
+        if node.kind == "prim::Try":
+            self._join(node.blocks[1].params[0], None)  # what was raised may hold anything
             return
         if node.kind == "prim::Loop":
             self._join_all(node.inputs[2:], node.outputs)

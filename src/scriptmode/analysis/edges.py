@@ -11,6 +11,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     YIELD,
     Block,
@@ -18,6 +19,7 @@ from scriptmode.ir.graph import (
     Node,
     Program,
     innermost_loop,
+    labelled_try,
 )
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ir.types import Type
@@ -110,6 +112,12 @@ class Edges:
     def _continue(self, node: Node) -> list[Type]:
         return [T.BOOL, *(p.type for p in _loop_of(node.block).blocks[0].params[1:])]
 
+    def _leave(self, node: Node) -> list[Type]:
+        assert node.block is not None
+        target = labelled_try(node.block)
+        assert target is not None, "Leave in no labelled Try"
+        return [o.type for o in target.outputs]
+
     def _return(self, node: Node) -> list[Type]:
         return [self.result_type] * len(node.inputs)
 
@@ -137,6 +145,7 @@ _RULES = {
     YIELD: Edges._yield,
     BREAK: Edges._break,
     CONTINUE: Edges._continue,
+    LEAVE: Edges._leave,
     RETURN: Edges._return,
 }
 

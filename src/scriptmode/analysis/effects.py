@@ -2,7 +2,7 @@
 
 ``Effects(program).of(node)`` is the join of all that executing the node may do.  What is not known
 does everything.  ``leaves(node)`` says whether control may go elsewhere than to the next node: a
-nested Return, or a Break or Continue of a Loop around the node.
+nested Return, or a Break, Continue or Leave of a Loop or Try around the node.
 
 Torch's registry does not say everything: some ops write tensors or state that their schema does not
 mark (``HIDDEN_WRITES``), an op without results has some effect, and the grad mode is read by every
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import torch
 
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import BREAK, CONTINUE, RETURN, Block, Node, Program
+from scriptmode.ir.graph import BREAK, CONTINUE, LEAVE, RETURN, Block, Node, Program
 from scriptmode.ops import table
 from scriptmode.ops.aten import aten_effects, aten_schema, overload
 from scriptmode.ops.prim import STRUCTURAL
@@ -136,15 +136,24 @@ def _ends(loop: Node) -> bool:
 
 def leaves(node: Node) -> bool:
     """Whether control may go from inside ``node`` to elsewhere than behind it."""
-    return any(_block_leaves(b, in_loop=node.kind == "prim::Loop") for b in node.blocks)
+    return any(_block_leaves(b, *_holds(node, b, False, False)) for b in node.blocks)
 
 
-def _block_leaves(block: Block, in_loop: bool) -> bool:
+def _holds(node: Node, block: Block, in_loop: bool, in_try: bool) -> tuple[bool, bool]:
+    """Whether a Break, and a Leave, in ``block`` of ``node`` stay inside."""
+    labelled = node.kind == "prim::Try" and bool(node.attributes.get("labelled"))
+    in_try = in_try or (labelled and block is node.blocks[0])
+    return in_loop or node.kind == "prim::Loop", in_try
+
+
+def _block_leaves(block: Block, in_loop: bool, in_try: bool) -> bool:
     end = block.terminator.kind
     if end == RETURN or (end in (BREAK, CONTINUE) and not in_loop):
         return True
+    if end == LEAVE and not in_try:
+        return True
     return any(
-        _block_leaves(inner, in_loop or node.kind == "prim::Loop")
+        _block_leaves(inner, *_holds(node, inner, in_loop, in_try))
         for node in block.nodes
         for inner in node.blocks
     )

@@ -2,7 +2,8 @@
 
 A value is live at a point when some path from there uses it, directly or through a derived value.
 In a Loop body a value from outside is live throughout when the body uses it anywhere or when it is
-live after the Loop, because the body may run again.
+live after the Loop, because the body may run again.  Likewise what a Try uses, or what is live
+after it, is live throughout both its blocks: wherever the body raises, the handler finds it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scriptmode.analysis.ownership import Ownership
-from scriptmode.ir.graph import BREAK, CONTINUE, RETURN, UNREACHABLE, Block, Graph, Node, Value
+from scriptmode.ir.graph import (
+    BREAK,
+    CONTINUE,
+    LEAVE,
+    RETURN,
+    UNREACHABLE,
+    Block,
+    Graph,
+    Node,
+    Value,
+    labelled_try,
+)
 
 
 class Liveness:
     """Live owned values of a graph.
 
-    ``live_in[block]`` are live at the block's entry, ``live_after[node]`` after an If or Loop,
-    ``live_inside[loop]`` at the head of the Loop, and ``deaths[node]`` are the values that ``node``
-    uses or defines and that nothing uses afterwards, in order of use.  ``used_params`` are the
-    owned block params that their block uses.
+    ``live_in[block]`` are live at the block's entry, ``live_after[node]`` after a node with blocks,
+    ``live_inside[node]`` throughout a Loop or Try, and ``deaths[node]`` are the values that
+    ``node`` uses or defines and that nothing uses afterwards, in order of use.  ``used_params``
+    are the owned block params that their block uses.
     """
 
     def __init__(self, graph: Graph, ownership: Ownership) -> None:
@@ -92,6 +104,11 @@ class Liveness:
         if end.kind == CONTINUE:
             assert loop is not None
             return self.live_inside[loop]
+        if end.kind == LEAVE:
+            assert end.block is not None
+            target = labelled_try(end.block)
+            assert target is not None
+            return self.live_inside[target]
         return after
 
     def _visit_node(self, node: Node, live: set[Value], loop: Node | None) -> None:
@@ -99,11 +116,12 @@ class Liveness:
         before: set[Value] | None = None
         if node.blocks:
             after = self.live_after[node] = frozenset(live)
-            if node.kind == "prim::Loop":
+            if node.kind in ("prim::Loop", "prim::Try"):
                 inside = after.union(*map(self.free_values, node.blocks))
                 self.live_inside[node] = inside.difference(node.outputs)
+                around = node if node.kind == "prim::Loop" else loop
                 for inner in node.blocks:
-                    self._visit(inner, self.live_inside[node], node)
+                    self._visit(inner, self.live_inside[node], around)
                 before = set(self.live_inside[node])
             else:
                 before = set()

@@ -42,8 +42,11 @@ CONSTRUCTORS = frozenset(
 )  # fmt: skip
 # what only reads and writes a cell
 CELL_ACCESSES = frozenset(
-    ["prim::CellGet", "prim::CellRead", "prim::CellSet", "prim::CellDelete", "prim::release"]
-)
+    [
+        "prim::CellGet", "prim::CellRead", "prim::CellIsBound", "prim::CellSet", "prim::CellDelete",
+        "prim::release",
+    ]
+)  # fmt: skip
 # ops that may make their result out of their first input
 CONSUMERS = frozenset(["str::concat"])
 
@@ -59,6 +62,8 @@ def is_boxed(t: Type) -> bool:
 @functools.cache
 def is_counted(t: Type) -> bool:
     """Whether values of ``t`` hold reference counts."""
+    if t == T.PYTHON:
+        return False  # exceptions hold it, programs never do
     if t in _COUNTED:
         return True
     if isinstance(t, T.ClassType):

@@ -21,7 +21,7 @@ from scriptmode.analysis.ownership import is_local_cell
 from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
-from scriptmode.codegen.values import coerce, is_null, leaf_value, leaves, zero
+from scriptmode.codegen.values import boolean, coerce, is_null, leaf_value, leaves, zero
 from scriptmode.ir import types as T
 from scriptmode.ir.cells import unbound_error
 from scriptmode.ir.graph import Node, Value
@@ -141,6 +141,13 @@ def read(f: FunctionEmitter, node: Node) -> ir.Value:
     return coerce(f.b, f.unit, value, place.type, node.output.type)
 
 
+@lower("prim::CellIsBound", raw=True)
+def is_bound(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether a cell has a value."""
+    bound = f.b.load(place_of(f, node.inputs[0]).bound, typ=I64)
+    return boolean(f.b, f.b.icmp_signed("!=", bound, ir.Constant(I64, 0)))
+
+
 @lower("prim::CellSet", raw=True)
 def write(f: FunctionEmitter, node: Node) -> None:
     """Write a cell; the old value goes last, for its drop may run code."""
@@ -163,11 +170,15 @@ def delete(f: FunctionEmitter, node: Node) -> None:
     """Unbind a cell."""
     (cell,) = node.inputs
     place = place_of(f, cell)
-    _check_bound(f, node, place)
+    if "name" in node.attributes:
+        _check_bound(f, node, place)
     old = f.b.load(place.value, typ=llvm_type(place.type))
+    was_bound = f.b.load(place.bound, typ=I64)
     f.b.store(ir.Constant(I64, 0), place.bound)
     f.b.store(zero(llvm_type(place.type)), place.value)
     if cell in f.local_cells:
         for slot in f.held[cell]:
             f.clear(slot)
-    f.release(old, place.type)
+    if leaves(place.type):
+        with f.b.if_then(f.b.icmp_signed("!=", was_bound, ir.Constant(I64, 0))):
+            f.release(old, place.type)

@@ -24,18 +24,21 @@ from scriptmode.analysis.ownership import is_counted
 from scriptmode.codegen.cells import release_local
 from scriptmode.codegen.flow import Exit, LoopExits
 from scriptmode.codegen.function import FunctionEmitter
+from scriptmode.codegen.handlers import leave_handlers
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.slots import Slot, store_slot
 from scriptmode.codegen.values import coerce, leaf_value, leaves, truth
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     UNREACHABLE,
     YIELD,
     Node,
     Value,
     innermost_loop,
+    labelled_try,
 )
 
 FOREVER = 2**63 - 1  # trip count of a loop that its condition ends
@@ -198,7 +201,7 @@ def has_constant_condition(node: Node) -> bool:
         block = pending.pop()
         for inner in block.nodes:
             # Continue of an inner Loop is its own
-            if inner.kind == "prim::If":
+            if inner.kind != "prim::Loop":
                 pending += inner.blocks
         end = block.terminator
         if end.kind == CONTINUE or (end.kind == YIELD and block is body):
@@ -226,12 +229,13 @@ def emit_head(
 
 @lower(YIELD, raw=True)
 def emit_yield(f: FunctionEmitter, node: Node) -> object:
-    """Go on after the If, with the next iteration, or return."""
+    """Go on after the If or Try, with the next iteration, or return."""
     assert node.block is not None
     owner = node.block.owner
     if owner is None:
         emit_return(f, node)
-    elif owner.kind == "prim::If":
+    elif owner.kind in ("prim::If", "prim::Try"):
+        leave_handlers(f, node, owner)
         leave(f, node.inputs, f.flow.branches[owner])
     else:
         next_iteration(f, node, owner)
@@ -241,14 +245,18 @@ def emit_yield(f: FunctionEmitter, node: Node) -> object:
 @lower(BREAK, raw=True)
 def emit_break(f: FunctionEmitter, node: Node) -> object:
     """Leave the innermost Loop."""
-    leave(f, node.inputs, f.flow.loops[loop_around(node)].end)
+    loop = loop_around(node)
+    leave_handlers(f, node, loop)
+    leave(f, node.inputs, f.flow.loops[loop].end)
     return DEFINED
 
 
 @lower(CONTINUE, raw=True)
 def emit_continue(f: FunctionEmitter, node: Node) -> object:
     """Go on with the next iteration of the innermost Loop."""
-    next_iteration(f, node, loop_around(node))
+    loop = loop_around(node)
+    leave_handlers(f, node, loop)
+    next_iteration(f, node, loop)
     return DEFINED
 
 
@@ -271,12 +279,24 @@ def next_iteration(f: FunctionEmitter, node: Node, loop: Node) -> None:
     leave(f, carried, exits.head)
 
 
+@lower(LEAVE, raw=True)
+def emit_leave(f: FunctionEmitter, node: Node) -> object:
+    """Leave the innermost labelled Try."""
+    assert node.block is not None
+    target = labelled_try(node.block)
+    assert target is not None, "Leave in no labelled Try"
+    leave_handlers(f, node, target)
+    leave(f, node.inputs, f.flow.branches[target])
+    return DEFINED
+
+
 @lower(RETURN, raw=True)
 def emit_return(f: FunctionEmitter, node: Node) -> object:
     """Store the result and leave the function."""
     if node.inputs:
         value = f.value_as(node.inputs[0], f.edges.result_type)
         f.b.store(value, f.result)
+    leave_handlers(f, node, None)
     f.b.ret(ir.Constant(I32, STATUS_OK))
     return DEFINED
 

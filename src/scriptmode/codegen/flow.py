@@ -1,4 +1,4 @@
-"""Where terminators go: the exits of the Ifs and Loops around the code being emitted."""
+"""Where terminators and errors go: the exits of the nodes around the code being emitted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from llvmlite import ir
 
 from scriptmode.codegen.slots import Slot
-from scriptmode.ir.graph import Node, Value
+from scriptmode.ir.graph import Block, Node, Value
 from scriptmode.ir.types import Type
 
 Held = dict[Value, tuple[Slot, ...]]
@@ -38,9 +38,26 @@ class LoopExits:
 
 
 @dataclass
+class Landing:
+    """Where errors go from the code being emitted; ``location`` is the phi of the place's id."""
+
+    block: ir.Block
+    location: ir.PhiInstr
+
+
+@dataclass
+class Handling:
+    """A handler being emitted: what was being handled before, and the slot of its exception."""
+
+    before: ir.Value
+    slot: Slot
+
+
+@dataclass
 class Flow:
-    """Exits by the If or Loop node, and the slots that exits will need."""
+    """Exits by the node with the blocks, handlers by block, and the slots that exits will need."""
 
     branches: dict[Node, Exit] = field(default_factory=dict)
     loops: dict[Node, LoopExits] = field(default_factory=dict)
+    handlings: dict[Block, Handling] = field(default_factory=dict)
     reserved: set[Slot] = field(default_factory=set)

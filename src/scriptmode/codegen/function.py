@@ -40,7 +40,7 @@ from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.intervals import Intervals
 from scriptmode.analysis.ownership import Ownership
 from scriptmode.codegen import heap, lowering, tensors
-from scriptmode.codegen.flow import Flow, Held
+from scriptmode.codegen.flow import Flow, Held, Landing
 from scriptmode.codegen.slots import Slot, SlotArray, emit_release_all, store_slot
 from scriptmode.codegen.unit import NULL, VOID, Unit
 from scriptmode.codegen.values import Count, coerce, leaf_value, leaves
@@ -52,6 +52,7 @@ from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 
 IS_GRAD_ENABLED = "aoti_torch_grad_mode_is_enabled"
 SET_GRAD_ENABLED = "aoti_torch_grad_mode_set_enabled"
+NOTED = -1  # instead of a location: the error has passed this place before
 _TYPE_OF_COUNT = {Count.OBJECT: T.STR, Count.TENSOR: T.TENSOR}
 
 
@@ -73,9 +74,10 @@ class FunctionEmitter:
         self.pending: Counter[Value] = Counter()  # references from prim::retain, not yet consumed
         self.entry = ir.IRBuilder(self.llvm.append_basic_block("entry"))
         self.b = ir.IRBuilder(self.llvm.append_basic_block("start"))
-        self.error = self.llvm.append_basic_block("error")
-        self.error_location = ir.IRBuilder(self.error).phi(I64, name="location")
+        self.error = self.new_landing("error")
+        self.landing = self.error  # where errors of the code being emitted go
         self.arrays: dict[Count, SlotArray] = {}
+        self.taken: list[set[Slot]] = []  # slots used by the blocks whose errors are caught
         self.flow = Flow()
         self.poll_flag: ir.Value | None = None
         self.grad_mode: ir.Value | None = None  # at the start of a function that changes it
@@ -83,6 +85,11 @@ class FunctionEmitter:
         self._lent: list[tuple[str, ir.Value]] = []
 
     # ---- the whole ----
+
+    def new_landing(self, name: str) -> Landing:
+        """A block that errors may be sent to."""
+        block = self.llvm.append_basic_block(name)
+        return Landing(block, ir.IRBuilder(block).phi(I64, name="location"))
 
     def emit(self) -> None:
         """Emit the body; the function is complete afterwards."""
@@ -149,11 +156,11 @@ class FunctionEmitter:
         self.entry.branch(self.llvm.blocks[1])
 
     def _emit_error_path(self) -> None:
-        if not self.error_location.incomings:
-            self.llvm.blocks.remove(self.error)
+        if not self.error.location.incomings:
+            self.llvm.blocks.remove(self.error.block)
             return
-        b = ir.IRBuilder(self.error)
-        b.call(trace_function(self.unit), [self.ctx, self.error_location])
+        b = ir.IRBuilder(self.error.block)
+        b.call(trace_function(self.unit), [self.ctx, self.error.location])
         for array in self.arrays.values():
             emit_release_all(b, self.unit, array)
         if self.grad_mode is not None:
@@ -181,7 +188,7 @@ class FunctionEmitter:
         """The slots of one way of counting."""
         found = self.arrays.get(count)
         if found is None:
-            found = self.arrays[count] = SlotArray(count, self.entry)
+            found = self.arrays[count] = SlotArray(count, self.entry, self.taken)
         return found
 
     def give_up(self, value: Value) -> None:
@@ -320,25 +327,25 @@ class FunctionEmitter:
         )
 
     def check(self, status: ir.Value) -> None:
-        """Leave the function when a status is an error."""
+        """Go to the landing when a status is an error."""
         self.fail_if(self.b.icmp_unsigned("!=", status, ir.Constant(I32, STATUS_OK)))
 
     def fail_if(self, flag: ir.Value) -> None:
-        """Leave the function, with the error in the context, when ``flag`` (i1) is set."""
+        """Go to the landing, with the error in the context, when ``flag`` (i1) is set."""
         following = self.llvm.append_basic_block("next")
-        self._rarely(self.b.cbranch(flag, self.error, following))
+        self._rarely(self.b.cbranch(flag, self.landing.block, following))
         self._error_from(self.b.block)
         self.b.position_at_end(following)
 
-    def fail(self) -> None:
-        """Leave the function; the error is in the context."""
-        self._error_from(self.b.block)
-        self.b.branch(self.error)
+    def fail(self, *, noted: bool = False) -> None:
+        """Go to the landing; the error is in the context, its place already ``noted`` or not."""
+        self._error_from(self.b.block, noted=noted)
+        self.b.branch(self.landing.block)
 
-    def _error_from(self, block: ir.Block) -> None:
+    def _error_from(self, block: ir.Block, *, noted: bool = False) -> None:
         node = self.unit.current
-        location = 0 if node is None else self.unit.location(node.span)
-        self.error_location.add_incoming(ir.Constant(I64, location), block)
+        location = NOTED if noted else 0 if node is None else self.unit.location(node.span)
+        self.landing.location.add_incoming(ir.Constant(I64, location), block)
 
     def _rarely(self, branch: ir.ConditionalBranch) -> None:
         """Tell LLVM that a branch is rarely taken; pointless when nothing is optimised."""
@@ -475,7 +482,9 @@ def trace_function(unit: Unit) -> ir.Function:
     ctx, location = function.args
     b = ir.IRBuilder(function.append_basic_block("entry"))
     length = b.load(ctx_field(b, ctx, "trace_length"), typ=I64)
-    with b.if_then(b.icmp_unsigned("<", length, ir.Constant(I64, TRACE_CAPACITY))):
+    is_new = b.icmp_signed("!=", location, ir.Constant(I64, NOTED))
+    has_room = b.icmp_unsigned("<", length, ir.Constant(I64, TRACE_CAPACITY))
+    with b.if_then(b.and_(is_new, has_room)):
         data = tensors.load(b, ctx, PTR, ctx_offset("trace_data"))
         place = tensors.byte_gep(b, data, b.mul(length, ir.Constant(I64, 8)))
         b.store(location, place)

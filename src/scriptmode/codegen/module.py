@@ -37,6 +37,7 @@ from scriptmode.codegen import (
     services,
     strings,
     structural,
+    tries,
 )
 from scriptmode.codegen.classes import emit_class_functions
 from scriptmode.codegen.engine import (
@@ -60,7 +61,7 @@ from scriptmode.support.source import Span
 # imported for the lowerings that they register
 LOWERINGS = (
     aten, cells, collections, constants, containers, control, creation, futures, metadata,
-    scalar_operands, scalars, services, strings, structural,
+    scalar_operands, scalars, services, strings, structural, tries,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds

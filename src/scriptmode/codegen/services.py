@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from scriptmode.abi.convention import I32, I64, PTR
+from scriptmode.abi.convention import I32, I64, PTR, TEXT_NAME
 from scriptmode.codegen.containers import lent_list
 from scriptmode.codegen.function import FunctionEmitter
-from scriptmode.codegen.lowering import lower
+from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.python_calls import call_python
 from scriptmode.codegen.unit import NULL
 from scriptmode.codegen.values import Count
@@ -21,6 +21,40 @@ def prim_raise(f: FunctionEmitter, node: Node, *message: ir.Value) -> None:
     if message:
         f.retain(message[0], T.STR)
     f.raise_(node.attributes["exception"], message[0] if message else NULL)
+
+
+@lower("prim::ExceptionConstruct")
+def exception_construct(f: FunctionEmitter, node: Node, args: ir.Value) -> object:
+    """A new exception object."""
+    t = node.output.type
+    assert isinstance(t, T.ClassType)
+    cls = f.b.load(f.unit.cell(t.python_class), typ=PTR)
+    f.native_call("sm_exception_make", [f.unit.descriptor(t), cls, args], node.outputs)
+    return DEFINED
+
+
+@lower("prim::class_name", raw=True)
+def class_name(f: FunctionEmitter, node: Node) -> object:
+    """The name of an exception's class."""
+    which = ir.Constant(I64, TEXT_NAME)
+    f.native_call("sm_exception_text", [f.values[node.inputs[0]], which], node.outputs)
+    return DEFINED
+
+
+@lower("prim::raise_object", raw=True)
+def raise_object(f: FunctionEmitter, node: Node) -> None:
+    """Raise an exception object."""
+    (exception,) = node.inputs
+    raising = f.unit.native("sm_raise_object", I32, [PTR, PTR])
+    f.b.call(raising, [f.ctx, f.values[exception]])
+    f.fail()
+
+
+@lower("prim::reraise", raw=True)
+def reraise(f: FunctionEmitter, node: Node) -> None:
+    """A bare ``raise``, or the end of a handler that does not handle the exception."""
+    f.b.call(f.unit.native("sm_reraise", I32, [PTR]), [f.ctx])
+    f.fail()
 
 
 @lower("prim::print")

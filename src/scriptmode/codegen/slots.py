@@ -29,14 +29,15 @@ class Slot:
 
 
 class SlotArray:
-    """The slots of one way of counting."""
+    """The slots of one way of counting; each one taken is entered into every set of ``taken``."""
 
-    def __init__(self, count: Count, entry: ir.IRBuilder) -> None:
+    def __init__(self, count: Count, entry: ir.IRBuilder, taken: list[set[Slot]]) -> None:
         self.count = count
         self.entry = entry
         self.size = ANY_SIZE if count is Count.ANY else 8
         self.slots: list[Slot] = []
         self.free: list[Slot] = []
+        self.taken = taken
         self.memory = entry.alloca(ir.ArrayType(I64, 0))
         self.memory.align = 8
         self.memory.type = PTR
@@ -44,11 +45,14 @@ class SlotArray:
     def take(self) -> Slot:
         """A free slot, made if there is none."""
         if self.free:
-            return self.free.pop()
-        index = len(self.slots)
-        address = tensors.byte_gep(self.entry, self.memory, index * self.size)
-        slot = Slot(self.count, index, address)
-        self.slots.append(slot)
+            slot = self.free.pop()
+        else:
+            index = len(self.slots)
+            address = tensors.byte_gep(self.entry, self.memory, index * self.size)
+            slot = Slot(self.count, index, address)
+            self.slots.append(slot)
+        for taken in self.taken:
+            taken.add(slot)
         return slot
 
     def finish(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I1, I8, I32, I64, PTR, ctx_field
+from scriptmode.abi.convention import I1, I8, I32, I64, PTR, TEXT_REPR, TEXT_STR, ctx_field
 from scriptmode.abi.instances import (
     TABLE_DIRTY,
     TABLE_ENTRY_SIZE,
@@ -40,6 +40,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
 from scriptmode.ir.types import Type
 
+_EXCEPTION_TEXTS: Mapping[str, int] = {"sm_slot_str": TEXT_STR, "sm_slot_repr": TEXT_REPR}
 NUMBER_TAGS: Mapping[Type, int] = {T.FLOAT: 0, T.INT: 1, T.COMPLEX: 3, T.BOOL: 4}
 
 
@@ -115,6 +116,12 @@ def holds(
 
     ``exact``: instances of subclasses of ``target`` do not count.
     """
+    if T.is_exception(source) and T.is_exception(target):
+        return is_exception(f, value, source, target, exact=exact)
+    if is_any_like(source) and T.is_exception(target):
+        parts = [f.b.extract_value(value, 0), f.b.extract_value(value, 1)]
+        parts[1] = f.b.inttoptr(parts[1], PTR)
+        return f.native_value("sm_any_is_exception", I1, [*parts, python_class(f, target)])
     if T.is_instance_type(source) and T.is_instance_type(target):
         if not exact and T.is_subtype(source, target):
             return ir.Constant(I1, 1)
@@ -160,6 +167,24 @@ def any_kind(f: FunctionEmitter, value: ir.Value, kinds: tuple[int, ...]) -> ir.
     for number in kinds:
         found = f.b.or_(found, f.b.icmp_unsigned("==", kind, ir.Constant(I64, number)))
     return found
+
+
+def is_exception(
+    f: FunctionEmitter, value: ir.Value, source: Type, target: Type, *, exact: bool
+) -> ir.Value:
+    """Whether an exception is of a class: by its Python class, which the program may not know."""
+    if exact:
+        own = tensors.load(f.b, value, PTR, objects.EXC_CLASS)
+        return f.b.icmp_unsigned("==", own, python_class(f, target))
+    if T.is_subtype(source, target):
+        return ir.Constant(I1, 1)
+    return f.native_value("sm_exception_is", I1, [value, python_class(f, target)])
+
+
+def python_class(f: FunctionEmitter, t: Type) -> ir.Value:
+    """Address of the Python class of an exception type."""
+    assert isinstance(t, T.ClassType)
+    return f.b.load(f.unit.cell(t.python_class), typ=PTR)
 
 
 def any_descriptor(f: FunctionEmitter, value: ir.Value, types: list[Type]) -> ir.Value:
@@ -235,13 +260,18 @@ def tensor_entry(f: FunctionEmitter, owner: ir.Value, offset: int) -> ir.Value:
 
 
 @lower("prim::GetAttr", raw=True)
-def get_attribute(f: FunctionEmitter, node: Node) -> ir.Value:
+def get_attribute(f: FunctionEmitter, node: Node) -> object:
     """An attribute of a module or object."""
     (source,) = node.inputs
     name = node.attributes["name"]
     owner = source.type
     assert isinstance(owner, T.ClassType)
     t = owner.attributes[name]
+    if name == "args" and T.is_exception(owner):
+        value = f.native_result("sm_exception_args", [f.values[source]], PTR)
+        if f.ownership.is_owned(node.output):
+            f.retain(value, t)
+        return value
     place_offset = slot_offsets(owner)[name]
     pointer = f.values[source]
     if owner.is_module and is_tensor_slot(t):
@@ -375,6 +405,10 @@ def prim_hash(f: FunctionEmitter, node: Node) -> ir.Value:
 
 def _text_of(f: FunctionEmitter, node: Node, name: str) -> object:
     source = node.inputs[0]
+    if T.is_exception(source.type) and name in _EXCEPTION_TEXTS:
+        which = ir.Constant(I64, _EXCEPTION_TEXTS[name])
+        f.native_call("sm_exception_text", [f.values[source], which], node.outputs)
+        return DEFINED
     is_format = name == "sm_slot_format"
     if not (has_native_format(source.type) if is_format else has_native_text(source.type)):
         return call_python(f, node, getattr(builtins, name.removeprefix("sm_slot_")))

@@ -26,6 +26,7 @@ from scriptmode.interp.structural import MEANINGS
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     UNREACHABLE,
     YIELD,
@@ -86,6 +87,8 @@ class Interpreter:
                 how, outputs = self._block(node.blocks[not inputs[0]], [], values)
             elif node.kind == "prim::Loop":
                 how, outputs = self._loop(node, inputs, values)
+            elif node.kind == "prim::Try":
+                how, outputs = self._try(node, values)
             else:
                 how, outputs = YIELD, self._node(node, inputs)
             if how != YIELD:
@@ -110,6 +113,17 @@ class Interpreter:
             condition, *carried = results
             index += 1
         return YIELD, carried
+
+    def _try(self, node: Node, values: Environment) -> tuple[str, Sequence[Any]]:
+        try:
+            how, outputs = self._block(node.blocks[0], [], values)
+        except InternalError:
+            raise
+        except BaseException as error:  # the program decides which ones it catches
+            return self._block(node.blocks[1], [error], values)
+        if how == LEAVE and node.attributes.get("labelled"):
+            return YIELD, outputs
+        return how, outputs
 
     def _node(self, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
         try:

@@ -16,7 +16,8 @@ import torch
 
 from scriptmode.interp.values import empty_dict, has_type
 from scriptmode.ir import types as T
-from scriptmode.ir.cells import delete_cell, read_cell
+from scriptmode.ir.cells import delete_cell, is_bound, read_cell
+from scriptmode.ir.exceptions import make_exception
 from scriptmode.ir.graph import Node, Program
 from scriptmode.ir.instances import has_slot, missing_attribute, read_slot
 from scriptmode.support.diagnostics import Diagnostic, InternalError
@@ -127,7 +128,7 @@ def _set_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
 
 
 def _delete_cell(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
-    delete_cell(inputs[0], node.attributes["name"], node.attributes.get("is_free", False))
+    delete_cell(inputs[0], node.attributes.get("name"), node.attributes.get("is_free", False))
     return []
 
 
@@ -190,6 +191,20 @@ def _raise(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     raise node.attributes["exception"](*inputs)
 
 
+def _exception(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    t = node.output.type
+    assert isinstance(t, T.ClassType) and t.python_class is not None
+    return [make_exception(t.python_class, inputs[0])]
+
+
+def _raise_object(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    raise inputs[0]
+
+
+def _reraise(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    raise
+
+
 def _print(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     attributes = node.attributes
     print(*inputs, sep=attributes.get("sep", " "), end=attributes.get("end", "\n"))
@@ -231,6 +246,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::CellConstruct": _cell,
     "prim::CellGet": _get_cell,
     "prim::CellRead": _of(lambda cell: cell.cell_contents),
+    "prim::CellIsBound": _of(is_bound),
     "prim::CellSet": _set_cell,
     "prim::CellDelete": _delete_cell,
     "prim::CreateObject": _create_object,
@@ -252,6 +268,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::eq": _of(lambda a, b: bool(a == b)),
     "prim::is": _of(lambda a, b: a is b),
     "prim::hash": _of(hash),
+    "prim::ExceptionConstruct": _exception,
+    "prim::class_name": _of(lambda value: type(value).__name__),
+    "prim::raise_object": _raise_object,
+    "prim::reraise": _reraise,
     "prim::raise": _raise,
     "prim::print": _print,
     "prim::warn": _warn,

@@ -20,13 +20,22 @@ def unbound_error(name: str, is_free: bool) -> NameError:
 
 def read_cell(cell: types.CellType, name: str, is_free: bool = False) -> Any:
     """The value of a variable; Python's error when it has none."""
+    if not is_bound(cell):
+        raise unbound_error(name, is_free)
+    return cell.cell_contents
+
+
+def is_bound(cell: types.CellType) -> bool:
+    """Whether a variable has a value."""
     try:
-        return cell.cell_contents
+        cell.cell_contents  # noqa: B018  (reading it is the test)
     except ValueError:
-        raise unbound_error(name, is_free) from None
+        return False
+    return True
 
 
-def delete_cell(cell: types.CellType, name: str, is_free: bool = False) -> None:
-    """``del name``."""
-    read_cell(cell, name, is_free)
+def delete_cell(cell: types.CellType, name: str | None = None, is_free: bool = False) -> None:
+    """``del name``; without a name, the variable may be unbound."""
+    if name is not None:
+        read_cell(cell, name, is_free)
     del cell.cell_contents

@@ -30,17 +30,20 @@ from typing import Any
 import torch
 
 from scriptmode.ir import types as T
-from scriptmode.ir.cells import delete_cell, read_cell
+from scriptmode.ir.cells import delete_cell, is_bound, read_cell
 from scriptmode.ir.code_expressions import (
     Constants,
     Expressions,
     annotation,
     bare,
+    display,
     function_name,
 )
+from scriptmode.ir.exceptions import Leave, make_exception
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     UNREACHABLE,
     YIELD,
@@ -54,6 +57,7 @@ from scriptmode.ir.instances import has_slot
 from scriptmode.support.futures import Future
 
 _ENDLESS = 2**31
+_RAISING = frozenset(["prim::raise", "prim::raise_object", "prim::reraise"])
 _WIDTH = 96
 _RESERVED = frozenset(
     [
@@ -61,6 +65,8 @@ _RESERVED = frozenset(
         "CONSTANTS", "GLOBALS", "script_op", "has_type", "checked_cast", "read_cell", "delete_cell",
         "Future", "fork", "defer",
         "has_slot",
+        "is_bound",
+        "make_exception", "Leave",
         "Tensor", "Optional", "Union", "List", "Dict", "Tuple", "Any",
     ]
 )  # fmt: skip
@@ -110,10 +116,13 @@ def code_namespace(
         "Tensor": torch.Tensor, "Optional": typing.Optional, "Union": typing.Union,
         "List": list, "Dict": dict, "Tuple": tuple, "Any": typing.Any,
         "script_op": meaning, "has_type": has_type, "checked_cast": checked_cast,
-        "read_cell": read_cell, "delete_cell": delete_cell, "Future": Future,
+        "Future": Future,
         "fork": lambda f, *args: Future.run(functools.partial(f, *args)),
         "defer": lambda f, *args: Future(functools.partial(f, *args)),
         "has_slot": has_slot,
+        "read_cell": read_cell, "delete_cell": delete_cell, "is_bound": is_bound,
+        "make_exception": make_exception,
+        "Leave": Leave,
     }  # fmt: skip
 
 
@@ -236,9 +245,13 @@ class _Function:
             self.emit(f"return {texts[0]}")
         elif end.kind == UNREACHABLE:
             self.flush()
-            if end.previous is None or end.previous.kind != "prim::raise":
+            if end.previous is None or end.previous.kind not in _RAISING:
                 self.emit("raise AssertionError('unreachable')")
-        elif end.kind == YIELD and owner is not None and owner.kind == "prim::If":
+        elif end.kind == LEAVE:
+            texts = self.take(end.inputs)
+            self.flush()
+            self.emit(f"raise Leave({', '.join(map(bare, texts))})")
+        elif end.kind == YIELD and owner is not None and owner.kind in ("prim::If", "prim::Try"):
             self.assign([self.names[o] for o in owner.outputs], end.inputs)
         elif loop is not None:
             self.end_of_iteration(end, loop)
@@ -273,6 +286,15 @@ class _Function:
             self.if_node(node, loop)
         elif node.kind == "prim::Loop":
             self.loop(node)
+        elif node.kind == "prim::Try":
+            self.try_node(node, loop)
+        elif node.kind == "prim::raise_object":
+            (exception,) = self.take(node.inputs)
+            self.flush()
+            self.emit(f"raise {bare(exception)}")
+        elif node.kind == "prim::reraise":
+            self.flush()
+            self.emit("raise")
         elif node.kind == "prim::SetAttr":
             value, owner = self.take(node.inputs[::-1])  # as an assignment evaluates
             self.flush()
@@ -323,6 +345,25 @@ class _Function:
         if [line.strip() for line in self.lines[mark:]] == ["else:", "pass"]:
             del self.lines[mark:]
 
+    def try_node(self, node: Node, loop: _LoopText | None) -> None:
+        self.flush()
+        for output in node.outputs:
+            self.bind(output)
+        body, handler = node.blocks
+        self.emit("try:")
+        self.nested(body, loop)
+        if node.attributes.get("labelled"):
+            leave = self.fresh("leave")
+            self.emit(f"except Leave as {leave}:")
+            names = [self.names[o] for o in node.outputs]
+            left = display("(", names, ")") if names else "pass"
+            self.emit(f"    {left} = {leave}.results" if names else "    pass")
+        elif _leaves(body):
+            self.emit("except Leave:")
+            self.emit("    raise")
+        self.emit(f"except BaseException as {self.bind(handler.params[0])}:")
+        self.nested(handler, loop)
+
     def loop(self, node: Node) -> None:
         trips, condition, *initial = node.inputs
         texts = self.take([*initial, trips, condition])
@@ -364,6 +405,18 @@ class _LoopText:
     carried: list[str]
     condition: str = ""
     counter: str = ""
+
+
+def _leaves(block: Block) -> bool:
+    """Whether a Leave in ``block`` ends a Try around it."""
+    if block.terminator.kind == LEAVE:
+        return True
+    return any(
+        _leaves(inner)
+        for node in block.nodes
+        for inner in node.blocks
+        if not (node.attributes.get("labelled") and inner is node.blocks[0])
+    )
 
 
 def _always_true(value: Value) -> bool:

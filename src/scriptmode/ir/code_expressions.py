@@ -241,8 +241,17 @@ def _warn(f: Expressions, node: Node, args: list[str]) -> str:
 
 
 def _cell_name(node: Node, cell: str) -> str:
+    if "name" not in node.attributes:
+        return bare(cell)
     free = ", True" if node.attributes.get("is_free", False) else ""
     return f"{bare(cell)}, {node.attributes['name']!r}{free}"
+
+
+def python_class_of(node: Node) -> type:
+    """The Python class of the object that a node makes."""
+    t = node.output.type
+    assert isinstance(t, T.ClassType) and t.python_class is not None
+    return t.python_class
 
 
 def _called(function: str) -> Callable[[Expressions, Node, list[str]], str]:
@@ -285,6 +294,7 @@ _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::CellConstruct": lambda f, n, a: f"types.CellType({', '.join(map(bare, a))})",
     "prim::CellGet": lambda f, n, a: f"read_cell({_cell_name(n, a[0])})",
     "prim::CellRead": lambda f, n, a: f"{a[0]}.cell_contents",
+    "prim::CellIsBound": lambda f, n, a: f"is_bound({bare(a[0])})",
     "prim::CellDelete": lambda f, n, a: f"delete_cell({_cell_name(n, a[0])})",
     "prim::is_none": lambda f, n, a: f"({a[0]} is None)",
     "prim::isinstance": _isinstance,
@@ -292,6 +302,10 @@ _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::checked_cast": lambda f, n, a: (
         f"checked_cast({bare(a[0])}, {f.constants.name(n.output.type)})"
     ),
+    "prim::ExceptionConstruct": lambda f, n, a: (
+        f"make_exception({f.constants.literal(python_class_of(n))}, {a[0]})"
+    ),
+    "prim::class_name": lambda f, n, a: f"type({bare(a[0])}).__name__",
     "prim::str": _called("str"),
     "prim::repr": _called("repr"),
     "prim::format": _called("format"),

@@ -15,6 +15,7 @@ leave the block::
                              condition and carried values of a Loop body; result of a function)
     prim::Break(values)      out of the innermost Loop with its carried values
     prim::Continue(values)   to the next iteration of the innermost Loop (condition, carried)
+    prim::Leave(values)      out of the body of the innermost labelled Try, with its results
     prim::Return(value)      out of the function
     prim::Unreachable()      after a node that always raises
 
@@ -22,9 +23,13 @@ Structured control flow::
 
     %r... = prim::If(%c: bool)                      two blocks, each yields r... or leaves
     %r... = prim::Loop(%trips: int, %c: bool, %x...)  one block (%i: int, %x...)
+    %r... = prim::Try()                             a body, and a handler (%e: Class<BaseException>)
 
 The block of a Loop yields (%c, %x...); it runs while ``i < trips and c``.  The outputs of a Loop
-are the last carried values.  A call of another function of the program, by unique name, is
+are the last carried values.  Whatever the body of a Try raises ends the body and runs the handler,
+which is given the exception; while it runs, the exception is the one being handled (what a bare
+``raise`` raises again, the ``__context__`` of new ones).  ``prim::Try[labelled=True]`` is one that
+a Leave may end.  A call of another function of the program, by unique name, is
 ``prim::Call[callee="name"](args...)``.
 """
 
@@ -42,9 +47,10 @@ from scriptmode.support.source import UNKNOWN, Span
 YIELD = "prim::Yield"
 BREAK = "prim::Break"
 CONTINUE = "prim::Continue"
+LEAVE = "prim::Leave"
 RETURN = "prim::Return"
 UNREACHABLE = "prim::Unreachable"
-TERMINATORS = frozenset([YIELD, BREAK, CONTINUE, RETURN, UNREACHABLE])
+TERMINATORS = frozenset([YIELD, BREAK, CONTINUE, LEAVE, RETURN, UNREACHABLE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,6 +457,22 @@ def innermost_loop(block: Block) -> Node | None:
         if b.owner is not None and b.owner.kind == "prim::Loop":
             return b.owner
     return None
+
+
+def labelled_try(block: Block) -> Node | None:
+    """The labelled Try that a Leave in ``block`` ends."""
+    for b in ancestors(block):
+        owner = b.owner
+        if owner is not None and owner.kind == "prim::Try" and owner.attributes.get("labelled"):
+            if owner.blocks[0] is b:
+                return owner
+    return None
+
+
+def is_handler(block: Block) -> bool:
+    """Whether ``block`` is the handler of a Try."""
+    owner = block.owner
+    return owner is not None and owner.kind == "prim::Try" and owner.blocks[1] is block
 
 
 def copy_graph(graph: Graph) -> Graph:

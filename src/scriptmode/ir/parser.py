@@ -25,6 +25,7 @@ from scriptmode.ir.cursor import Cursor
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     TERMINATORS,
     UNREACHABLE,
@@ -56,7 +57,8 @@ _PLACE = re.compile(
     r"(?:-(?P<end_line>\d+):(?P<end_column>\d+)(?: in (?P<function>.+))?)?$"
 )
 _WORDS: Mapping[str, str] = {
-    "->": YIELD, "break": BREAK, "continue": CONTINUE, "return": RETURN, "unreachable": UNREACHABLE
+    "->": YIELD, "break": BREAK, "continue": CONTINUE, "leave": LEAVE, "return": RETURN,
+    "unreachable": UNREACHABLE,
 }  # fmt: skip
 
 

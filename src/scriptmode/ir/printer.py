@@ -30,6 +30,7 @@ from scriptmode.ir import graph as graph_module
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     UNREACHABLE,
     YIELD,
@@ -49,6 +50,7 @@ _TERMINATORS: Mapping[str, str] = {
     YIELD: "-> ",
     BREAK: "break ",
     CONTINUE: "continue ",
+    LEAVE: "leave ",
     RETURN: "return ",
 }
 

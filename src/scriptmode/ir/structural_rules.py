@@ -227,6 +227,12 @@ def _read_cell(node: Node, program: Program | None) -> Complaints:
         yield f"its output is {node.output.type}, the cell holds {element}"
 
 
+def _is_bound(node: Node, program: Program | None) -> Complaints:
+    element = _cell_element(node.inputs[0].type)
+    if isinstance(element, str):
+        yield element
+
+
 @_well_formed(2, 0)
 def _set_cell(node: Node, program: Program | None) -> Complaints:
     element = _cell_element(node.inputs[0].type)
@@ -236,7 +242,7 @@ def _set_cell(node: Node, program: Program | None) -> Complaints:
         yield from _expect(node.inputs[1], element, "value")
 
 
-@_well_formed(1, 0, "name")
+@_well_formed(1, 0)
 def _delete_cell(node: Node, program: Program | None) -> Complaints:
     element = _cell_element(node.inputs[0].type)
     if isinstance(element, str):
@@ -352,6 +358,18 @@ def _raise(node: Node, program: Program | None) -> Complaints:
         yield "it has more than a message"
 
 
+@_well_formed(None, 1)
+def _exception(node: Node, program: Program | None) -> Complaints:
+    if not T.is_exception(node.output.type):
+        yield f"its output is {node.output.type}, not an exception"
+
+
+@_well_formed(1, 0)
+def _raise_object(node: Node, program: Program | None) -> Complaints:
+    if not T.is_exception(node.inputs[0].type):
+        yield f"{node.inputs[0]!r} is not an exception"
+
+
 @_well_formed(None, 0, each=T.STR)
 def _print(node: Node, program: Program | None) -> Complaints:
     for name in ("sep", "end"):
@@ -388,6 +406,7 @@ RULES: Mapping[str, Rule] = {
     "prim::CellConstruct": _cell,
     "prim::CellGet": _well_formed(1, 1, "name")(_read_cell),
     "prim::CellRead": _well_formed(1, 1)(_read_cell),
+    "prim::CellIsBound": _well_formed(1, 1, output=T.BOOL)(_is_bound),
     "prim::CellSet": _set_cell,
     "prim::CellDelete": _delete_cell,
     "prim::HasAttr": _has_attribute,
@@ -409,6 +428,10 @@ RULES: Mapping[str, Rule] = {
     "prim::eq": _equal,
     "prim::is": _well_formed(2, 1, output=T.BOOL)(_nothing),
     "prim::hash": _well_formed(1, 1, output=T.INT)(_nothing),
+    "prim::ExceptionConstruct": _exception,
+    "prim::class_name": _well_formed(1, 1, output=T.STR)(_nothing),
+    "prim::raise_object": _raise_object,
+    "prim::reraise": _well_formed(0, 0)(_nothing),
     "prim::raise": _raise,
     "prim::print": _print,
     "prim::warn": _well_formed(1, 0, "category", each=T.STR)(_nothing),

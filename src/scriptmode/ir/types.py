@@ -69,6 +69,7 @@ QSCHEME = SimpleType("qscheme")
 BYTES = SimpleType("bytes")
 RANGE = SimpleType("range")
 SIZE = SimpleType("Size")  # torch.Size: Tuple[int, ...] with its own name and methods
+PYTHON = SimpleType("PythonObject")  # an object of Python's that the program only keeps
 ANY = SimpleType("Any")
 NEVER = SimpleType("Never")  # the type of an expression that does not return
 
@@ -77,6 +78,7 @@ SIMPLE_TYPES: Mapping[str, SimpleType] = {
     for t in (
         TENSOR, INT, FLOAT, BOOL, COMPLEX, STR, NONE, NUMBER, DEVICE, DTYPE, LAYOUT,
         MEMORY_FORMAT, GENERATOR, STORAGE, STREAM, QSCHEME, SIZE, ANY, NEVER, BYTES, RANGE,
+        PYTHON,
     )
 }  # fmt: skip
 
@@ -430,6 +432,15 @@ def link_families(classes: Sequence[ClassType]) -> None:
 def is_instance_type(t: Type | None) -> bool:
     """Whether values of ``t`` are instances of a user class that is no module."""
     return isinstance(t, ClassType) and not t.is_module
+
+
+def is_exception(t: Type) -> bool:
+    """Whether values of ``t`` are exceptions."""
+    return (
+        isinstance(t, ClassType)
+        and t.python_class is not None
+        and issubclass(t.python_class, BaseException)
+    )
 
 
 def late_slot(t: Type) -> Type:

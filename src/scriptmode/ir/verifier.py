@@ -26,6 +26,7 @@ from scriptmode.ir.builder import Resolver
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     UNREACHABLE,
     YIELD,
@@ -35,6 +36,7 @@ from scriptmode.ir.graph import (
     Program,
     Value,
     innermost_loop,
+    labelled_try,
 )
 from scriptmode.ir.structural_rules import RULES
 from scriptmode.support.diagnostics import Diagnostic, InternalError
@@ -42,6 +44,12 @@ from scriptmode.support.source import Span
 
 _NAME = re.compile(r"[\w.]+")
 _MOST_REPORTED = 5
+_MAY_NEVER_COMPLETE = frozenset(
+    [
+        "prim::raise", "prim::raise_object", "prim::reraise", "prim::Loop", "prim::Call",
+        "prim::python_call",
+    ]
+)  # fmt: skip
 Finding = tuple[str, Node | None]
 
 
@@ -200,8 +208,10 @@ class _Verifier:
             yield from self.if_node(node)
         elif node.kind == "prim::Loop":
             yield from self.loop(node)
+        elif node.kind == "prim::Try":
+            yield from self.try_node(node)
         elif node.blocks:
-            yield "only If and Loop have blocks"
+            yield "only If, Loop and Try have blocks"
         elif node.kind in RULES:
             yield from RULES[node.kind](node, self.program)
         else:
@@ -212,6 +222,14 @@ class _Verifier:
             yield "an If takes one bool"
         if len(node.blocks) != 2 or any(b.params for b in node.blocks):
             yield "an If has two blocks without params"
+
+    def try_node(self, node: Node) -> Iterator[str]:
+        if node.inputs:
+            yield "a Try has no inputs"
+        if len(node.blocks) != 2 or node.blocks[0].params or len(node.blocks[1].params) != 1:
+            yield "a Try has a body without params and a handler with one"
+        elif not T.is_exception(node.blocks[1].params[0].type):
+            yield "the param of a handler is an exception"
 
     def loop(self, node: Node) -> Iterator[str]:
         if [v.type for v in node.inputs[:2]] != [T.INT, T.BOOL]:
@@ -267,6 +285,12 @@ class _Verifier:
                 yield "Unreachable takes no inputs"
             if node.previous is None or _completes(node.previous):
                 yield "Unreachable follows nothing that always leaves"
+        elif node.kind == LEAVE:
+            target = labelled_try(block)
+            if target is None:
+                yield "it is in no labelled Try"
+            else:
+                yield from _fit("values", node.inputs, target.outputs)
         else:
             loop = innermost_loop(block)
             if loop is None:
@@ -310,9 +334,11 @@ def _fit(what: str, values: Sequence[Value], places: Sequence[Value]) -> Iterato
 
 def _completes(node: Node) -> bool:
     """Whether the place after ``node`` is known to be reached by some path."""
-    if node.kind == "prim::If":
+    if node.kind == "prim::Try" and node.attributes.get("labelled"):
+        return False  # a Leave may be anywhere inside
+    if node.kind in ("prim::If", "prim::Try"):
         return any(b.is_terminated and b.terminator.kind == YIELD for b in node.blocks)
-    return node.kind not in ("prim::raise", "prim::Loop", "prim::Call", "prim::python_call")
+    return node.kind not in _MAY_NEVER_COMPLETE
 
 
 def _is_of_class(actual: T.Type, declared: T.Type) -> bool:

@@ -16,11 +16,12 @@ description; the verifier and the interpreter know their rules:
 ``prim::CellConstruct(value?) -> Cell[T]``     a variable, bound or not
 ``prim::CellGet[name=n, is_free?](cell) -> T`` its value; Python's error for ``n`` when it has none
 ``prim::CellRead(cell) -> T``                  the value of one that is known to be bound
+``prim::CellIsBound(cell) -> bool``
 ``prim::CellSet(cell, value)``
-``prim::CellDelete[name=n](cell)``             ``del n``: unbinds it, an error when it is unbound
 ``prim::CreateObject() -> C``                 an instance of a user class, without attributes
 ``prim::HasAttr[name=n](self) -> bool``       whether an instance has a value for the attribute
 ``prim::DelAttr[name=n](self)``               AttributeError when it has none
+``prim::CellDelete[name=n?](cell)``            ``del n``; with a name, only if bound
 ``prim::Call[callee=f](args...) -> T``
 ``prim::Fork[callee=f](args...) -> Future[T]``  a call that need not end before the next node
 ``prim::Defer[callee=f](args...) -> Future[T]`` a call that is made when it is waited for
@@ -37,6 +38,10 @@ description; the verifier and the interpreter know their rules:
 ``prim::eq(a, b) -> bool``                     structural equality of two values of one type
 ``prim::is(a, b) -> bool``                     identity of heap objects and tensors
 ``prim::hash(x) -> int``
+``prim::ExceptionConstruct(args...) -> Class<E>``  an exception whose ``args`` are these
+``prim::class_name(e) -> str``                 ``type(e).__name__`` of an exception
+``prim::raise_object(e)``                      raises an exception object
+``prim::reraise()``                            a bare ``raise``
 ``prim::raise[exception=cls](message?)``       a Python exception class, message of type str
 ``prim::print(...)``                           attributes sep and end; inputs are str
 ``prim::warn[category=cls, stacklevel=n](message)``
@@ -64,6 +69,7 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::CellConstruct": Effect.ALLOCATES,
     "prim::CellGet": Effect.READS | Effect.RAISES,
     "prim::CellRead": Effect.READS,
+    "prim::CellIsBound": Effect.READS,
     "prim::CellSet": Effect.WRITES,
     "prim::CellDelete": Effect.READS | Effect.WRITES | Effect.RAISES,
     "prim::CreateObject": Effect.ALLOCATES,
@@ -77,6 +83,11 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::IsDone": Effect.READS | Effect.IO,
     "prim::If": Effect.PURE,  # the effects of its blocks count
     "prim::Loop": Effect.PURE,  # likewise
+    "prim::Try": Effect.PURE,  # likewise
+    "prim::ExceptionConstruct": Effect.ALLOCATES | Effect.RAISES,
+    "prim::class_name": Effect.PURE,
+    "prim::raise_object": Effect.RAISES | Effect.WRITES,
+    "prim::reraise": Effect.RAISES,
     "prim::is_none": Effect.PURE,
     "prim::isinstance": Effect.PURE,
     "prim::unchecked_cast": Effect.PURE,

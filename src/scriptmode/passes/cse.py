@@ -48,8 +48,9 @@ class _Merger:
         changed = False
         for node in block.nodes:
             effects = self.effects.of(node)
-            if node.kind == "prim::Loop":
-                self.invalidate(node, effects, available)  # what a former iteration has written
+            if node.kind in ("prim::Loop", "prim::Try"):
+                # what a former iteration, or the body before the handler, has written
+                self.invalidate(node, effects, available)
             for inner in node.blocks:
                 changed |= self.block(inner, dict(available))
             if effects & (Effect.WRITES | Effect.IO):

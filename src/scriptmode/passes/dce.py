@@ -34,9 +34,9 @@ from scriptmode.analysis.ownership import is_local_cell
 from scriptmode.ir.graph import RETURN, Block, Graph, Node, Program, Value
 from scriptmode.passes.terminators import (
     carried_offset,
+    ends_of_branches,
     ends_of_loop,
     remove_input,
-    yields_of_if,
 )
 
 
@@ -86,7 +86,9 @@ class _Liveness:
         definition = value.definition
         if isinstance(definition, Block):
             loop = definition.owner
-            if loop is not None and (index := definition.params.index(value)):
+            if loop is None or loop.kind != "prim::Loop":
+                return  # a parameter, or the exception of a handler
+            if index := definition.params.index(value):
                 self._carried(loop, index - 1)
             return
         self._node(definition)
@@ -94,8 +96,8 @@ class _Liveness:
             for use in value.uses:
                 self._node(use.node)  # what is written into a cell that is read
         index = definition.outputs.index(value)
-        if definition.kind == "prim::If":
-            self._pending += [end.inputs[index] for end in yields_of_if(definition)]
+        if definition.kind in ("prim::If", "prim::Try"):
+            self._pending += [end.inputs[index] for end in ends_of_branches(definition)]
         elif definition.kind == "prim::Loop":
             self._carried(definition, index)
 
@@ -105,12 +107,13 @@ class _Liveness:
             self._pending.append(end.inputs[index + carried_offset(end)])
 
     def dead_slots(self, node: Node) -> list[int]:
-        """Indices of the outputs of an If or Loop which nothing needs, last first."""
+        """Indices of the outputs of an If, Loop or Try which nothing needs, last first."""
+        if node.kind != "prim::Loop":
+            return [i for i, o in enumerate(node.outputs) if o not in self.values][::-1]
         params: list[Value] = node.blocks[0].params[1:]
         dead = []
         for index, output in enumerate(node.outputs):
-            needed = {output} if node.kind == "prim::If" else {output, params[index]}
-            if not needed & self.values:
+            if not {output, params[index]} & self.values:
                 dead.append(index)
         return dead[::-1]
 
@@ -149,8 +152,8 @@ class _Sweeper:
 
 def _cut_slot(node: Node, index: int) -> None:
     """Deliver nothing to output ``index`` any more."""
-    if node.kind == "prim::If":
-        for end in yields_of_if(node):
+    if node.kind != "prim::Loop":
+        for end in ends_of_branches(node):
             remove_input(end, index)
         return
     for end in ends_of_loop(node):

@@ -135,8 +135,26 @@ def _can_return_from_tails(block: Block) -> bool:
             continue
         if node.kind == "prim::Loop":
             return False
+        if node.kind == "prim::Try" and not _always_returns(node):
+            return False  # what follows must stay out of the body
         going_on = [b for b in node.blocks if b.terminator.kind == YIELD]
         if len(going_on) == 2 or not all(map(_can_return_from_tails, node.blocks)):
+            return False
+    return True
+
+
+def _always_returns(node: Node) -> bool:
+    """Whether nothing behind ``node`` is ever reached, and no Loop or Leave is among its exits."""
+    if node.kind not in ("prim::If", "prim::Try") or node.attributes.get("labelled"):
+        return False
+    for block in node.blocks:
+        kind = block.terminator.kind
+        last = block.terminator.previous
+        if kind == RETURN:
+            continue
+        if kind != UNREACHABLE:
+            return False
+        if last is not None and last.blocks and not _always_returns(last):
             return False
     return True
 

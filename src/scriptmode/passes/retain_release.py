@@ -31,8 +31,8 @@ consumed value that dies there is moved; one that lives on, or is borrowed, is r
 the others are copied; ``str::concat`` may take over its first operand.
 
 A value dead on entry of a block is released there; a terminator that leaves
-several blocks releases what they own.  Values from outside a Loop are never given up inside it,
-except on the way out of the function.
+several blocks releases what they own.  Values from outside a Loop or Try are never given up inside
+it, except on the way out of the function or of a Loop or Try around it.
 
 Conversions that allocate become ``prim::box`` nodes, so that their results are owned like others.
 """
@@ -48,6 +48,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
+    LEAVE,
     RETURN,
     UNREACHABLE,
     Block,
@@ -55,6 +56,8 @@ from scriptmode.ir.graph import (
     Node,
     Program,
     Value,
+    innermost_loop,
+    labelled_try,
 )
 
 RETAIN = "prim::retain"
@@ -63,6 +66,8 @@ BOX = "prim::box"
 
 # owned values in the order in which they came to be
 Owned = dict[Value, None]
+# what is owned outside of each Loop and Try around a place, outermost first
+Outer = Sequence[tuple[Node, Owned]]
 
 
 def insert_retain_release(graph: Graph, program: Program) -> bool:
@@ -114,10 +119,10 @@ class _Inserter:
         Node(RELEASE, [value], span=before.span).insert_before(before)
         self.changed = True
 
-    def block(self, block: Block, owned: Owned, outer: Sequence[Owned]) -> Owned | None:
+    def block(self, block: Block, owned: Owned, outer: Outer) -> Owned | None:
         """Process a block.
 
-        ``owned`` may be given up here, ``outer`` (one for each Loop around) only by a Return.
+        ``owned`` may be given up here, ``outer`` only by a terminator that leaves its node.
         Returns what is owned after the block's Yield; None when it leaves another way.
         """
         owned = dict(owned)
@@ -143,7 +148,7 @@ class _Inserter:
     def is_needed(self, param: Value) -> bool:
         return param in self.liveness.used_params
 
-    def node(self, node: Node, owned: Owned, outer: Sequence[Owned]) -> None:
+    def node(self, node: Node, owned: Owned, outer: Outer) -> None:
         following = node.next
         assert following is not None
         deaths = self.liveness.deaths[node]
@@ -152,7 +157,10 @@ class _Inserter:
         elif node.kind == "prim::Loop":
             kept = self.liveness.live_inside[node]
             self.consume(node, range(2, len(node.inputs)), owned, kept)
-            self.block(node.blocks[0], {}, [*outer, owned])
+            self.block(node.blocks[0], {}, [*outer, (node, owned)])
+        elif node.kind == "prim::Try":
+            for inner in node.blocks:
+                self.block(inner, {}, [*outer, (node, owned)])
         elif node.kind in CONSTRUCTORS and self.ownership.is_owned(node.output):
             self.construct(node, owned, set(deaths))
         elif node.kind in CONSUMERS:
@@ -165,7 +173,7 @@ class _Inserter:
                 self.release(value, following)
                 del owned[value]
 
-    def branches(self, node: Node, owned: Owned, outer: Sequence[Owned]) -> None:
+    def branches(self, node: Node, owned: Owned, outer: Outer) -> None:
         """Process both branches; afterwards ``owned`` is what lives on after the If."""
         after = self.liveness.live_after[node]
         for branch in node.blocks:
@@ -212,21 +220,35 @@ class _Inserter:
             else:
                 self.retain(value, node)
 
-    def terminator(self, end: Node, owned: Owned, outer: Sequence[Owned]) -> Owned | None:
+    def terminator(self, end: Node, owned: Owned, outer: Outer) -> Owned | None:
         assert end.block is not None
         owner = end.block.owner
-        leaves = end.kind in (BREAK, CONTINUE, RETURN, UNREACHABLE)
+        leaves = end.kind in (BREAK, CONTINUE, LEAVE, RETURN, UNREACHABLE)
         kept: frozenset[Value] = frozenset()
         if not leaves and owner is not None and owner.kind == "prim::If":
             kept = self.liveness.live_after[owner]
         if end.kind == UNREACHABLE:
             return None
-        available = dict(owned)
-        if end.kind == RETURN:
-            available = {v: None for scope in (*outer, owned) for v in scope}
+        left = [scope for node, scope in outer if _leaves(end, node, outer)]
+        available: Owned = {v: None for scope in (*left, owned) for v in scope}
         self.consume(end, range(len(end.inputs)), available, kept)
         for value in list(available):
             if value not in kept:
                 self.release(value, end)
                 del available[value]
         return None if leaves else available
+
+
+def _leaves(end: Node, node: Node, outer: Outer) -> bool:
+    """Whether the terminator ``end`` goes on outside of ``node``, in what is around it."""
+    if end.kind == RETURN:
+        return True
+    assert end.block is not None
+    if end.kind in (BREAK, CONTINUE):
+        target = innermost_loop(end.block)
+    elif end.kind == LEAVE:
+        target = labelled_try(end.block)
+    else:
+        return False
+    nodes = [n for n, _ in outer]
+    return nodes.index(node) > next(i for i, n in enumerate(nodes) if n is target)

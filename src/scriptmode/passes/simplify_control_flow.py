@@ -1,4 +1,4 @@
-"""Take branches that are decided, drop loops that never run.
+"""Take branches that are decided, drop loops that never run and handlers that are never needed.
 
 Before::
 
@@ -26,20 +26,24 @@ After::
       return (%a)
 
 A taken branch that leaves (by Return, Break, Continue or Unreachable) ends the block around it;
-what follows is removed.
+what follows is removed.  A Try stays as soon as its body computes anything but plain values: an
+allocation may fail, a loop may be interrupted.
 """
 
 from __future__ import annotations
 
-from scriptmode.ir.graph import RETURN, YIELD, Block, Graph, Node, Program
+from scriptmode.analysis.effects import Effects
+from scriptmode.analysis.ownership import is_counted
+from scriptmode.ir.graph import LEAVE, RETURN, YIELD, Block, Graph, Node, Program
+from scriptmode.ops.table import Effect
 
 
 def simplify_control_flow(graph: Graph, program: Program | None = None) -> bool:
     """Return whether the graph changed."""
-    return _simplify(graph.block)
+    return _simplify(graph.block, Effects(program))
 
 
-def _simplify(block: Block) -> bool:
+def _simplify(block: Block, effects: Effects) -> bool:
     changed = False
     node = block.first
     while node is not None and not node.is_terminator:
@@ -51,14 +55,33 @@ def _simplify(block: Block) -> bool:
             node = before.next if before is not None else block.first
             changed = True
             continue
+        if node.kind == "prim::Try" and _cannot_raise(node.blocks[0], effects):
+            before = node.previous
+            splice(node, node.blocks[0])
+            node = before.next if before is not None else block.first
+            changed = True
+            continue
         if node.kind == "prim::Loop" and _never_runs(node):
             node.replace_with(*node.inputs[2:])
             changed = True
         else:
             for inner in node.blocks:
-                changed |= _simplify(inner)
+                changed |= _simplify(inner, effects)
         node = following
     return changed
+
+
+def _cannot_raise(body: Block, effects: Effects) -> bool:
+    """Whether a body only computes plain values, and no Leave in it ends its Try."""
+    end = body.terminator.kind
+    if end == LEAVE or effects.of_block(body) & (Effect.RAISES | Effect.ALLOCATES | Effect.IO):
+        return False
+    return all(
+        node.kind not in ("prim::Loop", "prim::Try", "prim::Call")
+        and not any(is_counted(output.type) for output in node.outputs)
+        and all(_cannot_raise(inner, effects) for inner in node.blocks)
+        for node in body.nodes
+    )
 
 
 def _never_runs(loop: Node) -> bool:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scriptmode.ir.graph import BREAK, CONTINUE, YIELD, Block, Node
+from scriptmode.ir.graph import BREAK, CONTINUE, LEAVE, YIELD, Block, Node
 
 
-def yields_of_if(node: Node) -> list[Node]:
-    """The terminators whose inputs become the outputs of an If."""
-    return [b.terminator for b in node.blocks if b.terminator.kind == YIELD]
+def ends_of_branches(node: Node) -> list[Node]:
+    """The terminators whose inputs become the outputs of an If or Try."""
+    found = [b.terminator for b in node.blocks if b.terminator.kind == YIELD]
+    if node.attributes.get("labelled"):
+        found += _leaves(node.blocks[0])
+    return found
+
+
+def _leaves(block: Block) -> Iterator[Node]:
+    for node in block.nodes:
+        for inner in node.blocks:
+            if not (node.attributes.get("labelled") and inner is node.blocks[0]):
+                yield from _leaves(inner)
+    if block.terminator.kind == LEAVE:
+        yield block.terminator
 
 
 def ends_of_loop(loop: Node) -> Iterator[Node]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from scriptmode.runtime import library
-from scriptmode.runtime.failures import assign_attribute, failed_future, make_error
+from collections.abc import Callable
+
+from scriptmode.runtime import exceptions, failures, frame, library
+
+_HELPERS: dict[int, Callable[..., object]] = {
+    frame.STATE_ERROR: failures.make_error,
+    frame.STATE_ASSIGN: failures.assign_attribute,
+    frame.STATE_FAILED_FUTURE: failures.failed_future,
+    frame.STATE_CATCH: failures.catch_error,
+    frame.STATE_TEXT: exceptions.exception_text,
+    frame.STATE_EXCEPTION_OUT: exceptions.to_python,
+    frame.STATE_EXCEPTION_IN: exceptions.from_python,
+}
 
 
 def load() -> None:
     """Load the boundary's native code, once."""
-    library.ensure_loaded(make_error, assign_attribute, failed_future)
+    library.ensure_loaded(_HELPERS)

@@ -51,6 +51,7 @@ from scriptmode.runtime.frame import (
     IN_DEVICE,
     IN_DICT,
     IN_ENUM,
+    IN_EXCEPTION,
     IN_FLOAT,
     IN_FUTURE,
     IN_GENERATOR,
@@ -89,6 +90,7 @@ from scriptmode.runtime.frame import (
     REC_OWNER,
     ROW_BOXED,
     ROW_DONE,
+    STATE_EXCEPTION_OUT,
     STATE_FAILED_FUTURE,
     STATE_LEND,
     STATE_PLAN,
@@ -217,6 +219,8 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
         return box_object(frame, load(ptr, slot))
     if kind == IN_MODULE:
         return box_module(frame, load(ptr, slot))
+    if kind == IN_EXCEPTION:
+        return box_exception(frame, load(ptr, slot), plan)
     return PyObject_CallFunctionObjArgs(state(STATE_PLAN), NONE, ptr(0))  # raises
 
 
@@ -311,6 +315,21 @@ def box_whole(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if made != 0 and load(i64, frame, FRAME_MEMO_CAPACITY) != 0 and fill_boxed(frame) == 0:
         Py_DecRef(made)
         return ptr(0)
+    return made
+
+
+@native(noinline=True)
+def box_exception(frame: ptr, value: ptr, plan: ptr) -> ptr:
+    """The Python exception of an exception object, the same one each time."""
+    row = memo_find(frame, value, MEMO_NATIVE)
+    if row != 0:
+        return _new_reference(load(ptr, row, MEMO_OBJECT))
+    address = PyLong_FromVoidPtr(value)
+    made = PyObject_CallFunctionObjArgs(state(STATE_EXCEPTION_OUT), address, ptr(0))
+    Py_DecRef(address)
+    if made != 0 and memo_add(frame, made, value, plan, ptr(0)) == 0:
+        Py_DecRef(made)
+        return PyErr_NoMemory()
     return made
 
 

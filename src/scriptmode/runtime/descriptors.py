@@ -29,6 +29,7 @@ _symbols: dict[str, int] = {}
 _types: dict[int, T.Type] = {}
 _members: dict[tuple[str, str], int] = {}
 _functions: dict[int, int] = {}
+_exception_functions: dict[int, int] = {}
 
 _KINDS: Mapping[T.Type, int] = {
     T.NONE: objects.KIND_NONE,
@@ -52,6 +53,7 @@ _KINDS: Mapping[T.Type, int] = {
     T.SIZE: objects.KIND_SIZE,
     T.BYTES: objects.KIND_BYTES,
     T.RANGE: objects.KIND_RANGE,
+    T.PYTHON: objects.KIND_PYTHON,
 }
 _PLAIN = {
     objects.KIND_NONE, objects.KIND_INT, objects.KIND_FLOAT, objects.KIND_BOOL,
@@ -142,10 +144,14 @@ def native_text(value: str) -> int:
         return _texts[value]
 
 
-def bind(functions: Mapping[int, int]) -> None:
-    """Fill the function fields (byte offset -> address) of every descriptor, now and later."""
+def bind(functions: Mapping[int, int], of_exceptions: Mapping[int, int]) -> None:
+    """Fill the function fields (byte offset -> address) of every descriptor, now and later.
+
+    Descriptors of exception classes get those ``of_exceptions`` besides.
+    """
     with _lock:
         _functions.update(functions)
+        _exception_functions.update(of_exceptions)
         for _, address in _descriptors.values():
             _fill_functions(address)
 
@@ -158,6 +164,9 @@ def _fill_functions(address: int) -> None:
             objects.DESC_EQ, objects.DESC_HASH, objects.DESC_REPR
         )  # fmt: skip
         if not own:
+            ctypes.c_int64.from_address(address + offset).value = function
+    if T.is_exception(_types[address]):
+        for offset, function in _exception_functions.items():
             ctypes.c_int64.from_address(address + offset).value = function
 
 

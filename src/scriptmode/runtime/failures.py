@@ -17,12 +17,14 @@ from scriptmode.abi import errors, objects
 from scriptmode.abi.convention import (
     ERROR_CPP,
     ERROR_NONE,
+    ERROR_OBJECT,
     ERROR_PYTHON,
     ERROR_SCRIPT,
     WORD,
     ctx_offset,
 )
 from scriptmode.abi.layouts import is_heap
+from scriptmode.runtime import exceptions
 from scriptmode.runtime.crossing import Crossing, release_object
 from scriptmode.runtime.plans import type_of_descriptor
 from scriptmode.support.futures import Future
@@ -41,17 +43,18 @@ def _word(address: int) -> int:
     return ctypes.c_int64.from_address(address).value
 
 
-def _object_at(address: int) -> Any:
-    return ctypes.cast(address, ctypes.py_object).value
-
-
 def make_error(owner: HasLocations, ctx: int) -> BaseException:
     """The exception for the error in a context, which gives its parts up."""
-    error = _exception(ctx)
-    spans = [
-        owner.locations[_word(_word(ctx + ctx_offset("trace_data")) + WORD * i)]
-        for i in range(_word(ctx + ctx_offset("trace_length")))
-    ]
+    earlier: Sequence[int] = ()
+    if _word(ctx + ctx_offset("error_kind")) == ERROR_OBJECT:
+        value = _word(ctx + ctx_offset("error_value"))
+        earlier = _trace(value)
+        error = exceptions.to_python(value)
+        release_object(value)
+    else:
+        error = foreign_error(ctx)
+    data, length = (_word(ctx + ctx_offset(f)) for f in ("trace_data", "trace_length"))
+    spans = [owner.locations[i] for i in (*earlier, *_words(data, length))]
     places = [place for span in spans for place in span.chain]
     for place in reversed(places):
         if place.line:
@@ -59,18 +62,38 @@ def make_error(owner: HasLocations, ctx: int) -> BaseException:
     return error
 
 
-def _exception(ctx: int) -> BaseException:
+def _words(address: int, n: int) -> list[int]:
+    return [_word(address + WORD * i) for i in range(n)]
+
+
+def _trace(exception: int) -> Sequence[int]:
+    """Where an exception object has been before it was caught."""
+    trace = _word(exception + objects.EXC_TRACE)
+    if not trace:
+        return ()
+    return _words(_word(trace + objects.LIST_DATA), _word(trace + objects.LIST_LENGTH))
+
+
+def catch_error(ctx: int, descriptor: int) -> int:
+    """An owned exception object for the C++ or Python exception in a context."""
+    return exceptions.from_python(foreign_error(ctx), descriptor)
+
+
+def foreign_error(ctx: int) -> BaseException:
+    """The exception for an error that is no exception object."""
     kind = _word(ctx + ctx_offset("error_kind"))
     value = _word(ctx + ctx_offset("error_value"))
     if kind == ERROR_PYTHON:
-        error: BaseException = _object_at(value)
+        error: BaseException = exceptions.object_at(value)
         ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(value))
         return error
     try:
         if kind == ERROR_CPP:
             errors.raise_cpp_exception(value & (1 << 64) - 1)
         if kind == ERROR_SCRIPT:
-            return _script_exception(_object_at(_word(ctx + ctx_offset("error_type"))), value)
+            return _script_exception(
+                exceptions.object_at(_word(ctx + ctx_offset("error_type"))), value
+            )
     except BaseException as raised:  # the exception is the result
         # the frames of this module are not the user's
         return raised.with_traceback(None)

@@ -26,7 +26,7 @@ from scriptmode.abi.objects import (
     SET_SIZE,
     SET_USED,
 )
-from scriptmode.codegen.native import i32, i64, load, native, ptr, stack, store
+from scriptmode.codegen.native import external, i32, i64, load, native, ptr, stack, store
 from scriptmode.runtime.boxing import box_str, box_whole, plan_of, write_back
 from scriptmode.runtime.boxing_collections import new_deque, new_set
 from scriptmode.runtime.frame import (
@@ -46,9 +46,11 @@ from scriptmode.runtime.frame import (
     PLAN_DESCRIPTOR,
     PLAN_KIND,
     REC_OWNER,
+    STATE_CATCH,
     STATE_MISFIT,
     STATE_PRINT,
     STATE_TAKE_BACK,
+    STATE_TEXT,
     STATE_WARN,
 )
 from scriptmode.runtime.gil import clear_flag, release_gil, take_gil
@@ -65,6 +67,9 @@ from scriptmode.runtime.pyapi import (
     PyErr_NormalizeException,
     PyErr_Restore,
     PyException_SetTraceback,
+    PyGILState_Ensure,
+    PyGILState_Release,
+    PyLong_AsVoidPtr,
     PyLong_FromLongLong,
     PyLong_FromVoidPtr,
     PyObject_Call,
@@ -75,6 +80,7 @@ from scriptmode.runtime.pyapi import (
     sm_deque_copy,
     sm_dict_copy,
     sm_list_from,
+    sm_memory_error,
     sm_release,
     state,
 )
@@ -88,6 +94,7 @@ from scriptmode.runtime.unboxing import (
     unbox_whole,
 )
 
+DESC_STR = external("desc.str")
 CTX_ERROR_KIND = ctx_offset("error_kind")
 CTX_ERROR_VALUE = ctx_offset("error_value")
 CTX_CALL = ctx_offset("call")
@@ -149,6 +156,50 @@ def sm_host_warn(ctx: ptr, category: ptr, message: ptr, location: i64, stackleve
     Py_DecRef(where)
     Py_DecRef(level)
     return finish(ctx, result, was_without)
+
+
+@native
+def sm_host_catch(ctx: ptr, descriptor: ptr) -> i32:
+    """Make the C++ or Python exception in the context an exception object."""
+    was_without = take_gil(ctx)
+    place = PyLong_FromVoidPtr(ctx)
+    layout = PyLong_FromVoidPtr(descriptor)
+    answer = PyObject_CallFunctionObjArgs(state(STATE_CATCH), place, layout, ptr(0))
+    caught = sm_memory_error(descriptor)
+    if answer != 0:
+        caught = PyLong_AsVoidPtr(answer)
+    PyErr_Clear()
+    Py_DecRef(place)
+    Py_DecRef(layout)
+    Py_DecRef(answer)
+    store(ptr, ctx, CTX_ERROR_VALUE, caught)
+    if was_without:
+        release_gil(ctx)
+    return 0
+
+
+@native
+def sm_host_exception_text(ctx: ptr, exception: ptr, which: i64, result: ptr) -> i32:
+    """``str(e)``, ``repr(e)`` or the name of the class, as Python writes them."""
+    was_without = take_gil(ctx)
+    place = PyLong_FromVoidPtr(exception)
+    what = PyLong_FromLongLong(which)
+    answer = PyObject_CallFunctionObjArgs(state(STATE_TEXT), place, what, ptr(0))
+    Py_DecRef(place)
+    Py_DecRef(what)
+    if answer != 0 and _unbox_answer(load(ptr, ctx, CTX_CALL), answer, DESC_STR, result) == 0:
+        Py_DecRef(answer)
+        answer = ptr(0)
+    return finish(ctx, answer, was_without)
+
+
+@native
+def sm_host_drop(obj: ptr) -> i32:
+    """Give a Python object up, with or without the GIL."""
+    token = PyGILState_Ensure()
+    Py_DecRef(obj)
+    PyGILState_Release(token)
+    return 0
 
 
 @native

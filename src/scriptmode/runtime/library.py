@@ -53,12 +53,15 @@ _HOST: Mapping[str, Any] = {
     "python_call": host.sm_host_python_call,
     "op_warnings": warned.sm_host_op_warnings,
     "poll": host.sm_host_poll,
+    "catch": host.sm_host_catch,
+    "exception_text": host.sm_host_exception_text,
 }
 _EXPORTS: tuple[Any, ...] = (
     entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox_whole, boxing.box_whole,
     boxing_collections.unbox_collection, boxing_collections.box_collection,
     boxing_collections.write_back_collection,
-    boxing.write_back, memo.memo_close, warned.sm_note_warning, *_HOST.values(),
+    boxing.write_back, memo.memo_close, warned.sm_note_warning, host.sm_host_drop,
+    *_HOST.values(),
 )  # fmt: skip
 
 _lock = held_while_forking(threading.RLock())
@@ -87,12 +90,8 @@ def _object_code() -> bytes:
     return code
 
 
-def ensure_loaded(
-    error_helper: Callable[..., object],
-    assign_helper: Callable[..., object],
-    future_helper: Callable[..., object],
-) -> None:
-    """Load the code once and fill the process's state."""
+def ensure_loaded(helpers: Mapping[int, Callable[..., object]]) -> None:
+    """Load the code once and fill the process's state; ``helpers`` go to their places in it."""
     global _engine
     with _lock:
         if _engine is not None:
@@ -108,17 +107,13 @@ def ensure_loaded(
         # threads may sleep in this code until the process ends
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded._engine))
-        _fill_state(loaded, error_helper, assign_helper, future_helper)
+        _fill_state(loaded, helpers)
+        nativelib.set_python_drop(loaded.address("sm_host_drop"))
     reset_after_fork()
     os.register_at_fork(after_in_child=reset_after_fork)
 
 
-def _fill_state(
-    loaded: engine.Engine,
-    error_helper: Callable[..., object],
-    assign_helper: Callable[..., object],
-    future_helper: Callable[..., object],
-) -> None:
+def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]]) -> None:
     hosts = (ctypes.c_int64 * len(convention.HOST_FIELDS))(
         *(loaded.address(_HOST[name].name) for name in convention.HOST_FIELDS)
     )
@@ -127,14 +122,12 @@ def _fill_state(
         frame.STATE_PARAMETER: torch.nn.Parameter,
         frame.STATE_PRINT: host.write_text,
         frame.STATE_WARN: host.issue_warning,
-        frame.STATE_ERROR: error_helper,
         frame.STATE_PLAN: plans.plan_of_descriptor,
-        frame.STATE_ASSIGN: assign_helper,
         frame.STATE_LEND: published.lend_module,
         frame.STATE_TAKE_BACK: published.take_back,
         frame.STATE_MISFIT: refuse_result,
-        frame.STATE_FAILED_FUTURE: future_helper,
         frame.STATE_OP_WARNING: host.issue_op_warning,
+        **given,
     }
     _kept.extend([hosts, *helpers.values()])
     for offset, helper in helpers.items():

@@ -44,6 +44,7 @@ from scriptmode.runtime.native import (
     deques,
     dicts,
     digits,
+    exceptions,
     formats,
     hashing,
     instances,
@@ -67,7 +68,7 @@ from scriptmode.support.locks import held_while_forking
 LIBRARY: tuple[ModuleType, ...] = (
     allocation, memory, native_errors, builder, digits, hashing, keys, compare, unicode, reprs,
     lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
-    sorting, tasks, instances, sets, deques, iterators, widening,
+    sorting, tasks, instances, sets, deques, iterators, widening, exceptions,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (
@@ -77,6 +78,7 @@ COMPILER: tuple[ModuleType, ...] = (
 # descriptors that library code refers to by symbol
 _DESCRIPTORS = (
     T.STR, T.BYTES, T.NONE, T.INT, T.FLOAT, T.BOOL, T.ListType([T.STR]), T.ListType([T.INT]),
+    T.VarTupleType([T.ANY]),
 )  # fmt: skip
 
 _lock = held_while_forking(threading.RLock())
@@ -164,7 +166,8 @@ def ensure_loaded() -> None:
                 objects.DESC_EQ: loaded.address("sm_slot_eq"),
                 objects.DESC_HASH: loaded.address("sm_slot_hash"),
                 objects.DESC_REPR: loaded.address("sm_slot_repr"),
-            }
+            },
+            {objects.DESC_REPR: loaded.address("sm_exception_slot_repr")},
         )
         ctypes.CFUNCTYPE(None)(loaded.address("sm_make_characters"))()
         _engine = loaded
@@ -199,3 +202,8 @@ def live_tensors() -> int:
 def set_hook(offset: int, function: int) -> None:
     """Set a function of the host (``compare.HOOK_...``) by its address."""
     ctypes.c_int64.from_address(address("sm_hooks") + offset).value = function
+
+
+def set_python_drop(function: int) -> None:
+    """Set the function that gives Python objects up by its address."""
+    ctypes.c_int64.from_address(address("sm_python_drop")).value = function

@@ -145,6 +145,8 @@ def _parts(t: T.Type, seen: set[T.Type]) -> list[T.Type]:
     found = []
     for part in T.walk(t):
         found.append(part)
+        if T.is_exception(part):
+            continue  # it crosses with whatever attributes Python has a form for
         if isinstance(part, T.ClassType) and not part.is_module and part not in seen:
             seen.update([part, *part.subclasses])
             for cls in (part, *part.subclasses):
@@ -161,6 +163,8 @@ def _kind(t: T.Type) -> int:
         return frame.IN_OPTIONAL_POINTER if is_pointer else frame.IN_OPTIONAL_VALUE
     if t == T.ANY:
         return frame.IN_UNION
+    if T.is_exception(t):
+        return frame.IN_EXCEPTION
     if isinstance(t, T.ClassType) and t.is_module:
         return frame.IN_MODULE
     if isinstance(t, T.ClassType):
@@ -192,7 +196,7 @@ def _children(t: T.Type, kind: int, descriptor: int) -> tuple[Sequence[T.Type], 
         return (T.INT,), 0
     if t == T.ANY:
         return _ANY_MEMBERS, 0
-    if kind in (frame.IN_UNSUPPORTED, frame.IN_MODULE):
+    if kind in (frame.IN_UNSUPPORTED, frame.IN_MODULE, frame.IN_EXCEPTION):
         return (), 0
     return t.contained, offsets
 

@@ -38,6 +38,9 @@ CDATA_POINTER = layout.CDATA_POINTER
 Py_IncRef = extern("Py_IncRef", None, ptr)
 Py_DecRef = extern("Py_DecRef", None, ptr)  # null is allowed
 
+PyGILState_Ensure = extern("PyGILState_Ensure", i32)
+PyGILState_Release = extern("PyGILState_Release", None, i32)
+
 NONE = external("_Py_NoneStruct")
 TRUE = external("_Py_TrueStruct")
 FALSE = external("_Py_FalseStruct")
@@ -138,6 +141,7 @@ sm_slot_drop = extern("sm_slot_drop", None, ptr, ptr)
 sm_object_copy = extern("sm_object_copy", ptr, ptr)
 sm_any_new = extern("sm_any_new", i64, ptr, ptr, ptr)
 sm_any_slot = extern("sm_any_slot", ptr, ptr)
+sm_memory_error = extern("sm_memory_error", ptr, ptr)
 sm_list_new = extern("sm_list_new", ptr, ptr, i64)
 sm_list_from = extern("sm_list_from", i32, ptr, ptr, ptr, i64, ptr)
 set_sized = extern("set_sized", ptr, ptr, i64)

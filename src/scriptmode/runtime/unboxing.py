@@ -54,6 +54,7 @@ from scriptmode.runtime.frame import (
     IN_DEVICE,
     IN_DICT,
     IN_ENUM,
+    IN_EXCEPTION,
     IN_FLOAT,
     IN_GENERATOR,
     IN_INT,
@@ -99,6 +100,7 @@ from scriptmode.runtime.frame import (
     REC_MUTATES,
     ROW_DONE,
     ROW_UNBOXED,
+    STATE_EXCEPTION_IN,
     STATE_PARAMETER,
     STATE_TENSOR,
 )
@@ -133,6 +135,8 @@ from scriptmode.runtime.pyapi import (
     PyErr_NoMemory,
     PyFloat_AsDouble,
     PyLong_AsLongLongAndOverflow,
+    PyLong_AsVoidPtr,
+    PyLong_FromVoidPtr,
     PyObject_CallFunctionObjArgs,
     PyObject_GenericGetAttr,
     PyObject_GenericGetDict,
@@ -299,7 +303,28 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         sm_counted_retain(impl)
         store(ptr, slot, 0, impl)
         return FITS
+    if kind == IN_EXCEPTION and PyType_IsSubtype(t, load(ptr, plan, PLAN_CLASS)):
+        return unbox_exception(frame, obj, plan, slot)
     return misfit(frame, REASON_UNSUPPORTED)
+
+
+@native(noinline=True)
+def unbox_exception(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
+    """An exception object that stands for a Python exception, the same one each time."""
+    row = memo_find(frame, obj, MEMO_OBJECT)
+    if row != 0:
+        sm_retain(load(ptr, row, MEMO_NATIVE))
+        store(ptr, slot, 0, load(ptr, row, MEMO_NATIVE))
+        return FITS
+    layout = PyLong_FromVoidPtr(load(ptr, plan, PLAN_DESCRIPTOR))
+    address = PyObject_CallFunctionObjArgs(state(STATE_EXCEPTION_IN), obj, layout, ptr(0))
+    Py_DecRef(layout)
+    if address == 0:
+        return FAILED
+    made = PyLong_AsVoidPtr(address)
+    Py_DecRef(address)
+    store(ptr, slot, 0, made)
+    return FITS if memo_add(frame, obj, made, plan, ptr(0)) else no_memory()
 
 
 @native

@@ -19,6 +19,12 @@ from scriptmode.frontend.script.conditions import (
     split,
 )
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
+from scriptmode.frontend.script.exceptions import (
+    ExceptionClass,
+    exception_type,
+    is_exception_class,
+    is_exception_of,
+)
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.instances import class_of, has_member, instance_type
@@ -103,6 +109,8 @@ def is_instance(e: Emitter, given: Arguments) -> Sugared:
         case IterableValue():
             return Constant(range in classes if value.kind == "range" else False)
     t = e.type_of(value)
+    if isinstance(value, IRValue) and T.is_exception(value.type):
+        return _is_exception(e, given, value, classes)
     if t is None:
         kinds = {TupleDisplay: tuple, ListDisplay: list, DictDisplay: dict}
         return Constant(_is_subclass(kinds[type(value)], classes))
@@ -140,6 +148,20 @@ def _classes_of(e: Emitter, t: T.Type) -> Sequence[T.Type]:
 def _union_of_bases(found: Sequence[T.Type]) -> T.Type:
     """The union of types, without the classes whose bases are among them."""
     return T.union_of([t for t in found if not any(t != b and T.is_subtype(t, b) for b in found)])
+
+
+def _is_exception(e: Emitter, given: Arguments, value: IRValue, classes: Sequence[Any]) -> Sugared:
+    """An exception may be of any class below the one that is known of it."""
+    if _member_is(e, value.type, classes):
+        return Constant(True)
+    wanted = [exception_type(e.unit, c) for c in classes if is_exception_class(c)]
+    if not wanted:
+        return Constant(False)
+    result = IRValue(is_exception_of(e, value.value, wanted))
+    if len(wanted) == 1 and T.is_subtype(wanted[0], value.type):
+        node = given.node.args[0] if given.node is not None and given.node.args else None
+        result.facts = Facts(fact(e, node, value, wanted[0]))
+    return result
 
 
 def _is_any(e: Emitter, given: Arguments, value: Sugared, classes: Sequence[Any]) -> Sugared:
@@ -189,6 +211,8 @@ def _type(e: Emitter, given: Arguments) -> Sugared:
     if isinstance(value, (Constant, PythonObject)):
         inner = value.value if isinstance(value, Constant) else value.object
         return PythonObject(type(inner))
+    if isinstance(value, IRValue) and T.is_exception(value.type):
+        return ExceptionClass(value)
     if instance_type(value) is not None:
         assert isinstance(value, IRValue)
         return class_of(e, value)

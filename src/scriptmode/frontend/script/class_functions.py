@@ -93,7 +93,7 @@ class _Needs:
 
     def _need(self, node: Node, types_: list[T.Type], name: str) -> None:
         for t in types_:
-            if isinstance(t, T.ClassType) and not t.is_module:
+            if isinstance(t, T.ClassType) and not t.is_module and not T.is_exception(t):
                 for c in self.unit.classes.concrete(t):
                     self.places.setdefault((c, name), node)
                     self.others.setdefault(c, set()).update(_plain(self.unit, types_))

@@ -46,7 +46,11 @@ _METACLASSES = (type, abc.ABCMeta, type(typing.Protocol))
 # classes whose instances are something else in compiled code
 _OTHERS = (
     nn.Module, enum.Enum, torch.Tensor, tuple, list, dict, set, frozenset, str, bytes, int, float,
-    complex, BaseException, type, torch.autograd.Function,
+    complex, type, torch.autograd.Function,
+)  # fmt: skip
+# what every exception has; the native library knows their order
+NATIVE_ATTRIBUTES = (
+    "%class", "args", "__cause__", "__context__", "%origin", "%trace", "__suppress_context__",
 )  # fmt: skip
 
 
@@ -88,6 +92,11 @@ def is_user_class(cls: type) -> bool:
         and not getattr(cls, "_is_protocol", False)
         and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
     )
+
+
+def is_builtin_exception(cls: type) -> bool:
+    """Whether ``cls`` is a class of exceptions that no class statement has made."""
+    return issubclass(cls, BaseException) and not is_python(cls)
 
 
 def user_bases(cls: type) -> list[type]:
@@ -167,7 +176,8 @@ class ClassTable:
     def type_of(self, cls: type) -> T.ClassType | None:
         """The type of a user class; None of any other class."""
         if cls not in self._types:
-            self._types[cls] = self._enter(cls) if is_user_class(cls) else None
+            is_known = is_user_class(cls) or is_builtin_exception(cls)
+            self._types[cls] = self._enter(cls) if is_known else None
         return self._types[cls]
 
     def _enter(self, cls: type) -> T.ClassType:
@@ -182,8 +192,12 @@ class ClassTable:
             base.subclasses.append(t)
         if any(base in self._dispatched for base in t.ancestors):
             raise AttributeLearnt
+        if issubclass(cls, BaseException):
+            t.attributes.update(_exception_attributes(t))
         for base in t.ancestors:
             for attribute, kind in base.attributes.items():
+                if attribute in NATIVE_ATTRIBUTES:
+                    continue
                 self.declare(t, attribute, self.facts.fields.get((cls, attribute), kind))
         annotated = self._annotated(cls)
         for (owner, attribute), kind in list(self.facts.fields.items()):
@@ -308,7 +322,8 @@ class ClassTable:
         """Settle what is open of the attributes' types, and give them slots."""
         used = self._used()
         for t in self.types:
-            t.attributes = {n: k for n, k in t.attributes.items() if n in used}
+            if not T.is_exception(t):  # which shows all its attributes when it leaves
+                t.attributes = {n: k for n, k in t.attributes.items() if n in used}
             for name, kind in t.attributes.items():
                 settled = _without_never(kind)
                 if settled != kind:
@@ -329,7 +344,8 @@ class ClassTable:
 
     def _lay_out(self, family: Sequence[T.ClassType]) -> None:
         slots: list[T.Type] = []
-        for t in family:
+        # the attributes that native code knows come first
+        for t in sorted(family, key=lambda t: t.python_class is not BaseException):
             for name, kind in t.attributes.items():
                 if name in t.slots:
                     continue
@@ -346,7 +362,17 @@ class ClassTable:
         assert cls is not None
         if (t, name) in self.deleted or (cls, name) in self.facts.lacking:
             return False
+        if name in NATIVE_ATTRIBUTES and issubclass(cls, BaseException):
+            return True
         return inspect.isabstract(cls) or name in definitely_assigned(cls)
+
+
+def _exception_attributes(t: T.ClassType) -> dict[str, T.Type]:
+    """Types of the attributes that every exception has."""
+    other = T.optional_of(t.ancestors[-1] if t.ancestors else t)
+    kinds = (T.INT, T.VarTupleType([T.ANY]), other, other, T.PYTHON,
+             T.optional_of(T.ListType([T.INT])), T.BOOL)  # fmt: skip
+    return dict(zip(NATIVE_ATTRIBUTES, kinds, strict=True))
 
 
 def _says_little(t: T.Type) -> bool:

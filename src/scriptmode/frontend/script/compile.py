@@ -26,9 +26,11 @@ from scriptmode.frontend.script import (
     matching,
     module_calls,
     operator_calls,
+    raising,
     sets,
     special,
     subscripts,
+    tries,
     type_info,
 )
 from scriptmode.frontend.script.cells import CellTable
@@ -58,8 +60,8 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
-    expressions, futures, matching, module_calls, operator_calls, sets, special, subscripts,
-    type_info,
+    expressions, futures, matching, module_calls, operator_calls, raising, sets, special,
+    subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -12,6 +12,7 @@ from typing import Any
 
 from scriptmode.frontend.script.classes import static_attribute
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.exceptions import text_of as exception_text
 from scriptmode.frontend.script.flow import choose, when
 from scriptmode.frontend.script.instances import (
     instance_type,
@@ -217,6 +218,8 @@ def length(e: Emitter, value: Sugared) -> Sugared:
 
 def to_text(e: Emitter, value: Sugared, kind: str) -> Sugared:
     """``str(value)`` or ``repr(value)`` of an instance."""
+    if isinstance(value, IRValue) and T.is_exception(value.type):
+        return exception_text(e, value, kind)
 
     def act(v: Sugared, cls: type | None) -> Sugared:
         return text_exactly(e, v, cls, kind)

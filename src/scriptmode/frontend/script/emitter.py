@@ -75,6 +75,9 @@ class Restart(Exception):
     """Something learnt makes the emission of the current function start again."""
 
 
+# what runs before a jump of a kind (Break, Continue, Return) with a value leaves a statement
+Cleanup = Callable[[str, "Sugared | None"], None]
+
 CONSTANT_TYPES: dict[type, T.Type] = {
     type(None): T.NONE, bool: T.BOOL, int: T.INT, float: T.FLOAT, complex: T.COMPLEX, str: T.STR,
     torch.dtype: T.DTYPE, torch.device: T.DEVICE, torch.layout: T.LAYOUT,
@@ -123,7 +126,7 @@ class Emitter:
         self.env = Environment()
         self.builder = _WatchedBuilder(self, graph.block)
         self.loops: list[LoopContext] = []
-        self.cleanups: list[Callable[[], None]] = []
+        self.cleanups: list[Cleanup] = []  # of the statements around, outermost first
         self.sites: dict[Node, Hashable] = {}
         self.returned: dict[Node, Sugared] = {}
         self.loop_memory: dict[Hashable, Any] = {}
@@ -482,7 +485,7 @@ class Emitter:
         if cell is not None:
             self.unit.write_cell(self, name, cell, settled)
         else:
-            self.env.bind(name, settled)
+            self.bind(name, settled)
 
     def cell_of(self, name: str) -> CellVariable | None:
         """The cell in which a variable lives; None for others."""
@@ -495,6 +498,13 @@ class Emitter:
                     help="keep the state in an object or a list, or return the new value",
                 )
         return found if isinstance(found, CellVariable) else None
+
+    def bind(self, name: str, value: Sugared) -> None:
+        """Give a variable a settled value, in its cell as well if it has one."""
+        self.env.bind(name, value)
+        cell = self.env.cells.get(name)
+        if cell is not None:
+            self.unit.write_variable(self, cell, value)
 
     def check_has_end(self, value: Sugared) -> None:
         """Refuse a context manager that acts already, without a ``with`` that ends it."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scriptmode.frontend.script.source import FunctionSource
-from scriptmode.frontend.script.values import Place, Sugared
+from scriptmode.frontend.script.values import Place, Sugared, VariableCell
 from scriptmode.ir.types import Type
 from scriptmode.support.captures import MISSING, Captures
 
@@ -78,21 +78,26 @@ def is_element(place: Place) -> bool:
 
 
 class Environment:
-    """Local names and tested attributes and elements at one point of the program."""
+    """Local names and tested attributes and elements at one point of the program.
 
-    __slots__ = ("attributes", "names")
+    ``cells`` are the variables whose assignments are written to a cell as well.
+    """
+
+    __slots__ = ("attributes", "cells", "names")
 
     def __init__(
         self,
         names: dict[str, Sugared] | None = None,
         attributes: dict[Place, Sugared] | None = None,
+        cells: dict[str, VariableCell] | None = None,
     ) -> None:
+        self.cells = cells if cells is not None else {}
         self.names = names if names is not None else {}
         self.attributes = attributes if attributes is not None else {}
 
     def copy(self) -> Environment:
         """An independent copy."""
-        return Environment(dict(self.names), dict(self.attributes))
+        return Environment(dict(self.names), dict(self.attributes), dict(self.cells))
 
     def bind(self, name: str, value: Sugared) -> None:
         """Assign a variable; what was known of its attributes is forgotten."""

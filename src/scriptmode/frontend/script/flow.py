@@ -61,12 +61,13 @@ def narrow(e: Emitter, subject: Sugared, t: T.Type) -> Sugared:
 
 
 @dataclass
-class _Outcome:
-    """An arm that reaches its end."""
+class Outcome:
+    """An arm that reaches its end; ``values`` are what it yields."""
 
     block: Block
     env: Environment
     result: Sugared | None
+    values: list[Value] = field(default_factory=list)
 
 
 def branch(e: Emitter, condition: Value, *arms: Arm) -> Sugared | None:
@@ -74,7 +75,7 @@ def branch(e: Emitter, condition: Value, *arms: Arm) -> Sugared | None:
     node = e.builder.if_node(condition)
     outer, epoch = e.env, e.epoch
     last = epoch
-    alive: list[_Outcome] = []
+    alive: list[Outcome] = []
     for block, arm in zip(node.blocks, arms, strict=True):
         e.env, e.epoch = outer.copy(), epoch
         result = None
@@ -85,23 +86,31 @@ def branch(e: Emitter, condition: Value, *arms: Arm) -> Sugared | None:
                 assert block.is_terminated, "dead code without a terminator"
         last = max(last, e.epoch)
         if not block.is_terminated:
-            alive.append(_Outcome(block, e.env, result))
+            alive.append(Outcome(block, e.env, result))
     e.env, e.epoch = outer, last if last == epoch else last + 1
     if not alive:
         e.die()
+    return merge(e, node, alive)
+
+
+def merge(e: Emitter, node: Node, alive: Sequence[Outcome]) -> Sugared | None:
+    """Go on behind ``node`` with what its arms have in common; the merge of their results."""
     return _Merge(e, node, alive).run()
 
 
 class _Merge:
-    """Merges the environments at the ends of an If's arms."""
+    """Merges the environments at the ends of the arms of an If or Try."""
 
-    def __init__(self, e: Emitter, node: Node, alive: Sequence[_Outcome]) -> None:
+    def __init__(self, e: Emitter, node: Node, alive: Sequence[Outcome]) -> None:
         self.e = e
         self.node = node
         self.alive = alive
         self.outer = e.builder.block
-        self.yields: list[list[Value]] = [[] for _ in alive]
-        self.names: list[str] = []
+        self.common_cells = {
+            name: cell
+            for name, cell in alive[0].env.cells.items()
+            if all(o.env.cells.get(name) is cell for o in alive)
+        }
 
     def run(self) -> Sugared | None:
         e = self.e
@@ -117,11 +126,12 @@ class _Merge:
         result = None
         if all(r is not None for r in results):
             result = self._merge("", results)
-        for outcome, values in zip(self.alive, self.yields, strict=True):
-            outcome.block.terminate(YIELD, values, e.span)
+        for outcome in self.alive:
+            outcome.block.terminate(YIELD, outcome.values, e.span)
         e.env = Environment(
             {name: make() for name, make in merged.items()},
             {place: make() for place, make in attributes.items()},
+            self.common_cells,
         )
         return None if result is None else result()
 
@@ -135,6 +145,10 @@ class _Merge:
                 return lambda: kept
         values = [v for v in found if v is not None and not isinstance(v, Unusable)]
         if len(values) < len(found):
+            cell = self.common_cells.get(name)
+            if cell is not None:
+                unsure = Unusable(cell.problem or "unbound", self._place(values), None, cell)
+                return lambda: unsure
             missing = Unusable("unbound", self._place(values))
             clash = next((v for v in found if isinstance(v, Unusable)), missing)
             return lambda: missing if clash.reason == "unbound" else clash
@@ -175,9 +189,9 @@ class _Merge:
 
     def _export(self, name: str, shape: Shape, values: Sequence[Sugared]) -> Callable[[], Sugared]:
         e = self.e
-        for outcome, out, value in zip(self.alive, self.yields, values, strict=True):
+        for outcome, value in zip(self.alive, values, strict=True):
             with e.builder.at(outcome.block):
-                out += flatten(e, value, shape)
+                outcome.values += flatten(e, value, shape)
         outputs = [self.node.add_output(t, name) for t in leaves(shape)]
         return lambda: rebuild(e, shape, iter(outputs))
 
@@ -390,7 +404,7 @@ def _after_loop(
         after.names[name] = Unusable("unbound", e.span, IRValue(output) if known else None)
     for name in e.env.names:
         if name not in after.names:
-            after.names[name] = Unusable("unbound", e.span)
+            after.names[name] = Unusable("unbound", e.span, None, after.cells.get(name))
     return after
 
 
@@ -409,10 +423,18 @@ def terminates(block: Block) -> bool:
 def leave_loop(e: Emitter, kind: str) -> NoReturn:
     """``break`` or ``continue`` in the innermost loop."""
     context = e.loops[-1]
-    for cleanup in reversed(e.cleanups[context.cleanup_depth :]):
-        cleanup()
+    clean_up(e, context.cleanup_depth, kind)
     context.leave(e, kind)
     raise DeadCode
+
+
+def clean_up(e: Emitter, depth: int, kind: str, value: Sugared | None = None) -> None:
+    """Before a jump: end the ``with`` and ``finally`` parts above ``depth``, innermost first.
+
+    One that has to run its own code first takes the jump over, and makes it afterwards.
+    """
+    for cleanup in reversed(e.cleanups[depth:]):
+        cleanup(kind, value)
 
 
 __all__ = [

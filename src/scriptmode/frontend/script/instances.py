@@ -107,6 +107,9 @@ def under_each(e: Emitter, value: IRValue, key: Key, act: Member) -> Sugared:
     for candidate in e.unit.classes.concrete(t):
         groups.setdefault(key(candidate), []).append(candidate)
     listed = list(groups.values())
+    if T.is_exception(t):
+        # classes that the program does not know are like the one that is known of the value
+        listed = [*listed[1:], listed[0]]
 
     def chain(first: int) -> Sugared:
         members = listed[first]
@@ -142,7 +145,7 @@ def construct(e: Emitter, cls: type, given: Arguments) -> Sugared | None:
     t = e.unit.classes.type_of(cls)
     if t is None:
         return None
-    _refuse_special(e, cls)
+    refuse_special(e, cls)
     if inspect.isabstract(cls):
         try:
             object.__new__(cls)
@@ -180,7 +183,7 @@ _REFUSED = {
 }
 
 
-def _refuse_special(e: Emitter, cls: type) -> None:
+def refuse_special(e: Emitter, cls: type) -> None:
     """Refuse classes with methods that change what making and assigning mean."""
     for base in user_bases(cls):
         for name, help in _REFUSED.items():
@@ -297,7 +300,8 @@ def bind_member(e: Emitter, value: IRValue, cls: type, found: Any, name: str) ->
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
     wrapped = e.unit.wrap(e, found, name)
-    if isinstance(found, types.FunctionType):
+    of_exceptions = T.is_exception(value.type) and isinstance(found, types.WrapperDescriptorType)
+    if isinstance(found, types.FunctionType) or of_exceptions:
         return BoundMethod(value, wrapped)
     return wrapped
 
@@ -432,7 +436,7 @@ def assign_member(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None
 
     t = instance_type(owner)
     assert t is not None
-    _refuse_special(e, python_class(t))
+    refuse_special(e, python_class(t))
     under_each(e, owner, key, act)
 
 

@@ -48,18 +48,19 @@ class _EndIteration(Exception):
 
 @STATEMENTS(ast.Break)
 def _break(e: Emitter, node: ast.Break) -> None:
-    if _BROKEN in e.loops[-1].names:
-        e.env.bind(_BROKEN, Constant(True))
-    _leave(e, BREAK)
+    jump(e, BREAK)
 
 
 @STATEMENTS(ast.Continue)
 def _continue(e: Emitter, node: ast.Continue) -> None:
-    _leave(e, CONTINUE)
+    jump(e, CONTINUE)
 
 
-def _leave(e: Emitter, kind: str) -> None:
+def jump(e: Emitter, kind: str) -> None:
+    """``break`` or ``continue``."""
     context = e.loops[-1]
+    if kind == BREAK and _BROKEN in context.names:
+        e.env.bind(_BROKEN, Constant(True))
     if context.block is None:
         leave_loop(e, kind)
     if context.block is not e.builder.block or len(e.cleanups) != context.cleanup_depth:
@@ -84,7 +85,10 @@ def _has_break(body: Sequence[ast.stmt]) -> bool:
 
 def _late_names(e: Emitter, node: ast.For | ast.While, assigned: Sequence[str]) -> list[str]:
     """Variables first bound in the loop and read outside it."""
-    unbound = [n for n in assigned if n not in e.env.names and n in e.scope.locals]
+    unbound = [
+        n for n in assigned
+        if n not in e.env.names and n in e.scope.locals and n not in e.env.cells
+    ]  # fmt: skip
     if not unbound:
         return []
 

@@ -15,6 +15,7 @@ from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import enum_attribute
+from scriptmode.frontend.script.exceptions import exception_attribute
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
 from scriptmode.frontend.script.instances import (
@@ -112,6 +113,8 @@ _READ_OPS: dict[tuple[T.Type, str], str] = {
 def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
     """``value.name``."""
     t = value.type
+    if T.is_exception(t):
+        return exception_attribute(e, value, name)
     if t == T.TENSOR:
         return _tensor_attribute(e, value, name)
     if isinstance(t, T.ChoiceType):

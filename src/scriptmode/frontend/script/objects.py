@@ -18,6 +18,7 @@ from scriptmode.frontend.script.annotations import named_tuple
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import by_name, by_value
+from scriptmode.frontend.script.exceptions import construct as construct_exception
 from scriptmode.frontend.script.functions import call_function, call_local
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS, SUBSCRIPTS
 from scriptmode.frontend.script.instances import construct
@@ -243,7 +244,7 @@ def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
     if issubclass(cls, nn.Module):
         e.not_built("making a module inside compiled code is", help="make it in __init__")
     if issubclass(cls, BaseException):
-        e.not_built("an exception as a value is", help="raise it where it is made")
+        return construct_exception(e, cls, given)
     if issubclass(cls, torch.autograd.Function):
         e.not_built("torch.autograd.Function is")
     if issubclass(cls, (set, frozenset)):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import NoReturn
 
 from scriptmode.frontend.script import operators
-from scriptmode.frontend.script.conditions import assume, condition, test
+from scriptmode.frontend.script.conditions import test
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
-from scriptmode.frontend.script.flow import branch
+from scriptmode.frontend.script.flow import clean_up
 from scriptmode.frontend.script.functions import crossing, local_function
 from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.iteration import unpack
@@ -19,19 +20,17 @@ from scriptmode.frontend.script.stores import (
     delete_subscript,
 )
 from scriptmode.frontend.script.values import (
-    Arguments,
     Constant,
     GeneratorValue,
     IRValue,
     IterableValue,
     ListDisplay,
-    PythonObject,
     Sugared,
     TupleDisplay,
     Unusable,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import RETURN, YIELD, Value
+from scriptmode.ir.graph import RETURN, YIELD
 
 BINARY = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "truediv",
@@ -180,6 +179,16 @@ def _augmented(e: Emitter, node: ast.AugAssign) -> None:
             assign_subscript(e, container, index, new)
 
 
+def unbind(e: Emitter, name: str) -> None:
+    """``del name``."""
+    cell = e.env.cells.get(name)
+    if cell is not None and not cell.problem:
+        e.builder.node("prim::CellDelete", [cell.value], name=name)
+    else:
+        e.lookup(name)
+    e.env.bind(name, Unusable("unbound", e.span))
+
+
 @STATEMENTS(ast.Delete)
 def _delete(e: Emitter, node: ast.Delete) -> None:
     for target in node.targets:
@@ -188,8 +197,7 @@ def _delete(e: Emitter, node: ast.Delete) -> None:
                 case ast.Name(id=name) if (cell := e.cell_of(name)) is not None:
                     e.unit.delete_cell(e, name, cell)
                 case ast.Name(id=name):
-                    e.lookup(name)
-                    e.env.bind(name, Unusable("unbound", e.span))
+                    unbind(e, name)
                 case ast.Subscript(value=owner, slice=index):
                     delete_subscript(e, e.expression(owner), e.expression(index))
                 case ast.Attribute(value=owner, attr=name):
@@ -206,38 +214,18 @@ def _if(e: Emitter, node: ast.If) -> None:
     test(e, node.test, lambda: e.statements(node.body), lambda: e.statements(node.orelse))
 
 
-@STATEMENTS(ast.Assert)
-def _assert(e: Emitter, node: ast.Assert) -> None:
-    outcome, facts = condition(e, node.test)
-    if outcome is True:
-        return
-
-    def failed() -> None:
-        message = None
-        if node.msg is not None:
-            text = e.expression(node.msg)
-            message = e.value(e.unit.to_str(e, text))
-        e.raise_error(AssertionError, message)
-
-    if outcome is False:
-        failed()
-        return
-    assert not isinstance(outcome, bool)
-
-    def held() -> None:
-        assume(e, facts.when_true)
-
-    branch(e, outcome, held, failed)
-
-
 @STATEMENTS(ast.Return)
 def _return(e: Emitter, node: ast.Return) -> None:
     expected = e.unit.expected_return(e)
     value: Sugared = Constant(None)
     if node.value is not None:
         value = e.settle(e.expression(node.value, expected), expected)
-    for cleanup in reversed(e.cleanups):
-        cleanup()
+    return_value(e, value)
+
+
+def return_value(e: Emitter, value: Sugared) -> NoReturn:
+    """Leave the function through what is around."""
+    clean_up(e, 0, RETURN, value)
     finish(e, value)
     raise DeadCode
 
@@ -257,40 +245,6 @@ def finish_with(e: Emitter, value: Sugared) -> None:
     kind = YIELD if block.owner is None else RETURN
     end = block.terminate(kind, [built], e.span)
     e.returned[end] = value if known else crossing(e, value)
-
-
-@STATEMENTS(ast.Raise)
-def _raise(e: Emitter, node: ast.Raise) -> None:
-    if node.exc is None:
-        e.not_built("`raise` of the current exception is")
-    if node.cause is not None and not (
-        isinstance(node.cause, ast.Constant) and node.cause.value is None
-    ):
-        e.not_built("`raise ... from` is")
-    if isinstance(node.exc, ast.Call):
-        target = e.expression(node.exc.func)
-        if isinstance(target, PythonObject) and _is_exception(target.object):
-            arguments = e.unit.arguments(e, node.exc)
-            e.unit.check_exception(e, target.object)
-            e.raise_error(target.object, _message(e, arguments))
-    else:
-        target = e.expression(node.exc)
-        if isinstance(target, PythonObject) and _is_exception(target.object):
-            e.unit.check_exception(e, target.object)
-            e.raise_error(target.object, None)
-    e.fail_type("`raise` needs an exception class or a call of one")
-
-
-def _is_exception(obj: object) -> bool:
-    return isinstance(obj, type) and issubclass(obj, BaseException)
-
-
-def _message(e: Emitter, arguments: Arguments) -> Value | None:
-    if arguments.keywords or len(arguments.positional) > 1:
-        e.not_built("an exception with several arguments is", help="format one message")
-    if not arguments.positional:
-        return None
-    return e.value(e.unit.to_str(e, arguments.positional[0]))
 
 
 # functions, context managers, and what is not built
@@ -317,7 +271,7 @@ def _with_items(e: Emitter, items: Sequence[ast.withitem], body: Sequence[ast.st
     entered, leave = e.unit.enter_context(e, manager)
     if items[0].optional_vars is not None:
         assign_target(e, items[0].optional_vars, entered)
-    e.cleanups.append(leave)
+    e.cleanups.append(lambda kind, value: leave())
     try:
         _with_items(e, items[1:], body)
     finally:
@@ -329,11 +283,6 @@ def _with_items(e: Emitter, items: Sequence[ast.withitem], body: Sequence[ast.st
 @STATEMENTS(ast.Import, ast.ImportFrom)
 def _import(e: Emitter, node: ast.Import | ast.ImportFrom) -> None:
     e.unit.import_names(e, node)
-
-
-@STATEMENTS(ast.Try, *([ast.TryStar] if hasattr(ast, "TryStar") else []))
-def _try(e: Emitter, node: ast.stmt) -> None:
-    e.not_built("`try` is")
 
 
 @STATEMENTS(ast.ClassDef)

@@ -6,6 +6,7 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script import module_state
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.exceptions import assign_exception_attribute
 from scriptmode.frontend.script.instances import (
     assign_member,
     delete_member,
@@ -35,7 +36,8 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
         e.unit.assign_module_attribute(e, owner, name, value)
     elif instance_type(owner) is not None:
         assert isinstance(owner, IRValue)
-        assign_member(e, owner, name, value)
+        if not assign_exception_attribute(e, owner, name, value):
+            assign_member(e, owner, name, value)
     elif isinstance(owner, IRValue) and any(map(T.is_instance_type, members(owner.type))):
         _assign_to_one_of(e, owner, name, value)
         return

@@ -43,6 +43,7 @@ from scriptmode.frontend.script import (
     statements,
     stores,
     text,
+    variables,
 )
 from scriptmode.frontend.script import dunders as special_methods
 from scriptmode.frontend.script.call_expressions import call_arguments
@@ -88,6 +89,7 @@ from scriptmode.frontend.script.values import (
     Sugared,
     TupleDisplay,
     Unusable,
+    VariableCell,
 )
 from scriptmode.frontend.script.writes import WriteTable
 from scriptmode.ir import types as T
@@ -201,6 +203,8 @@ class Unit:
         """The value of a variable; an error when it has none here."""
         if not isinstance(found, Unusable):
             return found
+        if found.cell is not None:
+            return variables.read(e, name, found.cell)
         if found.value is not None:
             return self._check_bound(e, name, found.value)
         if found.reason == "unbound":
@@ -212,6 +216,10 @@ class Unit:
                 help=f"give `{name}` a value on every path that leads here",
             )
         e.fail_type(found.reason)
+
+    def write_variable(self, e: Emitter, cell: VariableCell, value: Sugared) -> None:
+        """Write an assignment to the variable's cell."""
+        variables.write(e, cell, value)
 
     def _check_bound(self, e: Emitter, name: str, value: IRValue) -> Sugared:
         """A variable that only a loop binds: bound unless the loop did not run."""
@@ -911,13 +919,6 @@ class Unit:
     ) -> Sugared | None:
         """``act`` under each type of an argument that may be of several."""
         return objects.by_types(e, given, act)
-
-    def check_exception(self, e: Emitter, cls: type[BaseException]) -> None:
-        """Refuse exception classes whose construction would run user code."""
-        for name in ("__init__", "__new__"):
-            found = inspect.getattr_static(cls, name)
-            if isinstance(found, types.FunctionType):
-                e.not_built(f"the exception class `{cls.__name__}` with its own `{name}` is")
 
     def enter_context(self, e: Emitter, manager: Sugared) -> tuple[Sugared, Callable[[], None]]:
         """Enter a ``with``."""

@@ -513,15 +513,32 @@ class CellVariable(Sugared):
 
 
 @dataclass(eq=False)
+class VariableCell:
+    """A cell that every assignment of a variable is written to as well.
+
+    What was assigned before control came here by an error, or past the binding, is read from it.
+    ``seen`` is the join of the types assigned; ``problem`` says why the cell cannot hold them.
+    """
+
+    name: str
+    value: Value
+    type: Type
+    seen: Type
+    problem: str = ""
+
+
+@dataclass(eq=False)
 class Unusable(Sugared):
     """A variable that has no usable value here: bound on some paths only, or of clashing kinds.
 
     ``value`` is None while a variable that only a loop binds is unbound: checked at run time.
+    ``cell`` holds the value where there is one: likewise checked.
     """
 
     reason: str  # "unbound" or a sentence
     place: Span | None = None
     value: IRValue | None = None
+    cell: VariableCell | None = None
 
 
 # What a condition shows: the place, what it held when tested, and the narrower type.

@@ -44,6 +44,7 @@ from scriptmode.abi.objects import (
     KIND_LIST,
     KIND_OPTIONAL_POINTER,
     KIND_OPTIONAL_VALUE,
+    KIND_PYTHON,
     KIND_SET,
     KIND_SIZE,
     KIND_STR,
@@ -61,9 +62,11 @@ from scriptmode.abi.objects import (
 from scriptmode.abi.tasks import FUTURE_TASK
 from scriptmode.codegen.native import (
     atomic_add,
+    call,
     cell,
     extern,
     i8,
+    i32,
     i64,
     likely,
     load,
@@ -95,6 +98,9 @@ def count_objects(change: i64) -> None:
     """Note that objects came or went, in debug processes."""
     if unlikely(load(i64, sm_counting) != 0):
         atomic_add(i64, sm_live_objects, change)
+
+
+sm_python_drop = cell("sm_python_drop")  # i32 (object): gives a Python object up, set by the host
 
 
 @native
@@ -326,6 +332,9 @@ def _slot_drop(slot: ptr, descriptor: ptr, work: ptr) -> None:
             _slot_drop(slot + child_offset(descriptor, 0), child(descriptor, 0), work)
     elif kind == KIND_TUPLE:
         _drop_children(slot, descriptor, work)
+    elif kind == KIND_PYTHON:
+        if load(ptr, slot) != 0:
+            call(i32, load(ptr, sm_python_drop), load(ptr, slot))
     elif kind == KIND_UNION:
         actual = load(ptr, slot)
         if actual != 0:
