@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from llvmlite import ir
 
 from scriptmode.abi.convention import I32, I64, PTR, TEXT_NAME
@@ -88,3 +90,12 @@ def python_call(f: FunctionEmitter, node: Node) -> object:
     """Call a Python function through the host."""
     result = call_python(f, node, node.attributes["function"])
     return result if node.outputs else None
+
+
+@lower("tensor::grad", raw=True)
+def tensor_grad(f: FunctionEmitter, node: Node) -> object:
+    """``x.grad``, which torch keeps with the tensor's autograd state."""
+    return call_python(f, node, _GRAD)
+
+
+_GRAD = operator.attrgetter("grad")

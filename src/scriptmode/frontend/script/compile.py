@@ -23,6 +23,7 @@ from scriptmode.frontend.script import (
     dict_classes,
     expressions,
     futures,
+    gradients,
     matching,
     module_calls,
     operator_calls,
@@ -60,8 +61,8 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
-    expressions, futures, matching, module_calls, operator_calls, raising, sets, special,
-    subscripts, tries, type_info,
+    expressions, futures, gradients, matching, module_calls, operator_calls, raising, sets,
+    special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises
