@@ -313,3 +313,27 @@ def test_the_mode_of_the_eager_module_alone_is_warned_of():
         compiled(X)
     compiled.eval()
     torch.testing.assert_close(compiled(X), model(X))
+
+
+def test_gradients_are_taken_inside():
+    def grad(x):
+        x = x.detach().requires_grad_(True)
+        y = (x * x).sum()
+        (g,) = torch.autograd.grad([y], [x], create_graph=True)
+        return g.detach(), torch.autograd.grad(g.sum(), x)[0]
+
+    def unused(x):
+        x = x.detach().requires_grad_(True)
+        z = torch.ones(2).requires_grad_(True)
+        g = torch.autograd.grad([(x * x).sum()], [x, z], allow_unused=True)
+        return g[0] if g[1] is None else x
+
+    def backward(x):
+        x = x.detach().requires_grad_(True)
+        (x * x).sum().backward()
+        g = x.grad
+        assert g is not None
+        return g
+
+    for function in (grad, unused, backward):
+        check(function, (X,))

@@ -337,7 +337,7 @@ class RecursiveScriptModule(ScriptModule, Compiled):
     def to_eager(self) -> torch.nn.Module:
         """An eager module over the same tensors, with the native state in its attributes."""
         if self._instance is not None:
-            self._instance.export_to(self._original)
+            self._instance.copy_to(self._original)
         return cast(torch.nn.Module, self._original)
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -23,11 +23,17 @@ from scriptmode.analysis.edges import Edges
 from scriptmode.codegen.engine import Engine
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Node, Program
+from scriptmode.ir.graph import Graph, Node, Program, Value
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.code import manage
-from scriptmode.runtime.instance import PLAIN_TENSORS, NativeInstance, TensorRow, Tree
+from scriptmode.runtime.instance import (
+    PLAIN_TENSORS,
+    NativeInstance,
+    TensorRow,
+    may_hold_containers,
+)
+from scriptmode.runtime.tree import Tree
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 from scriptmode.support.source import Span
 
@@ -100,6 +106,11 @@ def make_entry(
     captured_roots = link_captured(compiled, tree)
     record.captured = [found for found, _ in captured_roots]
     roots += captured_roots
+    if roots and touches_containers(compiled.program):
+        mirrors = tree.memory.mirrors
+        record.kept.append(mirrors)
+        record.set(frame.REC_MIRRORS, id(mirrors))
+        record.set(frame.REC_MIRRORED, mirrors.count_address)
     if roots:
         tree.memory.use(lease)
         _describe_tensors(record, compiled, roots)
@@ -281,6 +292,23 @@ def changes_containers(program: Program) -> bool:
         for graph in program.functions.values()
         for node in graph.walk()
     )
+
+
+def touches_containers(program: Program) -> bool:
+    """Whether the program reads or writes attributes of modules that hold containers."""
+    for graph in program.functions.values():
+        for node in graph.walk():
+            if node.kind == "prim::python_call" and any(map(_is_module_value, node.inputs)):
+                return True
+            if node.kind in ("prim::GetAttr", "prim::SetAttr") and _is_module_value(node.inputs[0]):
+                value = node.output if node.kind == "prim::GetAttr" else node.inputs[1]
+                if not _is_module_or_tensor(value.type) and may_hold_containers(value.type):
+                    return True
+    return False
+
+
+def _is_module_value(value: Value) -> bool:
+    return isinstance(value.type, T.ClassType) and value.type.is_module
 
 
 def state_names(program: Program) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from scriptmode.ir import types as T
 from scriptmode.runtime import frame, library, nativelib, plans
@@ -13,60 +13,78 @@ _POINTER = ctypes.c_void_p
 
 
 @cache
-def _boundary(name: str, result: Any, *arguments: Any) -> Any:
+def boundary_function(name: str, result: Any, *arguments: Any) -> Any:
+    """A function of the boundary's native code."""
     return ctypes.PYFUNCTYPE(result, *arguments)(library.address(name))
 
 
 @cache
-def _native(name: str, *arguments: Any) -> Any:
+def native_function(name: str, *arguments: Any) -> Any:
+    """A function of the native library without a result."""
     return ctypes.PYFUNCTYPE(None, *arguments)(nativelib.address(name))
+
+
+class Pairs(Protocol):
+    """Python objects that are native ones, too."""
+
+    def seed(self, call: int) -> None:
+        """Let a crossing know the pairs."""
+
+    def keep(self, call: int) -> None:
+        """Take over what has become a pair in the crossing."""
 
 
 class Crossing:
     """A frame without a call; what crosses through one object shares its identities.
 
-    ``with Crossing() as crossing`` frees the memo at the end.
+    ``with Crossing() as crossing`` frees the memo at the end.  With ``mirrors``, containers of that
+    state cross as the objects that they are mirrored by.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mirrors: Pairs | None = None) -> None:
+        self._mirrors = mirrors
         self._record = (ctypes.c_int64 * frame.REC_WORDS)()
         self._frame = ctypes.create_string_buffer(frame.FRAME_SIZE)
-        self._address = ctypes.addressof(self._frame)
-        where = ctypes.c_int64.from_address(self._address + frame.FRAME_RECORD)
+        self.address = ctypes.addressof(self._frame)
+        where = ctypes.c_int64.from_address(self.address + frame.FRAME_RECORD)
         where.value = ctypes.addressof(self._record)
 
     @classmethod
     def of_call(cls, frame_address: int) -> Crossing:
         """Crossings in a running call, whose memo they share; not to be used with ``with``."""
         self = cls.__new__(cls)
-        self._address = frame_address
+        self.address = frame_address
         return self
 
     def __enter__(self) -> Crossing:
+        if self._mirrors is not None:
+            self._mirrors.seed(self.address)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _boundary("memo_close", None, _POINTER)(self._address)
+        if self._mirrors is not None:
+            self._mirrors.keep(self.address)
+        boundary_function("memo_close", None, _POINTER)(self.address)
 
     def to_native(self, value: object, t: T.Type, slot: int) -> None:
         """Write an owned value to ``slot``; TypeError when ``value`` is not of type ``t``."""
-        unbox = _boundary(
+        unbox = boundary_function(
             "unbox_whole", ctypes.c_int64, _POINTER, ctypes.py_object, _POINTER, _POINTER
         )
-        if unbox(self._address, value, plans.plan(t), slot) != frame.FITS:
+        if unbox(self.address, value, plans.plan(t), slot) != frame.FITS:
             raise TypeError(f"expected {t}, found {value!r} of type {type(value).__name__}")
 
     def to_python(self, slot: int, t: T.Type) -> Any:
         """The Python object of the value in ``slot``."""
-        box = _boundary("box_whole", ctypes.py_object, _POINTER, _POINTER, _POINTER)
-        return box(self._address, slot, plans.plan(t))
+        box = boundary_function("box_whole", ctypes.py_object, _POINTER, _POINTER, _POINTER)
+        return box(self.address, slot, plans.plan(t))
 
 
 def drop_slot(slot: int, descriptor: int) -> None:
     """Drop the value in a slot."""
-    _native("sm_slot_drop", _POINTER, _POINTER)(slot, descriptor)
+    native_function("sm_slot_drop", _POINTER, _POINTER)(slot, descriptor)
 
 
 def release_object(address: int) -> None:
     """Give up a native heap object."""
-    _native("sm_release", _POINTER)(address)
+    native_function("sm_release", _POINTER)(address)

@@ -65,6 +65,8 @@ from scriptmode.runtime.frame import (
     REC_FILL,
     REC_FUNCTION,
     REC_GUARDS,
+    REC_MIRRORED,
+    REC_MIRRORS,
     REC_N_FILL,
     REC_N_GUARDS,
     REC_N_PARAMS,
@@ -83,6 +85,7 @@ from scriptmode.runtime.frame import (
     STATE_HOST,
 )
 from scriptmode.runtime.gil import enter_run, leave_run
+from scriptmode.runtime.kept import enter_state, keep_state
 from scriptmode.runtime.memo import memo_close
 from scriptmode.runtime.published import assign_tensor
 from scriptmode.runtime.pyapi import (
@@ -371,7 +374,13 @@ def run(frame: ptr, record: ptr, values: ptr, place: ptr) -> i64:
         if area == 0:
             PyErr_NoMemory()
             return FAILED
-    fits = unbox_arguments(frame, record, values, area)
+    is_keeping = load(ptr, record, REC_MIRRORS) != 0
+    fits = FITS
+    if is_keeping and load(i64, load(ptr, record, REC_MIRRORED)) > 0:
+        if enter_state(frame, record) == 0:
+            fits = FAILED
+    if likely(fits == FITS):
+        fits = unbox_arguments(frame, record, values, area)
     if fits == FITS and load(i64, frame, FRAME_MEMO_CAPACITY) != 0:
         fits = fill_unboxed(frame)
         if fits != FITS:
@@ -380,6 +389,8 @@ def run(frame: ptr, record: ptr, values: ptr, place: ptr) -> i64:
         fits = run_with_tensors(frame, record, area, place)
         drop_arguments(record, values, area, load(i64, record, REC_N_PARAMS))
     if load(i64, frame, FRAME_MEMO_CAPACITY) != 0:
+        if is_keeping and fits == FITS:
+            keep_state(frame, record)
         memo_close(frame)
     if unlikely(size > AREA):
         free(area)

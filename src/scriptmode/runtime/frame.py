@@ -97,7 +97,9 @@ REC_CALLS = 160
 REC_REASON_COUNTS = 168  # ptr to i64 per reason
 REC_MUTATES = 176  # whether the program may change a container
 REC_CAPTURED = 184  # ptr to the guards of captured values, or null
-REC_WORDS = 24
+REC_MIRRORS = 192  # the Python object of the state's mirrors, or null: no such state is touched
+REC_MIRRORED = 200  # ptr to i64: how many containers of the state Python has
+REC_WORDS = 26
 
 # fill row: which attribute goes where in the tensor table
 FILL_DICT = 0
@@ -174,7 +176,9 @@ STATE_CATCH = 120
 STATE_TEXT = 128
 STATE_EXCEPTION_OUT = 136
 STATE_EXCEPTION_IN = 144
-STATE_STACKS = 152  # STACK_ROWS rows {thread state id, stack limit}
+STATE_ENTER = 152
+STATE_KEEP = 160
+STATE_STACKS = 168  # STACK_ROWS rows {thread state id, stack limit}
 STACK_ROWS = 64
 STATE_SIZE = STATE_STACKS + 16 * STACK_ROWS
 

@@ -299,19 +299,26 @@ def _refuse(value: ptr, descriptor: ptr) -> None:
 def read_back(frame: ptr) -> i64:
     """Bring native containers up to date with the Python objects they belong to; 0 on failure."""
     for i in range(load(i64, frame, FRAME_MEMO_N)):
-        row = memo_row(frame, i)
-        kind = load(i64, load(ptr, row, MEMO_PLAN), PLAN_KIND)
-        if kind == IN_LIST and _read_back_list(frame, i) == 0:
-            return 0
-        if kind == IN_DICT and _read_back_dict(frame, i) == 0:
-            return 0
-        if kind == IN_OBJECT and _read_back_object(frame, i) == 0:
-            return 0
-        if kind == IN_SET and _read_back_set(frame, i) == 0:
-            return 0
-        if kind == IN_DEQUE and _read_back_deque(frame, i) == 0:
+        if read_back_row(frame, i) == 0:
             return 0
     return i64(fill_unboxed(frame) == FITS)
+
+
+@native
+def read_back_row(frame: ptr, number: i64) -> i64:
+    """``read_back`` of one row of the memo."""
+    kind = load(i64, load(ptr, memo_row(frame, number), MEMO_PLAN), PLAN_KIND)
+    if kind == IN_LIST:
+        return _read_back_list(frame, number)
+    if kind == IN_DICT:
+        return _read_back_dict(frame, number)
+    if kind == IN_OBJECT:
+        return _read_back_object(frame, number)
+    if kind == IN_SET:
+        return _read_back_set(frame, number)
+    if kind == IN_DEQUE:
+        return _read_back_deque(frame, number)
+    return 1
 
 
 @native
@@ -333,7 +340,7 @@ def _read_back_list(frame: ptr, number: i64) -> i64:
     if sm_list_from(frame, descriptor, data, load(i64, value, LIST_LENGTH), place + 8):
         PyErr_NoMemory()
         return 0
-    _new_snapshot(frame, number, load(ptr, place, 8))
+    new_snapshot(frame, number, load(ptr, place, 8))
     return 1
 
 
@@ -377,7 +384,7 @@ def _read_back_dict(frame: ptr, number: i64) -> i64:
     if sm_dict_copy(frame, value, place + 8):
         PyErr_NoMemory()
         return 0
-    _new_snapshot(frame, number, load(ptr, place, 8))
+    new_snapshot(frame, number, load(ptr, place, 8))
     return 1
 
 
@@ -394,7 +401,7 @@ def _read_back_set(frame: ptr, number: i64) -> i64:
     if snapshot == 0:
         PyErr_NoMemory()
         return 0
-    _new_snapshot(frame, number, snapshot)
+    new_snapshot(frame, number, snapshot)
     return 1
 
 
@@ -412,7 +419,7 @@ def _read_back_deque(frame: ptr, number: i64) -> i64:
     if sm_deque_copy(frame, value, place):
         PyErr_NoMemory()
         return 0
-    _new_snapshot(frame, number, load(ptr, place))
+    new_snapshot(frame, number, load(ptr, place))
     return 1
 
 
@@ -438,7 +445,8 @@ def _swap(value: ptr, fresh: ptr, start: i64, stop: i64) -> None:
 
 
 @native
-def _new_snapshot(frame: ptr, number: i64, snapshot: ptr) -> None:
+def new_snapshot(frame: ptr, number: i64, snapshot: ptr) -> None:
+    """Replace the snapshot of a row."""
     # the memo may have grown since the row was found
     row = memo_row(frame, number)
     sm_release(load(ptr, row, MEMO_SNAPSHOT))

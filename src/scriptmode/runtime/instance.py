@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,54 +17,12 @@ import torch
 from scriptmode.abi import layouts
 from scriptmode.abi.instances import instance_size, is_tensor_slot, slot_offsets
 from scriptmode.ir import types as T
-from scriptmode.runtime import boundary_state, descriptors
-from scriptmode.runtime.code import Lease
+from scriptmode.runtime import descriptors
 from scriptmode.runtime.crossing import Crossing, drop_slot
 from scriptmode.runtime.published import INSTANCES
+from scriptmode.runtime.tree import Tree
 
 PLAIN_TENSORS = (torch.Tensor, torch.nn.Parameter)
-
-
-class Tree:
-    """What the instances of one root share."""
-
-    def __init__(self) -> None:
-        boundary_state.load()
-        self.instances: dict[int, NativeInstance] = {}  # by id of the Python module
-        self.table_size = 0
-        self.memory = _Memory()
-        weakref.finalize(self, self.memory.close).atexit = False
-
-
-class _Memory:
-    """The slots of all instances of a tree, and the programs whose constants they may refer to."""
-
-    def __init__(self) -> None:
-        self._blocks: list[ctypes.Array[ctypes.c_char]] = []
-        self._filled: list[tuple[int, int]] = []  # address and descriptor
-        self._code: dict[int, Lease] = {}
-
-    def new_block(self, size: int) -> int:
-        """The address of new memory, aligned as heap objects are."""
-        block = ctypes.create_string_buffer(size + 16)
-        self._blocks.append(block)
-        return -(-ctypes.addressof(block) // 16) * 16
-
-    def fill(self, slot: int, descriptor: int) -> None:
-        """A slot that holds a value from now on."""
-        self._filled.append((slot, descriptor))
-
-    def use(self, lease: Lease) -> None:
-        """A program may store its constants in the slots."""
-        if id(lease) not in self._code:
-            self._code[id(lease)] = lease.hold()
-
-    def close(self) -> None:
-        """Drop every value, then let the programs go."""
-        for slot, descriptor in self._filled:
-            drop_slot(slot, descriptor)
-        for lease in self._code.values():
-            lease.release()
 
 
 class NativeInstance:
@@ -86,9 +43,19 @@ class NativeInstance:
         self._write(layouts.HEAP_COUNT, layouts.IMMORTAL)
         self._write(layouts.HEAP_DESCRIPTOR, descriptors.descriptor(class_type))
         INSTANCES[self.address] = self
+        if self.tree.filling is not None:
+            self._fill_all(self.tree.filling)
+            return
         with Crossing() as crossing:
-            for name, t in class_type.attributes.items():
-                self._fill(name, t, crossing)
+            self.tree.filling = crossing
+            try:
+                self._fill_all(crossing)
+            finally:
+                self.tree.filling = None
+
+    def _fill_all(self, crossing: Crossing) -> None:
+        for name, t in self.class_type.attributes.items():
+            self._fill(name, t, crossing)
 
     def _write(self, offset: int, value: int) -> None:
         ctypes.c_int64.from_address(self.address + offset).value = value
@@ -107,7 +74,7 @@ class NativeInstance:
             return
         crossing.to_native(self._held(name), t, self.address + offset)
         self._filled.append(name)
-        self.tree.memory.fill(self.address + offset, descriptors.descriptor(t))
+        self.tree.memory.fill(self.address + offset, t)
 
     def _held(self, name: str) -> Any:
         """What the slot of an attribute holds for the value that the eager module has."""
@@ -141,16 +108,21 @@ class NativeInstance:
         return name in self.class_type.attributes and name not in self._children
 
     def get(self, name: str) -> Any:
-        """The value of an attribute; containers are copies."""
+        """The value of an attribute; a container is the same object each time."""
         if name in self.table_indexes:
             return getattr(self.module, name)
-        with Crossing() as crossing:
+        with self._crossing(name) as crossing:
             value = self._read(name, crossing)
         if value is _UNBOUND:
             raise AttributeError(
                 f"'{self.class_type.original_name}' object has no attribute '{name}'"
             )
         return value
+
+    def _crossing(self, name: str) -> Crossing:
+        """A crossing for one attribute, by reference where it holds containers."""
+        t = self.class_type.attributes[name]
+        return Crossing(self.tree.memory.mirrors if may_hold_containers(t) else None)
 
     def _read(self, name: str, crossing: Crossing) -> Any:
         """The value in a slot; _UNBOUND where there is none."""
@@ -171,7 +143,7 @@ class NativeInstance:
             delattr(self.module, name)
             return
         self.get(name)
-        with Crossing() as crossing:
+        with self._crossing(name) as crossing:
             self._replace(name, _UNBOUND, crossing)
 
     def set(self, name: str, value: Any) -> None:
@@ -182,7 +154,7 @@ class NativeInstance:
                 raise TypeError(f"`{name}` is compiled as {t}, not {type(value).__name__}")
             setattr(self.module, name, value)
             return
-        with Crossing() as crossing:
+        with self._crossing(name) as crossing:
             self._replace(name, value, crossing)
 
     def _replace(self, name: str, value: Any, crossing: Crossing) -> None:
@@ -204,20 +176,45 @@ class NativeInstance:
     def export_to(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
         """Write the native state of the tree to the attributes of ``module`` and its submodules.
 
-        ``names`` are the attributes that are meant, all by default.
+        Containers are written by reference.  ``names`` are the attributes that are meant, all by
+        default.
         """
         for name in self._filled if names is None else names.intersection(self._filled):
-            with Crossing() as crossing:
-                _write(module, name, self._read(name, crossing))
+            with self._crossing(name) as crossing:
+                self._write_to(module, name, self._read(name, crossing))
         for name, child in self._children.items():
             child.export_to(getattr(module, name), names)
+
+    def copy_to(self, module: torch.nn.Module) -> None:
+        """``export_to`` with copies of the containers."""
+        self.tree.memory.mirrors.settle()
+        with Crossing() as crossing:
+            self._copy_to(module, crossing)
+
+    def _copy_to(self, module: torch.nn.Module, crossing: Crossing) -> None:
+        for name in self._filled:
+            self._write_to(module, name, self._read(name, crossing))
+        for name, child in self._children.items():
+            child._copy_to(getattr(module, name), crossing)
+
+    def _write_to(self, module: torch.nn.Module, name: str, value: Any) -> None:
+        """Give an eager module the value of an attribute; immutable equal ones stay."""
+        old = getattr(module, name, _UNBOUND)
+        if value is old:
+            return
+        if value is _UNBOUND:
+            delattr(module, name)
+        elif may_hold_containers(self.class_type.attributes[name]) or not _same(old, value):
+            setattr(module, name, value)
 
     def import_from(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
         """The opposite of ``export_to``."""
         for name in self._filled if names is None else names.intersection(self._filled):
-            with Crossing() as crossing:
+            with self._crossing(name) as crossing:
                 value = getattr(module, name, _UNBOUND)
-                if not _same(self._read(name, crossing), value):
+                own = self._read(name, crossing)
+                holds = may_hold_containers(self.class_type.attributes[name])
+                if own is not value and (holds or not _same(own, value)):
                     self._replace(name, value, crossing)
         for name, child in self._children.items():
             child.import_from(getattr(module, name), names)
@@ -251,11 +248,7 @@ class NativeInstance:
         """Write the state to the eager module; the values of its attributes."""
         crossing = Crossing.of_call(frame)
         for name in self._filled:
-            value = self._read(name, crossing)
-            if value is _UNBOUND or not self.class_type.attributes[name].contained:
-                _write(self.module, name, value)  # immutable values that are equal stay
-            else:
-                setattr(self.module, name, value)
+            self._write_to(self.module, name, self._read(name, crossing))
         names = (*self._filled, *self.class_type.constants)
         return {n: getattr(self.module, n, _UNBOUND) for n in names}
 
@@ -354,20 +347,19 @@ class TensorRow:
 _UNBOUND = object()
 
 
+def may_hold_containers(t: T.Type) -> bool:
+    """Whether values of a type are, or may have inside, objects that can be changed."""
+    return any(
+        isinstance(part, (T.ListType, T.DictType, T.UnionType, T.ClassType)) or part == T.ANY
+        for part in T.walk(t)
+    )
+
+
 def _for_slot(value: Any, late: T.Type) -> Any:
     """What the slot of an attribute that may be unbound holds for a value."""
     if value is _UNBOUND:
         return None
     return (value,) if T.is_optional(late) else value
-
-
-def _write(module: torch.nn.Module, name: str, value: Any) -> None:
-    """Give an eager module the value of an attribute, if it has another one."""
-    if value is _UNBOUND:
-        if hasattr(module, name):
-            delattr(module, name)
-    elif not _same(getattr(module, name, _UNBOUND), value):
-        setattr(module, name, value)
 
 
 def _same_layout(a: T.ClassType, b: T.ClassType) -> bool:

@@ -31,6 +31,7 @@ from scriptmode.runtime import (
     gil,
     host,
     interrupt,
+    kept,
     memo,
     nativelib,
     plans,
@@ -42,8 +43,8 @@ from scriptmode.runtime import (
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, boxing_collections, captured, entry, frame, gil, host, interrupt, memo, published,
-    pyapi, unboxing, warned,
+    boxing, boxing_collections, captured, entry, frame, gil, host, interrupt, kept, memo,
+    published, pyapi, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip
@@ -60,7 +61,8 @@ _EXPORTS: tuple[Any, ...] = (
     entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox_whole, boxing.box_whole,
     boxing_collections.unbox_collection, boxing_collections.box_collection,
     boxing_collections.write_back_collection,
-    boxing.write_back, memo.memo_close, warned.sm_note_warning, host.sm_host_drop,
+    boxing.write_back, memo.memo_close, memo.memo_add, kept.sm_read_back_row,
+    kept.sm_snapshot_row, kept.sm_fill_rows, warned.sm_note_warning, host.sm_host_drop,
     *_HOST.values(),
 )  # fmt: skip
 
@@ -118,6 +120,7 @@ def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]
         *(loaded.address(_HOST[name].name) for name in convention.HOST_FIELDS)
     )
     helpers = {
+        **given,
         frame.STATE_TENSOR: torch.Tensor,
         frame.STATE_PARAMETER: torch.nn.Parameter,
         frame.STATE_PRINT: host.write_text,
