@@ -31,6 +31,8 @@ DERIVING = frozenset(
         "prim::TupleIndex",
         "tuple::as_list",
         "deque::as_list",
+        "bytes::as_text",
+        "str::as_bytes",
     ]
 )
 # containers that take over the inputs which die with them

@@ -9,6 +9,7 @@ from llvmlite import ir
 from scriptmode.abi import objects
 from scriptmode.abi.convention import I32, I64, PTR
 from scriptmode.abi.layouts import RANGE_TYPE
+from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.values import make_struct
@@ -145,3 +146,18 @@ def widen(f: FunctionEmitter, node: Node) -> object:
     """A copy with elements of the wider type that the result has."""
     name = f"sm_{node.kind.replace('::', '_')}"
     return described(f, name, node, [f.values[node.inputs[0]]])
+
+
+# ---- bytes ----
+
+
+@lower("bytes::as_text", "str::as_bytes", raw=True)
+def same_characters(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The same object."""
+    return f.values[node.inputs[0]]
+
+
+@lower("bytes::len")
+def bytes_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
+    """``len(self)``."""
+    return tensors.load(f.b, self, I64, objects.STR_LENGTH)

@@ -81,6 +81,7 @@ op("list::index(t[] self, t value, int? start=None, int? stop=None) -> int", eff
 )  # fmt: skip
 op("list::count(t[] self, t value) -> int", effects=READS)(lambda self, value: self.count(value))
 op("list::contains(t[] self, t value) -> bool", effects=READS)(operator.contains)
+op("list::contains_any(t[] self, u value) -> bool", effects=READS)(operator.contains)
 op("list::copy(t[] self) -> t[]", effects=NEW)(list.copy)
 op("list::concat(t[] a, t[] b) -> t[]", effects=NEW)(operator.add)
 op("list::repeat(t[] a, int n) -> t[]", effects=NEW)(operator.mul)

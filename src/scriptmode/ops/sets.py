@@ -90,3 +90,11 @@ op("deque::maxlen(Deque(t) self) -> int?", effects=READS)(lambda self: self.maxl
 # copies whose elements are of a wider type, which the node's output says
 op("list::widen(t[] self) -> Any", effects=NEW)(list)
 op("set::widen(Set(t) self) -> Any", effects=NEW)(lambda self: self.copy())
+
+
+# bytes: a str of the same code points under another type
+
+op("bytes::len(bytes self) -> int")(len)
+op("bytes::getitem(bytes self, int index) -> int", raises=[IndexError])(operator.getitem)
+op("bytes::as_text(bytes self) -> str")(lambda self: self.decode("latin-1"))
+op("str::as_bytes(str self) -> bytes")(lambda self: self.encode("latin-1"))

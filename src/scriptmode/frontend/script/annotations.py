@@ -119,8 +119,8 @@ def _class(cls: type, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type
         return type_of_class(cls)
     if cls.__name__.startswith("BroadcastingList"):
         return T.ListType([T.INT])
-    if cls is tuple:
-        raise BadAnnotation("`tuple` says nothing of what it contains")
+    if cls in (tuple, set, frozenset, collections.deque):
+        return None  # says nothing of what it contains
     return type_of_class(cls)
 
 

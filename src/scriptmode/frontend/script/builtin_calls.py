@@ -346,6 +346,12 @@ def _all(e: Emitter, given: Arguments) -> Sugared:
     return _exists(e, given, False)
 
 
+try:
+    max(())
+except ValueError as _error:
+    _EMPTY = str(_error).replace("max", "{}")
+
+
 def _extreme(name: str) -> Callable[[Emitter, Arguments], Sugared]:
     """``min`` or ``max``: the first of the extreme elements."""
 
@@ -383,7 +389,7 @@ def _best(
     known = items_of(e, items)
     if known is not None:
         if not known:
-            return default or e.raise_error(ValueError, f"{name}() iterable argument is empty")
+            return default or e.raise_error(ValueError, _EMPTY.format(name))
         result = known[0]
         for item in known[1:]:
             result = better(result, item)
@@ -401,7 +407,7 @@ def _best(
         return choose(e, e.value(empty), lambda: default, fold)
     when(
         e, e.value(empty),
-        lambda: e.raise_error(ValueError, f"{name}() iterable argument is empty"),
+        lambda: e.raise_error(ValueError, _EMPTY.format(name)),
     )  # fmt: skip
     return fold()
 

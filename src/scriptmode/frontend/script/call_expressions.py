@@ -7,8 +7,10 @@ import ast
 import torch
 
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import discard_after
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iteration import items_of
+from scriptmode.frontend.script.transposing import transposed
 from scriptmode.frontend.script.values import (
     Arguments,
     BuiltinMethod,
@@ -78,6 +80,20 @@ def _keywords(e: Emitter, node: ast.Call) -> dict[str, Sugared]:
     return keywords
 
 
+def _transposed(e: Emitter, node: ast.Call, function: Sugared) -> Sugared | None:
+    """``zip(*rows)`` of a number of rows that is not known; None for other calls."""
+    if not (isinstance(function, PythonObject) and function.object is zip) or node.keywords:
+        return None
+    if len(node.args) != 1 or not isinstance(node.args[0], ast.Starred):
+        return None
+    mark = e.builder.block.last
+    rows = e.settle(e.expression(node.args[0].value))
+    if items_of(e, rows) is None and e.unit.unrolled_items(e, rows) is None:
+        return transposed(e, rows)
+    discard_after(e, mark)
+    return None
+
+
 _TYPED = (("torch.jit", "annotate"), ("scriptmode.support.markers", "annotate"))
 
 
@@ -90,6 +106,9 @@ def call(e: Emitter, node: ast.Call, expected: T.Type | None) -> Sugared:
         if (getattr(obj, "__module__", ""), getattr(obj, "__qualname__", "")) in _TYPED:
             wanted = e.unit.annotation_value(e, e.expression(node.args[0]))
             return e.settle(e.expression(node.args[1], wanted), wanted)
+    columns = _transposed(e, node, function)
+    if columns is not None:
+        return columns
     given = call_arguments(e, node, function)
     with e.at(node):
         return e.call(function, given)

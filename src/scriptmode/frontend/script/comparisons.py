@@ -252,6 +252,9 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     s, t = e.type_of(a), e.type_of(b)
     if s in RANK and t in RANK:
         return _compare_numbers(e, name, a, b)
+    if s == t == T.BYTES:
+        texts = [e.builder.op("bytes::as_text", e.value(v)) for v in (a, b)]
+        return e.op(f"str::{name}", *texts)
     if s == t == T.STR:
         return e.op(f"str::{name}", e.value(a), e.value(b))
     for value in (a, b):
@@ -264,8 +267,15 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     x, y = tuple_items(e, a), tuple_items(e, b)
     if x is not None and y is not None:
         return _lexicographic(e, name, x, y)
-    if s is not None and t is not None and is_sequence(s) and is_sequence(t):
-        left, right = as_list(e, e.value(a, t)), as_list(e, e.value(b, s))
+    if s is not None and t is not None and (is_sequence(s) or is_sequence(t)):
+        if _is_tuple(s) and _is_tuple(t) and not (is_sequence(s) and is_sequence(t)):
+            whole = [_tuple_as_list(e, v) for v in (a, b)]
+            left, right = (e.value(w) for w in whole)
+        else:
+            left, right = e.value(a, t), e.value(b, s)
+        if not is_sequence(left.type) or not is_sequence(right.type):
+            e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s} and {t}")
+        left, right = as_list(e, left), as_list(e, right)
         if left.type == right.type and T.TENSOR not in T.walk(left.type):
             if name in ("gt", "ge"):
                 left, right, name = right, left, _MIRRORED[name]
@@ -418,6 +428,8 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
 
 def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) -> Sugared:
     whole = e.value(container)
+    if t == T.BYTES:
+        return e.unit.in_bytes(e, container, item)
     if t == T.STR:
         return e.op("str::contains", whole, e.value_of_type(item, T.STR, "the left of `in`"))
     if isinstance(t, T.SetType):
@@ -435,9 +447,11 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
         e.fail_type("`in` of a list of tensors is ambiguous", help="compare them one by one")
     own = e.type_of(item)
     if own is not None and not T.is_subtype(own, element):
-        if own in RANK and element in RANK and RANK[own] < RANK[element]:
-            return e.op(kind, whole, convert_number(e, e.value(item), element))
-        if element in RANK and own in RANK:
+        if own in RANK and element in RANK:
+            if kind == "list::contains":
+                return e.op("list::contains_any", whole, e.value(item))
+            if RANK[own] < RANK[element]:
+                return e.op(kind, whole, convert_number(e, e.value(item), element))
             e.not_built(f"`in` with {own} of a container of {element} is")
         if isinstance(item, IRValue) and len(members(own)) > 1:
             return split(e, item, lambda v: contains(e, container, v))

@@ -21,13 +21,16 @@ from scriptmode.frontend.script import (
     call_expressions,
     deques,
     dict_classes,
+    dunder_methods,
     expressions,
     futures,
     gradients,
+    library_calls,
     matching,
     module_calls,
     operator_calls,
     raising,
+    ranges,
     sets,
     special,
     subscripts,
@@ -61,8 +64,8 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
-    expressions, futures, gradients, matching, module_calls, operator_calls, raising, sets,
-    special, subscripts, tries, type_info,
+    dunder_methods, expressions, futures, gradients, library_calls, matching, module_calls,
+    operator_calls, raising, ranges, sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -96,7 +96,7 @@ def _expanded(e: Emitter, nodes: Sequence[ast.expr], inner: T.Type | None) -> li
                 return None
             found += items
         else:
-            found.append(e.settle(e.expression(node, inner)))
+            found.append(e.settle(e.expression(node, inner), inner))
     return found
 
 
@@ -119,10 +119,17 @@ def _tuple(e: Emitter, node: ast.Tuple, expected: T.Type | None) -> Sugared:
     return IRValue(operators.as_var_tuple(e, e.value(_concatenated(e, node, node.elts, None))))
 
 
+def _learnt_inner(e: Emitter, site: ast.AST, index: int = 0) -> T.Type | None:
+    """The container type that uses have shown of a display's elements."""
+    hint = e.hints.get(site)
+    found = hint.contained[index] if hint is not None else None
+    return found if isinstance(found, T.CONTAINERS) else None
+
+
 @EXPRESSIONS(ast.List)
 def _list(e: Emitter, node: ast.List, expected: T.Type | None) -> Sugared:
     wanted = T.unwrap_optional(expected) if expected is not None else None
-    inner = wanted.element if isinstance(wanted, T.ListType) else None
+    inner = wanted.element if isinstance(wanted, T.ListType) else _learnt_inner(e, node)
     mark = e.builder.block.last
     items = _expanded(e, node.elts, inner)
     if items is None:
@@ -182,7 +189,8 @@ def _dict(e: Emitter, node: ast.Dict, expected: T.Type | None) -> Sugared:
             keys, values = [], []
         else:
             keys.append(e.expression(key_node, inner.key if inner else None))
-            values.append(e.settle(e.expression(value_node, inner.value if inner else None)))
+            held = inner.value if inner else _learnt_inner(e, node, 1)
+            values.append(e.settle(e.expression(value_node, held), held))
     display = DictDisplay(tuple(keys), tuple(values), site=node)
     if result is not None:
         return operators.binary(e, "or", result, display, in_place=True) if keys else result
@@ -407,7 +415,7 @@ def static_items(
     def body() -> None:
         if e.builder.block is not block:
             raise _NotStatic
-        items.append(e.settle(e.expression(node.elt, expected)))
+        items.append(e.settle(e.expression(node.elt, expected), expected))
 
     try:
         iterable = first
@@ -437,7 +445,7 @@ def list_comprehension(
 ) -> Sugared:
     """A new list, of known items where their number is known."""
     wanted = T.unwrap_optional(expected) if expected is not None else None
-    inner = wanted.element if isinstance(wanted, T.ListType) else None
+    inner = wanted.element if isinstance(wanted, T.ListType) else _learnt_inner(e, node)
     items = static_items(e, node, inner, first)
     if items is not None:
         return ListDisplay(tuple(items), site=node)

@@ -204,7 +204,7 @@ def adapt(e: Emitter, value: Value, expected: T.Type) -> None:
     """An empty container that goes where ``expected`` is takes its element types from there."""
     wanted = T.unwrap_optional(expected)
     if isinstance(value.type, T.CONTAINERS) and type(value.type) is type(wanted):
-        if T.NEVER in T.walk(value.type) and T.NEVER not in T.walk(wanted):
+        if T.NEVER in T.walk(value.type) and _join_elements(value.type, wanted) != value.type:
             widen(e, value, wanted)
 
 

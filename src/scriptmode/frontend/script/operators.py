@@ -272,7 +272,7 @@ def _repeat(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Su
     if name != "mul":
         return None
     if s in (T.INT, T.BOOL):
-        a, b, s, t = b, a, t, s
+        a, b, s, t, in_place = b, a, t, s, False
     if t not in (T.INT, T.BOOL) or s is None:
         return None
     if isinstance(s, T.TupleType):
@@ -288,7 +288,12 @@ def _repeat(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Su
     count = convert_number(e, e.value(b), T.INT)
     if s == T.STR:
         return e.op("str::repeat", e.value(a), count)
-    repeated = e.builder.op("list::repeat", as_list(e, e.value(a)), count)
+    owner = e.value(a)
+    repeated = e.builder.op("list::repeat", as_list(e, owner), count)
+    if in_place and isinstance(s, T.ListType):
+        none = e.builder.constant(None)
+        e.builder.op_node("list::setslice", [owner, none, none, none, repeated])
+        return IRValue(owner)
     if s == T.SIZE or isinstance(s, T.VarTupleType):
         return IRValue(as_var_tuple(e, repeated))
     return IRValue(repeated)

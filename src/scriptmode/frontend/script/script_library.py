@@ -100,3 +100,216 @@ def counter_or(a: Any, b: Any) -> Any:
         if element not in a and count > 0:
             made[element] = count
     return made
+
+
+# range and slice
+
+
+def slice_indices(part: slice, length: int) -> Any:
+    """``part.indices(length)``."""
+    if length < 0:
+        raise ValueError("length should not be negative")
+    step = 1 if part.step is None else part.step
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    lowest = -1 if step < 0 else 0
+    highest = length - 1 if step < 0 else length
+    start = highest if step < 0 else lowest
+    if part.start is not None:
+        start = part.start
+        start = max(start + length, lowest) if start < 0 else min(start, highest)
+    stop = lowest if step < 0 else highest
+    if part.stop is not None:
+        stop = part.stop
+        stop = max(stop + length, lowest) if stop < 0 else min(stop, highest)
+    return start, stop, step
+
+
+def range_item(values: range, index: int) -> int:
+    """``values[index]``."""
+    length = len(values)
+    at = index + length if index < 0 else index
+    if at < 0 or at >= length:
+        raise IndexError("range object index out of range")
+    return values.start + at * values.step
+
+
+def range_slice(values: range, start: int | None, stop: int | None, step: int | None) -> Any:
+    """``values[start:stop:step]``."""
+    first, last, by = slice_indices(slice(start, stop, step), len(values))
+    return range(
+        values.start + first * values.step, values.start + last * values.step, by * values.step
+    )
+
+
+def range_contains(values: range, item: int) -> bool:
+    """``item in values``."""
+    if values.step > 0:
+        inside = values.start <= item < values.stop
+    else:
+        inside = values.stop < item <= values.start
+    return inside and (item - values.start) % values.step == 0
+
+
+def range_index(values: range, item: int) -> int:
+    """``values.index(item)``."""
+    if not range_contains(values, item):
+        raise ValueError(f"{item!r} is not in range")
+    return (item - values.start) // values.step
+
+
+def range_count(values: range, item: int) -> int:
+    """``values.count(item)``."""
+    return 1 if range_contains(values, item) else 0
+
+
+# bisect
+
+
+def bisect_left(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Any = None) -> int:
+    """``bisect.bisect_left``."""
+    if lo < 0:
+        raise ValueError("lo must be non-negative")
+    low = lo
+    high = len(a) if hi is None else hi
+    while low < high:
+        middle = (low + high) // 2
+        item = a[middle] if key is None else key(a[middle])
+        if item < x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def bisect_right(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Any = None) -> int:
+    """``bisect.bisect_right``."""
+    if lo < 0:
+        raise ValueError("lo must be non-negative")
+    low = lo
+    high = len(a) if hi is None else hi
+    while low < high:
+        middle = (low + high) // 2
+        item = a[middle] if key is None else key(a[middle])
+        if x < item:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def insort_left(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Any = None) -> None:
+    """``bisect.insort_left``."""
+    a.insert(bisect_left(a, x if key is None else key(x), lo, hi, key=key), x)
+
+
+def insort_right(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Any = None) -> None:
+    """``bisect.insort_right``."""
+    a.insert(bisect_right(a, x if key is None else key(x), lo, hi, key=key), x)
+
+
+# heapq
+
+
+def _rise(heap: Any, start: int, place: int) -> None:
+    """Move an item towards the root past larger ones."""
+    item = heap[place]
+    at = place
+    while at > start:
+        above = (at - 1) >> 1
+        if not item < heap[above]:
+            break
+        heap[at] = heap[above]
+        at = above
+    heap[at] = item
+
+
+def _sink(heap: Any, place: int) -> None:
+    """Move an item down to a leaf by its smaller children, then up to where it belongs."""
+    end = len(heap)
+    item = heap[place]
+    at = place
+    child = 2 * at + 1
+    while child < end:
+        other = child + 1
+        if other < end and not heap[child] < heap[other]:
+            child = other
+        heap[at] = heap[child]
+        at = child
+        child = 2 * at + 1
+    heap[at] = item
+    _rise(heap, place, at)
+
+
+def heappush(heap: Any, item: Any) -> None:
+    """``heapq.heappush``."""
+    heap.append(item)
+    _rise(heap, 0, len(heap) - 1)
+
+
+def heappop(heap: Any) -> Any:
+    """``heapq.heappop``."""
+    last = heap.pop() if len(heap) > 0 else _empty_heap(heap)
+    if len(heap) == 0:
+        return last
+    first = heap[0]
+    heap[0] = last
+    _sink(heap, 0)
+    return first
+
+
+def _empty_heap(heap: Any) -> Any:
+    """Raise what ``pop`` of an empty heap raises."""
+    raise IndexError("index out of range")
+
+
+def heapreplace(heap: Any, item: Any) -> Any:
+    """``heapq.heapreplace``."""
+    if len(heap) == 0:
+        raise IndexError("index out of range")
+    first = heap[0]
+    heap[0] = item
+    _sink(heap, 0)
+    return first
+
+
+def heappushpop(heap: Any, item: Any) -> Any:
+    """``heapq.heappushpop``."""
+    if len(heap) > 0 and heap[0] < item:
+        return heapreplace(heap, item)
+    return item
+
+
+def heapify(heap: Any) -> None:
+    """``heapq.heapify``."""
+    for place in range(len(heap) // 2 - 1, -1, -1):
+        _sink(heap, place)
+
+
+def nlargest(n: int, values: Any, key: Any = None) -> Any:
+    """``heapq.nlargest``."""
+    return sorted(values, key=key, reverse=True)[: max(n, 0)]
+
+
+def nsmallest(n: int, values: Any, key: Any = None) -> Any:
+    """``heapq.nsmallest``."""
+    return sorted(values, key=key)[: max(n, 0)]
+
+
+# zip(*rows)
+
+
+def columns(rows: Any) -> Any:
+    """The columns of rows of any length."""
+    count = min(len(row) for row in rows) if len(rows) > 0 else 0
+    return [tuple(row[i] for row in rows) for i in range(count)]
+
+
+def columns_of(rows: Any, count: int) -> Any:
+    """The columns of rows of one length."""
+    return [tuple(row[i] for row in rows) for i in range(count if len(rows) > 0 else 0)]
+
+
+def column(rows: Any, index: int) -> Any:
+    """One column."""
+    return tuple(row[index] for row in rows)

@@ -21,6 +21,7 @@ from scriptmode.frontend.script.stores import (
 )
 from scriptmode.frontend.script.values import (
     Constant,
+    DictDisplay,
     GeneratorValue,
     IRValue,
     IterableValue,
@@ -110,7 +111,7 @@ def _assign(e: Emitter, node: ast.Assign) -> None:
             return
     # an item's type comes from its container
     stays = (
-        isinstance(value, ListDisplay)
+        isinstance(value, (ListDisplay, DictDisplay))
         and node.targets == [first]
         and isinstance(first, ast.Subscript)
     )

@@ -78,7 +78,7 @@ def delete_attribute(e: Emitter, owner: Sugared, name: str) -> None:
 def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Sugared) -> None:
     """``container[index] = value``."""
     t = e.type_of(container)
-    if not isinstance(t, (T.ListType, T.DictType)):
+    if not isinstance(t, (T.ListType, T.DictType, T.DequeType)):
         value = e.settle(value)
     if t == T.TENSOR:
         calls.assign_subscript(

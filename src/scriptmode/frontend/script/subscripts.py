@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from scriptmode.frontend import calls
-from scriptmode.frontend.script import dict_classes
+from scriptmode.frontend.script import bytestrings, dict_classes
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
@@ -57,6 +57,8 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
         if isinstance(index, SliceValue):
             return e.op("str::slice", value.value, *slice_bounds(e, index))
         return e.op("str::getitem", value.value, index_value(e, index, "a string index"))
+    if t == T.BYTES:
+        return bytestrings.subscript(e, value.value, index)
     if isinstance(t, T.DefaultDictType):
         return dict_classes.missing(e, value.value, index)
     if isinstance(t, T.CounterType):
@@ -196,6 +198,8 @@ def _subscript_items(e: Emitter, items: tuple[Sugared, ...], index: Sugared) -> 
 def _constant_subscript(e: Emitter, value: Constant, index: Sugared) -> Sugared:
     if isinstance(value.value, enum.Enum):
         return e.subscript(plain(e, value), index)
+    if isinstance(value.value, bytes):
+        return bytestrings.subscript(e, e.value(value), index)
     if not isinstance(value.value, str):
         e.fail_type(f"{value.describe()} cannot be subscripted")
     if isinstance(index, SliceValue):
@@ -218,6 +222,6 @@ def _constant_attribute(e: Emitter, value: Constant, name: str) -> Sugared | Non
     found = getattr(value.value, name, None)
     if found is None and not hasattr(value.value, name):
         return None
-    if isinstance(value.value, (str, int, float, complex)) and callable(found):
+    if isinstance(value.value, (str, bytes, int, float, complex)) and callable(found):
         return BuiltinMethod(value, name)
     return e.unit.wrap(e, found, name)

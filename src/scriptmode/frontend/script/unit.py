@@ -22,6 +22,7 @@ from torch import nn
 from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
     builtin_types,
+    bytestrings,
     cells,
     choices,
     comparisons,
@@ -37,6 +38,7 @@ from scriptmode.frontend.script import (
     modules,
     objects,
     operators,
+    ranges,
     sets,
     sorting,
     special,
@@ -709,6 +711,9 @@ class Unit:
         assert isinstance(container, IterableValue)
         if container.kind == "keys":
             return comparisons.contains(e, container.arguments[0], item)
+        in_range = ranges.in_range(e, container, item) if container.kind == "range" else None
+        if in_range is not None:
+            return in_range
         return comparisons.contains(e, self.built_list(e, container), item)
 
     def generated_items(self, e: Emitter, value: GeneratorValue) -> Sequence[Sugared] | None:
@@ -783,6 +788,10 @@ class Unit:
         )
         return IRValue(node.output)
 
+    def in_bytes(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
+        """``item in container`` of bytes."""
+        return bytestrings.contains(e, container, item)
+
     def sort(self, e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
         """``owner.sort(**options)`` of a list."""
         sorting.sort(e, owner, options)
@@ -795,6 +804,12 @@ class Unit:
                 act(item)
         else:
             run_cursor(e, iteration.cursor_of(e, value), [], act)
+
+    def call_python(
+        self, e: Emitter, function: Callable[..., Any], given: Arguments, result: T.Type
+    ) -> Sugared:
+        """A call that is left to Python."""
+        return objects.call_python(e, function, given, result)
 
     def raise_when(
         self, e: Emitter, condition: Value, exception: type[BaseException], message: str

@@ -39,7 +39,7 @@ from scriptmode.codegen.native import (
 )
 from scriptmode.runtime.native.allocation import allocate
 from scriptmode.runtime.native.builder import b_finish, b_init, b_text
-from scriptmode.runtime.native.compare import sm_slot_eq
+from scriptmode.runtime.native.compare import sm_slot_eq, sm_slots_eq
 from scriptmode.runtime.native.digits import b_int
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
@@ -690,6 +690,22 @@ def sm_list_remove(ctx: ptr, a: ptr, slot: ptr) -> i32:
     if load(i64, found) < 0:
         return raise_from(ctx, VALUE_ERROR, text("list.remove(x): x not in list"))
     return sm_list_delitem(ctx, a, load(i64, found))
+
+
+@native
+def sm_list_contains_any(ctx: ptr, a: ptr, slot: ptr, kind: ptr, result: ptr) -> i32:
+    """``x in a`` of a value that ``kind`` describes."""
+    item = element(a)
+    store(i8, result, 0, 0)
+    i = 0
+    while i < load(i64, a, LIST_LENGTH):
+        place = load(ptr, a, LIST_DATA) + i * load(i64, item, DESC_SIZE)
+        if sm_slots_eq(ctx, place, item, slot, kind, result):
+            return 1
+        if load(i8, result) != 0:
+            return 0
+        i += 1
+    return 0
 
 
 @native

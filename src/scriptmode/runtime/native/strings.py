@@ -309,6 +309,18 @@ def sm_str_hash(ctx: ptr, s: ptr, result: ptr) -> i32:
     return 0
 
 
+@native
+def sm_bytes_getitem(ctx: ptr, s: ptr, index: i64, result: ptr) -> i32:
+    """``s[index]`` of bytes."""
+    n = load(i64, s, STR_LENGTH)
+    if index < 0:
+        index = index + n
+    if index < 0 or index >= n:
+        return raise_from(ctx, INDEX_ERROR, text("index out of range"))
+    store(i64, result, 0, unit(s, index))
+    return 0
+
+
 @native(fast=True)
 def sm_str_getitem(ctx: ptr, s: ptr, index: i64, result: ptr) -> i32:
     """``s[index]``."""
