@@ -140,6 +140,19 @@ DESC_BYTES = 160
 FLAG_PLAIN = 1  # copying the bytes is a full copy: nothing to retain or drop
 FLAG_OBJECT = 2  # the slot holds a pointer to a heap object (or null if FLAG_NULLABLE)
 FLAG_NULLABLE = 4
+FLAG_CYCLIC = 8  # the value may refer to objects that are part of a cycle
+FLAG_TRACKED = 16  # objects of this type are linked into the list of those that may be in cycles
+
+# ---- tracked objects: before each {ptr previous, ptr next}; the fields of the cell sm_tracked ----
+TRACK_HEADER = 16
+TRACKED_FIRST = 0
+TRACKED_COUNT = 8
+TRACKED_NEW = 16  # made since the last collection
+TRACKED_LIMIT = 24  # so many make a collection due inside a call
+TRACKED_LOCK = 32  # held while the list is changed
+TRACKED_ACTIVE = 40  # threads that work on native objects
+TRACKED_BUSY = 48  # 1: a collection is going on
+TRACKED_BYTES = 56
 
 # DESC_KIND; new kinds go to the end
 KIND_NONE = 0

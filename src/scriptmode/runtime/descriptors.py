@@ -279,6 +279,41 @@ def _flags(kind: int, children: Sequence[int]) -> int:
     return flags
 
 
+def _cycle_flags(t: T.Type) -> int:
+    """Whether values of ``t`` may reach a cycle, and objects of ``t`` be part of one."""
+    reached = _reached(t)
+    cyclic = T.ANY in reached or any(_is_tracked(r) for r in reached)
+    tracked = objects.FLAG_TRACKED if _is_tracked(t) else 0
+    return tracked | (objects.FLAG_CYCLIC if cyclic else 0)
+
+
+def _is_tracked(t: T.Type) -> bool:
+    if not isinstance(t, T.CellType) and not T.is_instance_type(t):
+        return False
+    reached = {r for held in _held(t) for r in _reached(held)}
+    return t in reached or T.ANY in reached
+
+
+def _held(t: T.Type) -> Sequence[T.Type]:
+    """The types of what values of ``t`` refer to."""
+    if isinstance(t, T.ClassType):
+        classes = [] if t.is_module else [t, *t.subclasses]
+        return [slot for c in classes for slot in (*c.family, *c.subclasses)]
+    return t.contained
+
+
+def _reached(t: T.Type) -> set[T.Type]:
+    """``t`` and the types of all that its values lead to."""
+    found: set[T.Type] = set()
+    pending = [t]
+    while pending:
+        part = pending.pop()
+        if part not in found:
+            found.add(part)
+            pending += _held(part)
+    return found
+
+
 def _python_name(t: T.Type) -> str:
     if t in _PYTHON_NAMES:
         return _PYTHON_NAMES[t]
@@ -298,7 +333,8 @@ def _python_name(t: T.Type) -> str:
 def _fill(address: int, t: T.Type) -> None:
     kind = _kind(t)
     # class types may contain themselves: their flags do not depend on what they contain
-    early = _flags(kind, ()) if kind in _OBJECTS else 0
+    cycles = _cycle_flags(t)
+    early = (_flags(kind, ()) if kind in _OBJECTS else 0) | cycles
     ctypes.c_int64.from_address(address + objects.DESC_KIND).value = kind
     ctypes.c_int64.from_address(address + objects.DESC_FLAGS).value = early
     contained, offsets, nbytes = _children(t, kind)
@@ -307,7 +343,7 @@ def _fill(address: int, t: T.Type) -> None:
     python_class = getattr(t, "python_class", None)
     fields = {
         objects.DESC_ALIGN: layouts.align_of(t),
-        objects.DESC_FLAGS: _flags(kind, children),
+        objects.DESC_FLAGS: _flags(kind, children) | cycles,
         objects.DESC_N_CHILDREN: len(children),
         objects.DESC_CHILDREN: _words(children),
         objects.DESC_OFFSETS: _words(offsets),

@@ -114,6 +114,8 @@ from scriptmode.runtime.pyapi import (
     function_modes,
     functorch_stack,
     malloc,
+    sm_enter,
+    sm_leave,
     sm_slot_drop,
     sm_tasks_join,
     sm_tensor_release,
@@ -374,6 +376,7 @@ def run(frame: ptr, record: ptr, values: ptr, place: ptr) -> i64:
         if area == 0:
             PyErr_NoMemory()
             return FAILED
+    sm_enter()
     is_keeping = load(ptr, record, REC_MIRRORS) != 0
     fits = FITS
     if is_keeping and load(i64, load(ptr, record, REC_MIRRORED)) > 0:
@@ -392,6 +395,7 @@ def run(frame: ptr, record: ptr, values: ptr, place: ptr) -> i64:
         if is_keeping and fits == FITS:
             keep_state(frame, record)
         memo_close(frame)
+    sm_leave()
     if unlikely(size > AREA):
         free(area)
     return fits

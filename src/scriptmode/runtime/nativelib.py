@@ -41,6 +41,7 @@ from scriptmode.runtime.native import (
     builder,
     characters,
     compare,
+    cycles,
     deques,
     dicts,
     digits,
@@ -69,6 +70,7 @@ LIBRARY: tuple[ModuleType, ...] = (
     allocation, memory, native_errors, builder, digits, hashing, keys, compare, unicode, reprs,
     lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
     sorting, tasks, instances, sets, deques, iterators, widening, exceptions,
+    cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

@@ -26,6 +26,7 @@ from scriptmode.abi.objects import (
     ENTRY_KEY,
     FLAG_OBJECT,
     FLAG_PLAIN,
+    FLAG_TRACKED,
     HEAP_COUNT,
     HEAP_DESCRIPTOR,
     HEAP_PAYLOAD,
@@ -58,12 +59,21 @@ from scriptmode.abi.objects import (
     PLACE_USED,
     SET_MASK,
     SET_TABLE,
+    TRACK_HEADER,
+    TRACKED_BYTES,
+    TRACKED_COUNT,
+    TRACKED_FIRST,
+    TRACKED_LIMIT,
+    TRACKED_LOCK,
+    TRACKED_NEW,
 )
 from scriptmode.abi.tasks import FUTURE_TASK
 from scriptmode.codegen.native import (
     atomic_add,
+    atomic_store,
     call,
     cell,
+    compare_and_swap,
     extern,
     i8,
     i32,
@@ -89,6 +99,9 @@ sm_counted_retain = extern("sm_counted_retain", None, ptr)
 sm_counted_release = extern("sm_counted_release", None, ptr)
 sm_task_release = extern("sm_task_release", None, ptr)  # of tasks.py, which stands on this file
 
+sm_collect = extern("sm_collect", None, i64)  # of cycles.py, likewise
+
+sm_tracked = cell("sm_tracked", TRACKED_BYTES)
 sm_live_objects = cell("sm_live_objects")  # counted when sm_counting is set
 sm_counting = cell("sm_counting")
 
@@ -118,6 +131,8 @@ def sm_free(memory: ptr) -> None:
 @native(fast=True)
 def sm_object_new(nbytes: i64, descriptor: ptr) -> ptr:
     """An object with count 1, payload uninitialised; null when there is no memory."""
+    if unlikely(load(i64, descriptor, DESC_FLAGS) & FLAG_TRACKED != 0):
+        return _tracked_new(nbytes, descriptor)
     obj = allocate(nbytes)
     if likely(obj != 0):
         store(i64, obj, HEAP_COUNT, 1)
@@ -126,11 +141,73 @@ def sm_object_new(nbytes: i64, descriptor: ptr) -> ptr:
     return obj
 
 
+@native(noinline=True)
+def _tracked_new(nbytes: i64, descriptor: ptr) -> ptr:
+    """An object that may become part of a cycle."""
+    if load(i64, sm_tracked, TRACKED_NEW) > load(i64, sm_tracked, TRACKED_LIMIT):
+        sm_collect(1)
+    base = allocate(nbytes + TRACK_HEADER)
+    if base == 0:
+        return base
+    _lock_tracked()
+    following = load(ptr, sm_tracked, TRACKED_FIRST)
+    store(ptr, base, 0, ptr(0))
+    store(ptr, base, 8, following)
+    if following != 0:
+        store(ptr, following, 0, base)
+    store(ptr, sm_tracked, TRACKED_FIRST, base)
+    store(i64, sm_tracked, TRACKED_COUNT, load(i64, sm_tracked, TRACKED_COUNT) + 1)
+    store(i64, sm_tracked, TRACKED_NEW, load(i64, sm_tracked, TRACKED_NEW) + 1)
+    atomic_store(i64, sm_tracked + TRACKED_LOCK, 0)
+    obj = base + TRACK_HEADER
+    store(i64, obj, HEAP_COUNT, 1)
+    store(ptr, obj, HEAP_DESCRIPTOR, descriptor)
+    count_objects(1)
+    return obj
+
+
+@native
+def _lock_tracked() -> None:
+    while True:
+        _, mine = compare_and_swap(sm_tracked + TRACKED_LOCK, 0, 1)
+        if mine:
+            return
+
+
+@native(noinline=True)
+def _tracked_free(obj: ptr) -> None:
+    base = obj - TRACK_HEADER
+    _lock_tracked()
+    before = load(ptr, base)
+    following = load(ptr, base, 8)
+    if before != 0:
+        store(ptr, before, 8, following)
+    else:
+        store(ptr, sm_tracked, TRACKED_FIRST, following)
+    if following != 0:
+        store(ptr, following, 0, before)
+    store(i64, sm_tracked, TRACKED_COUNT, load(i64, sm_tracked, TRACKED_COUNT) - 1)
+    atomic_store(i64, sm_tracked + TRACKED_LOCK, 0)
+    deallocate(base)
+
+
+@native
+def sm_destroy(obj: ptr) -> None:
+    """Drop an object to which nothing refers any more."""
+    work = stack(8)
+    store(i64, work, 0, 0)
+    _destroy(obj, work)
+    _drain(work)
+
+
 @native(fast=True)
 def sm_object_free(obj: ptr) -> None:
     """Free the memory of an object whose payload is already dropped."""
     count_objects(-1)
-    deallocate(obj)
+    if unlikely(load(i64, load(ptr, obj, HEAP_DESCRIPTOR), DESC_FLAGS) & FLAG_TRACKED != 0):
+        _tracked_free(obj)
+    else:
+        deallocate(obj)
 
 
 @native

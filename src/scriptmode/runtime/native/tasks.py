@@ -58,6 +58,7 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
+from scriptmode.runtime.native.cycles import sm_enter, sm_leave
 from scriptmode.runtime.native.errors import RUNTIME_ERROR, raise_from, sm_raise_memory_error
 from scriptmode.runtime.native.memory import (
     free,
@@ -243,6 +244,7 @@ def sm_task_invoke(function: ptr) -> None:
     """What a thread of the pool does with a task."""
     task = load(ptr, function)
     if _take(task):
+        sm_enter()
         ctx = stack(CTX_SIZE)
         flag = stack(8)
         memset(ctx, i8(0), CTX_SIZE)
@@ -254,6 +256,7 @@ def sm_task_invoke(function: ptr) -> None:
         state = _outcome(ctx, task)
         # the task's own tasks end before anyone sees that it has
         sm_tasks_join(ctx)
+        sm_leave()
         atomic_store(i64, task + TASK_STATE, state)
 
 
