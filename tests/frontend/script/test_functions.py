@@ -355,7 +355,7 @@ def test_displays_in_arms_have_the_annotated_type() -> None:
     check(fill, (X, None), (X, (None, 2)), (X, (7, None)))
 
 
-class Unknown:
+class Unknown(bytearray):
     """A class without a type."""
 
 

@@ -89,6 +89,8 @@ def is_user_class(cls: type) -> bool:
         and bool(cls.__flags__ & (1 << 9))  # made by a class statement
         and cls not in _TRANSPARENT
         and not issubclass(cls, _OTHERS)
+        # classes in C make instances that hold more than attributes
+        and (cls.__new__ is object.__new__ or isinstance(cls.__new__, types.FunctionType))
         and not getattr(cls, "_is_protocol", False)
         and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
     )

@@ -153,7 +153,8 @@ def split(e: Emitter, value: IRValue, act: Callable[[Sugared], Sugared]) -> Suga
     possible = members(value.type)
     if len(possible) == 1:
         return act(value)
-    if T.is_subtype(value.type, T.NUMBER):  # arithmetic of a number widens it to complex, too
+    # arithmetic of a number widens it to complex, too; a class need not have every operator
+    if T.is_subtype(value.type, T.NUMBER) or any(map(T.is_instance_type, possible)):
         act = _or_type_error(e, act)
     return _split(e, value, possible, act)
 
@@ -166,6 +167,8 @@ def _or_type_error(e: Emitter, act: Callable[[Sugared], Sugared]) -> Callable[[S
         try:
             return act(value)
         except ScriptTypeError as error:
+            if error.diagnostics[0].chain:
+                raise  # inside a function that it calls
             discard_after(e, mark)
             e.env = env
             e.raise_error(TypeError, error.diagnostics[0].message)
