@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable
 
 from scriptmode.frontend import operators as tensor_operators
+from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.conditions import (
     is_type,
     members,
@@ -181,16 +182,20 @@ def _tuple_as_list(e: Emitter, value: Sugared) -> Sugared:
     return IRValue(as_list(e, e.value(value)))
 
 
-def _refuse_tensor_items(e: Emitter, *items: Sugared) -> None:
-    """Python compares an item with itself by identity, and items behind a difference not at all."""
-    if any(e.type_of(item) == T.TENSOR for item in items):
-        e.fail_type(
-            "comparing tuples of tensors is ambiguous", help="compare the tensors one by one"
-        )
+def _has_tensor(e: Emitter, *items: Sugared) -> bool:
+    return any(T.TENSOR in T.walk(e.type_of(item) or T.NONE) for item in items)
+
+
+def same_item(e: Emitter, p: Sugared, q: Sugared) -> Sugared:
+    """Whether containers take two items for equal: the same object, or true by ``==``."""
+    if e.type_of(p) == e.type_of(q) == T.TENSOR:
+        return e.call_positional(PythonObject(script_library.same_item), p, q)
+    return truth_sugared(e, compare(e, "eq", p, q))
 
 
 def _all_equal(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) -> Sugared:
-    _refuse_tensor_items(e, *x, *y)
+    if _has_tensor(e, *x, *y):
+        return _equal_in_order(e, x, y)
     result: Sugared = Constant(True)
     for p, q in zip(x, y, strict=True):
         same = truth_sugared(e, compare(e, "eq", p, q))
@@ -204,12 +209,22 @@ def _all_equal(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) -> Su
     return result
 
 
+def _equal_in_order(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) -> Sugared:
+    """Items are compared until one differs: comparing tensors may raise."""
+    if not x:
+        return Constant(True)
+    same = same_item(e, x[0], y[0])
+    if isinstance(same, Constant):
+        return _equal_in_order(e, x[1:], y[1:]) if same.value else same
+    return choose(
+        e, e.value(same), lambda: _equal_in_order(e, x[1:], y[1:]), lambda: Constant(False)
+    )  # fmt: skip
+
+
 def _equal_containers(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     x, y = e.value(a, e.type_of(b)), e.value(b, e.type_of(a))
     if T.TENSOR in T.walk(x.type) or T.TENSOR in T.walk(y.type):
-        e.fail_type(
-            "`==` of containers of tensors is ambiguous", help="compare the tensors one by one"
-        )
+        return _equal_with_tensors(e, x, y)
     if x.type != y.type:
         if T.NEVER in T.walk(x.type) or T.NEVER in T.walk(y.type):
             admit(e, x, *y.type.contained)
@@ -217,6 +232,14 @@ def _equal_containers(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     elif isinstance(x.type, (T.ListType, T.DictType)):
         return e.op("list::eq" if isinstance(x.type, T.ListType) else "dict::eq", x, y)
     return IRValue(e.builder.node("prim::eq", [x, y], [T.BOOL]).output)
+
+
+def _equal_with_tensors(e: Emitter, x: Value, y: Value) -> Sugared:
+    """Lists or dicts item by item, as far as needed."""
+    function = script_library.lists_equal
+    if isinstance(x.type, T.DictType):
+        function = script_library.dicts_equal
+    return e.call_positional(PythonObject(function), IRValue(x), IRValue(y))
 
 
 def _by_member(
@@ -295,8 +318,7 @@ def _lexicographic(
 ) -> Sugared:
     if not x or not y:
         return Constant(FUNCTIONS[name](len(x), len(y)))
-    _refuse_tensor_items(e, x[0], y[0])
-    same = truth(e, compare(e, "eq", x[0], y[0]))
+    same = truth(e, same_item(e, x[0], y[0]))
     if isinstance(same, bool):
         if same:
             return _lexicographic(e, name, x[1:], y[1:])
@@ -443,8 +465,9 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
         kind, element = "dict::contains", t.key
     else:
         e.fail_type(f"`in` of a {t} is not supported")
-    if element == T.TENSOR:
-        e.fail_type("`in` of a list of tensors is ambiguous", help="compare them one by one")
+    if T.TENSOR in T.walk(element) and kind == "list::contains":
+        function = PythonObject(script_library.contains_item)
+        return e.call_positional(function, IRValue(whole), item)
     own = e.type_of(item)
     if own is not None and not T.is_subtype(own, element):
         if own in RANK and element in RANK:
@@ -471,6 +494,8 @@ def _in_set(e: Emitter, whole: Value, item: Sugared) -> Sugared:
 
 
 def _any_equal(e: Emitter, items: tuple[Sugared, ...], item: Sugared) -> Sugared:
+    if _has_tensor(e, item, *items):
+        return _first_equal(e, items, item)
     result: Value | None = None
     for candidate in items:
         same = truth(e, compare(e, "eq", item, candidate))
@@ -479,3 +504,15 @@ def _any_equal(e: Emitter, items: tuple[Sugared, ...], item: Sugared) -> Sugared
         if isinstance(same, Value):
             result = same if result is None else e.builder.op("bool::or", result, same)
     return Constant(False) if result is None else IRValue(result)
+
+
+def _first_equal(e: Emitter, items: tuple[Sugared, ...], item: Sugared) -> Sugared:
+    """Items are compared until one is equal: comparing tensors may raise."""
+    if not items:
+        return Constant(False)
+    same = same_item(e, items[0], item)
+    if isinstance(same, Constant):
+        return same if same.value else _first_equal(e, items[1:], item)
+    return choose(
+        e, e.value(same), lambda: Constant(True), lambda: _first_equal(e, items[1:], item)
+    )  # fmt: skip

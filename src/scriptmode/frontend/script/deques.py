@@ -5,15 +5,16 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 
+from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import (
     METHODS,
+    by_library,
     element_value,
     exactly,
-    refuse_tensor_equality,
 )
 from scriptmode.frontend.script.operators import operator_of, widened
 from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
@@ -112,7 +113,9 @@ def _insert(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 @METHODS(("deque", "remove"))
 def _remove(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    refuse_tensor_equality(e, owner.type, "remove()")
+    found = by_library(e, owner, given, script_library.remove_item)
+    if found is not None:
+        return found
     item = element_value(e, owner, exactly(e, given, 1, "remove")[0])
     e.builder.op_node("deque::remove", [owner, item])
     return Constant(None)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from scriptmode.frontend import calls
+from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
@@ -520,16 +521,19 @@ def _copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     return e.op("list::copy", owner)
 
 
-def refuse_tensor_equality(e: Emitter, t: T.Type, what: str) -> None:
-    """Elements that contain tensors cannot be compared one by one."""
-    if T.TENSOR in T.walk(t):
-        e.fail_type(f"{what} compares tensors, which is ambiguous", help="write a loop")
+def by_library(e: Emitter, owner: Value, given: Arguments, function: Any) -> Sugared | None:
+    """A method that compares items, of a list of tensors; None for other lists."""
+    if T.TENSOR not in T.walk(owner.type) or isinstance(owner.type, T.TupleType):
+        return None
+    return e.call_positional(PythonObject(function), IRValue(owner), *given.positional)
 
 
 @METHODS(("list", "remove"))
 def _remove(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     (item,) = exactly(e, given, 1, "remove")
-    refuse_tensor_equality(e, owner.type, "remove()")
+    found = by_library(e, owner, given, script_library.remove_item)
+    if found is not None:
+        return found
     e.builder.op_node("list::remove", [owner, element_value(e, owner, item)])
     return Constant(None)
 
@@ -547,7 +551,9 @@ def element_value(e: Emitter, owner: Value, item: Sugared) -> Value:
 
 @METHODS(("list", "index"), ("Size", "index"), ("tuple", "index"))
 def _index(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    refuse_tensor_equality(e, owner.type, "index()")
+    found = by_library(e, owner, given, script_library.index_of_item)
+    if found is not None:
+        return found
     if isinstance(owner.type, T.TupleType):
         return _tuple_index(e, tuple_items(e, IRValue(owner)) or (), given.positional[0], 0)
     owner = as_list(e, owner)
@@ -561,7 +567,9 @@ def _index(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 @METHODS(("list", "count"), ("Size", "count"), ("tuple", "count"))
 def _count(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     (item,) = exactly(e, given, 1, "count")
-    refuse_tensor_equality(e, owner.type, "count()")
+    found = by_library(e, owner, given, script_library.count_items)
+    if found is not None:
+        return found
     if isinstance(owner.type, T.TupleType):
         display = TupleDisplay(tuple_items(e, IRValue(owner)) or ())
         return _display_method(e, display, "count", given)

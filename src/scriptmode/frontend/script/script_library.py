@@ -313,3 +313,57 @@ def columns_of(rows: Any, count: int) -> Any:
 def column(rows: Any, index: int) -> Any:
     """One column."""
     return tuple(row[index] for row in rows)
+
+
+# items of containers of tensors: equal when they are the same object, or by the truth of ``==``
+
+
+def same_item(a: Any, b: Any) -> bool:
+    """Whether a container takes two tensors for equal."""
+    return a is b or bool(a == b)
+
+
+def lists_equal(a: Any, b: Any) -> bool:
+    """``a == b`` of lists."""
+    if len(a) != len(b):
+        return False
+    return all((x,) == (y,) for x, y in zip(a, b, strict=True))
+
+
+def dicts_equal(a: Any, b: Any) -> bool:
+    """``a == b`` of dicts."""
+    if len(a) != len(b):
+        return False
+    return all(key in b and (x,) == (b[key],) for key, x in a.items())
+
+
+def contains_item(items: Any, item: Any) -> bool:
+    """``item in items``."""
+    return any((x,) == (item,) for x in items)
+
+
+def index_of_item(items: Any, item: Any, start: int = 0, stop: int | None = None) -> int:
+    """``items.index(item, start, stop)``."""
+    first, last, _ = slice_indices(slice(start, stop, None), len(items))
+    for i in range(first, last):
+        if (items[i],) == (item,):
+            return i
+    raise ValueError("the item is not in list")
+
+
+def count_items(items: Any, item: Any) -> int:
+    """``items.count(item)``."""
+    total = 0
+    for x in items:
+        if (x,) == (item,):
+            total += 1
+    return total
+
+
+def remove_item(items: Any, item: Any) -> None:
+    """``items.remove(item)``."""
+    for i in range(len(items)):
+        if (items[i],) == (item,):
+            del items[i]
+            return
+    raise ValueError("list.remove(x): x not in list")

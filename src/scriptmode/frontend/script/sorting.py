@@ -8,7 +8,6 @@ from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.iteration import cursor_of
 from scriptmode.frontend.script.loops import run_cursor
-from scriptmode.frontend.script.methods import refuse_tensor_equality
 from scriptmode.frontend.script.values import Constant, IRValue, PythonObject, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -20,10 +19,9 @@ def sort(e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
     keys = owner
     if e.type_of(key) != T.NONE:
         keys = _keys(e, owner, key)
-    refuse_tensor_equality(e, keys.type, "sorting")
     reverse = e.unit.truth(e, options.get("reverse", Constant(False)))
-    if any(isinstance(t, T.ClassType) for t in T.walk(keys.type)):
-        # only the class knows how to compare: sorted by a program of the language
+    if any(t == T.TENSOR or isinstance(t, T.ClassType) for t in T.walk(keys.type)):
+        # how to compare is known to the program only
         if keys is owner:
             keys = e.builder.op("list::copy", owner)
         function = PythonObject(script_library.sort_by_comparison)
