@@ -20,6 +20,7 @@ from scriptmode.abi.convention import I32, PTR
 from scriptmode.abi.layouts import align_of, align_of_llvm, llvm_type, size_of, size_of_llvm
 from scriptmode.abi.python import METH_FASTCALL_KEYWORDS, MethodDef, new_builtin
 from scriptmode.analysis.edges import Edges
+from scriptmode.analysis.ownership import is_counted
 from scriptmode.codegen.engine import Engine
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.ir import types as T
@@ -102,6 +103,9 @@ def make_entry(
     types = (*first, *(llvm_type(p.type) for p in params))
     record.set(frame.REC_TRAMPOLINE, trampoline(types))
     tree = instance.tree if instance is not None else captured or Tree()
+    if uses_counted_state(compiled.program):
+        record.set(frame.REC_TURN, tree.turn.address)
+        record.kept.append(tree)
     roots = [] if instance is None else [(instance, graph.params[0].type)]
     captured_roots = link_captured(compiled, tree)
     record.captured = [found for found, _ in captured_roots]
@@ -322,6 +326,26 @@ def state_names(program: Program) -> frozenset[str]:
             if not _is_module_or_tensor(value.type):
                 found.add(node.attributes["name"])
     return frozenset(found)
+
+
+def uses_counted_state(program: Program) -> bool:
+    """Whether the program uses state of modules that only one thread at a time may touch."""
+    return any(
+        node.kind in ("prim::GetAttr", "prim::SetAttr") and _is_shared(node)
+        for graph in program.functions.values()
+        for node in graph.walk()
+    )
+
+
+def _is_shared(node: Node) -> bool:
+    owner = node.inputs[0].type
+    if not (isinstance(owner, T.ClassType) and owner.is_module):
+        return False
+    t = owner.attributes[node.attributes["name"]]
+    if _is_module_or_tensor(t):
+        return False
+    # several words are not written at once
+    return is_counted(t) or (node.kind == "prim::SetAttr" and size_of(t) > 8)
 
 
 def _is_module_or_tensor(t: T.Type) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
+import weakref
 from functools import cache
 from typing import Any, Protocol
 
 from scriptmode.ir import types as T
-from scriptmode.runtime import frame, library, nativelib, plans
+from scriptmode.runtime import frame, library, nativelib, plans, turns
 
 _POINTER = ctypes.c_void_p
 
@@ -32,6 +35,37 @@ class Pairs(Protocol):
 
     def keep(self, call: int) -> None:
         """Take over what has become a pair in the crossing."""
+
+
+class Turn:
+    """The turn of a tree of modules (see ``turns``); ``with turn:`` takes it."""
+
+    def __init__(self) -> None:
+        self._words = (ctypes.c_int64 * turns.TURN_WORDS)()
+        self.address = ctypes.addressof(self._words)
+        _TURNS.add(self)
+
+    def __enter__(self) -> None:
+        boundary_function("sm_turn_take", None, _POINTER)(self.address)
+
+    def __exit__(self, *exception: object) -> None:
+        boundary_function("sm_turn_give", None, _POINTER)(self.address)
+
+    def free(self) -> None:
+        """In a forked process: nobody has the turn but the thread that lives on."""
+        if self._words[0] != threading.get_ident():
+            self._words[:] = [0] * turns.TURN_WORDS
+
+
+_TURNS: weakref.WeakSet[Turn] = weakref.WeakSet()
+
+
+def _free_turns() -> None:
+    for turn in list(_TURNS):
+        turn.free()
+
+
+os.register_at_fork(after_in_child=_free_turns)
 
 
 class Crossing:

@@ -81,6 +81,7 @@ from scriptmode.runtime.frame import (
     REC_SLOW,
     REC_TABLE_SIZE,
     REC_TRAMPOLINE,
+    REC_TURN,
     STATE_ERROR,
     STATE_HOST,
 )
@@ -123,6 +124,7 @@ from scriptmode.runtime.pyapi import (
     tensor_release_wrapped,
     tensor_retain_wrapped,
 )
+from scriptmode.runtime.turns import sm_turn_give, sm_turn_take
 from scriptmode.runtime.unboxing import fill_unboxed, is_plain_tensor, unbox
 from scriptmode.runtime.warned import late_warnings, unwatch_warnings, watch_warnings
 
@@ -167,7 +169,12 @@ def sm_entry(self: ptr, args: ptr, nargs: i64, kwnames: ptr) -> ptr:
     store(ptr, place, 0, ptr(0))
     # the record must outlive the call even if the callable is dropped meanwhile
     Py_IncRef(self)
+    turn = load(ptr, record, REC_TURN)
+    if turn != 0:
+        sm_turn_take(turn)
     outcome = run(frame, record, values, place)
+    if turn != 0:
+        sm_turn_give(turn)
     if outcome == MISFIT:
         result = slow(record, args, nargs, kwnames, load(i64, frame, FRAME_REASON))
     else:

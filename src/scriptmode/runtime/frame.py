@@ -99,7 +99,8 @@ REC_MUTATES = 176  # whether the program may change a container
 REC_CAPTURED = 184  # ptr to the guards of captured values, or null
 REC_MIRRORS = 192  # the Python object of the state's mirrors, or null: no such state is touched
 REC_MIRRORED = 200  # ptr to i64: how many containers of the state Python has
-REC_WORDS = 26
+REC_TURN = 208  # the turn of the tree whose state the program uses, or null
+REC_WORDS = 27
 
 # fill row: which attribute goes where in the tensor table
 FILL_DICT = 0

@@ -46,6 +46,7 @@ from scriptmode.runtime.frame import (
     PLAN_DESCRIPTOR,
     PLAN_KIND,
     REC_OWNER,
+    REC_TURN,
     STATE_CATCH,
     STATE_MISFIT,
     STATE_PRINT,
@@ -84,6 +85,7 @@ from scriptmode.runtime.pyapi import (
     sm_release,
     state,
 )
+from scriptmode.runtime.turns import give_whole_turn, take_whole_turn
 from scriptmode.runtime.unboxing import (
     fill_unboxed,
     new_dict,
@@ -224,7 +226,13 @@ def sm_host_python_call(
     frame = load(ptr, ctx, CTX_CALL)
     answer = ptr(0)
     if write_back(frame) and publish_tensors(frame):
+        turn = load(ptr, load(ptr, frame, FRAME_RECORD), REC_TURN)
+        depth = 0
+        if turn != 0:
+            depth = give_whole_turn(turn)
         answer = _call(frame, function, n, descriptors, slots)
+        if turn != 0:
+            take_whole_turn(turn, depth)
         if take_over(frame, answer != 0) == 0:
             Py_DecRef(answer)
             answer = ptr(0)

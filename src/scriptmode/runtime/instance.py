@@ -111,7 +111,7 @@ class NativeInstance:
         """The value of an attribute; a container is the same object each time."""
         if name in self.table_indexes:
             return getattr(self.module, name)
-        with self._crossing(name) as crossing:
+        with self.tree.turn, self._crossing(name) as crossing:
             value = self._read(name, crossing)
         if value is _UNBOUND:
             raise AttributeError(
@@ -143,7 +143,7 @@ class NativeInstance:
             delattr(self.module, name)
             return
         self.get(name)
-        with self._crossing(name) as crossing:
+        with self.tree.turn, self._crossing(name) as crossing:
             self._replace(name, _UNBOUND, crossing)
 
     def set(self, name: str, value: Any) -> None:
@@ -154,7 +154,7 @@ class NativeInstance:
                 raise TypeError(f"`{name}` is compiled as {t}, not {type(value).__name__}")
             setattr(self.module, name, value)
             return
-        with self._crossing(name) as crossing:
+        with self.tree.turn, self._crossing(name) as crossing:
             self._replace(name, value, crossing)
 
     def _replace(self, name: str, value: Any, crossing: Crossing) -> None:
@@ -180,7 +180,7 @@ class NativeInstance:
         default.
         """
         for name in self._filled if names is None else names.intersection(self._filled):
-            with self._crossing(name) as crossing:
+            with self.tree.turn, self._crossing(name) as crossing:
                 self._write_to(module, name, self._read(name, crossing))
         for name, child in self._children.items():
             child.export_to(getattr(module, name), names)
@@ -210,7 +210,7 @@ class NativeInstance:
     def import_from(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
         """The opposite of ``export_to``."""
         for name in self._filled if names is None else names.intersection(self._filled):
-            with self._crossing(name) as crossing:
+            with self.tree.turn, self._crossing(name) as crossing:
                 value = getattr(module, name, _UNBOUND)
                 own = self._read(name, crossing)
                 holds = may_hold_containers(self.class_type.attributes[name])

@@ -37,6 +37,7 @@ from scriptmode.runtime import (
     plans,
     published,
     pyapi,
+    turns,
     unboxing,
     warned,
 )
@@ -44,7 +45,7 @@ from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
     boxing, boxing_collections, captured, entry, frame, gil, host, interrupt, kept, memo,
-    published, pyapi, unboxing, warned,
+    published, pyapi, turns, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip
@@ -60,7 +61,7 @@ _HOST: Mapping[str, Any] = {
 _EXPORTS: tuple[Any, ...] = (
     entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox_whole, boxing.box_whole,
     boxing_collections.unbox_collection, boxing_collections.box_collection,
-    boxing_collections.write_back_collection,
+    boxing_collections.write_back_collection, turns.sm_turn_take, turns.sm_turn_give,
     boxing.write_back, memo.memo_close, memo.memo_add, kept.sm_read_back_row,
     kept.sm_snapshot_row, kept.sm_fill_rows, warned.sm_note_warning, host.sm_host_drop,
     *_HOST.values(),

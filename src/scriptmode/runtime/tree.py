@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scriptmode.ir import types as T
 from scriptmode.runtime import boundary_state, descriptors, plans
 from scriptmode.runtime.code import Lease
-from scriptmode.runtime.crossing import Crossing, drop_slot
+from scriptmode.runtime.crossing import Crossing, Turn, drop_slot
 from scriptmode.runtime.mirrors import Mirrors
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Tree:
         boundary_state.load()
         self.instances: dict[int, NativeInstance] = {}  # by id of the Python module
         self.table_size = 0
+        self.turn = Turn()
         self.filling: Crossing | None = None  # while instances are made: aliases stay aliases
         self.memory = StateMemory()
         weakref.finalize(self, self.memory.close).atexit = False
