@@ -31,6 +31,7 @@ import torch
 from torch import nn
 
 from scriptmode.frontend.script import annotations as A
+from scriptmode.frontend.script.dataclass_sources import enter_sources, generated
 from scriptmode.frontend.script.definite import definitely_assigned
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.source import source_of
@@ -90,7 +91,11 @@ def is_user_class(cls: type) -> bool:
         and cls not in _TRANSPARENT
         and not issubclass(cls, _OTHERS)
         # classes in C make instances that hold more than attributes
-        and (cls.__new__ is object.__new__ or isinstance(cls.__new__, types.FunctionType))
+        and (
+            cls.__new__ is object.__new__
+            or isinstance(cls.__new__, types.FunctionType)
+            or issubclass(cls, BaseException)
+        )
         and not getattr(cls, "_is_protocol", False)
         and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
     )
@@ -113,7 +118,7 @@ def is_python(cls: type) -> bool:
 
 def static_attribute(cls: type, name: str) -> Any:
     """What the class itself has under a name; ``MISSING`` when nothing."""
-    return inspect.getattr_static(cls, name, MISSING)
+    return generated(inspect.getattr_static(cls, name, MISSING))
 
 
 MISSING: Any = object()
@@ -183,6 +188,7 @@ class ClassTable:
         return self._types[cls]
 
     def _enter(self, cls: type) -> T.ClassType:
+        enter_sources(cls)
         bases = [self.type_of(base) for base in cls.__bases__]
         name = self.unit.unique_class(f"{cls.__module__}.{cls.__qualname__}")
         t = T.ClassType(name, original_name=cls.__name__)
@@ -460,7 +466,9 @@ def own_annotations(cls: type, type_of_class: A.TypeOf) -> dict[str, T.Type]:
 
 
 def _is_class_level(cls: type, name: str) -> bool:
-    """Whether the class has a value of its own under a name, slots aside."""
+    """Whether the class has a value of its own under a name, slots and fields aside."""
+    if name in getattr(cls, "__dataclass_fields__", ()):
+        return False
     found = static_attribute(cls, name)
     return found is not MISSING and not isinstance(found, types.MemberDescriptorType)
 

@@ -19,6 +19,7 @@ from scriptmode.frontend.script import (
     builtin_numbers,
     builtin_types,
     call_expressions,
+    dataclass_functions,
     deques,
     dict_classes,
     dunder_methods,
@@ -63,6 +64,7 @@ from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
+    dataclass_functions,
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
     dunder_methods, expressions, futures, gradients, library_calls, matching, module_calls,
     operator_calls, raising, ranges, sets, special, subscripts, tries, type_info,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from scriptmode.frontend.script.classes import static_attribute
+from scriptmode.frontend.script.dataclass_sources import is_generated_comparison
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.exceptions import text_of as exception_text
 from scriptmode.frontend.script.flow import choose, when
@@ -53,11 +54,18 @@ def _method(cls: type | None, name: str) -> types.FunctionType | None:
 
 
 def _attempt(
-    e: Emitter, value: Sugared, cls: type | None, name: str, other: Sugared
+    e: Emitter,
+    value: Sugared,
+    cls: type | None,
+    name: str,
+    other: Sugared,
+    other_cls: type | None,
 ) -> Sugared | None:
     """``value.name(other)``; None when there is no such method or it gives NotImplemented."""
     method = _method(cls, name)
     if method is None:
+        return None
+    if cls is not other_cls and is_generated_comparison(method):
         return None
     result = e.call_positional(e.unit.wrap(e, method, name), value, other)
     given_up = isinstance(result, Constant) and result.value is NotImplemented
@@ -70,10 +78,10 @@ def _in_order(
     """The first result that the operands' methods give, in Python's order."""
 
     def own() -> Sugared | None:
-        return _attempt(e, a, ca, name, b)
+        return _attempt(e, a, ca, name, b, cb)
 
     def other() -> Sugared | None:
-        return _attempt(e, b, cb, reflected, a)
+        return _attempt(e, b, cb, reflected, a, ca)
 
     attempts: list[Attempt] = [own, other]
     if ca is not None and cb is not None:
@@ -96,7 +104,7 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
 
     def act(x: Sugared, ca: type | None, y: Sugared, cb: type | None) -> Sugared:
         if in_place:
-            done = _attempt(e, x, ca, f"__i{name}__", y)
+            done = _attempt(e, x, ca, f"__i{name}__", y, cb)
             if done is not None:
                 return done
         result = _in_order(e, f"__{name}__", f"__r{name}__", x, ca, y, cb)

@@ -10,6 +10,7 @@ tests at run time which group an instance belongs to::
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import inspect
@@ -25,6 +26,7 @@ from scriptmode.frontend.script.classes import (
     user_bases,
 )
 from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.dataclass_sources import is_frozen
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose, discard_after, narrow, when
 from scriptmode.frontend.script.functions import call_function
@@ -419,7 +421,7 @@ def assign_member(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None
         found = static_attribute(python_class(c), name)
         if isinstance(found, property):
             return ("property", id(found))
-        return ("field", _takes(python_class(c), name))
+        return ("field", _takes(python_class(c), name), is_frozen(python_class(c)))
 
     def act(v: IRValue, c: T.ClassType) -> Sugared:
         cls = python_class(c)
@@ -428,6 +430,8 @@ def assign_member(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None
             if found.fset is None:
                 e.raise_error(AttributeError, f"{_property(cls, name)} has no setter")
             e.call_positional(e.unit.wrap(e, found.fset, name), v, value)
+        elif is_frozen(cls) and not e.scope.source.is_given:
+            e.raise_error(dataclasses.FrozenInstanceError, f"cannot assign to field {name!r}")
         elif not _takes(cls, name):
             e.raise_error(AttributeError, _missing(cls, name))
         else:
@@ -482,6 +486,8 @@ def delete_member(e: Emitter, owner: IRValue, name: str) -> None:
             if found.fdel is None:
                 e.raise_error(AttributeError, f"{_property(cls, name)} has no deleter")
             e.call_positional(e.unit.wrap(e, found.fdel, name), v)
+        elif is_frozen(cls):
+            e.raise_error(dataclasses.FrozenInstanceError, f"cannot delete field {name!r}")
         elif name not in c.attributes:
             e.raise_error(AttributeError, _missing(cls, name))
         else:

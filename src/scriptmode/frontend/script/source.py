@@ -36,6 +36,7 @@ class FunctionSource:
     inner: dict[int, FunctionSource] = field(default_factory=dict)
     parent: FunctionSource | None = None
     origin: ast.AST | None = None  # the expression that Python makes this function of
+    is_given: bool = False  # no text: the tree of a generated method
 
     def __post_init__(self) -> None:
         self.locals = local_names(self.node)
@@ -82,6 +83,13 @@ def source_of(function: types.FunctionType) -> FunctionSource:
     source = _parse(function, code)
     _CACHE[key] = weakref.ref(code, lambda _: _CACHE.pop(key, None)), source
     return source
+
+
+def enter_source(function: types.FunctionType, source: FunctionSource) -> None:
+    """Say what the source of a function without text is."""
+    code = function.__code__
+    key = id(code)
+    _CACHE[key] = weakref.ref(code, lambda _: _CACHE.pop(key, None)), source
 
 
 def place_of(function: object) -> Span:
