@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Optional
+
+import pytest
 import torch
 
+import scriptmode
+from scriptmode.support.diagnostics import CompileError
 from tests.fourway import check
 
 # ruff: noqa: E731, B023, B007
@@ -271,3 +278,232 @@ def test_generator_expressions_in_a_list_share_variables() -> None:
         return [list(g) for g in gens]
 
     check(f, (3,))
+
+
+def test_counting_chaining_accumulating() -> None:
+    def f(n: int):
+        return (
+            list(itertools.islice(itertools.count(n, 2), 4)),
+            list(itertools.chain([1, 2], (3,), range(n))),
+            list(itertools.accumulate([1, 2, 3])),
+            list(itertools.takewhile(lambda x: x < n, itertools.count())),
+        )
+
+    check(f, (3,))
+
+
+def test_filter_asks_in_turn_with_its_consumer() -> None:
+    def f(xs: list[int]):
+        log = [0]
+
+        def keep(x: int):
+            log.append(x)
+            return x % 2 == 0
+
+        out = []
+        for v in filter(keep, xs):
+            log.append(-v)
+            out.append(v)
+        f = filter(keep, xs)
+        a = next(f, -1)
+        return (
+            out,
+            log,
+            a,
+            list(f),
+            list(filter(None, xs)),
+            sum(filter(keep, xs)),
+            [i for i in enumerate(filter(keep, xs))],
+        )
+
+    check(f, ([0, 1, 2, 3, 4],), ([],))
+
+
+def test_cycles_products_and_repetitions() -> None:
+    def f(n: int):
+        c = itertools.cycle([1, 2, 3])
+        return (
+            [next(c) for _ in range(n)],
+            list(itertools.product([1, 2], ["a", "b"])),
+            list(itertools.pairwise([1, 2, 3])),
+            list(itertools.repeat(n, 3)),
+            list(itertools.zip_longest([1, 2, 3], [4], fillvalue=0)),
+        )
+
+    check(f, (5,))
+
+
+def test_chains_of_lists_and_star_maps() -> None:
+    def f(xss: list[list[int]]):
+        return (
+            list(itertools.chain.from_iterable(xss)),
+            list(itertools.chain(*xss)),
+            list(itertools.starmap(lambda a, b: a + b, [(1, 2), (3, 4)])),
+            list(itertools.dropwhile(lambda x: x < 2, [1, 2, 1])),
+            list(itertools.combinations([1, 2, 3], 2)),
+        )
+
+    check(f, ([[1], [2, 3]],))
+
+
+def test_a_chain_runs_its_parts_one_after_the_other() -> None:
+    def f(n: int):
+        log = [0]
+
+        def gen(k: int):
+            log.append(k)
+            yield k
+            log.append(-k)
+
+        for x in itertools.chain(gen(1), gen(n)):
+            log.append(x * 100)
+        return log
+
+    check(f, (2,))
+
+
+class Bag:
+    def __init__(self, n: int):
+        self.items = [i * 2 for i in range(n)]
+
+    def __iter__(self):
+        for x in self.items:
+            yield x
+
+    def pairs(self):
+        for i, x in enumerate(self.items):
+            yield i, x
+
+
+class Node:
+    def __init__(self, v: int, left: Optional[Node] = None, right: Optional[Node] = None):
+        self.v = v
+        self.left = left
+        self.right = right
+
+    def walk(self) -> Iterator[int]:
+        if self.left is not None:
+            yield from self.left.walk()
+        yield self.v
+        if self.right is not None:
+            yield from self.right.walk()
+
+
+class Up:
+    def __init__(self, n: int):
+        self.n = n
+        self.i = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> int:
+        if self.i >= self.n:
+            raise StopIteration
+        self.i += 1
+        return self.i
+
+
+class Squares:
+    def __getitem__(self, i: int) -> int:
+        if i >= 3:
+            raise IndexError("out")
+        return i * i
+
+
+def test_methods_are_generators() -> None:
+    def f(n: int):
+        b = Bag(n)
+        it = iter(b)
+        first = next(it)
+        return (
+            [x for x in b],
+            sum(b),
+            max(b),
+            [p for p in b.pairs()],
+            list(zip(b, b)),
+            first,
+            list(it),
+        )
+
+    check(f, (3,))
+
+
+def test_a_tree_is_walked_recursively() -> None:
+    def f(n: int):
+        t = Node(5, Node(3, Node(n)), Node(8))
+        return list(t.walk()), sum(t.walk())
+
+    check(f, (1,))
+
+
+def test_iterators_of_the_program() -> None:
+    def f(n: int):
+        out = []
+        for x in Up(n):
+            out.append(x)
+        u = Up(n)
+        first = next(u, -1)
+        return out, first, list(u), sum(Up(4)), [x for x in Squares()]
+
+    check(f, (0,), (3,))
+
+
+def test_consumers_and_producers_take_turns_in_for_loops() -> None:
+    def f(n: int):
+        log = [0]
+
+        def g(x: int):
+            log.append(x)
+            return x
+
+        for v in map(g, (1, 2, n)):
+            log.append(-v)
+        for v in (g(x) for x in [1, 2]):
+            log.append(-v)
+        ys = [v + log[-1] for v in map(g, [4, 5])]
+        for i, v in enumerate(g(x) for x in range(2)):
+            log.append(i - v * 10)
+        for a, b in zip(map(g, [7, 8]), (g(x) for x in (9, 10))):
+            log.append(a - b)
+        return log, ys
+
+    check(f, (3,))
+
+
+def test_yield_inside_try() -> None:
+    def f(xs: list[int]):
+        log = [0]
+
+        def g():
+            for x in xs:
+                try:
+                    y = 10 // x
+                    yield y
+                    log.append(x)
+                    if x == 3:
+                        raise ValueError("three")
+                except ZeroDivisionError:
+                    log.append(-1)
+                except ValueError:
+                    log.append(-3)
+                else:
+                    log.append(1000)
+
+        return [v for v in g()], log
+
+    check(f, ([1, 0, 3, 2],))
+
+
+def test_yield_inside_finally_and_with_is_refused() -> None:
+    def closing(n: int):
+        try:
+            yield n
+        finally:
+            print(n)
+
+    def f(n: int):
+        return list(closing(n))
+
+    with pytest.raises(CompileError, match="finally"):
+        scriptmode.script(f)

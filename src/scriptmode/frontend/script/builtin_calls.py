@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable
 
 from scriptmode.frontend.script.arguments import one, take
@@ -44,7 +43,6 @@ from scriptmode.frontend.script.values import (
     reading,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Value
 
 # containers and iteration
 
@@ -84,30 +82,6 @@ def _zip(e: Emitter, given: Arguments) -> Sugared:
     return IterableValue(kind, tuple(e.settle(a) for a in given.positional))
 
 
-@OBJECT_CALLS(itertools.repeat)
-def _repeat(e: Emitter, given: Arguments) -> Sugared:
-    value, times = take(e, given, "object", "times", required=2)
-    assert value is not None and times is not None
-    if isinstance(times, Constant):
-        return IterableValue("generator", (TupleDisplay((value,) * times.value),))
-    whole = binary(e, "mul", IRValue(e.value(ListDisplay((value,)))), times)
-    return IterableValue("generator", (whole,))
-
-
-@OBJECT_CALLS(itertools.chain)
-def _chain(e: Emitter, given: Arguments) -> Sugared:
-    parts = [items_of(e, p) for p in given.positional]
-    known = [i for p in parts if p is not None for i in p]
-    if all(p is not None for p in parts):
-        return IterableValue("generator", (TupleDisplay(tuple(known)),))
-    whole: Sugared | None = None
-    for part in given.positional:
-        built = IRValue(e.value(as_built_list(e, part)))
-        whole = built if whole is None else binary(e, "add", whole, built)
-    assert whole is not None
-    return IterableValue("generator", (whole,))
-
-
 @OBJECT_CALLS(reversed)
 def _reversed(e: Emitter, given: Arguments) -> Sugared:
     value = one(e, given)
@@ -124,23 +98,7 @@ def _map(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(filter)
 def _filter(e: Emitter, given: Arguments) -> Sugared:
     function, iterable = given.positional
-    iterable = e.settle(iterable)
-
-    def keep(item: Sugared) -> bool | Value:
-        none = isinstance(function, Constant) and function.value is None
-        return truth(e, item if none else e.call_positional(function, item))
-
-    def fill(append: Callable[[Sugared], None]) -> None:
-        def body(item: Sugared) -> None:
-            outcome = keep(item)
-            if outcome is True:
-                append(item)
-            elif isinstance(outcome, Value):
-                when(e, outcome, lambda: append(item))
-
-        run_cursor(e, cursor_of(e, iterable), [], body)
-
-    return e.unit.collected(e, fill, given.node)
+    return IterableValue("filter", (function, e.settle(iterable)))
 
 
 @OBJECT_CALLS(list)

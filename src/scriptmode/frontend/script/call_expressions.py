@@ -10,13 +10,18 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import discard_after
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iteration import items_of
+from scriptmode.frontend.script.operators import is_sequence
 from scriptmode.frontend.script.transposing import transposed
 from scriptmode.frontend.script.values import (
+    KEYWORDS,
     Arguments,
     BuiltinMethod,
     Constant,
     DictDisplay,
+    IRValue,
     PythonObject,
+    StarredDict,
+    StarredList,
     Sugared,
 )
 from scriptmode.ir import types as T
@@ -51,14 +56,28 @@ def call_arguments(e: Emitter, node: ast.Call, function: Sugared | None = None) 
             if items is None:
                 items = e.unit.unrolled_items(e, value)
             if items is None:
-                with e.at(argument):
-                    e.not_built(
-                        "a starred argument whose length is not known is", help="pass a tuple"
-                    )
+                positional.append(StarredList(_as_sequence(e, value)))
+                continue
             positional += items
         else:
             positional.append(e.expression(argument))
     return Arguments(positional, _keywords(e, node), node)
+
+
+def _as_sequence(e: Emitter, value: Sugared) -> Sugared:
+    t = e.type_of(value)
+    return value if is_sequence(t) else IRValue(e.value(e.unit.built_list(e, value)))
+
+
+def _starred_dict(e: Emitter, keywords: dict[str, Sugared], value: Sugared) -> None:
+    t = e.type_of(value)
+    if not isinstance(t, T.DictType):
+        e.fail_type(f"`**` needs a dict, not {value.describe()}")
+    if t.key != T.STR:
+        e.raise_error(TypeError, "keywords must be strings")
+    if KEYWORDS in keywords:
+        e.not_built("a call with two dicts of unknown keys is", help="merge them first")
+    keywords[KEYWORDS] = StarredDict(value)
 
 
 def _keywords(e: Emitter, node: ast.Call) -> dict[str, Sugared]:
@@ -70,7 +89,8 @@ def _keywords(e: Emitter, node: ast.Call) -> dict[str, Sugared]:
             continue
         if not isinstance(value, DictDisplay):
             with e.at(keyword.value):
-                e.not_built("`**` of a dict whose keys are not known is")
+                _starred_dict(e, keywords, value)
+            continue
         for key, item in zip(value.keys, value.values, strict=True):
             if not isinstance(key, Constant) or not isinstance(key.value, str):
                 e.fail_type("keywords must be strings")

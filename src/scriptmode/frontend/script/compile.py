@@ -24,8 +24,10 @@ from scriptmode.frontend.script import (
     dict_classes,
     dunder_methods,
     expressions,
+    function_calls,
     futures,
     gradients,
+    itertools_calls,
     library_calls,
     matching,
     module_calls,
@@ -66,8 +68,9 @@ from scriptmode.support.source import Span
 HANDLERS = (  # they enter themselves
     dataclass_functions,
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
-    dunder_methods, expressions, futures, gradients, library_calls, matching, module_calls,
-    operator_calls, raising, ranges, sets, special, subscripts, tries, type_info,
+    dunder_methods, expressions, function_calls, futures, gradients, itertools_calls,
+    library_calls, matching, module_calls, operator_calls, raising, ranges, sets, special,
+    subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

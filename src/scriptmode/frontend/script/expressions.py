@@ -373,6 +373,7 @@ def _generators(
 
     if iterable is None:
         iterable = unrollable(e, e.expression(first.iter))
+    iterable = e.unit.in_turn(e, iterable)
     items = items_of(e, iterable)
     if items is None and unroll:
         items = constant_range(iterable)
@@ -421,6 +422,7 @@ def static_items(
         iterable = first
         if iterable is None:
             iterable = unrollable(e, e.expression(node.generators[0].iter))
+        iterable = e.unit.in_turn(e, iterable)
         if items_of(e, iterable) is None and not (unroll and constant_range(iterable)):
             raise _NotStatic
         comprehend(e, node.generators, body, iterable, unroll)

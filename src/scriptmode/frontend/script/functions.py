@@ -33,7 +33,9 @@ from scriptmode.frontend.script.source import (
     free_names,
     source_of,
 )
+from scriptmode.frontend.script.texts import missing_text, too_many_text
 from scriptmode.frontend.script.values import (
+    KEYWORDS,
     Arguments,
     Constant,
     DictDisplay,
@@ -41,6 +43,8 @@ from scriptmode.frontend.script.values import (
     IRValue,
     ListDisplay,
     LocalFunction,
+    StarredDict,
+    StarredList,
     Sugared,
     TupleDisplay,
     Unusable,
@@ -110,12 +114,50 @@ def bind(
     arguments = source.node.args
     name = source.qualname
     positional = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
-    bound: dict[str, Sugared] = dict(zip(positional, given.positional, strict=False))
-    extra = given.positional[len(positional) :]
+    by_name = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+    bound: dict[str, Sugared] = {}
+    before, rest_list = given.positional, None
+    if any(isinstance(a, StarredList) for a in before):
+        before, rest_list = e.unit.spread_positional(e, name, arguments, by_name, given, bound)
+    bound.update(zip(positional, before, strict=False))
+    rest = _bind_keywords(e, name, arguments, given, bound)
+    if len(before) > len(positional) and arguments.vararg is None:
+        bad_call(e, _too_many(name, positional, defaults, given, bound, arguments))
+    by_name.update(keyword_defaults)
+    left: Sugared = DictDisplay(tuple(map(Constant, rest)), tuple(rest.values()), frozen=True)
+    spread = given.keywords.get(KEYWORDS)
+    if isinstance(spread, StarredDict):
+        left = e.unit.spread_keywords(e, name, arguments, by_name, spread, bound)
+        if rest:
+            e.not_built("`**` beside further keyword arguments is", help="put them into the dict")
+    bound = {**by_name, **bound}
+    for kind, names in (
+        ("positional", positional),
+        ("keyword-only", [a.arg for a in arguments.kwonlyargs]),
+    ):
+        missing = [a for a in names if a not in bound]
+        if missing:
+            bad_call(e, missing_text(name, kind, missing))
+    ordered = {a: bound[a] for a in positional}
+    if arguments.vararg is not None:
+        extra = TupleDisplay(tuple(before[len(positional) :]))
+        ordered[arguments.vararg.arg] = extra if rest_list is None else rest_list
+    ordered.update({a.arg: bound[a.arg] for a in arguments.kwonlyargs})
+    if arguments.kwarg is not None:
+        ordered[arguments.kwarg.arg] = left
+    return ordered
+
+
+def _bind_keywords(
+    e: Emitter, name: str, arguments: ast.arguments, given: Arguments, bound: dict[str, Sugared]
+) -> dict[str, Sugared]:
+    """Bind arguments given by name; those that ``**kwargs`` takes."""
     only_positional = {a.arg for a in arguments.posonlyargs}
     by_keyword = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
     rest: dict[str, Sugared] = {}
     for key, value in given.keywords.items():
+        if key == KEYWORDS:
+            continue
         if key in by_keyword:
             if key in bound:
                 bad_call(e, f"{name}() got multiple values for argument '{key}'")
@@ -129,37 +171,7 @@ def bind(
             )
         else:
             bad_call(e, f"{name}() got an unexpected keyword argument '{key}'")
-    if extra and arguments.vararg is None:
-        bad_call(e, _too_many(name, positional, defaults, given, bound, arguments))
-    for key, value in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
-        bound.setdefault(key, value)
-    for key, value in keyword_defaults.items():
-        bound.setdefault(key, value)
-    for kind, names in (
-        ("positional", positional),
-        ("keyword-only", [a.arg for a in arguments.kwonlyargs]),
-    ):
-        missing = [a for a in names if a not in bound]
-        if missing:
-            bad_call(e, _missing(name, kind, missing))
-    ordered = {a: bound[a] for a in positional}
-    if arguments.vararg is not None:
-        ordered[arguments.vararg.arg] = TupleDisplay(tuple(extra))
-    ordered.update({a.arg: bound[a.arg] for a in arguments.kwonlyargs})
-    if arguments.kwarg is not None:
-        keys = tuple(Constant(k) for k in rest)
-        ordered[arguments.kwarg.arg] = DictDisplay(keys, tuple(rest.values()), frozen=True)
-    return ordered
-
-
-def _missing(name: str, kind: str, missing: Sequence[str]) -> str:
-    quoted = [f"'{m}'" for m in missing]
-    if len(quoted) == 1:
-        text = quoted[0]
-    else:
-        text = f"{', '.join(quoted[:-1])}{',' if len(quoted) > 2 else ''} and {quoted[-1]}"
-    plural = "s" if len(quoted) > 1 else ""
-    return f"{name}() missing {len(quoted)} required {kind} argument{plural}: {text}"
+    return rest
 
 
 def _too_many(
@@ -170,9 +182,8 @@ def _too_many(
     bound: Mapping[str, Sugared],
     arguments: ast.arguments,
 ) -> str:
-    most, count = len(positional), len(given.positional)
-    takes = f"from {most - len(defaults)} to {most}" if defaults else str(most)
-    plural = "" if takes == "1" else "s"
+    count = len(given.positional)
+    text = too_many_text(name, len(positional), len(defaults))
     own = [a.arg for a in arguments.kwonlyargs if a.arg in bound]
     also = ""
     if own:
@@ -180,8 +191,9 @@ def _too_many(
             f" positional argument{'s' if count != 1 else ''} (and {len(own)} keyword-only "
             f"argument{'s' if len(own) != 1 else ''})"
         )
-    were = "was" if count == 1 and not own else "were"
-    return f"{name}() takes {takes} positional argument{plural} but {count}{also} {were} given"
+    elif count == 1:
+        text = text.replace(" were given", " was given")
+    return text.replace("{}", f"{count}{also}")
 
 
 def argument_shape(e: Emitter, value: Sugared) -> Shape:
@@ -482,6 +494,8 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
             _run_body(e, node)
         settle_literals(e)
     except Restart:
+        if instance.generator is not None:
+            instance.generator.forget()
         return None
     if instance.generator is not None and instance.generator.has_changed:
         return None

@@ -28,6 +28,7 @@ from scriptmode.frontend.script.flow import branch, leave_loop, loop
 from scriptmode.frontend.script.functions import Instance, Target, crossing, instance_of
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iterators import iterator_of, pull
+from scriptmode.frontend.script.literals import ParameterGrows, widen
 from scriptmode.frontend.script.loops import assigned_names, run_else, with_else
 from scriptmode.frontend.script.shapes import (
     Shape,
@@ -76,6 +77,13 @@ class GeneratorCode:
     slots: dict[Slot, T.Type] = field(default_factory=dict)
     has_changed: bool = False
 
+    def forget(self) -> None:
+        """Forget the variables' types, when containers are known better."""
+        self.item = T.NEVER
+        self.points.clear()
+        self.alive.clear()
+        self.slots.clear()
+
     def row(self) -> T.Type:
         """The type of the row of variables."""
         return T.TupleType([T.INT, *self.slots.values()])
@@ -88,6 +96,14 @@ class Suspension:
     code: GeneratorCode
     state: Value
     rows: Value
+    saved: dict[Slot, list[Value]] = field(default_factory=dict)
+    restored: dict[Value, Slot] = field(default_factory=dict)
+    arguments: dict[Value, int] = field(default_factory=dict)  # of ``start``, by number
+
+    def sources(self, value: Value) -> list[Value] | None:
+        """What a variable held when it was saved, of one that was read from the row."""
+        slot = self.restored.get(value)
+        return None if slot is None else self.saved.get(slot, [])
 
 
 def code_of(e: Emitter, target: Target, shapes: dict[str, Shape]) -> GeneratorCode:
@@ -108,8 +124,12 @@ def make_generator(
     e: Emitter, target: Target, values: dict[str, Sugared], shapes: dict[str, Shape]
 ) -> Sugared:
     """Call a generator function: nothing of it runs yet."""
-    code = code_of(e, target, shapes)
-    inputs = [v for name, s in code.shapes.items() for v in flatten(e, values[name], s)]
+    inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
+    try:
+        code = code_of(e, target, shapes)
+    except ParameterGrows as grown:
+        widen(e, inputs[grown.index], grown.wanted)
+        raise grown.error from None
     started = e.builder.call(code.start, inputs, STARTED)
     parts = [IRValue(e.builder.tuple_index(started, i)) for i in range(2)]
     return GeneratorObject(code, TupleDisplay(tuple(parts)))
@@ -172,6 +192,10 @@ def _run_state(e: Emitter, instance: Instance, state: int) -> None:
     e.scope.captured = {}
     if state == _ENTRY:
         e.env = Environment(_restored(e, code, dict(code.shapes)))
+        assert e.generator is not None
+        for value in [*e.generator.restored]:
+            e.generator.arguments[value] = len(e.generator.arguments)
+        e.generator.restored.clear()
         _find_captured(e)
         e.unit.bind_itself(instance, e.scope)
         e.unit.make_cells(e)
@@ -211,9 +235,13 @@ def _restored(
     row = e.builder.op("list::getitem", e.generator.rows, e.int_constant(0))
     places = {slot: index + 1 for index, slot in enumerate(code.slots)}
 
+    known = e.generator
+
     def read(name: str, shape: Shape) -> Iterator[Value]:
         for index, t in enumerate(leaves(shape)):
-            yield e.builder.cast(e.builder.tuple_index(row, places[name, index]), t)
+            value = e.builder.cast(e.builder.tuple_index(row, places[name, index]), t)
+            known.restored[value] = (name, index)
+            yield value
 
     found: dict[str, Sugared] = {}
     for name, shape in shapes.items():
@@ -262,8 +290,7 @@ def _save(e: Emitter, node: Yielding) -> int:
     for name, shape in joined.items():
         if shape is not None:
             _add_slots(code, name, shape)
-    if not code.has_changed:
-        _store(e, code, values, joined)
+    _store(e, code, values, joined)
     return code.points.index(point) + 1
 
 
@@ -276,6 +303,9 @@ def _store(
         if shape is not None:
             for index, value in enumerate(flatten(e, values[name], shape)):
                 kept[name, index] = value
+                e.generator.saved.setdefault((name, index), []).append(value)
+    if code.has_changed:
+        return  # the row is not known yet; the function is emitted again
     row = _row(e, code, kept)
     e.builder.op_node("list::setitem", [e.generator.rows, e.int_constant(0), row])
 
@@ -313,7 +343,10 @@ def _suspend(e: Emitter, node: Yielding, item: Sugared) -> None:
     assert e.generator is not None
     code = e.generator.code
     if e.cleanups:
-        e.not_built("`yield` inside `with` is", help="put the `with` around what is yielded only")
+        e.not_built(
+            "`yield` inside `with`, or `try` with `finally`, is",
+            help="leave the statement before the `yield`",
+        )
     built = e.value(e.settle(item, _item_annotation(e)))
     code.item = _joined(code, built.type)
     number = _save(e, node)
@@ -386,8 +419,21 @@ def _check_place(e: Emitter, node: Yielding) -> None:
     if e.generator is None:
         e.fail_syntax("`yield` outside of a generator function")
     function = e.scope.source.node
+    for outer in ast.walk(function):
+        if isinstance(outer, ast.Try) and _contains(outer.body, node):
+            for handler in outer.handlers:
+                if handler.type is None or _catches_exit(e, handler.type):
+                    e.not_built(
+                        "`yield` where GeneratorExit is caught is", help="catch `Exception` instead"
+                    )
     if not any(getattr(n, "value", None) is node for n in _statements(function)):
         e.not_built("`yield` inside an expression is", help="write `value = yield ...` on its own")
+
+
+def _catches_exit(e: Emitter, node: ast.expr) -> bool:
+    names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+    found = [getattr(e.lookup(n), "object", None) for n in names]
+    return any(isinstance(f, type) and issubclass(GeneratorExit, f) for f in found)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:
@@ -453,6 +499,17 @@ def _resume_if(e: Emitter, statement: ast.If, node: Yielding) -> None:
     _resume_block(e, arm, node)
 
 
+def _resume_try(e: Emitter, statement: ast.Try, node: Yielding) -> None:
+    if statement.finalbody:
+        e.not_built("`yield` inside `try` with `finally` is")
+    if _contains(statement.body, node):
+        e.unit.run_except(e, statement, lambda: _resume_block(e, statement.body, node))
+    elif _contains(statement.orelse, node):
+        _resume_block(e, statement.orelse, node)
+    else:
+        e.not_built("`yield` inside `except` is", help="leave the handler before it")
+
+
 def _resume_while(e: Emitter, statement: ast.While, node: Yielding) -> None:
     if _contains(statement.orelse, node):
         _resume_block(e, statement.orelse, node)
@@ -516,6 +573,7 @@ _RESUME: dict[type[ast.stmt], Callable[[Emitter, Any, Yielding], None]] = {
     ast.AugAssign: _resume_augmented,
     ast.Return: _resume_return,
     ast.If: _resume_if,
+    ast.Try: _resume_try,
     ast.While: _resume_while,
     ast.For: _resume_for,
 }

@@ -7,6 +7,7 @@ Python does, and a dict refuses to be changed meanwhile.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import iterated_flags, plain
 from scriptmode.frontend.script.flow import branch, choose_value, when
+from scriptmode.frontend.script.instances import instance_type
 from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_items
 from scriptmode.frontend.script.values import (
     Constant,
@@ -50,6 +52,7 @@ class Cursor:
     trips: Value | None = None
     more: Callable[[Value], Value] | None = None
     pull: Callable[[Value], Sugared] | None = None
+    keeps: Callable[[Sugared], bool | Value] | None = None  # of a filter: which elements it gives
 
 
 def items_of(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
@@ -141,7 +144,10 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     if items is not None:
         value = _as_indexable(e, items)
     elif isinstance(value, GeneratorValue):
-        value = e.unit.generated(e, value)
+        return cursor_of(e, e.unit.kept(e, value))
+    elif instance_type(value) is not None:
+        iterator = e.unit.iterator_of(e, value)
+        return Cursor(lambda i: iterator, pull=lambda i: e.unit.next_or_leave(e, iterator))
     t = e.type_of(value)
     if t is None:
         e.fail_type(f"{value.describe()} cannot be iterated over")
@@ -293,7 +299,7 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
         case "range":
             return _range_cursor(e, value)
         case "enumerate":
-            inner = cursor_of(e, arguments[0])
+            inner = unfiltered_cursor_of(e, arguments[0])
             start = index_value(e, arguments[1], "the start of enumerate")
 
             def pair(i: Value) -> Sugared:
@@ -319,6 +325,9 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
             if inner.pull is not None:
                 return Cursor(mapped, pull=mapped)
             return Cursor(mapped, inner.trips, inner.more)
+        case "filter":
+            inner = cursor_of(e, arguments[1])
+            return dataclasses.replace(inner, keeps=lambda item: _keeps(e, arguments[0], item))
         case "generator" | "iter":
             return cursor_of(e, arguments[0])
         case "keys" | "values" | "items":
@@ -330,8 +339,21 @@ def _iterable_cursor(e: Emitter, value: IterableValue) -> Cursor | None:
     return None
 
 
+def _keeps(e: Emitter, function: Sugared, item: Sugared) -> bool | Value:
+    """Whether ``filter(function, ...)`` gives an element."""
+    is_none = isinstance(function, Constant) and function.value is None
+    return truth(e, item if is_none else e.call_positional(function, item))
+
+
+def unfiltered_cursor_of(e: Emitter, value: Sugared) -> Cursor:
+    """Elements of a value by index, where each must count."""
+    if isinstance(value, IterableValue) and value.kind in ("filter", "iter"):
+        value = e.unit.kept(e, value)
+    return cursor_of(e, value)
+
+
 def _zip_cursor(e: Emitter, arguments: Sequence[Sugared], *, strict: bool = False) -> Cursor:
-    inner = [cursor_of(e, a) for a in arguments]
+    inner = [unfiltered_cursor_of(e, a) for a in arguments]
     if any(c.pull is not None for c in inner):
         if strict:
             e.not_built("zip(strict=True) of iterators is", help="make lists of them first")
@@ -503,6 +525,7 @@ def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sug
         or t == T.STR
         or isinstance(value, (IterableValue, GeneratorValue))
         or is_iterator(value)
+        or instance_type(value) is not None
         or isinstance(t, (T.DictType, T.SetType, T.DequeType))
         or t == T.BYTES
     ):

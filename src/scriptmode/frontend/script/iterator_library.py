@@ -192,3 +192,58 @@ def product(a: Iterable[Any], b: Iterable[Any]) -> Iterator[Any]:
     for x in first:
         for y in second:
             yield x, y
+
+
+def product1(a: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.product`` of one iterable."""
+    for x in list(a):
+        yield (x,)
+
+
+def product3(a: Iterable[Any], b: Iterable[Any], c: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.product`` of three iterables."""
+    first = list(a)
+    second = list(b)
+    third = list(c)
+    for x in first:
+        for y in second:
+            for z in third:
+                yield x, y, z
+
+
+def combinations2(iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.combinations`` of two."""
+    pool = list(iterable)
+    for i in range(len(pool)):
+        for j in range(i + 1, len(pool)):
+            yield pool[i], pool[j]
+
+
+def combinations3(iterable: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.combinations`` of three."""
+    pool = list(iterable)
+    for i in range(len(pool)):
+        for j in range(i + 1, len(pool)):
+            for k in range(j + 1, len(pool)):
+                yield pool[i], pool[j], pool[k]
+
+
+def zip_longest(a: Iterable[Any], b: Iterable[Any], fill: Any) -> Iterator[Any]:
+    """``itertools.zip_longest`` of two iterables."""
+    other = iter(b)
+    for x in a:
+        yield x, next(other, fill)
+    for y in other:
+        yield fill, y
+
+
+def indexed(sequence: Any) -> Iterator[Any]:
+    """Iteration by ``__getitem__`` until it raises IndexError."""
+    index = 0
+    while True:
+        try:
+            item = sequence[index]
+        except IndexError:
+            return
+        yield item
+        index += 1

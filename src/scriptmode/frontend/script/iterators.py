@@ -8,6 +8,7 @@ sequences and ranges get an ``IteratorObject``, whose place lives in a list of o
 
 from __future__ import annotations
 
+import ast
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,18 @@ from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import call_function, call_local, genexpr_function
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
+from scriptmode.frontend.script.instances import instance_type
 from scriptmode.frontend.script.iteration import (
     cursor_of,
     items_of,
     native_iterator,
     range_bounds,
     range_length,
+)
+from scriptmode.frontend.script.object_iterators import (
+    has_next,
+    next_of_object,
+    object_iterator,
 )
 from scriptmode.frontend.script.operators import as_list, is_sequence
 from scriptmode.frontend.script.shapes import shape_of
@@ -35,6 +42,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     IterableValue,
     IteratorObject,
+    PythonObject,
     Sugared,
     TupleDisplay,
 )
@@ -65,12 +73,21 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
         case IterableValue(kind=kind) if kind in _LIBRARY:
             given = Arguments(list(value.arguments), {})
             return call_library(e, _LIBRARY[kind], given)
+        case IterableValue(kind="filter", arguments=(function, iterable)):
+            if isinstance(function, Constant) and function.value is None:
+                return call_library(e, library.filtered_by_truth, Arguments([iterable], {}))
+            return call_library(e, library.filtered, Arguments([function, iterable], {}))
         case IterableValue(kind="range"):
             return _range(e, value)
         case IRValue() if isinstance(value.type, T.IteratorType):
             return value
         case IRValue() if isinstance(value.type, T.ChoiceType):
             return e.unit.by_member(e, value.value, lambda v: iterator_of(e, v))
+    if has_next(e, value):
+        return value
+    made = object_iterator(e, value)
+    if made is not None:
+        return iterator_of(e, made)
     native = native_iterator(e, value)
     if native is not None:
         return IRValue(native)
@@ -150,6 +167,8 @@ def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
             lambda: found(e.lift(e.builder.cast(e.builder.tuple_index(answer, 1), t))),
             lambda: ended(e.lift(e.builder.tuple_index(answer, 2))),
         )  # fmt: skip
+    if instance_type(iterator) is not None:
+        return next_of_object(e, iterator, found, ended)
     if not isinstance(iterator, IteratorObject):
         e.fail_type(f"{iterator.describe()} is not an iterator", help="call iter() of it first")
     if iterator.kind == "items" and not iterator.arguments[0].parts():
@@ -225,13 +244,43 @@ _PROBES: dict[str, Callable[[Emitter, Sequence[Sugared]], _Probe]] = {
 }
 
 
+_QUIET = (int, float, bool, str, len, abs, repr, type)
+
+
+def in_turn(e: Emitter, value: Sugared) -> Sugared:
+    """An iterable whose elements run code of the user: an iterator, so that it runs in turn."""
+    return kept(e, value) if _runs_code(value) else value
+
+
+def _runs_code(value: Sugared) -> bool:
+    """Whether giving an element may have effects that a consumer could tell from running ahead."""
+    if isinstance(value, GeneratorValue):
+        parts = [value.node.elt, *(t for g in value.node.generators for t in g.ifs)]
+        calls = (ast.Call, ast.NamedExpr)
+        if any(isinstance(inner, calls) for part in parts for inner in ast.walk(part)):
+            return True
+        return _runs_code(value.iterable)
+    if isinstance(value, IterableValue):
+        first = value.arguments[0] if value.arguments else None
+        if value.kind in ("map", "filter"):
+            if not (isinstance(first, PythonObject) and first.object in _QUIET):
+                return not (isinstance(first, Constant) and first.value is None)
+        return any(_runs_code(a) for a in value.arguments)
+    return False
+
+
 def kept(e: Emitter, value: Sugared) -> Sugared:
     """A value that a variable keeps: what can be consumed once only becomes an iterator."""
     if isinstance(value, GeneratorValue):
         return iterator_of(e, value)
     if isinstance(value, TupleDisplay):
         return value.with_parts([kept(e, item) for item in value.items])
-    if isinstance(value, IterableValue) and value.kind in ("iter", "generator", *_LIBRARY):
+    if isinstance(value, IterableValue) and value.kind in (
+        "iter",
+        "filter",
+        "generator",
+        *_LIBRARY,
+    ):
         return iterator_of(e, value)
     if isinstance(value, IterableValue) and value.kind == "reversed":
         return iterator_of(e, value)

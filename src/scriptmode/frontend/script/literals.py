@@ -54,6 +54,10 @@ def sites_of(e: Emitter, value: Value, seen: set[int] | None = None) -> list[Has
 
 def _sources(e: Emitter, value: Value, found: list[Hashable]) -> list[Value] | None:
     """Values that ``value`` may be the same object as, or a copy of; sites go to ``found``."""
+    if e.generator is not None:
+        saved = e.generator.sources(value)
+        if saved is not None:
+            return saved
     node = value.node
     if node is None:
         block = value.block
@@ -86,6 +90,9 @@ class ParameterGrows(Exception):
 def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
     """Learn that ``value`` should be of the container type ``wanted``; False if it cannot be."""
     node = value.node
+    if e.generator is not None and value in e.generator.arguments:
+        index = e.generator.arguments[value]
+        raise ParameterGrows(index, wanted, _misfit(e, value.type, wanted))
     if node is None and value.block.owner is None and len(e.unit.stack) > 1:
         raise ParameterGrows(e.graph.params.index(value), wanted, _misfit(e, value.type, wanted))
     if node is not None and node.kind in _ELEMENTS and not e.sites.get(node):

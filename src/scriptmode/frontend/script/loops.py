@@ -216,7 +216,7 @@ def _for(e: Emitter, node: ast.For) -> None:
     if e.generator is not None and has_yield(node):
         e.unit.generator_for(e, node)
         return
-    iterable = unrollable(e, e.expression(node.iter))
+    iterable = unrollable(e, e.unit.in_turn(e, e.expression(node.iter)))
     items = None if isinstance(iterable, IRValue) and _is_uniform(e, iterable) else items_of(
         e, iterable
     )  # fmt: skip
@@ -257,6 +257,16 @@ def run_cursor(
     late: Sequence[str] = (),
 ) -> None:
     """A Loop over a cursor's elements."""
+    keeps, whole_body = cursor.keeps, body
+    if keeps is not None:
+
+        def body(item: Sugared) -> None:
+            outcome = keeps(item)
+            if outcome is True:
+                whole_body(item)
+            elif outcome is not False:
+                branch(e, outcome, lambda: whole_body(item), lambda: None)
+
     next_element = cursor.pull
     if next_element is not None:
         loop(e, None, None, assigned, lambda i: body(next_element(i)), None, key, late)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import itertools
 import operator
 import types
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from scriptmode.frontend import calls
+from scriptmode.frontend.script import iterator_library
 from scriptmode.frontend.script.annotations import named_tuple
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
@@ -64,13 +66,6 @@ def object_attribute(e: Emitter, value: PythonObject, name: str) -> Sugared | No
     return e.unit.wrap(e, found, name)
 
 
-@ATTRIBUTES(LocalFunction)
-def _function_attribute(e: Emitter, value: LocalFunction, name: str) -> Sugared | None:
-    if name in ("__name__", "__qualname__"):
-        return Constant(value.source.qualname.rpartition(".")[2])
-    return None
-
-
 @SUBSCRIPTS(PythonObject)
 def _object_subscript(e: Emitter, value: PythonObject, index: Sugared) -> Sugared:
     obj = value.object
@@ -112,6 +107,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         special: Sugared | None = e.unit.dunders.call_builtin(e, obj, given.positional)
         if special is not None:
             return special
+    if getattr(obj, "__self__", None) is itertools.chain:  # another object at each reading
+        return e.unit.call_python_source(e, iterator_library.chain_from, *given.positional)
     handler = OBJECT_CALLS.get(obj)
     if handler is not None:
         if getattr(obj, "__module__", None) in ("builtins", "math", "itertools"):  # they only read

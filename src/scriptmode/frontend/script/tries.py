@@ -157,6 +157,11 @@ def raise_again(e: Emitter) -> None:
 
 
 def _except(e: Emitter, node: ast.Try) -> None:
+    run_except(e, node, lambda: e.statements(node.body))
+
+
+def run_except(e: Emitter, node: ast.Try, run_body: Callable[[], None]) -> None:
+    """``try`` with ``except`` and ``else``; ``run_body`` is the body, or what is left of it."""
     region = Region.of(e, node, node.body)
     # the name of a clause is unbound after it, and may be bound otherwise
     inside, everywhere = _loads(node.handlers), _loads([e.scope.source.node])
@@ -165,15 +170,15 @@ def _except(e: Emitter, node: ast.Try) -> None:
     with_cells(
         e,
         [*region.kept, *(n for n in read_later if n not in region.kept)],
-        lambda: _emit_except(e, node, region),
+        lambda: _emit_except(e, node, region, run_body),
     )
 
 
-def _emit_except(e: Emitter, node: ast.Try, region: Region) -> None:
+def _emit_except(e: Emitter, node: ast.Try, region: Region, run_body: Callable[[], None]) -> None:
     completed: list[Environment] = []
 
     def body() -> None:
-        e.statements(node.body)
+        run_body()
         completed.append(e.env.copy())
 
     def handler(caught: Value) -> None:

@@ -42,9 +42,11 @@ from scriptmode.frontend.script import (
     sets,
     sorting,
     special,
+    spreading,
     statements,
     stores,
     text,
+    tries,
     variables,
 )
 from scriptmode.frontend.script import dunders as special_methods
@@ -586,17 +588,31 @@ class Unit:
     delete_cell = staticmethod(cells.delete_cell)
     check_escaping = staticmethod(cells.check_escaping)
 
+    # calls
+
+    spread_positional = staticmethod(spreading.spread_positional)
+    spread_keywords = staticmethod(spreading.spread_keywords)
+
+    def call_python_source(
+        self, e: Emitter, function: Callable[..., Any], *given: Sugared
+    ) -> Sugared:
+        """Call a function of the front end's own library of Python functions."""
+        return iterators.call_library(e, function, Arguments(list(given), {}))
+
     # generators and iterators
 
     make_generator = staticmethod(generators.make_generator)
     emit_generator = staticmethod(generators.emit_generator)
     generator_for = staticmethod(generators.generator_for)
     resume = staticmethod(generators.resume)
+    run_except = staticmethod(tries.run_except)
     run_while = staticmethod(run_while)
     bind_itself = staticmethod(bind_itself)
     refreshed = staticmethod(choices.refreshed)
     finish_with = staticmethod(statements.finish_with)
     kept = staticmethod(iterators.kept)
+    iterator_of = staticmethod(iterators.iterator_of)
+    in_turn = staticmethod(iterators.in_turn)
 
     def called(self, e: Emitter, given: Arguments) -> Sugared:
         """``iter(function, sentinel)``."""

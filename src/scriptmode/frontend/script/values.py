@@ -189,6 +189,47 @@ def reading(value: Sugared) -> Sugared:
 
 
 @dataclass(eq=False)
+class StarredList(Sugared):
+    """``*value`` in a call, of a length known at run time only."""
+
+    value: Sugared
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.value,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return StarredList(parts[0])
+
+    def key(self) -> Hashable:
+        return "starred"
+
+    def describe(self) -> str:
+        return "a starred argument whose length is not known"
+
+
+KEYWORDS = "**"  # the keyword under which a call has a dict of unknown keys
+
+
+@dataclass(eq=False)
+class StarredDict(Sugared):
+    """``**value`` in a call, of keys known at run time only."""
+
+    value: Sugared
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.value,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return StarredDict(parts[0])
+
+    def key(self) -> Hashable:
+        return "starred dict"
+
+    def describe(self) -> str:
+        return "`**` of a dict whose keys are not known"
+
+
+@dataclass(eq=False)
 class SliceValue(Sugared):
     """``start:stop:step``; missing parts are ``Constant(None)``."""
 
@@ -349,6 +390,7 @@ class LocalFunction(Sugared):
     defaults: tuple[Sugared, ...]
     keyword_defaults: dict[str, Sugared]
     captured: dict[str, Sugared] | None = None
+    metadata: tuple[tuple[str, object], ...] = ()  # what functools.wraps has copied
     own_names: tuple[str, ...] = ()  # variables through which it calls itself
 
     def parts(self) -> tuple[Sugared, ...]:
@@ -363,13 +405,14 @@ class LocalFunction(Sugared):
         if self.captured is not None:
             captured = {name: rest.pop(0) for name in self.captured}
         return LocalFunction(
-            self.source, self.scope, defaults, keyword_defaults, captured, self.own_names
-        )
+            self.source, self.scope, defaults, keyword_defaults, captured, self.metadata,
+            self.own_names,
+        )  # fmt: skip
 
     def key(self) -> Hashable:
         names = None if self.captured is None else tuple(self.captured)
         scope = id(self.scope) if self.captured is None else None
-        return ("local function", id(self.source.node), names, scope, self.own_names)
+        return ("local function", id(self.source.node), names, scope, self.metadata, self.own_names)
 
     def describe(self) -> str:
         return f"the function `{self.source.qualname.rpartition('.')[2]}`"

@@ -1,0 +1,99 @@
+"""``functools`` on functions of the program: ``wraps``, ``cache``."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from scriptmode.frontend.script.arguments import one
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    LocalFunction,
+    PythonObject,
+    Sugared,
+)
+
+_METADATA = ("__module__", "__name__", "__qualname__", "__doc__")
+
+
+@dataclass(eq=False)
+class Wraps(Sugared):
+    """``functools.wraps(function)``."""
+
+    metadata: tuple[tuple[str, object], ...]
+
+    def key(self) -> Hashable:
+        return ("wraps", self.metadata)
+
+    def describe(self) -> str:
+        return "`functools.wraps(...)`"
+
+
+@OBJECT_CALLS(functools.wraps)
+def _wraps(e: Emitter, given: Arguments) -> Sugared:
+    return Wraps(_metadata(e, given.positional[0]))
+
+
+@CALLS(Wraps)
+def _apply_wraps(e: Emitter, value: Wraps, given: Arguments) -> Sugared:
+    return _renamed(one(e, given), value.metadata)
+
+
+@OBJECT_CALLS(functools.update_wrapper)
+def _update_wrapper(e: Emitter, given: Arguments) -> Sugared:
+    wrapper, wrapped = given.positional[:2]
+    return _renamed(wrapper, _metadata(e, wrapped))
+
+
+def _renamed(wrapper: Sugared, metadata: tuple[tuple[str, object], ...]) -> Sugared:
+    if isinstance(wrapper, LocalFunction):
+        return dataclasses.replace(wrapper, metadata=metadata)
+    return wrapper
+
+
+def _metadata(e: Emitter, function: Sugared) -> tuple[tuple[str, object], ...]:
+    found = []
+    for name in _METADATA:
+        value = e.find_attribute(function, name)
+        if isinstance(value, Constant):
+            found.append((name, value.value))
+    return tuple(found)
+
+
+@ATTRIBUTES(LocalFunction)
+def _function_attribute(e: Emitter, value: LocalFunction, name: str) -> Sugared | None:
+    for known, content in value.metadata:
+        if known == name:
+            return Constant(content)
+    source = value.source
+    match name:
+        case "__name__":
+            return Constant(source.qualname.rpartition(".")[2])
+        case "__qualname__":
+            return Constant(source.qualname)
+        case "__module__":
+            return Constant(source.module)
+        case "__doc__":
+            return Constant(_docstring(source.node))
+    return None
+
+
+def _docstring(node: ast.FunctionDef | ast.Lambda) -> str | None:
+    match node:
+        case ast.FunctionDef(body=[ast.Expr(value=ast.Constant(value=str(text))), *_]):
+            return text
+    return None
+
+
+def is_cached(obj: object) -> bool:
+    """Whether a Python object is a function under ``functools.lru_cache``."""
+    return hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__")
+
+
+__all__ = ["PythonObject", "is_cached"]
