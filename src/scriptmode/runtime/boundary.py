@@ -28,6 +28,7 @@ from scriptmode.ir.graph import Graph, Node, Program, Value
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.code import manage
+from scriptmode.runtime.crossing import Crossing
 from scriptmode.runtime.instance import (
     PLAIN_TENSORS,
     NativeInstance,
@@ -110,11 +111,13 @@ def make_entry(
     captured_roots = link_captured(compiled, tree)
     record.captured = [found for found, _ in captured_roots]
     roots += captured_roots
-    if roots and touches_containers(compiled.program):
+    if touches_containers(compiled.program):
         mirrors = tree.memory.mirrors
-        record.kept.append(mirrors)
+        record.kept += [mirrors, tree]
         record.set(frame.REC_MIRRORS, id(mirrors))
         record.set(frame.REC_MIRRORED, mirrors.count_address)
+    if compiled.global_cells:
+        tree.memory.use(lease)
     if roots:
         tree.memory.use(lease)
         _describe_tensors(record, compiled, roots)
@@ -211,6 +214,9 @@ def link_captured(compiled: CompiledProgram, tree: Tree) -> list[tuple[NativeIns
                     help="pass it as an argument, or keep it in a module as a buffer or attribute",
                 )
             )
+        if not class_type.is_module:
+            _link_object(cell, module, class_type, tree)
+            continue
         instance = NativeInstance.of(class_type, module, tree)
         word = ctypes.c_int64.from_address(cell)
         if word.value not in (0, instance.address):
@@ -218,6 +224,14 @@ def link_captured(compiled: CompiledProgram, tree: Tree) -> list[tuple[NativeIns
         word.value = instance.address
         found.append((instance, class_type))
     return found
+
+
+def _link_object(cell: int, obj: object, t: T.ClassType, tree: Tree) -> None:
+    """Give the program a captured instance of a user class, by reference."""
+    if ctypes.c_int64.from_address(cell).value == 0:
+        tree.memory.fill(cell, t)
+        with Crossing(tree.memory.mirrors) as crossing:
+            crossing.to_native(obj, t, cell)
 
 
 def _builtin(record: EntryRecord, graph: Graph) -> Callable[..., Any]:
@@ -302,6 +316,8 @@ def touches_containers(program: Program) -> bool:
     """Whether the program reads or writes attributes of modules that hold containers."""
     for graph in program.functions.values():
         for node in graph.walk():
+            if node.kind == "prim::Global" and not _is_module_value(node.output):
+                return True
             if node.kind == "prim::python_call" and any(map(_is_module_value, node.inputs)):
                 return True
             if node.kind in ("prim::GetAttr", "prim::SetAttr") and _is_module_value(node.inputs[0]):

@@ -409,6 +409,8 @@ def join_fields(a: T.Type, b: T.Type) -> T.Type:
         if T.NEVER in T.walk(a) or T.NEVER in T.walk(b):
             parts = [join_fields(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
             return a.with_contained(parts)
+    if type(a) is T.TupleType and type(b) is T.TupleType and len(a.elements) == len(b.elements):
+        return T.TupleType([join_fields(x, y) for x, y in zip(a.elements, b.elements, strict=True)])
     for one, other in ((a, b), (b, a)):
         inner = T.unwrap_optional(one)
         if isinstance(one, T.OptionalType) and T.NEVER in T.walk(one):

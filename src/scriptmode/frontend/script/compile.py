@@ -186,10 +186,11 @@ def _build(
 ) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
     late: dict[tuple[type, str], T.Type] = {}
+    objects: dict[int, Any] = {}
     choices, cells, learnt_facts = ChoiceTable(), CellTable(), ClassFacts.of(facts)
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt, late, choices, cells, stand_ins or {}, learnt_facts)
+            unit = Unit(learnt, late, objects, choices, cells, stand_ins or {}, learnt_facts)
             try:
                 unit.classes.enter_known()
                 build(unit)

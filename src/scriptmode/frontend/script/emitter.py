@@ -328,6 +328,7 @@ class Emitter:
         choice: Value | None = self.unit.build_choice(self, value)
         if choice is not None:
             return choice
+        self.unit.make_run_time(self, value)
         self.fail(
             "SM0202",
             f"{value.describe()} is known at compile time only and cannot be stored or passed here",

@@ -267,6 +267,9 @@ def index_value(e: Emitter, value: Sugared, what: str) -> Value:
         return e.builder.op("tensor::index", built)
     if T.is_instance_type(built.type):
         return e.value(e.unit.dunders.integer(e, value, what))
+    if isinstance(built.type, T.UnionType) and T.TENSOR in built.type.contained:
+        found = split(e, IRValue(built), lambda v: IRValue(index_value(e, v, what)))
+        return e.value(found)
     if built.type == T.NUMBER or isinstance(built.type, T.UnionType):
         return e.builder.node("prim::checked_cast", [built], [T.INT]).output
     e.fail_type(f"{what} must be int, not {built.type}")

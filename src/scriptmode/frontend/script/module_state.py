@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from torch import nn
 
+from scriptmode.frontend.script.captured_objects import type_with_instances
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import branch, choose
 from scriptmode.frontend.script.values import ModuleValue, Sugared
@@ -20,6 +21,7 @@ from scriptmode.ir.graph import Value
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.modules import ModuleInfo
+    from scriptmode.frontend.script.unit import Unit
 
 
 def get_attribute(e: Emitter, module: ModuleValue, name: str) -> Value:
@@ -112,7 +114,7 @@ def _assign_unknown(e: Emitter, module: ModuleValue, name: str, value: Sugared) 
     if actual is None:
         _refuse(e, module, name, f"{value.describe()} is known at compile time only", "")
     if name in info.static:
-        own = e.unit.type_of_object(info.static[name])
+        own = type_with_instances(e.unit, info.static[name])
         joined = None if own is None else T.join(own, actual)
         if joined is None:
             _refuse(e, module, name, "it is constant in the compiled program",
@@ -146,7 +148,8 @@ def delete_attribute(e: Emitter, module: ModuleValue, name: str) -> None:
     e.builder.node("prim::SetAttr", [module.value, none], name=name)
 
 
-def late_types(learnt: dict[tuple[type, str], T.Type], module: nn.Module) -> dict[str, T.Type]:
+def late_types(unit: Unit, module: nn.Module) -> dict[str, T.Type]:
     """The late attributes of a module's class."""
     cls = type(module)
-    return {name: t for (owner, name), t in learnt.items() if owner is cls}
+    own = {name: t for (owner, name), t in unit.late.items() if owner is cls}
+    return {name: unit.classes.adopt(t) for name, t in own.items()}

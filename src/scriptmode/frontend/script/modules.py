@@ -19,6 +19,10 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from scriptmode.frontend.script.annotations import BadAnnotation, TypeOf, named_tuple
+from scriptmode.frontend.script.captured_objects import (
+    holds_run_time_objects,
+    type_with_instances,
+)
 from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
 from scriptmode.frontend.script.handlers import ATTRIBUTES
 from scriptmode.frontend.script.instances import instance_type, super_member
@@ -125,7 +129,7 @@ class ModuleTable:
         t = T.ClassType(name, is_module=True, original_name=cls.__name__)
         t.attributes = dict(attributes)
         t.attributes.update({n: c.type for n, c in children.items()})
-        t.late = {n: v for n, v in late_types(self.unit.late, module).items() if n in attributes}
+        t.late = {n: v for n, v in late_types(self.unit, module).items() if n in attributes}
         t.parameters = {n for n in tensors if n in module._parameters}
         t.buffers = {n for n in tensors if n in module._buffers}
         t.constants = {n: v for n, v in static.items() if _is_printable(v)}
@@ -167,7 +171,7 @@ class ModuleTable:
                 static[name] = value
             else:
                 attributes[name] = t
-        for name, t in late_types(self.unit.late, module).items():
+        for name, t in late_types(self.unit, module).items():
             attributes[name] = T.late_slot(t)
         return attributes, children, static, tensors
 
@@ -184,7 +188,9 @@ class ModuleTable:
             return None
         learnt = self.unit.attribute_types.get((type(module), name))
         if learnt is not None:
-            return learnt
+            return self.unit.classes.adopt(learnt)
+        if holds_run_time_objects(self.unit, value):
+            return type_with_instances(self.unit, value)
         if name != "training" and type(module).__module__.startswith("torch."):
             if isinstance(value, _PLAIN) and not is_assigned(type(module), name):
                 return None  # settings of torch's own modules

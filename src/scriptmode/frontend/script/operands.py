@@ -23,6 +23,7 @@ from scriptmode.frontend.script.values import (
     TupleDisplay,
     reading,
 )
+from scriptmode.ir import types as T
 
 _DTYPE_CLASSES = (int, float, bool, complex)
 
@@ -40,8 +41,15 @@ def operand(e: Emitter, value: Sugared) -> Operand:
         case ListDisplay(items=items):
             return SequenceOperand(tuple(operand(e, i) for i in items), "list")
         case SliceValue(start=start, stop=stop, step=step):
-            return SliceOperand(operand(e, start), operand(e, stop), operand(e, step))
+            return SliceOperand(_bound(e, start), _bound(e, stop), _bound(e, step))
         case PythonObject(object=obj):
             if obj in _DTYPE_CLASSES or isinstance(obj, torch.Generator):
                 return ConstOperand(obj)
     return ValueOperand(e.value(value))
+
+
+def _bound(e: Emitter, value: Sugared) -> Operand:
+    """A bound of a slice; one that may be an int or a tensor is an int."""
+    if isinstance(value, IRValue) and isinstance(value.type, T.UnionType):
+        return ValueOperand(e.unit.index_value(e, value, "a slice index"))
+    return operand(e, value)

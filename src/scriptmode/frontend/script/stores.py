@@ -44,6 +44,7 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
     elif is_tensor(e, owner):
         calls.assign_tensor_attribute(e.builder, e.value(owner), name, operand(e, value), e.span)
     else:
+        e.unit.make_run_time(e, owner)
         e.not_built(f"assignment to an attribute of {owner.describe()} is")
     e.env.forget_attributes(name)
     e.epoch += 1

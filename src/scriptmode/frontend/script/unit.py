@@ -23,6 +23,7 @@ from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
     builtin_types,
     bytestrings,
+    captured_objects,
     cells,
     choices,
     comparisons,
@@ -125,6 +126,7 @@ class Unit:
         self,
         attribute_types: dict[tuple[type, str], T.Type],
         late: dict[tuple[type, str], T.Type],
+        objects: dict[int, Any],
         choices: ChoiceTable,
         cells: CellTable,
         stand_ins: Mapping[int, nn.Module],
@@ -137,6 +139,7 @@ class Unit:
         self.choices = choices
         self.cells = cells
         self.late = late  # attributes of modules that may be unbound
+        self.objects = objects  # instances from outside that are needed at run time, by id
         self.stand_ins = stand_ins  # modules used instead of others, by the others' ids
         self.modules = ModuleTable(self)
         self.classes = ClassTable(self, facts)
@@ -292,6 +295,9 @@ class Unit:
             return e.attribute(from_module, obj.__name__)
         if isinstance(obj, (types.FunctionType, type)):
             obj = vars(obj).get(STANDS_FOR, obj)  # another thread may be tracing
+        found = captured_objects.run_time_value(e, obj, name)
+        if found is not None:
+            return found
         return PythonObject(obj)
 
     def stand_in(self, module: nn.Module) -> nn.Module:
@@ -312,6 +318,15 @@ class Unit:
         info = self.modules.info(module)
         found = self._global(e, module, name, info.type)
         return found
+
+    def captured_object(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
+        """An instance of a user class that is reached by reference."""
+        return self._global(e, obj, name, t)
+
+    def make_run_time(self, e: Emitter, value: Sugared) -> None:
+        """Start again with an object known at compile time as a run-time value, if it can be."""
+        if isinstance(value, PythonObject):
+            captured_objects.make_run_time(e, value)
 
     def _global(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
         known = self._globals.get(id(obj))
@@ -694,6 +709,10 @@ class Unit:
                 return e.call_positional(e.attribute(value, "__len__"))
             return Constant(len(items))
         return iteration.length_of(e, value)
+
+    def index_value(self, e: Emitter, value: Sugared, what: str) -> Value:
+        """An int where Python takes anything with ``__index__``."""
+        return iteration.index_value(e, value, what)
 
     def module_items(self, e: Emitter, value: ModuleValue) -> Sequence[Sugared] | None:
         """What iteration over a module yields."""
