@@ -39,6 +39,7 @@ from scriptmode.jit.tracing import TracedFunction, TracedModule, trace, trace_mo
 from scriptmode.jit.tracing import TracedModule as TopLevelTracedModule
 from scriptmode.runtime import link
 from scriptmode.support import config
+from scriptmode.support.containers import ScriptDict, ScriptList
 from scriptmode.support.diagnostics import (
     ArgumentError,
     CompileError,
@@ -85,16 +86,16 @@ __all__ = [
     "ArgumentError", "Attribute", "Block", "CompilationUnit", "CompileError", "Diagnostic",
     "Error", "Final", "Future", "Graph", "InternalError", "Node", "NotBuiltError",
     "NotSupportedError", "Program", "RecursiveScriptModule", "ScriptAttributeError",
-    "ScriptError", "ScriptFunction", "ScriptModule", "ScriptNameError", "ScriptSyntaxError",
-    "ScriptTypeError", "ScriptWarning", "TopLevelTracedModule", "TraceError", "TracedFunction",
-    "TracedModule", "TracerWarning", "TracingCheckError", "Value", "_IgnoreContextManager",
-    "__version__", "_awaitable", "_awaitable_nowait", "_awaitable_wait", "_overload",
-    "_overload_method", "_unwrap_optional", "annotate", "bailout_count", "config",
-    "enable_onednn_fusion", "explain", "export", "export_opnames", "fork", "freeze", "frontend",
-    "fuser", "ignore", "interface", "is_scripting", "is_tracing", "isinstance",
-    "jit_module_from_flatbuffer", "last_executed_optimized_graph", "link", "load",
-    "onednn_fusion_enabled", "optimize_for_inference", "optimized_execution",
-    "run_frozen_optimizations", "save", "save_jit_module_to_flatbuffer", "script",
-    "script_if_tracing", "script_method", "set_fusion_strategy", "strict_fusion", "trace",
-    "trace_module", "unused", "wait",
+    "ScriptDict", "ScriptError", "ScriptFunction", "ScriptList", "ScriptModule",
+    "ScriptNameError", "ScriptSyntaxError", "ScriptTypeError", "ScriptWarning",
+    "TopLevelTracedModule", "TraceError", "TracedFunction", "TracedModule", "TracerWarning",
+    "TracingCheckError", "Value", "_IgnoreContextManager", "__version__", "_awaitable",
+    "_awaitable_nowait", "_awaitable_wait", "_overload", "_overload_method", "_unwrap_optional",
+    "annotate", "bailout_count", "config", "enable_onednn_fusion", "explain", "export",
+    "export_opnames", "fork", "freeze", "frontend", "fuser", "ignore", "interface",
+    "is_scripting", "is_tracing", "isinstance", "jit_module_from_flatbuffer",
+    "last_executed_optimized_graph", "link", "load", "onednn_fusion_enabled",
+    "optimize_for_inference", "optimized_execution", "run_frozen_optimizations", "save",
+    "save_jit_module_to_flatbuffer", "script", "script_if_tracing", "script_method",
+    "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip

@@ -12,9 +12,10 @@ import torch
 
 from scriptmode.frontend.trace import is_tracing
 from scriptmode.jit.function import Compiled, ScriptFunction, script_function
-from scriptmode.jit.later import not_built
 from scriptmode.jit.module import ScriptModule, script_method_of, script_module
+from scriptmode.jit.values import script_dict, script_list
 from scriptmode.support import config
+from scriptmode.support.containers import ScriptDict, ScriptList
 from scriptmode.support.diagnostics import ArgumentError, Diagnostic, ScriptTypeError
 from scriptmode.support.markers import IGNORE, UNUSED, is_scripting, modifier_of
 
@@ -35,7 +36,8 @@ def script(
     obj
         A function, an ``nn.Module`` (compiled with its submodules; ``forward`` and methods marked
         with ``export``), or a module's bound method.  What is compiled already, and a class, whose
-        methods are compiled where they are called, is returned as it is.
+        methods are compiled where they are called, is returned as it is.  A list or dict becomes
+        one that goes on holding elements of its types.
     optimize, _frames_up, _rcb
         Accepted for torch.jit's callers; names are those of the object's own source.
     example_inputs
@@ -66,8 +68,12 @@ def script(
         return script_module(obj, examples=_module_examples(obj, example_inputs))
     if inspect.isclass(obj):
         return _script_class(obj)
-    if isinstance(obj, (list, dict)):
-        raise not_built(f"script of a {type(obj).__name__}")
+    if isinstance(obj, (ScriptList, ScriptDict)):
+        return obj
+    if type(obj) is list:
+        return script_list(obj)
+    if type(obj) is dict:
+        return script_dict(obj)
     if inspect.ismethod(obj) and isinstance(obj.__self__, torch.nn.Module):
         return script_method_of(obj.__self__, obj.__name__, _positional(example_inputs))
     if inspect.ismethod(obj) or not callable(obj):

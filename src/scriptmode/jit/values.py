@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import enum
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from scriptmode.frontend.script import is_user_class
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ops.scalars import check_int
+from scriptmode.support.containers import ScriptDict, ScriptList
+from scriptmode.support.diagnostics import ArgumentError, Diagnostic
 from scriptmode.support.futures import Future
 
 _SCALARS: dict[type, T.Type] = {
@@ -33,6 +36,7 @@ _SCALARS: dict[type, T.Type] = {
 }
 _DICTS: dict[type, type[T.DictType]] = {
     dict: T.DictType,
+    ScriptDict: T.DictType,
     collections.OrderedDict: T.OrderedDictType,
     collections.Counter: T.CounterType,
 }
@@ -65,7 +69,7 @@ def type_of_value(value: Any, hint: T.Type | None = None) -> T.Type | None:
 
 
 def _type_of_container(value: Any, hint: T.Type | None) -> T.Type | None:
-    if type(value) is list:
+    if type(value) in (list, ScriptList):
         element = hint.element if isinstance(hint, T.ListType) else None
         joined = _join_all(value, element, empty=element or T.TENSOR)
         return None if joined is None else T.ListType([joined])
@@ -157,3 +161,38 @@ def _join_all(values: list[Any], hint: T.Type | None, *, empty: T.Type) -> T.Typ
         if joined is None:
             return None
     return joined
+
+
+def script_list(items: list[Any]) -> ScriptList:
+    """A list that goes on holding elements of its present type; an empty one holds tensors."""
+    t = type_of_value(items)
+    if not isinstance(t, T.ListType):
+        raise _mixed("list")
+    return ScriptList(items, _check(t.element), str(t))
+
+
+def script_dict(items: dict[Any, Any]) -> ScriptDict:
+    """A dict that goes on holding keys and values of its present types."""
+    t = type_of_value(items)
+    if not isinstance(t, T.DictType):
+        raise _mixed("dict")
+    return ScriptDict(items, _check(t.key), _check(t.value), str(t))
+
+
+def _check(t: T.Type) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        found = type_of_value(value, t)
+        if found is None or not T.is_subtype(found, t):
+            raise TypeError(f"expected a value of type {t}, got {value!r:.60}")
+
+    return check
+
+
+def _mixed(kind: str) -> ArgumentError:
+    return ArgumentError(
+        Diagnostic(
+            "SM0402",
+            f"the elements of the {kind} have no common type",
+            help=f"make a {kind} of one element type",
+        )
+    )

@@ -41,6 +41,7 @@ from scriptmode.runtime import (
     unboxing,
     warned,
 )
+from scriptmode.support.containers import ScriptDict, ScriptList
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
@@ -129,6 +130,8 @@ def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]
         frame.STATE_PLAN: plans.plan_of_descriptor,
         frame.STATE_LEND: published.lend_module,
         frame.STATE_TAKE_BACK: published.take_back,
+        frame.STATE_SCRIPT_LIST: ScriptList,
+        frame.STATE_SCRIPT_DICT: ScriptDict,
         frame.STATE_MISFIT: refuse_result,
         frame.STATE_OP_WARNING: host.issue_op_warning,
         **given,

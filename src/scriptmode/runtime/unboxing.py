@@ -36,6 +36,7 @@ from scriptmode.codegen.native import (
     ptr,
     stack,
     store,
+    unlikely,
 )
 from scriptmode.runtime.frame import (
     FAILED,
@@ -102,6 +103,8 @@ from scriptmode.runtime.frame import (
     ROW_UNBOXED,
     STATE_EXCEPTION_IN,
     STATE_PARAMETER,
+    STATE_SCRIPT_DICT,
+    STATE_SCRIPT_LIST,
     STATE_TENSOR,
 )
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row, memo_truncate
@@ -431,7 +434,8 @@ def known_object(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
 @native(noinline=True)
 def unbox_list(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """A list, remembered in the memo with a copy of what it was."""
-    if load(ptr, obj, OB_TYPE) != LIST_TYPE:
+    t = load(ptr, obj, OB_TYPE)
+    if unlikely(t != LIST_TYPE and t != state(STATE_SCRIPT_LIST)):
         return misfit(frame, REASON_TYPE)
     known = known_object(frame, obj, plan, slot)
     if known != NEW:
@@ -489,8 +493,10 @@ def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
 @native(noinline=True)
 def unbox_dict(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """A dict, remembered in the memo with a copy of what it was."""
-    if load(ptr, obj, OB_TYPE) != load(ptr, plan, PLAN_CLASS):
-        return misfit(frame, REASON_TYPE)
+    t = load(ptr, obj, OB_TYPE)
+    if unlikely(t != load(ptr, plan, PLAN_CLASS)):
+        if load(ptr, plan, PLAN_CLASS) != DICT_TYPE or t != state(STATE_SCRIPT_DICT):
+            return misfit(frame, REASON_TYPE)
     if load(i64, plan, PLAN_TABLE_N) > 0:
         # a defaultdict with another factory is of another type
         if load(ptr, obj, DEFAULT_FACTORY) != load(ptr, load(ptr, plan, PLAN_TABLE)):
