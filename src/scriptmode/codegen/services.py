@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from llvmlite import ir
 
@@ -92,10 +94,16 @@ def python_call(f: FunctionEmitter, node: Node) -> object:
     return result if node.outputs else None
 
 
-@lower("tensor::grad", raw=True)
-def tensor_grad(f: FunctionEmitter, node: Node) -> object:
-    """``x.grad``, which torch keeps with the tensor's autograd state."""
-    return call_python(f, node, _GRAD)
+# what torch's Python class alone can say
+_OF_TENSOR: Mapping[str, Callable[[Any], object]] = {
+    "tensor::grad": operator.attrgetter("grad"),
+    "tensor::tolist": operator.methodcaller("tolist"),
+    "tensor::type_name": operator.methodcaller("type"),
+    "tensor::data_ptr": operator.methodcaller("data_ptr"),
+}
 
 
-_GRAD = operator.attrgetter("grad")
+@lower(*_OF_TENSOR, raw=True)
+def tensor_in_python(f: FunctionEmitter, node: Node) -> object:
+    """What Python is asked about a tensor."""
+    return call_python(f, node, _OF_TENSOR[node.kind])

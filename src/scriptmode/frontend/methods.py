@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -130,9 +131,33 @@ def _item(b: Builder, self: Operand) -> Value:
     return b.op("aten::item", tensor(b, self))
 
 
+def _nested_numbers() -> T.Type:
+    """Numbers, or lists of them, up to the deepest that is built."""
+    found: list[T.Type] = []
+    for t in (T.FLOAT, T.INT, T.BOOL, T.COMPLEX):
+        inner: T.Type = t
+        for _ in range(_DEEPEST_LIST + 1):
+            found.append(inner)
+            inner = T.ListType([inner])
+    return T.union_of(found)
+
+
+_DEEPEST_LIST = 5
+NESTED_NUMBERS = _nested_numbers()  # what ``tolist`` gives
+
+
 @method("tolist")
 def _tolist(b: Builder, self: Operand) -> Value:
-    return b.op("tensor::tolist", tensor(b, self))
+    # the rank and the dtype are known at run time only
+    function = operator.methodcaller("tolist")
+    return b.node(
+        "prim::python_call", [tensor(b, self)], [NESTED_NUMBERS], function=function
+    ).output
+
+
+@method("data_ptr")
+def _data_ptr(b: Builder, self: Operand) -> Value:
+    return b.op("tensor::data_ptr", tensor(b, self))
 
 
 def _number(kind: str) -> Callable[..., Value]:
@@ -262,6 +287,8 @@ def _type(
     memory_format: Operand = NONE,
 ) -> Value:  # fmt: skip
     wanted = C.constant_of(dtype)
+    if C.is_none(dtype):
+        return b.op("tensor::type_name", tensor(b, self))
     if wanted is None:
         raise C.not_built("`type()` without a dtype is not supported", b.span, help="use `.dtype`")
     if isinstance(wanted, str):

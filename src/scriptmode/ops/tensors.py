@@ -77,6 +77,8 @@ def _from_data(data: Any, dtype: Any, device: Any, requires_grad: bool) -> torch
     return torch.tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+op("tensor::type_name(Tensor self) -> str", effects=READS)(lambda self: self.type())
+op("tensor::data_ptr(Tensor self) -> int", effects=READS)(lambda self: self.data_ptr())
 op("tensor::tolist(Tensor self) -> Any", effects=READS, raises=[RuntimeError])(
     lambda self: self.tolist()
 )

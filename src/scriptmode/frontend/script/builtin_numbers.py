@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from scriptmode.frontend.script import number_library
 from scriptmode.frontend.script.arguments import one, take
 from scriptmode.frontend.script.conditions import (
     members,
@@ -16,19 +17,21 @@ from scriptmode.frontend.script.conditions import (
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import own_method, plain
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
+from scriptmode.frontend.script.host_calls import complex_of_text
 from scriptmode.frontend.script.iteration import (
     index_value,
 )
 from scriptmode.frontend.script.methods import (
     float_value,
 )
+from scriptmode.frontend.script.number_methods import call_library, power_modulo
 from scriptmode.frontend.script.operators import (
     binary,
     convert_number,
     is_tensor,
     needs_split,
 )
-from scriptmode.frontend.script.text import to_format, to_repr, to_str
+from scriptmode.frontend.script.text import to_ascii, to_format, to_repr, to_str
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -97,6 +100,8 @@ def _convert(e: Emitter, cls: type, target: T.Type, value: Sugared) -> Sugared:
     kind = f"{t}::{cls.__name__}"
     if t in (T.INT, T.BOOL, T.FLOAT, T.COMPLEX, T.STR, T.NUMBER) and table.overloads(kind):
         return e.op(kind, built)
+    if t == T.STR and target == T.COMPLEX:
+        return complex_of_text(e, value)
     if t == T.BOOL and target == T.COMPLEX:
         return IRValue(convert_number(e, built, T.COMPLEX))
     e.fail_type(f"{cls.__name__}() of a {t}")
@@ -173,7 +178,7 @@ def _pow(e: Emitter, given: Arguments) -> Sugared:
     base, exponent, modulus = take(e, given, "base", "exp", "mod", required=2)
     assert base is not None and exponent is not None
     if modulus is not None:
-        e.not_built("pow() with three arguments is")
+        return power_modulo(e, base, exponent, modulus)
     return binary(e, "pow", base, exponent)
 
 
@@ -231,6 +236,11 @@ def _repr(e: Emitter, given: Arguments) -> Sugared:
     return to_repr(e, one(e, given))
 
 
+@OBJECT_CALLS(ascii)
+def _ascii(e: Emitter, given: Arguments) -> Sugared:
+    return to_ascii(e, one(e, given))
+
+
 @OBJECT_CALLS(format)
 def _format(e: Emitter, given: Arguments) -> Sugared:
     value, spec = take(e, given, "value", "spec", required=1)
@@ -283,6 +293,10 @@ def _math(name: str) -> Callable[[Emitter, Arguments], Sugared]:
         if name == "log" and len(given.positional) == 2:
             parts = [float_value(e, p, "an argument of math.log") for p in given.positional]
             return e.op("math::log_base", *parts)
+        if name == "hypot" and len(given.positional) != 2:
+            return call_library(e, number_library.hypot, *given.positional)
+        if name == "perm" and len(given.positional) == 1:
+            return run(e, Arguments([*given.positional, *given.positional], {}))
         if name in ("gcd", "lcm") and len(given.positional) != 2:
             result: Sugared = Constant(0 if name == "gcd" else 1)
             for part in given.positional:

@@ -27,10 +27,12 @@ from scriptmode.frontend.script import (
     function_calls,
     futures,
     gradients,
+    host_calls,
     itertools_calls,
     library_calls,
     matching,
     module_calls,
+    number_methods,
     operator_calls,
     raising,
     ranges,
@@ -68,9 +70,9 @@ from scriptmode.support.source import Span
 HANDLERS = (  # they enter themselves
     dataclass_functions,
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
-    dunder_methods, expressions, function_calls, futures, gradients, itertools_calls,
-    library_calls, matching, module_calls, operator_calls, raising, ranges, sets, special,
-    subscripts, tries, type_info,
+    dunder_methods, expressions, function_calls, futures, gradients, host_calls, itertools_calls,
+    library_calls, matching, module_calls, number_methods, operator_calls, raising, ranges, sets,
+    special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -143,8 +143,12 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         return e.op("deque::maxlen", value.value)
     if t in (T.INT, T.BOOL, T.FLOAT) and name == "real":
         return IRValue(convert_number(e, value.value, T.INT)) if t == T.BOOL else value
-    if t in (T.INT, T.BOOL) and name == "imag":
-        return Constant(0)
+    if t in (T.INT, T.BOOL, T.FLOAT) and name == "imag":
+        return Constant(0.0 if t == T.FLOAT else 0)
+    if t in (T.INT, T.BOOL) and name == "numerator":
+        return IRValue(convert_number(e, value.value, T.INT))
+    if t in (T.INT, T.BOOL) and name == "denominator":
+        return Constant(1)
     python = python_type(t)
     if python is not None and name == "__class__":
         return PythonObject(python)
@@ -430,7 +434,7 @@ METHODS(("str", "endswith"))(_affix("endswith"))
 @METHODS(("str", "format"))
 def _format(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     if not owner.is_constant:
-        e.not_built("`format` of a string known at run time only is", help="use an f-string")
+        return e.unit.brace_format_by_python(e, IRValue(owner), given)
     return e.unit.brace_format(e, owner.constant, given)
 
 

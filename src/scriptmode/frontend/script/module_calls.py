@@ -13,7 +13,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import Target, bind, call_function, call_target
-from scriptmode.frontend.script.handlers import CALLS
+from scriptmode.frontend.script.handlers import CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.linking import call_recording, is_traced
 from scriptmode.frontend.script.module_containers import dispatch
 from scriptmode.frontend.script.module_methods import METHODS
@@ -163,6 +163,6 @@ def _call_bound(e: Emitter, value: BoundMethod, given: Arguments) -> Sugared:
     if isinstance(value.owner, ModuleValue) and isinstance(function, types.FunctionType):
         return call_method(e, value.owner, function, given)
     arguments = Arguments([value.owner, *given.positional], given.keywords, given.node)
-    if isinstance(function, types.FunctionType):
+    if isinstance(function, types.FunctionType) and OBJECT_CALLS.get(function) is None:
         return call_function(e, function, arguments)
     return e.call(value.function, arguments)

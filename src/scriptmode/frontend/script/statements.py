@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import NoReturn
 
+from scriptmode.frontend.methods import NESTED_NUMBERS
 from scriptmode.frontend.script import operators
 from scriptmode.frontend.script.conditions import test
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
@@ -13,6 +14,7 @@ from scriptmode.frontend.script.flow import clean_up
 from scriptmode.frontend.script.functions import crossing, local_function
 from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.iteration import unpack
+from scriptmode.frontend.script.powers import returned_power
 from scriptmode.frontend.script.stores import (
     assign_attribute,
     assign_subscript,
@@ -147,7 +149,17 @@ def _annotated(e: Emitter, node: ast.AnnAssign) -> None:
         e.scope.declared[node.target.id] = declared
     if node.value is not None:
         value = e.settle(e.expression(node.value, declared), declared)
-        assign_target(e, node.target, value)
+        assign_target(e, node.target, _as_declared(e, value, declared))
+
+
+def _as_declared(e: Emitter, value: Sugared, declared: T.Type | None) -> Sugared:
+    """The nested list of a tensor as the type that the program says it has."""
+    if declared is None or not isinstance(value, IRValue) or value.value.node is None:
+        return value
+    if value.value.type != NESTED_NUMBERS or declared not in NESTED_NUMBERS.contained:
+        return value
+    node = e.builder.node("prim::checked_cast", [value.value], [declared])
+    return IRValue(node.output)
 
 
 def binary_of(e: Emitter, op: ast.operator, left: Sugared, right: Sugared) -> Sugared:
@@ -220,8 +232,15 @@ def _return(e: Emitter, node: ast.Return) -> None:
     expected = e.unit.expected_return(e)
     value: Sugared = Constant(None)
     if node.value is not None:
-        value = e.settle(e.expression(node.value, expected), expected)
+        value = e.settle(_returned(e, node.value, expected), expected)
     return_value(e, value)
+
+
+def _returned(e: Emitter, node: ast.expr, expected: T.Type | None) -> Sugared:
+    is_free = expected is None and len(e.unit.stack) == 1  # what an entry returns may be a union
+    if is_free and isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        return returned_power(e, node)
+    return e.expression(node, expected)
 
 
 def return_value(e: Emitter, value: Sugared) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Sequence
+from typing import Any, cast
 
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
@@ -62,9 +63,11 @@ def to_ascii(e: Emitter, value: Sugared) -> Sugared:
     """``ascii(value)``."""
     if isinstance(value, Constant):
         return Constant(ascii(value.value))
-    if e.type_of(value) not in (T.INT, T.FLOAT, T.BOOL, T.COMPLEX, T.NONE):
-        e.not_built("`ascii` of a value known at run time only is", help="use `!r`")
-    return to_repr(e, value)
+    text = to_repr(e, value)
+    if e.type_of(value) in (T.INT, T.FLOAT, T.BOOL, T.COMPLEX, T.NONE):
+        return text
+    escaped: Sugared = e.unit.escaped(e, text)
+    return escaped
 
 
 def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
@@ -133,12 +136,41 @@ def concatenate(e: Emitter, parts: Sequence[Sugared]) -> Sugared:
 
 
 _PERCENT = re.compile(r"%([-+ 0#]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+_WITH_NAMES = re.compile(r"%\(|%[-+ 0#]*\*|%[-+ 0#]*\d*\.(\*|\D|\d*[diuxXo])|%[-+ 0#]*[\d.]*[hlL]")
+
+
+def _percent_text(template: str, *values: Any) -> str:
+    return template % values
+
+
+def _percent_text_of_one(template: str, value: Any) -> str:
+    return cast(str, template % value)
+
+
+def _brace_text(template: str, *values: Any, **named: Any) -> str:
+    return template.format(*values, **named)
+
+
+def _percent_by_python(e: Emitter, template: Sugared, values: Sugared) -> Sugared:
+    """``template % values`` left to Python."""
+    items = tuple_items(e, values)
+    function = _percent_text_of_one if items is None else _percent_text
+    given = Arguments([template, *(items if items is not None else [values])], {})
+    found: Sugared = e.unit.call_python(e, function, given, T.STR)
+    return found
+
+
+def brace_format_by_python(e: Emitter, template: Sugared, given: Arguments) -> Sugared:
+    """``template.format(...)`` left to Python."""
+    arguments = Arguments([template, *given.positional], given.keywords)
+    found: Sugared = e.unit.call_python(e, _brace_text, arguments, T.STR)
+    return found
 
 
 def percent_format(e: Emitter, template: Sugared, values: Sugared) -> Sugared:
     """``template % values``."""
-    if not isinstance(template, Constant):
-        e.not_built("`%` of a string known at run time only is", help="use an f-string")
+    if not isinstance(template, Constant) or _WITH_NAMES.search(template.value):
+        return _percent_by_python(e, template, values)
     items = tuple_items(e, values)
     rest = list(items) if items is not None else [values]
     parts: list[Sugared] = []
@@ -178,6 +210,8 @@ def _percent_one(
         elif t != T.INT:
             e.fail_type(f"%{kind} needs a number, not {t}")
         kind, precision = "d", None
+    elif kind == "c" and t == T.STR:
+        return _percent_by_python(e, Constant(f"%{flags}{width}c"), value)
     elif kind in "xXoc":
         value = IRValue(index_value(e, value, f"the value of %{kind}"))
     elif kind in "eEfFgG":
@@ -212,7 +246,7 @@ def brace_format(e: Emitter, template: str, given: Arguments) -> Sugared:
         head = re.match(r"[^.\[]*", field)
         name = head.group() if head is not None else ""
         if field != name or (spec and "{" in spec):
-            e.not_built(f"the replacement field `{{{field}}}` is", help="use an f-string")
+            return brace_format_by_python(e, Constant(template), given)
         if name == "":
             name, automatic = str(automatic), automatic + 1
         if name.isdigit():

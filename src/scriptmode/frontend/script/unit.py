@@ -37,6 +37,7 @@ from scriptmode.frontend.script import (
     module_containers,
     module_state,
     modules,
+    number_methods,
     objects,
     operators,
     ranges,
@@ -1006,3 +1007,5 @@ class Unit:
     to_format = staticmethod(text.to_format)
     percent_format = staticmethod(text.percent_format)
     brace_format = staticmethod(text.brace_format)
+    brace_format_by_python = staticmethod(text.brace_format_by_python)
+    escaped = staticmethod(number_methods.escaped)
