@@ -7,6 +7,10 @@ import copy
 import heapq
 from typing import Dict, List, Optional, Tuple  # noqa: UP035
 
+import pytest
+import torch
+
+import scriptmode
 from tests.fourway import check
 
 
@@ -186,3 +190,36 @@ def test_methods_by_their_dunder_names() -> None:
         return sorted(range(len(a)), key=a.__getitem__), a.__len__(), d.__contains__("k"), d, a
 
     check(f, ([3, 1, 2], {"k": 1, "gone": 2}))
+
+
+def test_the_list_of_a_tensor_has_the_annotated_type() -> None:
+    def f(x: torch.Tensor, y: torch.Tensor) -> List[float]:
+        a: List[List[int]] = x.tolist()
+        b: int = x[0, 0].tolist()
+        a.append([b])
+        return y.tolist() if len(a) > 2 else []
+
+    check(
+        f, (torch.arange(6).reshape(2, 3), torch.rand(3)), (torch.ones(1, 1).long(), torch.ones(1))
+    )
+
+
+def test_a_tensor_of_another_type_than_annotated_raises() -> None:
+    def f(x: torch.Tensor) -> List[int]:
+        return x.tolist()
+
+    compiled = scriptmode.script(f)
+    assert compiled(torch.arange(2)) == [0, 1]
+    with pytest.raises(TypeError, match="List\\[int\\] is expected"):
+        compiled(torch.rand(2))
+
+
+def test_values_of_different_types_are_looked_for_by_equality() -> None:
+    def f(a: List[int], d: Dict[int, str], t: Dict[Tuple[float, float], int], n: List[List[int]]):
+        return (
+            2.0 in a, 2.5 in a, True in a, "x" in a, None in a, (1,) in a, 1.0 in d, "a" in d,
+            (1, 2) in t, (1, 3) in t, [1.0] in n, [] in n, a.index(2.0), a.count(True), [] in [[]],
+            n.index([2]), a == [1.0, 2.0, 3.0], {1: 2} == {1.0: 2.0}, [1] == ["a"], a < [1.5],
+        )  # fmt: skip
+
+    check(f, ([1, 2, 3], {1: "a"}, {(1.0, 2.0): 1}, [[1], [2]]))

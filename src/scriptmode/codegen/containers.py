@@ -369,12 +369,12 @@ def dict_lists(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
     return DEFINED
 
 
-@lower("list::contains_any", raw=True)
-def list_contains_any(f: FunctionEmitter, node: Node) -> object:
+@lower("list::contains_any", "dict::contains_any", raw=True)
+def contains_any(f: FunctionEmitter, node: Node) -> object:
     """``value in self`` of a value of another type."""
     self, value = node.inputs
     arguments = [f.values[self], f.spill(f.values[value]), f.unit.descriptor(value.type)]
-    f.native_call("sm_list_contains_any", arguments, node.outputs)
+    f.native_call(f"sm_{node.kind.replace('::', '_')}", arguments, node.outputs)
     return DEFINED
 
 

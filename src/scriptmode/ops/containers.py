@@ -86,8 +86,8 @@ op("list::copy(t[] self) -> t[]", effects=NEW)(list.copy)
 op("list::concat(t[] a, t[] b) -> t[]", effects=NEW)(operator.add)
 op("list::repeat(t[] a, int n) -> t[]", effects=NEW)(operator.mul)
 op("list::eq(t[] a, t[] b) -> bool", effects=READS)(operator.eq)
-op("list::lt(t[] a, t[] b) -> bool", effects=READS)(operator.lt)
-op("list::le(t[] a, t[] b) -> bool", effects=READS)(operator.le)
+op("list::lt(t[] a, u[] b) -> bool", effects=READS)(operator.lt)
+op("list::le(t[] a, u[] b) -> bool", effects=READS)(operator.le)
 op("list::sort(t[](a!) self, *, bool reverse=False) -> ()")(
     lambda self, reverse: self.sort(reverse=reverse)
 )
@@ -145,6 +145,9 @@ op("dict::getitem(Dict(k, v) self, k key) -> v", effects=READS, raises=[KeyError
 op("dict::setitem(Dict(k, v)(a!) self, k key, v value) -> ()")(operator.setitem)
 op("dict::delitem(Dict(k, v)(a!) self, k key) -> ()", raises=[KeyError])(operator.delitem)
 op("dict::contains(Dict(k, v) self, k key) -> bool", effects=READS)(operator.contains)
+op("dict::contains_any(Dict(k, v) self, u key) -> bool", effects=READS, raises=[TypeError])(
+    operator.contains
+)
 op("dict::get(Dict(k, v) self, k key) -> v?", effects=READS)(method("get"))
 op("dict::get_default(Dict(k, v) self, k key, v default) -> v", effects=READS)(method("get"))
 op("dict::pop(Dict(k, v)(a!) self, k key) -> v", raises=[KeyError])(method("pop"))

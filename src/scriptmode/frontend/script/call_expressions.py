@@ -114,6 +114,16 @@ def _transposed(e: Emitter, node: ast.Call, function: Sugared) -> Sugared | None
     return None
 
 
+def _tensor_list(e: Emitter, owner: Sugared, expected: T.Type | None) -> Sugared:
+    """``tensor.tolist()``, whose depth and element type the context says."""
+    if expected is None or expected in (T.ANY, T.NUMBER):
+        e.fail_type(
+            "the type of `tolist()` depends on the tensor",
+            help="annotate what it gives: `xs: List[float] = x.tolist()`",
+        )
+    return e.unit.call_python(e, torch.Tensor.tolist, Arguments([owner], {}), expected)
+
+
 _TYPED = (("torch.jit", "annotate"), ("scriptmode.support.markers", "annotate"))
 
 
@@ -129,6 +139,9 @@ def call(e: Emitter, node: ast.Call, expected: T.Type | None) -> Sugared:
     columns = _transposed(e, node, function)
     if columns is not None:
         return columns
+    if isinstance(function, BuiltinMethod) and function.name == "tolist":
+        if e.type_of(function.owner) == T.TENSOR:
+            return _tensor_list(e, function.owner, expected)
     given = call_arguments(e, node, function)
     with e.at(node):
         return e.call(function, given)

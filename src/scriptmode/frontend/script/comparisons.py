@@ -299,7 +299,7 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
         if not is_sequence(left.type) or not is_sequence(right.type):
             e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s} and {t}")
         left, right = as_list(e, left), as_list(e, right)
-        if left.type == right.type and T.TENSOR not in T.walk(left.type):
+        if T.TENSOR not in (*T.walk(left.type), *T.walk(right.type)):
             if name in ("gt", "ge"):
                 left, right, name = right, left, _MIRRORED[name]
             return e.op(f"list::{name}", left, right)
@@ -470,16 +470,11 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
         return e.call_positional(function, IRValue(whole), item)
     own = e.type_of(item)
     if own is not None and not T.is_subtype(own, element):
-        if own in RANK and element in RANK:
-            if kind == "list::contains":
-                return e.op("list::contains_any", whole, e.value(item))
-            if RANK[own] < RANK[element]:
-                return e.op(kind, whole, convert_number(e, e.value(item), element))
-            e.not_built(f"`in` with {own} of a container of {element} is")
         if isinstance(item, IRValue) and len(members(own)) > 1:
             return split(e, item, lambda v: contains(e, container, v))
         _refuse_any(e, "in", item)
-        return Constant(False)
+        # values of different types may be equal: 1 and 1.0, [] and any empty list
+        return e.op(f"{kind}_any", whole, e.value(item, element))
     return e.op(kind, whole, e.value(item))
 
 

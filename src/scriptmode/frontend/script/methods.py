@@ -526,8 +526,16 @@ def _copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 
 def by_library(e: Emitter, owner: Value, given: Arguments, function: Any) -> Sugared | None:
-    """A method that compares items, of a list of tensors; None for other lists."""
-    if T.TENSOR not in T.walk(owner.type) or isinstance(owner.type, T.TupleType):
+    """A method that compares items, of a list of tensors or with an item of another type.
+
+    None for other lists, and for tuples of a known length.
+    """
+    if isinstance(owner.type, T.TupleType):
+        return None
+    element = T.INT if owner.type == T.SIZE else owner.type.contained[0]
+    item = e.type_of(given.positional[0]) if given.positional else None
+    fits = item is not None and T.is_subtype(item, element)
+    if T.TENSOR not in T.walk(owner.type) and (fits or element == T.NEVER or item is None):
         return None
     return e.call_positional(PythonObject(function), IRValue(owner), *given.positional)
 

@@ -279,6 +279,19 @@ def sm_dict_contains(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
 
 
 @native
+def sm_dict_contains_any(ctx: ptr, d: ptr, key: ptr, kind: ptr, result: ptr) -> i32:
+    """``key in d`` of a key that ``kind`` describes."""
+    hashed = stack(8)
+    found = stack(8)
+    if key_hash(ctx, key, kind, hashed):
+        return 1
+    if dict_find(ctx, d, key, kind, load(i64, hashed), found):
+        return 1
+    store(i8, result, 0, i8(load(i64, found) >= 0))
+    return 0
+
+
+@native
 def sm_dict_get(ctx: ptr, d: ptr, key: ptr, optional: ptr, result: ptr) -> i32:
     """``d.get(key)``; ``optional`` is the descriptor of the result."""
     hashed = stack(8)
