@@ -185,5 +185,10 @@ def _facts(t: Type) -> list[Any]:
         return [*facts, t.members]  # type: ignore[attr-defined]
     attributes = {name: str(kind) for name, kind in t.attributes.items()}
     facts += [t.is_module, t.original_name, attributes, t.methods, t.constants]
-    facts += [[str(b) for b in t.bases], t.slots, [str(s) for s in t.family]]
+    facts += [
+        [str(b) for b in t.bases],
+        t.slots,
+        sorted(t.left_to_class),
+        [str(s) for s in t.family],
+    ]
     return [*facts, sorted(t.parameters), sorted(t.buffers), t.late]

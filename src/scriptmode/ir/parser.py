@@ -213,6 +213,8 @@ class _Parser:
         if word == "constant":
             line.expect("=")
             t.constants[name] = line.literal()
+        elif word == "class":
+            t.left_to_class.add(name)
         elif word == "late":
             line.expect(":")
             t.late[name] = line.type()

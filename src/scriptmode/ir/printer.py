@@ -254,6 +254,8 @@ def _class(cls: ClassType, writer: LiteralWriter) -> Iterator[str]:
     for word, names in (("parameter", cls.parameters), ("buffer", cls.buffers)):
         for name in sorted(names - set(cls.attributes)):
             yield f"  {word} {name_text(name)}"
+    for name in sorted(cls.left_to_class):
+        yield f"  class {name_text(name)}"
     for name, t in cls.late.items():
         yield f"  late {name_text(name)}: {t}"
     for name, value in cls.constants.items():

@@ -365,12 +365,14 @@ class ClassType(Type):
     User classes that inherit from one another are a *family*: ``family`` is the list of all slots
     of all its classes, one list object that they share, and ``slots`` says which slot an attribute
     of this class has.  A slot is of the attribute's type, or ``Unset`` of it.  ``bases`` and
-    ``subclasses`` (direct and indirect) are those classes that the program knows.
+    ``subclasses`` (direct and indirect) are those classes that the program knows.  ``left_to_class``
+    are names that the program takes to be no attributes of the instances themselves.
     """
 
     __slots__ = (
-        "attributes", "bases", "buffers", "constants", "family", "is_module", "late", "methods",
-        "name", "original_name", "parameters", "python_class", "slots", "subclasses",
+        "attributes", "bases", "buffers", "constants", "family", "is_module", "late",
+        "left_to_class", "methods", "name", "original_name", "parameters", "python_class", "slots",
+        "subclasses",
     )  # fmt: skip
 
     def __init__(self, name: str, *, is_module: bool = False, original_name: str = "") -> None:
@@ -383,6 +385,7 @@ class ClassType(Type):
         self.parameters: set[str] = set()
         self.buffers: set[str] = set()
         self.late: dict[str, Type] = {}
+        self.left_to_class: set[str] = set()
         self.python_class: type | None = None
         self.bases: list[ClassType] = []
         self.subclasses: list[ClassType] = []

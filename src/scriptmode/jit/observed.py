@@ -16,6 +16,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
 from scriptmode.ir.instances import attributes_of
 from scriptmode.jit.values import type_of_value
+from scriptmode.support.diagnostics import ArgumentError, Diagnostic
 
 
 def unknown_facts(values: Iterable[Any], program: Program) -> ClassFacts | None:
@@ -32,8 +33,12 @@ def unknown_facts(values: Iterable[Any], program: Program) -> ClassFacts | None:
         held = attributes_of(instance)
         for name, value in held.items():
             own = _type_of_attribute(value, declared.get(name))
+            hides = t is not None and name in t.left_to_class and name not in declared
             if own is None:
+                if hides:
+                    raise _hidden(cls, name)
                 continue
+            is_new |= hides
             before = found.fields.get((cls, name))
             found.fields[cls, name] = own if before is None else T.join(before, own) or T.ANY
             is_new |= name in declared and not T.is_subtype(own, declared[name])
@@ -41,6 +46,16 @@ def unknown_facts(values: Iterable[Any], program: Program) -> ClassFacts | None:
         found.lacking.update((cls, name) for name in lacking)
         is_new |= bool(lacking)
     return found if is_new else None
+
+
+def _hidden(cls: type, name: str) -> ArgumentError:
+    return ArgumentError(
+        Diagnostic(
+            "SM0402",
+            f"an instance of `{cls.__name__}` has an attribute `{name}` that hides its class's",
+            help="give the class a method or a property, or assign values of static types",
+        )
+    )
 
 
 def _type_of_attribute(value: Any, hint: T.Type | None) -> T.Type | None:

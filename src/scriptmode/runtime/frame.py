@@ -25,7 +25,8 @@ PLAN_OFFSETS = 48  # ptr to i64: where the children lie in the value
 PLAN_TABLE = 56  # Python objects: dtypes, enum members, [maker] of a named tuple, [factory]
 PLAN_TABLE_N = 64
 PLAN_NATIVE = 72  # enums: native members, in the order of the table
-# instances of user classes; children, offsets and table are the attributes' plans, places, names
+# instances of user classes; children, offsets and table are the attributes' plans, places, names;
+# behind them are names that an instance must not have in its __dict__
 PLAN_CLASSES = 80  # ptr to the plans of the classes that a value may be of
 PLAN_CLASSES_N = 88
 PLAN_FLAGS = 96  # ptr to i64: FIELD_... of each attribute

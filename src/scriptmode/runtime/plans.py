@@ -209,7 +209,8 @@ def _object_fields(t: T.ClassType, descriptor: int) -> dict[int, int]:
     offsets = instances.slot_offsets(t)
     names = [sys.intern(name) for name in t.slots]
     maker = cls.__new__
-    _kept.extend([cls, names, maker])
+    absent = [sys.intern(name) for name in sorted(t.left_to_class)]
+    _kept.extend([cls, names, absent, maker])
     flags, places = [], []
     for name in names:
         in_slot = isinstance(inspect.getattr_static(cls, name, None), types.MemberDescriptorType)
@@ -224,8 +225,8 @@ def _object_fields(t: T.ClassType, descriptor: int) -> dict[int, int]:
         frame.PLAN_N: len(names),
         frame.PLAN_CHILDREN: words([plan(t.attributes[name]) for name in names]),
         frame.PLAN_OFFSETS: words(places),
-        frame.PLAN_TABLE: words([id(name) for name in names]),
-        frame.PLAN_TABLE_N: len(names),
+        frame.PLAN_TABLE: words([id(name) for name in (*names, *absent)]),
+        frame.PLAN_TABLE_N: len(names) + len(absent),
         frame.PLAN_NATIVE: words([offsets[name] for name in names]),
         frame.PLAN_CLASSES: words(exact),
         frame.PLAN_CLASSES_N: len(exact),

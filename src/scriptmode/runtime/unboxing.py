@@ -648,6 +648,10 @@ def unbox_attributes(frame: ptr, obj: ptr, plan: ptr, value: ptr) -> i64:
     if own == 0:
         PyErr_Clear()  # its class has slots only
     fits = FITS
+    if own != 0:
+        for i in range(load(i64, plan, PLAN_N), load(i64, plan, PLAN_TABLE_N)):
+            if PyDict_GetItemWithError(own, load(ptr, load(ptr, plan, PLAN_TABLE), i * 8)) != 0:
+                fits = misfit(frame, REASON_CLASS)
     for i in range(load(i64, plan, PLAN_N)):
         if fits == FITS:
             fits = _unbox_attribute(frame, obj, own, plan, i, value)

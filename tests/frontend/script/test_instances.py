@@ -305,3 +305,27 @@ def test_ignored_functions_get_and_give_the_objects_themselves():
         return p.x, q is p, outside(Point(3, 4.0)).x
 
     check(f, (Point(1, 2.0),))
+
+
+class Config:
+    scale = 2.0
+
+    def factor(self):
+        return 3
+
+
+def test_an_instance_may_hide_what_its_class_has():
+    def f(c: Config):
+        return c.scale * c.factor(), hasattr(c, "late")
+
+    compiled = scriptmode.script(f)
+    c = Config()
+    assert compiled(c) == f(c) == (6.0, False)
+    c.scale = 5
+    assert compiled(c) == f(c) == (15, False)
+    c.late = 1
+    assert compiled(c) == f(c) == (15, True)
+    assert compiled(Config()) == (6.0, False)
+    c.factor = lambda: 4
+    with pytest.raises(TypeError, match="hides"):
+        compiled(c)

@@ -329,6 +329,11 @@ class ClassTable:
     def finish(self) -> None:
         """Settle what is open of the attributes' types, and give them slots."""
         used = self._used()
+        for t, name in self.absent:
+            if isinstance(t, T.ClassType) and name not in t.attributes:
+                found = static_attribute(t.python_class or object, name)
+                if not inspect.isdatadescriptor(found):
+                    t.left_to_class.add(name)
         for t in self.types:
             if not T.is_exception(t):  # which shows all its attributes when it leaves
                 t.attributes = {n: k for n, k in t.attributes.items() if n in used}
