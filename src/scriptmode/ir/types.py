@@ -365,8 +365,8 @@ class ClassType(Type):
     User classes that inherit from one another are a *family*: ``family`` is the list of all slots
     of all its classes, one list object that they share, and ``slots`` says which slot an attribute
     of this class has.  A slot is of the attribute's type, or ``Unset`` of it.  ``bases`` and
-    ``subclasses`` (direct and indirect) are those classes that the program knows.  ``left_to_class``
-    are names that the program takes to be no attributes of the instances themselves.
+    ``subclasses`` (direct and indirect) are those classes that the program knows.
+    ``left_to_class`` are names that it takes to be no attributes of the instances themselves.
     """
 
     __slots__ = (

@@ -30,6 +30,7 @@ from scriptmode.frontend.script import (
     host_calls,
     itertools_calls,
     library_calls,
+    local_classes,
     matching,
     module_calls,
     number_methods,
@@ -71,8 +72,8 @@ HANDLERS = (  # they enter themselves
     dataclass_functions,
     builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
     dunder_methods, expressions, function_calls, futures, gradients, host_calls, itertools_calls,
-    library_calls, matching, module_calls, number_methods, operator_calls, raising, ranges, sets,
-    special, subscripts, tries, type_info,
+    library_calls, local_classes, matching, module_calls, number_methods, operator_calls, raising,
+    ranges, sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

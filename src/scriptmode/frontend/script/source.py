@@ -15,7 +15,7 @@ import ast
 import inspect
 import types
 import weakref
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptSyntaxError
@@ -34,6 +34,7 @@ class FunctionSource:
     module: str
     spans: dict[int, Span] = field(default_factory=dict)
     inner: dict[int, FunctionSource] = field(default_factory=dict)
+    classes: dict[Hashable, type] = field(default_factory=dict)  # made by class statements inside
     parent: FunctionSource | None = None
     origin: ast.AST | None = None  # the expression that Python makes this function of
     is_given: bool = False  # no text: the tree of a generated method

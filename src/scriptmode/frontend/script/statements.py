@@ -305,11 +305,6 @@ def _import(e: Emitter, node: ast.Import | ast.ImportFrom) -> None:
     e.unit.import_names(e, node)
 
 
-@STATEMENTS(ast.ClassDef)
-def _class(e: Emitter, node: ast.ClassDef) -> None:
-    e.not_built("a class inside a function is", help="define the class at module level")
-
-
 @STATEMENTS(ast.AsyncFor, ast.AsyncFunctionDef, ast.AsyncWith)
 def _async(e: Emitter, node: ast.stmt) -> None:
     e.fail_syntax("async code cannot be compiled")
