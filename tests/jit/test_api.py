@@ -1,6 +1,7 @@
 """The public names, and what they share with the older script mode."""
 
 import inspect
+import typing
 
 import pytest
 import torch
@@ -283,3 +284,16 @@ def test_traced_parts_of_compiled_modules_can_be_called():
     x = torch.rand(3, 2)
     torch.testing.assert_close(net(x), linear(x) + 1)
     torch.testing.assert_close(net.part(x), linear(x))
+
+
+@pytest.mark.parametrize("function", [lambda x: abs("a"), lambda x: round("a", 1)])
+def test_constants_of_the_wrong_type_are_errors_of_the_program(function):
+    with pytest.raises(scriptmode.ScriptTypeError, match="str"):
+        scriptmode.script(function)
+
+
+def test_bare_containers_of_typing_hold_tensors():
+    def f(items: typing.List, table: typing.Dict):  # noqa: UP006
+        return items[0] + table["a"]
+
+    assert scriptmode.script(f)([torch.ones(1)], {"a": torch.ones(1)}).item() == 2

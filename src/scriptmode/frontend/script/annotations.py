@@ -143,6 +143,8 @@ def _generic(
     annotation: Any, origin: Any, names: Mapping[str, Any], type_of_class: TypeOf
 ) -> T.Type | None:
     arguments = typing.get_args(annotation)
+    if not arguments:  # typing.List, typing.Dict, ... alone
+        return resolve(origin, names, type_of_class)
 
     def inner(argument: Any) -> T.Type | None:
         return resolve(argument, names, type_of_class)

@@ -128,7 +128,7 @@ def _bool(e: Emitter, given: Arguments) -> Sugared:
 def _abs(e: Emitter, given: Arguments) -> Sugared:
     value = one(e, given)
     if isinstance(value, Constant):
-        return Constant(abs(value.value))
+        return _fold(e, abs, given)
     if is_tensor(e, value):
         return e.call_positional(e.attribute(value, "abs"))
 
@@ -152,8 +152,7 @@ def _round(e: Emitter, given: Arguments) -> Sugared:
     if is_tensor(e, value):
         e.fail_type("round() of a Tensor", help="use `x.round()`")
     if isinstance(value, Constant) and (digits is None or isinstance(digits, Constant)):
-        extra = () if digits is None else (digits.value,)
-        return Constant(round(value.value, *extra))
+        return _fold(e, round, given)
     t = e.type_of(value)
     if t == T.BOOL:
         value, t = IRValue(convert_number(e, e.value(value), T.INT)), T.INT
@@ -287,7 +286,7 @@ def _math(name: str) -> Callable[[Emitter, Arguments], Sugared]:
     def run(e: Emitter, given: Arguments) -> Sugared:
         values = [*given.positional, *given.keywords.values()]
         if all(isinstance(v, Constant) for v in values):
-            return _fold_math(e, function, given)
+            return _fold(e, function, given)
         if name in _MATH_ROUND and e.type_of(given.positional[0]) in (T.INT, T.BOOL):
             return IRValue(index_value(e, given.positional[0], "the argument"))
         if name == "log" and len(given.positional) == 2:
@@ -307,7 +306,7 @@ def _math(name: str) -> Callable[[Emitter, Arguments], Sugared]:
     return run
 
 
-def _fold_math(e: Emitter, function: Any, given: Arguments) -> Sugared:
+def _fold(e: Emitter, function: Any, given: Arguments) -> Sugared:
     positional = [v.value for v in given.positional if isinstance(v, Constant)]
     keywords = {k: v.value for k, v in given.keywords.items() if isinstance(v, Constant)}
     try:

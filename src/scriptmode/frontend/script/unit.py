@@ -999,7 +999,8 @@ class Unit:
                     self.wrap(e, getattr(module, alias.name), alias.name),
                 )
         except (ImportError, AttributeError) as error:
-            e.raise_error(ImportError, str(error))
+            kind = type(error) if isinstance(error, ImportError) else ImportError
+            e.raise_error(kind, str(error))
 
     to_str = staticmethod(text.to_str)
     to_repr = staticmethod(text.to_repr)
