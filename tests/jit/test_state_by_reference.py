@@ -232,3 +232,39 @@ def test_tensors_and_nothing_else_cost_no_pairs():
     compiled(X)
     compiled(X)
     assert not mirrors._pairs, "what Python has dropped is dropped"
+
+
+def test_a_compiled_module_inside_another_keeps_its_state():
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n = 0
+            self.items: list[int] = []
+            self.drop = nn.Dropout()
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.n += 1
+            self.items.append(self.n)
+            return self.drop(x) + self.n
+
+    class Outer(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x) * 2
+
+    def use(inner, outer):
+        found = [outer(X), inner.n, list(inner.items), inner(X)]
+        items = inner.items
+        items.append(20)
+        inner.n = 10
+        found += [outer(X), items, inner.items is items, outer.inner.n]
+        return found
+
+    eager = Inner().eval()
+    compiled = scriptmode.script(Inner().eval())
+    want = use(eager, Outer(eager))
+    got = use(compiled, scriptmode.script(Outer(compiled)))
+    assert str(want) == str(got)

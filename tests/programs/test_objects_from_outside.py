@@ -111,3 +111,12 @@ def test_slices_take_bounds_that_are_ints_or_tensors():
     check(
         crop, (torch.zeros(5), torch.tensor([1, 3]), True), (X.clone(), torch.tensor([1, 2]), False)
     )
+
+
+def test_a_part_of_a_tensor_takes_one_of_several_kinds_of_number():
+    def fill(x, n: int):
+        value = 2.5 if n > 1 else n
+        x[0] = value
+        return x
+
+    check(fill, (torch.zeros(3), 1), (torch.zeros(3), 2))

@@ -20,7 +20,7 @@ from typing import Any
 
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.frontend.script import ClassFacts
-from scriptmode.frontend.trace import Callee, call_program, is_tracing, plain_arguments
+from scriptmode.frontend.trace import Callee, call_program, is_compiled, is_tracing, plain_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
@@ -59,12 +59,30 @@ def _free_locks() -> None:
 os.register_at_fork(after_in_child=_free_locks)
 
 
-def in_step_with_captured(entry: Callable[..., Any], program: Program) -> Callable[..., Any]:
-    """``entry``, with the state of the modules that its program has captured brought over.
+def compiled_inside(instance: NativeInstance) -> list[NativeInstance]:
+    """The outermost modules below that were compiled before and own their state."""
+    found: list[NativeInstance] = []
+    pending = instance.children
+    while pending:
+        child = pending.pop()
+        if is_compiled(child.module):
+            found.append(child)
+        else:
+            pending += child.children
+    return found
+
+
+def in_step(
+    entry: Callable[..., Any], program: Program, instance: NativeInstance | None
+) -> Callable[..., Any]:
+    """``entry``, with the state of other owners brought over: of the modules that its program has
+    captured, and of those inside ``instance`` that are compiled modules themselves.
 
     Tensors are shared anyway; an entry whose program uses no other state stays as it is.
     """
     captured = captured_instances(entry)
+    if instance is not None:
+        captured += compiled_inside(instance)
     names = state_names(program) if captured else frozenset()
     if not any(names.intersection(i.class_type.attributes) for c in captured for i in c.walk()):
         return entry
@@ -177,7 +195,7 @@ class Dispatcher:
             )  # fmt: skip
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
-        entry = in_step_with_captured(entry, program)
+        entry = in_step(entry, program, self.instance)
         types = tuple(p.type for p in self._parameters_of(graph))
         variant = Variant(program, function, compiled, entry, types, guards)
         self._variants[types] = variant

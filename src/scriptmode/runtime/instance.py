@@ -103,6 +103,11 @@ class NativeInstance:
         """The instance of a submodule."""
         return self._children.get(name)
 
+    @property
+    def children(self) -> list[NativeInstance]:
+        """The instances of the submodules."""
+        return list(self._children.values())
+
     def has_slot(self, name: str) -> bool:
         """Whether ``name`` is a compiled attribute, submodules excluded."""
         return name in self.class_type.attributes and name not in self._children

@@ -82,6 +82,9 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
     if not isinstance(t, (T.ListType, T.DictType, T.DequeType)):
         value = e.settle(value)
     if t == T.TENSOR:
+        if isinstance(value, IRValue) and isinstance(value.type, T.UnionType):
+            split(e, value, lambda v: _stored(e, container, index, v))
+            return
         calls.assign_subscript(
             e.builder, e.value(container), operand(e, index), operand(e, value), e.span
         )
@@ -120,6 +123,11 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
             e.value(container)
         e.unit.build_display(e, container)
     e.fail_type(f"items of {container.describe()} cannot be assigned")
+
+
+def _stored(e: Emitter, container: Sugared, index: Sugared, value: Sugared) -> Sugared:
+    assign_subscript(e, container, index, value)
+    return Constant(None)
 
 
 def _store_list(e: Emitter, container: Value, index: Sugared, value: Sugared) -> None:
