@@ -92,10 +92,21 @@ def set_by_the_private_name(x):
     return x + 1
 
 
+@pytest.mark.parametrize("function", [set_and_leave, set_and_keep])
+def test_a_mode_without_an_end_stays_as_in_eager(function):
+    compiled = scriptmode.script(function)
+    try:
+        compiled(X)
+        assert not torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)
+
+
 @pytest.mark.parametrize("function", [set_and_leave, set_and_keep, set_by_the_private_name])
-def test_a_mode_without_an_end_is_refused(function):
-    with pytest.raises(scriptmode.CompileError, match=r"set_grad_enabled"):
-        scriptmode.script(function)
+def test_a_mode_without_an_end_is_refused_by_trace(function):
+    if function is set_by_the_private_name:
+        with pytest.raises(scriptmode.CompileError, match=r"set_grad_enabled"):
+            scriptmode.script(function)
     try:
         with pytest.raises(scriptmode.TraceError, match="grad mode"):
             scriptmode.trace(function, (X,))

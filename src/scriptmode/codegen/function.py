@@ -80,7 +80,7 @@ class FunctionEmitter:
         self.taken: list[set[Slot]] = []  # slots used by the blocks whose errors are caught
         self.flow = Flow()
         self.poll_flag: ir.Value | None = None
-        self.grad_mode: ir.Value | None = None  # at the start of a function that changes it
+        self.grad_mode: ir.Value | None = None  # that an error brings back
         self._temporaries: dict[str, list[ir.Value]] = {}
         self._lent: list[tuple[str, ir.Value]] = []
 
@@ -101,7 +101,7 @@ class FunctionEmitter:
                 argument.attributes.align = 8
         if self.graph.name in self.unit.recursive:
             self._check_stack()
-        if next(iter(self.graph.find_all("torch::set_grad_enabled")), None) is not None:
+        if self.graph.find_all("torch::guard_grad_mode"):
             self.grad_mode = self.b.call(self.unit.external(IS_GRAD_ENABLED, I1, []), [])
         self.block(self.graph.block)
         self._finish()
@@ -164,7 +164,6 @@ class FunctionEmitter:
         for array in self.arrays.values():
             emit_release_all(b, self.unit, array)
         if self.grad_mode is not None:
-            # every region that changes the mode ends in the function that it begins in
             b.call(self.unit.external(SET_GRAD_ENABLED, VOID, [I1]), [self.grad_mode])
         b.ret(ir.Constant(I32, STATUS_ERROR))
 

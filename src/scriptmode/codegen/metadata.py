@@ -26,13 +26,23 @@ from scriptmode.codegen.function import (
 )
 from scriptmode.codegen.library import flattened
 from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.python_calls import call_python
 from scriptmode.codegen.values import boolean, make_struct, truth
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
+from scriptmode.ops import tensors as tensor_ops
 from scriptmode.ops.aten import aten_schema
 
 REQUIRES_GRAD = "_ZNK3c1010TensorImpl13requires_gradEv"
 GET_DEFAULT_DTYPE = "_ZN3c1031get_default_dtype_as_scalartypeEv"
+GET_AUTOCAST_DTYPE = "_ZN2at8autocast18get_autocast_dtypeEN3c1010DeviceTypeE"
+SET_AUTOCAST_ENABLED = "_ZN2at8autocast20set_autocast_enabledEN3c1010DeviceTypeEb"
+SET_AUTOCAST_DTYPE = "_ZN2at8autocast18set_autocast_dtypeEN3c1010DeviceTypeENS1_10ScalarTypeE"
+IS_AUTOCAST_CACHE_ENABLED = "_ZN2at8autocast25is_autocast_cache_enabledEv"
+SET_AUTOCAST_CACHE_ENABLED = "_ZN2at8autocast26set_autocast_cache_enabledEb"
+INCREMENT_NESTING = "_ZN2at8autocast17increment_nestingEv"
+DECREMENT_NESTING = "_ZN2at8autocast17decrement_nestingEv"
+CLEAR_AUTOCAST_CACHE = "_ZN2at8autocast11clear_cacheEv"
 IS_AUTOCAST_ENABLED = "_ZN2at8autocast19is_autocast_enabledEN3c1010DeviceTypeE"
 IS_INFERENCE_MODE = "_ZN3c1013InferenceMode10is_enabledEv"
 
@@ -337,6 +347,11 @@ def is_grad_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
     return boolean(f.b, f.b.call(f.unit.external(IS_GRAD_ENABLED, I1, []), []))
 
 
+@lower("torch::guard_grad_mode")
+def guard_grad_mode(f: FunctionEmitter, node: Node) -> None:
+    """Nothing here: the function's error path does it."""
+
+
 @lower("torch::set_grad_enabled")
 def set_grad_enabled(f: FunctionEmitter, node: Node, mode: ir.Value) -> None:
     """Switch recording on or off for this thread."""
@@ -352,6 +367,71 @@ def is_autocast_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
         raise not_built(node, "no native code for a device type that is not constant yet")
     function = f.unit.external(IS_AUTOCAST_ENABLED, I1, [I8])
     return boolean(f.b, f.b.call(function, [ir.Constant(I8, DEVICE_NAMES.index(name.constant))]))
+
+
+def _device_type(node: Node) -> ir.Constant:
+    """The number of the constant device type that a node is about."""
+    name = node.inputs[0]
+    if not name.is_constant or name.constant not in DEVICE_NAMES:
+        raise not_built(node, "no native code for a device type that is not constant yet")
+    return ir.Constant(I8, DEVICE_NAMES.index(name.constant))
+
+
+@lower("torch::get_autocast_dtype", raw=True)
+def get_autocast_dtype(f: FunctionEmitter, node: Node) -> ir.Value:
+    """The dtype that autocast casts to on a device type."""
+    return f.b.call(f.unit.external(GET_AUTOCAST_DTYPE, I8, [I8]), [_device_type(node)])
+
+
+@lower("torch::set_autocast_enabled", raw=True)
+def set_autocast_enabled(f: FunctionEmitter, node: Node) -> None:
+    """Switch autocast of a device type."""
+    function = f.unit.external(SET_AUTOCAST_ENABLED, ir.VoidType(), [I8, I1])
+    f.b.call(function, [_device_type(node), f.b.trunc(f.values[node.inputs[1]], I1)])
+
+
+@lower("torch::set_autocast_dtype", raw=True)
+def set_autocast_dtype(f: FunctionEmitter, node: Node) -> None:
+    """Say what autocast casts to on a device type."""
+    function = f.unit.external(SET_AUTOCAST_DTYPE, ir.VoidType(), [I8, I8])
+    f.b.call(function, [_device_type(node), f.values[node.inputs[1]]])
+
+
+@lower("torch::is_autocast_cache_enabled")
+def is_autocast_cache_enabled(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Whether autocast keeps casts of weights."""
+    return boolean(f.b, f.b.call(f.unit.external(IS_AUTOCAST_CACHE_ENABLED, I1, []), []))
+
+
+@lower("torch::set_autocast_cache_enabled")
+def set_autocast_cache_enabled(f: FunctionEmitter, node: Node, enabled: ir.Value) -> None:
+    """Say whether autocast keeps casts of weights."""
+    function = f.unit.external(SET_AUTOCAST_CACHE_ENABLED, ir.VoidType(), [I1])
+    f.b.call(function, [f.b.trunc(enabled, I1)])
+
+
+@lower("torch::set_autocast_nesting", raw=True)
+def set_autocast_nesting(f: FunctionEmitter, node: Node) -> None:
+    """One region of autocast more or less."""
+    (change,) = node.inputs
+    if change.constant > 0:
+        f.b.call(f.unit.external(INCREMENT_NESTING, I32, []), [])
+        return
+    left = f.b.call(f.unit.external(DECREMENT_NESTING, I32, []), [])
+    with f.b.if_then(f.b.icmp_signed("==", left, ir.Constant(I32, 0))):
+        f.b.call(f.unit.external(CLEAR_AUTOCAST_CACHE, ir.VoidType(), []), [])
+
+
+@lower("torch::enter_inference_mode", raw=True)
+def enter_inference_mode(f: FunctionEmitter, node: Node) -> ir.Value:
+    """Begin inference mode; Python holds the guard."""
+    return call_python(f, node, tensor_ops.enter_inference_mode)
+
+
+@lower("torch::leave_inference_mode", raw=True)
+def leave_inference_mode(f: FunctionEmitter, node: Node) -> None:
+    """End inference mode."""
+    call_python(f, node, tensor_ops.leave_inference_mode)
 
 
 @lower("torch::get_default_dtype")

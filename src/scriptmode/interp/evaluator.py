@@ -68,8 +68,8 @@ class Interpreter:
         try:
             how, values = self._block(graph.block, args, {})
         except BaseException:
-            # every region that changes the mode ends in the function that it begins in
-            torch._C._set_grad_enabled(grad_mode)
+            if graph.find_all("torch::guard_grad_mode"):
+                torch._C._set_grad_enabled(grad_mode)
             raise
         if how not in (YIELD, RETURN):
             raise _defect(graph.block.terminator, f"{how} leaves a function")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from scriptmode.ops.scalars import check_int
-from scriptmode.ops.table import Effect, op
+from scriptmode.ops.table import EVERYTHING, Effect, op
 
 READS = Effect.READS
 
@@ -64,7 +64,49 @@ op("memory_format::eq(memory_format a, memory_format b) -> bool")(lambda a, b: a
 # thread state
 op("torch::is_grad_enabled() -> bool", effects=READS)(torch.is_grad_enabled)
 op("torch::set_grad_enabled(bool mode) -> ()", effects=Effect.IO)(torch._C._set_grad_enabled)
+# an error that leaves the function brings back the grad mode that it was called under
+op("torch::guard_grad_mode() -> ()", effects=Effect.IO)(lambda: None)
 op("torch::is_autocast_enabled(str device_type) -> bool", effects=READS)(torch.is_autocast_enabled)
+op("torch::get_autocast_dtype(str device_type) -> dtype", effects=READS)(torch.get_autocast_dtype)
+op("torch::is_autocast_cache_enabled() -> bool", effects=READS)(torch.is_autocast_cache_enabled)
+op("torch::set_autocast_enabled(str device_type, bool enabled) -> ()", effects=Effect.IO)(
+    torch.set_autocast_enabled
+)
+op("torch::set_autocast_dtype(str device_type, dtype dtype) -> ()", effects=Effect.IO)(
+    torch.set_autocast_dtype
+)
+op("torch::set_autocast_cache_enabled(bool enabled) -> ()", effects=Effect.IO)(
+    torch.set_autocast_cache_enabled
+)
+
+
+@op("torch::set_autocast_nesting(int change) -> ()", effects=Effect.IO)
+def _set_autocast_nesting(change: int) -> None:
+    """One region more (1) or less (-1); behind the last one the cache of casts is dropped."""
+    if change > 0:
+        torch.autocast_increment_nesting()
+    elif torch.autocast_decrement_nesting() == 0:
+        torch.clear_autocast_cache()
+
+
+_inference_guards: dict[int, Any] = {}
+
+
+@op("torch::enter_inference_mode(bool mode) -> int", effects=EVERYTHING)
+def enter_inference_mode(mode: bool) -> int:
+    """A token, which ends the region when it is given back."""
+    guard = torch._C._InferenceMode(mode)
+    guard.__enter__()  # type: ignore[no-untyped-call]
+    _inference_guards[id(guard)] = guard
+    return id(guard)
+
+
+@op("torch::leave_inference_mode(int token) -> ()", effects=EVERYTHING)
+def leave_inference_mode(token: int) -> None:
+    """End the region of a token."""
+    _inference_guards.pop(token).__exit__(None, None, None)
+
+
 op("torch::get_default_dtype() -> dtype", effects=READS)(torch.get_default_dtype)
 op("torch::is_inference_mode_enabled() -> bool", effects=READS)(torch.is_inference_mode_enabled)
 

@@ -8,11 +8,12 @@ anew when they leave, with their attributes, causes and contexts.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from typing import Any
 
 from scriptmode.abi import objects
 from scriptmode.abi.convention import TEXT_NAME, TEXT_REPR
-from scriptmode.abi.instances import slot_offsets
+from scriptmode.abi.instances import slot_offsets, value_offset
 from scriptmode.ir import types as T
 from scriptmode.ir.exceptions import make_exception
 from scriptmode.runtime import descriptors, nativelib
@@ -52,10 +53,20 @@ def _make(address: int) -> BaseException:
         error = make_exception(cls, args)
         t = descriptors.type_of(_word(address + objects.HEAP_DESCRIPTOR))
         assert isinstance(t, T.ClassType)
-        for name, offset in list(slot_offsets(t).items())[_NATIVE_ATTRIBUTES:]:
-            setattr(error, name, crossing.to_python(address + offset, t.attributes[name]))
+        for name, slot in _own_slots(t, address):
+            setattr(error, name, crossing.to_python(slot, t.attributes[name]))
     error.args = args
     return error
+
+
+def _own_slots(t: T.ClassType, address: int) -> Iterator[tuple[str, int]]:
+    """The attributes with a value that the program's classes have added, and their addresses."""
+    for name, offset in list(slot_offsets(t).items())[_NATIVE_ATTRIBUTES:]:
+        slot = address + offset
+        if not t.may_lack(name):
+            yield name, slot
+        elif ctypes.c_int8.from_address(slot).value:
+            yield name, slot + value_offset(t.attributes[name])
 
 
 def _link(error: BaseException, address: int, known: Known) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.exceptions_alike import check_alike
-from tests.programs.tries import CASES
+from tests.programs import exception_classes, tries
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].__name__)
+@pytest.mark.parametrize(
+    "case", [*tries.CASES, *exception_classes.CASES], ids=lambda case: case[0].__name__
+)
 def test_exceptions_are_those_of_python(case):
     check_alike(*case)

@@ -24,6 +24,7 @@ from scriptmode.frontend.script.exceptions import (
     exception_type,
     is_exception_class,
     is_exception_of,
+    is_subclass,
 )
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
@@ -198,6 +199,8 @@ def _is_subclass(cls: type, classes: Sequence[Any]) -> bool:
 @OBJECT_CALLS(issubclass)
 def _issubclass(e: Emitter, given: Arguments) -> Sugared:
     cls, spec = given.positional
+    if isinstance(cls, ExceptionClass):
+        return is_subclass(e, cls, _class_list(e, spec))
     if not isinstance(cls, PythonObject):
         e.fail_type("the first argument of issubclass must be a class")
     return Constant(issubclass(cls.object, tuple(_class_list(e, spec))))

@@ -89,7 +89,7 @@ def is_user_class(cls: type) -> bool:
         type(cls) in _METACLASSES
         and bool(cls.__flags__ & (1 << 9))  # made by a class statement
         and cls not in _TRANSPARENT
-        and not issubclass(cls, _OTHERS)
+        and not issubclass(cls, (*_OTHERS, BaseException))
         # classes in C make instances that hold more than attributes
         and (
             cls.__new__ is object.__new__
@@ -99,11 +99,6 @@ def is_user_class(cls: type) -> bool:
         and not getattr(cls, "_is_protocol", False)
         and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
     )
-
-
-def is_builtin_exception(cls: type) -> bool:
-    """Whether ``cls`` is a class of exceptions that no class statement has made."""
-    return issubclass(cls, BaseException) and not is_python(cls)
 
 
 def user_bases(cls: type) -> list[type]:
@@ -183,7 +178,7 @@ class ClassTable:
     def type_of(self, cls: type) -> T.ClassType | None:
         """The type of a user class; None of any other class."""
         if cls not in self._types:
-            is_known = is_user_class(cls) or is_builtin_exception(cls)
+            is_known = is_user_class(cls) or issubclass(cls, BaseException)
             self._types[cls] = self._enter(cls) if is_known else None
         return self._types[cls]
 

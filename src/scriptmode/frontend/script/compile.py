@@ -19,6 +19,7 @@ from scriptmode.frontend.script import (
     builtin_numbers,
     builtin_types,
     call_expressions,
+    contexts,
     dataclass_functions,
     deques,
     dict_classes,
@@ -69,11 +70,10 @@ from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
-    dataclass_functions,
-    builtin_calls, builtin_numbers, builtin_types, call_expressions, deques, dict_classes,
-    dunder_methods, expressions, function_calls, futures, gradients, host_calls, itertools_calls,
-    library_calls, local_classes, matching, module_calls, number_methods, operator_calls, raising,
-    ranges, sets, special, subscripts, tries, type_info,
+    builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts, dataclass_functions,
+    deques, dict_classes, dunder_methods, expressions, function_calls, futures, gradients,
+    host_calls, itertools_calls, library_calls, local_classes, matching, module_calls,
+    number_methods, operator_calls, raising, ranges, sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -480,7 +480,6 @@ class Emitter:
 
     def assign(self, name: str, value: Sugared) -> None:
         """Bind a variable; containers get their identity now."""
-        self.check_has_end(value)
         settled = self.settle(self.unit.kept(self, value), self.scope.declared.get(name))
         cell = self.cell_of(name)
         if cell is not None:
@@ -506,14 +505,6 @@ class Emitter:
         cell = self.env.cells.get(name)
         if cell is not None:
             self.unit.write_variable(self, cell, value)
-
-    def check_has_end(self, value: Sugared) -> None:
-        """Refuse a context manager that acts already, without a ``with`` that ends it."""
-        if value.is_in_effect:
-            self.not_built(
-                f"{value.describe()} that is set without `with` is",
-                help="write `with torch.set_grad_enabled(mode):` around what needs the mode",
-            )
 
     def settle(self, value: Sugared, expected: T.Type | None = None) -> Sugared:
         """A display that can change becomes an object; one with compile-time items is frozen."""

@@ -12,6 +12,7 @@ from scriptmode.frontend.script.classes import NATIVE_ATTRIBUTES, static_attribu
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import ATTRIBUTES, OBJECT_CALLS
 from scriptmode.frontend.script.instances import (
+    ClassOf,
     find_member,
     initialise,
     python_class,
@@ -56,7 +57,12 @@ def caught_types(e: Emitter, node: ast.expr | None) -> list[T.ClassType]:
     if node is None:
         return [exception_type(e.unit, BaseException)]
     with e.at(node):
-        return [exception_type(e.unit, cls) for cls in _classes(e, e.expression(node))]
+        return caught_classes(e, [e.expression(node)])
+
+
+def caught_classes(e: Emitter, values: Sequence[Sugared]) -> list[T.ClassType]:
+    """The types of exception classes, and of those in tuples."""
+    return [exception_type(e.unit, cls) for v in values for cls in _classes(e, v)]
 
 
 def _classes(e: Emitter, value: Sugared) -> list[type[BaseException]]:
@@ -110,33 +116,32 @@ def initialises(cls: type[BaseException]) -> bool:
 # attributes
 
 
-class ExceptionClass(Sugared):
+class ExceptionClass(ClassOf):
     """``type(e)`` of an exception, whose class may be any below the known one."""
 
-    def __init__(self, exception: IRValue) -> None:
-        self.exception = exception
-
-    def parts(self) -> tuple[Sugared, ...]:
-        return (self.exception,)
-
     def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        (part,) = parts
-        assert isinstance(part, IRValue)
-        return ExceptionClass(part)
+        return ExceptionClass(parts[0])
 
     def key(self) -> Hashable:
         return "exception class"
 
-    def describe(self) -> str:
-        return "the class of an exception"
-
 
 @ATTRIBUTES(ExceptionClass)
 def _class_attribute(e: Emitter, value: ExceptionClass, name: str) -> Sugared | None:
-    if name == "__name__":
-        text = e.builder.node("prim::class_name", [value.exception.value], [T.STR]).output
-        return IRValue(text)
+    if name in ("__name__", "__qualname__"):
+        inputs = [e.value(value.owner)]
+        return IRValue(e.builder.node("prim::class_name", inputs, [T.STR]).output)
     return None
+
+
+def is_subclass(e: Emitter, value: ExceptionClass, classes: Sequence[type]) -> Sugared:
+    """``issubclass(type(e), classes)``."""
+    wanted = [exception_type(e.unit, c) for c in classes if is_exception_class(c)]
+    if any(issubclass(BaseException, c) for c in classes):
+        return Constant(True)
+    if not wanted:
+        return Constant(False)
+    return IRValue(is_exception_of(e, e.value(value.owner), wanted))
 
 
 def exception_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:

@@ -59,7 +59,7 @@ def _nothing(e: Emitter, node: ast.stmt) -> None:
 @STATEMENTS(ast.Expr)
 def _expression(e: Emitter, node: ast.Expr) -> None:
     if not isinstance(node.value, ast.Constant):
-        e.check_has_end(e.expression(node.value))
+        e.expression(node.value)
 
 
 # assignment
@@ -276,28 +276,6 @@ def _function(e: Emitter, node: ast.FunctionDef) -> None:
     for decorator in reversed(node.decorator_list):
         function = e.call_positional(e.expression(decorator), function)
     e.assign(node.name, function)
-
-
-@STATEMENTS(ast.With)
-def _with(e: Emitter, node: ast.With) -> None:
-    _with_items(e, node.items, node.body)
-
-
-def _with_items(e: Emitter, items: Sequence[ast.withitem], body: Sequence[ast.stmt]) -> None:
-    if not items:
-        e.statements(body)
-        return
-    manager = e.expression(items[0].context_expr)
-    entered, leave = e.unit.enter_context(e, manager)
-    if items[0].optional_vars is not None:
-        assign_target(e, items[0].optional_vars, entered)
-    e.cleanups.append(lambda kind, value: leave())
-    try:
-        _with_items(e, items[1:], body)
-    finally:
-        e.cleanups.pop()
-    e.check_alive()
-    leave()
 
 
 @STATEMENTS(ast.Import, ast.ImportFrom)

@@ -43,7 +43,6 @@ from scriptmode.frontend.script import (
     ranges,
     sets,
     sorting,
-    special,
     spreading,
     statements,
     stores,
@@ -970,10 +969,6 @@ class Unit:
     ) -> Sugared | None:
         """``act`` under each type of an argument that may be of several."""
         return objects.by_types(e, given, act)
-
-    def enter_context(self, e: Emitter, manager: Sugared) -> tuple[Sugared, Callable[[], None]]:
-        """Enter a ``with``."""
-        return special.enter_context(e, manager)
 
     def finish(self, e: Emitter, value: Sugared) -> None:
         """Leave the function with a value."""

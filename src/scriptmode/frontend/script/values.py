@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 class Sugared:
     """Base of all symbolic values."""
 
-    is_in_effect = False  # a context manager that acts when it is made, not when it is entered
-
     def parts(self) -> tuple[Sugared, ...]:
         """Symbolic values inside this one."""
         return ()

@@ -382,10 +382,18 @@ class Recorder:
 
     # the end
 
+    def _guard_grad_mode(self) -> None:
+        """Let errors leave the caller's grad mode, where the recording has changed it."""
+        if not self.graph.find_all("torch::set_grad_enabled") or self.graph.block.first is None:
+            return
+        kind = "torch::guard_grad_mode"
+        Node(kind, schema=schema_of(kind)).insert_before(self.graph.block.first)
+
     def finish(self, result: Value) -> None:
         """Terminate the graph, drop unused reads of sizes and put the reads of attributes first."""
         self._grad.restore()
         block = self.graph.block
+        self._guard_grad_mode()
         self.graph.return_type = result.type
         block.terminate(YIELD, [result], self.graph.span)
         for node in list(block.reversed_nodes):

@@ -1,0 +1,414 @@
+"""``with``: torch's modes, context managers of user classes, ``suppress`` and ``nullcontext``.
+
+A mode of torch is switched back by code that cannot fail: where a jump leaves the body it stands
+before the jump, and a Try around the body runs it for exceptions.  The ``__exit__`` of a user's
+class may raise and may swallow the exception: that is a ``finally`` (``tries.run_finally``)::
+
+    with A() as a: B      a = A().__enter__()
+                          Try: B     handler(e): if not __exit__(type(e), e, tb): raise again
+                          __exit__(None, None, None), where B has come to an end or jumps
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import torch
+
+from scriptmode.frontend.script.arguments import take
+from scriptmode.frontend.script.conditions import truth
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.exceptions import (
+    ExceptionClass,
+    caught_classes,
+    is_exception_of,
+)
+from scriptmode.frontend.script.flow import branch, merge
+from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
+from scriptmode.frontend.script.instances import instance_type, special_method
+from scriptmode.frontend.script.statements import assign_target
+from scriptmode.frontend.script.tries import Region, protect, raise_again, run_finally
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    IRValue,
+    PythonObject,
+    Sugared,
+)
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
+from scriptmode.support import markers
+
+Body = Callable[[], None]
+
+
+@STATEMENTS(ast.With)
+def _with(e: Emitter, node: ast.With) -> None:
+    _run_items(e, node, list(node.items))
+
+
+def _run_items(e: Emitter, node: ast.With, items: Sequence[ast.withitem]) -> None:
+    if not items:
+        e.statements(node.body)
+        return
+    item, rest = items[0], items[1:]
+    with e.at(item.context_expr):
+        manager = e.settle(e.expression(item.context_expr))
+
+    def body(entered: Sugared) -> None:
+        if item.optional_vars is not None:
+            assign_target(e, item.optional_vars, entered)
+        _run_items(e, node, rest)
+
+    targets = [i.optional_vars for i in items if i.optional_vars is not None]
+    inner = [*targets, *(i.context_expr for i in rest), *node.body]
+    run_with(e, Region.of(e, node, inner), manager, body)
+
+
+def run_with(e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugared], None]) -> None:
+    """``with manager as x: body(x)``."""
+    if isinstance(manager, Mode):
+        entered, leave = manager.enter(e)
+        _run_mode(e, region, lambda: body(entered), leave)
+    elif isinstance(manager, Suppress):
+        _run_suppress(e, region, manager, lambda: body(Constant(None)))
+    elif instance_type(manager) is not None:
+        _run_instance(e, region, manager, body)
+    else:
+        e.not_built(f"`with` of {manager.describe()} is")
+
+
+def _run_mode(e: Emitter, region: Region, body: Body, leave: Body) -> None:
+    """A body under a mode that ``leave`` ends without failing."""
+
+    def protected() -> None:
+        e.cleanups.append(lambda kind, value: leave())
+        try:
+            body()
+        finally:
+            e.cleanups.pop()
+
+    def handler(caught: Value) -> None:
+        leave()
+        raise_again(e)
+
+    node, ends = protect(e, region, protected, handler)
+    if not ends:
+        e.die()
+    merge(e, node, ends)
+    leave()
+
+
+def _run_suppress(e: Emitter, region: Region, manager: Suppress, body: Body) -> None:
+    def handler(caught: Value) -> None:
+        fits = is_exception_of(e, caught, caught_classes(e, manager.classes))
+        branch(e, fits, lambda: None, lambda: raise_again(e))
+
+    run_finally(e, region, body, lambda: None, handler)
+
+
+def _run_instance(
+    e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugared], None]
+) -> None:
+    """A context manager of a user class."""
+    leave = _protocol_method(e, manager, "__exit__")
+    entered = e.settle(e.call_positional(_protocol_method(e, manager, "__enter__")))
+    none = Constant(None)
+
+    def handler(caught: Value) -> None:
+        error = IRValue(caught)
+        swallows = truth(e, e.call_positional(leave, ExceptionClass(error), error, Traceback()))
+        if swallows is False:
+            raise_again(e)
+        if not isinstance(swallows, bool):
+            branch(e, swallows, lambda: None, lambda: raise_again(e))
+
+    def last() -> None:
+        e.call_positional(leave, none, none, none)
+
+    run_finally(e, region, lambda: body(entered), last, handler)
+
+
+def _protocol_method(e: Emitter, manager: Sugared, name: str) -> Sugared:
+    found = special_method(e, manager, name)
+    if found is None:
+        e.fail_type(f"{manager.describe()} has no `{name}`, which `with` needs")
+    return found
+
+
+class Traceback(Sugared):
+    """The traceback that ``__exit__`` is given: it is there, and nothing more is known of it."""
+
+    def key(self) -> Hashable:
+        return "traceback"
+
+    def describe(self) -> str:
+        return "a traceback"
+
+
+# managers
+
+
+class Mode(Sugared):
+    """A context manager of torch, whose end cannot fail."""
+
+    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+        """Enter it: what ``as`` binds, and what ends it."""
+        return Constant(None), lambda: None
+
+    def describe(self) -> str:
+        return "a mode of torch"
+
+
+class NullContext(Mode):
+    """A context manager that does nothing compiled code can notice."""
+
+    def __init__(self, entered: Sugared | None = None) -> None:
+        self.entered = entered or Constant(None)
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.entered,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return NullContext(parts[0])
+
+    def key(self) -> Hashable:
+        return "null context"
+
+    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+        return self.entered, lambda: None
+
+
+class GradMode(Mode):
+    """``torch.no_grad()``, ``torch.enable_grad()``: a mode for the body."""
+
+    def __init__(self, mode: Sugared) -> None:
+        self.mode = mode
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.mode,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return GradMode(parts[0])
+
+    def key(self) -> Hashable:
+        return "grad mode"
+
+    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+        before = e.builder.op("torch::is_grad_enabled")
+        e.builder.op_node("torch::set_grad_enabled", [e.value(self.mode)])
+        return Constant(None), lambda: _set_grad(e, before)
+
+
+class SetGrad(Mode):
+    """``torch.set_grad_enabled(mode)``: it acts when it is called; a ``with`` ends it."""
+
+    def __init__(self, before: Sugared) -> None:
+        self.before = before
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.before,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return SetGrad(parts[0])
+
+    def key(self) -> Hashable:
+        return "set grad"
+
+    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+        return Constant(None), lambda: _set_grad(e, e.value(self.before))
+
+
+def _set_grad(e: Emitter, mode: Value) -> None:
+    e.builder.op_node("torch::set_grad_enabled", [mode])
+
+
+class InferenceMode(Mode):
+    """``torch.inference_mode(mode)``."""
+
+    def __init__(self, mode: Sugared) -> None:
+        self.mode = mode
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.mode,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return InferenceMode(parts[0])
+
+    def key(self) -> Hashable:
+        return "inference mode"
+
+    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+        mode = e.value_of_type(self.mode, T.BOOL, "the mode")
+        token = e.builder.op("torch::enter_inference_mode", mode)
+        return Constant(None), lambda: _leave_inference(e, token)
+
+
+def _leave_inference(e: Emitter, token: Value) -> None:
+    e.builder.op_node("torch::leave_inference_mode", [token])
+
+
+class Autocast(Mode):
+    """``torch.autocast(device_type, dtype, enabled, cache_enabled)``."""
+
+    def __init__(self, device: str, dtype: Sugared, enabled: Sugared, cache: Sugared) -> None:
+        self.device = device
+        self.settings = (dtype, enabled, cache)
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return self.settings
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return Autocast(self.device, *parts)
+
+    def key(self) -> Hashable:
+        return ("autocast", self.device)
+
+    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+        dtype, enabled, cache = map(e.value, self.settings)
+        device = e.builder.constant(self.device)
+        before = [
+            e.builder.op("torch::get_autocast_dtype", device),
+            e.builder.op("torch::is_autocast_enabled", device),
+            e.builder.op("torch::is_autocast_cache_enabled"),
+        ]
+
+        def switch(dtype: Value, enabled: Value, cache: Value) -> None:
+            e.builder.op_node("torch::set_autocast_enabled", [device, enabled])
+            e.builder.op_node("torch::set_autocast_dtype", [device, dtype])
+            e.builder.op_node("torch::set_autocast_cache_enabled", [cache])
+
+        def nest(change: int) -> None:
+            e.builder.op_node("torch::set_autocast_nesting", [e.int_constant(change)])
+
+        switch(dtype, enabled, cache)
+        nest(1)
+
+        def leave() -> None:
+            nest(-1)
+            switch(*before)
+
+        return Constant(None), leave
+
+
+class Suppress(Sugared):
+    """``contextlib.suppress(*classes)``."""
+
+    def __init__(self, classes: tuple[Sugared, ...]) -> None:
+        self.classes = classes
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return self.classes
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return Suppress(tuple(parts))
+
+    def key(self) -> Hashable:
+        return ("suppress", len(self.classes))
+
+
+# making them
+
+
+@OBJECT_CALLS(torch.no_grad)
+def _no_grad(e: Emitter, given: Arguments) -> Sugared:
+    return _decorating(e, given) or GradMode(Constant(False))
+
+
+@OBJECT_CALLS(torch.enable_grad)
+def _enable_grad(e: Emitter, given: Arguments) -> Sugared:
+    return _decorating(e, given) or GradMode(Constant(True))
+
+
+def _decorating(e: Emitter, given: Arguments) -> Sugared | None:
+    if given.positional:
+        e.not_built("a gradient mode as the decorator of a nested function is",
+                    help="write `with` in the function's body")  # fmt: skip
+    return None
+
+
+@OBJECT_CALLS(torch.set_grad_enabled)
+def _set_grad_enabled(e: Emitter, given: Arguments) -> Sugared:
+    (mode,) = take(e, given, "mode", required=1)
+    assert mode is not None
+    before = e.op("torch::is_grad_enabled")
+    _set_grad(e, e.value_of_type(mode, T.BOOL, "the mode"))
+    return SetGrad(before)
+
+
+@OBJECT_CALLS(torch.inference_mode)
+def _inference_mode(e: Emitter, given: Arguments) -> Sugared:
+    (mode,) = take(e, given, "mode")
+    return InferenceMode(mode or Constant(True))
+
+
+@OBJECT_CALLS(torch.profiler.record_function, ("torch.jit", "strict_fusion"), markers.strict_fusion)
+def _record_function(e: Emitter, given: Arguments) -> Sugared:
+    return NullContext()
+
+
+@OBJECT_CALLS(contextlib.nullcontext)
+def _null_context(e: Emitter, given: Arguments) -> Sugared:
+    (entered,) = take(e, given, "enter_result")
+    return NullContext(None if entered is None else e.settle(entered))
+
+
+@OBJECT_CALLS(contextlib.suppress)
+def _suppress(e: Emitter, given: Arguments) -> Sugared:
+    caught_classes(e, given.positional)
+    return Suppress(tuple(given.positional))
+
+
+@OBJECT_CALLS(torch.autocast, *(m.autocast for m in (torch.cpu.amp, torch.cuda.amp)))
+def _autocast(e: Emitter, given: Arguments) -> Sugared:
+    node = given.node
+    function = e.expression(node.func) if node is not None else PythonObject(torch.autocast)
+    cls = function.object if isinstance(function, PythonObject) else torch.autocast
+    names = list(inspect.signature(cls).parameters)
+    values = dict(zip(names, take(e, given, *names), strict=True))
+    return make_autocast(e, cls, {n: v for n, v in values.items() if v is not None})
+
+
+def make_autocast(e: Emitter, cls: Any, given: dict[str, Sugared]) -> Sugared:
+    """An autocast region; torch itself says what its arguments come to, and warns."""
+    enabled = given.pop("enabled", Constant(True))
+    constants: dict[str, Any] = {}
+    for name, value in given.items():
+        if not isinstance(value, Constant):
+            e.not_built(f"autocast with a variable `{name}` is")
+        constants[name] = value.value
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            made = cls(**constants)
+        except (RuntimeError, TypeError, ValueError) as error:
+            e.raise_error(type(error), str(error))
+    device = made.device
+
+    def warn() -> None:
+        for warning in caught:
+            text = e.builder.constant(str(warning.message))
+            e.builder.node("prim::warn", [text], category=warning.category)
+
+    flag = e.value_of_type(enabled, T.BOOL, "`enabled`")
+    if caught:
+        branch(e, flag, warn, lambda: None)
+    if not made._enabled:
+        flag = e.builder.constant(False)
+    dtype: Sugared = Constant(made.fast_dtype)
+    if constants.get("dtype") is None and cls is torch.autocast:
+        dtype = e.op("torch::get_autocast_dtype", e.builder.constant(device))
+    cache: Sugared = Constant(made._cache_enabled)
+    if constants.get("cache_enabled") is None and cls is torch.autocast:
+        cache = e.op("torch::is_autocast_cache_enabled")
+    return Autocast(device, dtype, e.lift(flag), cache)
+
+
+@OBJECT_CALLS(("torch.utils._contextlib", "context_decorator"))
+def _context_decorator(e: Emitter, given: Arguments) -> Sugared:
+    e.not_built("this decorator is")

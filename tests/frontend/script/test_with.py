@@ -1,0 +1,17 @@
+"""``with`` in all its forms, four ways: order of events, exceptions, torch's modes afterwards."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.exceptions_alike import check_alike
+from tests.programs import contexts
+
+
+@pytest.mark.parametrize("case", contexts.CASES, ids=lambda case: case[0].__name__)
+def test_a_with_does_what_it_does_in_python(case):
+    check_alike(*case)
+    assert torch.is_grad_enabled()
+    assert not torch.is_autocast_enabled("cpu")
+    assert not torch.is_inference_mode_enabled()
