@@ -9,6 +9,9 @@ from typing import DefaultDict, Deque, Dict, List, Tuple  # noqa: UP035
 import pytest
 
 import scriptmode
+from scriptmode.ir.parser import parse_program
+from scriptmode.ir.printer import print_program
+from scriptmode.ops.aten import schema_of
 from tests.fourway import check
 
 
@@ -223,3 +226,50 @@ def test_lists_extend_by_any_iterable() -> None:
         return a, a + [None], [1.5] + a[:1]
 
     check(f, ([1], {5: "x"}))
+
+
+def test_the_printed_code_and_ir_of_collections_read_back() -> None:
+    def f(a: List[int]):
+        d = OrderedDict(k=len(a))
+        c = Counter(a)
+        s = {1, 2, 3} | set(a)
+        q = deque(a, maxlen=2)
+        g = defaultdict(int)
+        g["x"] += 1
+        return d, c, s, q, g, frozenset(a), range(len(a))
+
+    compiled = scriptmode.script(f)
+    program, _, _ = compiled.__scriptmode_ir__()
+    assert print_program(parse_program(print_program(program), schema_of)) == print_program(program)
+    assert "OrderedDict" in compiled.code
+    check(f, ([1, 2, 1],))
+
+
+def test_generic_aliases_make_containers_of_known_types() -> None:
+    def f(a: List[int]):
+        x = list[int]()
+        d = dict[str, List[int]]()
+        d["a"] = []
+        o = OrderedDict[str, int]()
+        g = defaultdict[str, int](int)
+        g["z"] += 1
+        return x, d, set[int](a), o, g, deque[int](a)
+
+    check(f, ([1, 2],))
+
+
+def test_building_and_dropping_every_container_leaves_nothing() -> None:
+    def f(n: int):
+        total = 0
+        for i in range(n):
+            a = [i, i + 1]
+            q = deque(a)
+            q.appendleft(i)
+            groups = defaultdict(list)
+            groups["k"].append(i)
+            it = iter({i: "x"})
+            total += len({i, 2}) + len(frozenset(a)) + len(q) + len(OrderedDict(a=i)) + len(groups)
+            total += len(Counter("aab")) + len(b"ab" + b"c") + next(it) - i
+        return total
+
+    check(f, (100,))

@@ -17,6 +17,7 @@ that keeps the order.  The one difference is that Python's ints do not overflow.
 from __future__ import annotations
 
 import builtins
+import collections
 import functools
 import keyword
 import math
@@ -62,6 +63,7 @@ _WIDTH = 96
 _RESERVED = frozenset(
     [
         *keyword.kwlist, *dir(builtins), "torch", "math", "types", "warnings", "builtins",
+        "collections",
         "CONSTANTS", "GLOBALS", "script_op", "has_type", "checked_cast", "read_cell", "delete_cell",
         "Future", "fork", "defer",
         "has_slot",
@@ -112,6 +114,7 @@ def code_namespace(
 
     return {
         "torch": torch, "math": math, "types": types, "warnings": warnings, "builtins": builtins,
+        "collections": collections,
         "CONSTANTS": types.SimpleNamespace(**code.constants), "GLOBALS": program.globals,
         "Tensor": torch.Tensor, "Optional": typing.Optional, "Union": typing.Union,
         "List": list, "Dict": dict, "Tuple": tuple, "Any": typing.Any,

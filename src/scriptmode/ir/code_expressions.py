@@ -260,7 +260,15 @@ def _called(function: str) -> Callable[[Expressions, Node, list[str]], str]:
 
 def _dict(f: Expressions, node: Node, args: list[str]) -> str:
     pairs = zip(args[::2], args[1::2], strict=True)
-    return "{" + ", ".join(f"{bare(k)}: {bare(v)}" for k, v in pairs) + "}"
+    text = "{" + ", ".join(f"{bare(k)}: {bare(v)}" for k, v in pairs) + "}"
+    match node.output.type:
+        case T.OrderedDictType():
+            return f"collections.OrderedDict({text})"
+        case T.CounterType():
+            return f"collections.Counter({text})"
+        case T.DefaultDictType():
+            return f"collections.defaultdict(None, {text})"
+    return text
 
 
 def _set(f: Expressions, node: Node, args: list[str]) -> str:

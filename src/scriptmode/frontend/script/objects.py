@@ -8,6 +8,7 @@ import inspect
 import itertools
 import operator
 import types
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -145,6 +146,9 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         e.not_built("a function under functools.lru_cache is", help="call the function itself")
     if is_traced(obj):
         return call_recording(e, obj, given)
+    origin = typing.get_origin(obj)
+    if isinstance(origin, type):
+        return _construct_generic(e, obj, origin, given)
     own_call = inspect.getattr_static(type(obj), "__call__", None)
     if isinstance(own_call, types.FunctionType):
         positional = [value, *given.positional]
@@ -231,6 +235,17 @@ def with_keywords(function: Callable[..., Any], names: tuple[str, ...]) -> Calla
 
 
 # classes
+
+
+def _construct_generic(e: Emitter, alias: Any, origin: type, given: Arguments) -> Sugared:
+    """``list[int]()``, ``OrderedDict[str, int]()``: the class, of elements of known types."""
+    made = e.call(PythonObject(origin), given)
+    wanted = e.unit.annotation(e, alias) if typing.get_args(alias) else None
+    if wanted is not None:
+        made = e.settle(made, wanted)
+        if isinstance(made, IRValue):
+            e.unit.adapt(e, made.value, wanted)
+    return made
 
 
 def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
