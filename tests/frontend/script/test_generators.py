@@ -507,3 +507,20 @@ def test_yield_inside_finally_and_with_is_refused() -> None:
 
     with pytest.raises(CompileError, match="finally"):
         scriptmode.script(f)
+
+
+def test_a_suspended_generator_sees_outer_variables_change() -> None:
+    def f(n: int):
+        k = n
+
+        def g():
+            for _ in range(3):
+                yield k
+
+        out = []
+        for v in g():
+            out.append(v)
+            k += v
+        return out, k
+
+    check(f, (2,))

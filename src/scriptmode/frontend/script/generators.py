@@ -124,6 +124,9 @@ def make_generator(
     e: Emitter, target: Target, values: dict[str, Sugared], shapes: dict[str, Shape]
 ) -> Sugared:
     """Call a generator function: nothing of it runs yet."""
+    for kept in (*values.values(), target.itself):  # the generator outlives the call
+        if kept is not None:
+            e.unit.check_escaping(e, kept)
     inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
     try:
         code = code_of(e, target, shapes)
