@@ -33,6 +33,7 @@ from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import ArgumentError, CompileError, Diagnostic
 from scriptmode.support.locks import held_while_forking
+from scriptmode.support.markers import HIDDEN_PARAMETER
 
 _BAILOUTS: collections.Counter[str] = collections.Counter()
 _COUNT_LOCK = held_while_forking(threading.RLock())
@@ -162,6 +163,12 @@ class Dispatcher:
         return list(self._all_variants)
 
     def _parameters_of(self, graph: Graph) -> list[Any]:
+        """The parameters that a caller gives; objects that the program shares are its own."""
+        return [
+            p for p in self._all_parameters_of(graph) if not p.name.startswith(HIDDEN_PARAMETER)
+        ]
+
+    def _all_parameters_of(self, graph: Graph) -> list[Any]:
         return graph.params[1:] if self.self_object is not None else graph.params
 
     def _signature_of(self, graph: Graph) -> inspect.Signature:

@@ -16,6 +16,7 @@ from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.later import not_built
 from scriptmode.jit.values import type_of_value
 from scriptmode.passes.inline import inline_calls
+from scriptmode.support.markers import HIDDEN_PARAMETER
 
 
 def reachable(program: Program, function: str) -> list[str]:
@@ -67,6 +68,8 @@ class Compiled:
         graph = self.graph
         arguments = []
         for p in graph.params:
+            if p.name.startswith(HIDDEN_PARAMETER):
+                continue  # an object that the program shares
             default = f"={graph.defaults[p.name]!r}" if p.name in graph.defaults else ""
             arguments.append(f"{p.type} {p.name}{default}")
         return f"{self._dispatcher.name}({', '.join(arguments)}) -> {graph.return_type}"

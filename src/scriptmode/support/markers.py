@@ -19,6 +19,7 @@ UNUSED = "unused"
 EXPORT = "export"
 INTERFACE = "_scriptmode_interface"
 MODIFIER = "_scriptmode_modifier"
+HIDDEN_PARAMETER = "hidden_object_"  # names of parameters for objects that a program shares
 # what a function or class that watches a builtin during a trace stands in for
 STANDS_FOR = "_scriptmode_stands_for"
 # the attribute by which functions marked for the older compiler are known, and its values' words

@@ -15,7 +15,7 @@ from torch import Tensor
 import scriptmode
 import scriptmode.support.markers as markers
 from scriptmode.ir import types as T
-from scriptmode.support.diagnostics import CompileError, NotBuiltError
+from scriptmode.support.diagnostics import CompileError
 from tests.frontend.script.helpers import check, compiled, text_of
 
 X = torch.tensor([1.0, -2.0, 3.0])
@@ -162,18 +162,6 @@ def test_decorators_are_honoured() -> None:
     check(f, (X,), (X.clone().requires_grad_(),))
     check(decorated, (X, 2))
     check(without_grad, (X.clone().requires_grad_(),))
-
-
-def test_cached_functions_are_refused() -> None:
-    @functools.lru_cache
-    def cached(n: int) -> int:
-        return n
-
-    def f(n: int):
-        return cached(n)
-
-    with pytest.raises(NotBuiltError, match="lru_cache"):
-        compiled(f)
 
 
 def test_partial_functions_and_functions_as_values() -> None:

@@ -53,6 +53,7 @@ from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_of_shape
+from scriptmode.frontend.script.shared_objects import SharedTable
 from scriptmode.frontend.script.source import place_of, source_of
 from scriptmode.frontend.script.unit import Unit
 from scriptmode.frontend.script.values import Constant, DictDisplay, ModuleValue, TupleDisplay
@@ -191,9 +192,12 @@ def _build(
     late: dict[tuple[type, str], T.Type] = {}
     objects: dict[int, Any] = {}
     choices, cells, learnt_facts = ChoiceTable(), CellTable(), ClassFacts.of(facts)
+    shared = SharedTable()
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
-            unit = Unit(learnt, late, objects, choices, cells, stand_ins or {}, learnt_facts)
+            unit = Unit(
+                learnt, late, objects, choices, cells, shared, stand_ins or {}, learnt_facts
+            )
             try:
                 unit.classes.enter_known()
                 build(unit)
@@ -274,6 +278,7 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
                 help="compile a function that consumes it, or return a list of its items",
             )
         )
+    unit.entries.append(target)
     instance = instance_of(unit, target, shapes, None)
     result = instance.result
     if result is not None and type_of_shape(unit.new_emitter_at(target), result) is None:

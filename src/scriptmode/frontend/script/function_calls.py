@@ -7,17 +7,20 @@ import dataclasses
 import functools
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
+from scriptmode.frontend.script import call_library
 from scriptmode.frontend.script.arguments import one
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
+from scriptmode.frontend.script.shared_objects import shared
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     LocalFunction,
-    PythonObject,
     Sugared,
 )
+from scriptmode.ir import types as T
 
 _METADATA = ("__module__", "__name__", "__qualname__", "__doc__")
 
@@ -91,9 +94,33 @@ def _docstring(node: ast.FunctionDef | ast.Lambda) -> str | None:
     return None
 
 
-def is_cached(obj: object) -> bool:
-    """Whether a Python object is a function under ``functools.lru_cache``."""
-    return hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__")
+@OBJECT_CALLS(functools.lru_cache, functools.cache)
+def _cache(e: Emitter, given: Arguments) -> Sugared:
+    e.not_built("functools.cache of a nested function is", help="define it at module level")
 
 
-__all__ = ["PythonObject", "is_cached"]
+def call_cached(e: Emitter, obj: Any, given: Arguments) -> Sugared:
+    """Call a Python function under ``functools.lru_cache``: results are kept for the program."""
+    if given.keywords:
+        e.not_built("keyword arguments of a cached function are", help="pass them by position")
+    given = Arguments([e.settle(a) for a in given.positional], {}, given.node)
+    function = e.unit.wrap(e, obj.__wrapped__, "cached")
+    kinds = [e.type_of(a) for a in given.positional]
+    known = [k for k in kinds if k is not None]
+    if len(known) < len(kinds):
+        return e.call(function, given)  # of functions and modules: nothing to find it by
+    results = e.unit.shared.results
+    key = (id(obj), tuple(known))
+    if key not in results:
+        result = e.call(function, given)
+        t = e.type_of(result)
+        if key in results or t is None:
+            return result
+        results[key] = t
+        e.unit.start_again()
+    memo = e.unit.shared.memos.setdefault(key, {})
+    table = shared(e, memo, T.DictType([T.TupleType(known), results[key]]))
+    found: Sugared = e.unit.call_python_source(
+        e, call_library.call_cached, function, table, *given.positional
+    )
+    return found

@@ -217,13 +217,28 @@ def argument_shape(e: Emitter, value: Sugared) -> Shape:
 def call_function(e: Emitter, function: types.FunctionType, given: Arguments) -> Sugared:
     """Call a Python function by its source."""
     source = source_of(function)
-    defaults = [e.unit.wrap_default(e, d) for d in function.__defaults__ or ()]
-    keyword_defaults = {
-        k: e.unit.wrap_default(e, d) for k, d in (function.__kwdefaults__ or {}).items()
-    }
+    defaults, keyword_defaults = default_values(e, function)
     bound = bind(e, source, defaults, keyword_defaults, given)
     target = Target(source, function, function.__globals__, closure_of(function))
     return call_target(e, target, bound)
+
+
+def default_values(
+    e: Emitter, function: types.FunctionType
+) -> tuple[list[Sugared], dict[str, Sugared]]:
+    """The defaults of a Python function: the last positional ones, keyword-only ones by name."""
+    arguments = source_of(function).node.args
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    given = function.__defaults__ or ()
+    positional = [
+        e.unit.wrap_default(e, d, function, n)
+        for n, d in zip(names[len(names) - len(given) :], given, strict=True)
+    ]
+    by_name = {
+        k: e.unit.wrap_default(e, d, function, k)
+        for k, d in (function.__kwdefaults__ or {}).items()
+    }
+    return positional, by_name
 
 
 def local_function(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> LocalFunction:
@@ -357,6 +372,7 @@ def _call_shapes(
 ) -> tuple[dict[str, Sugared], dict[str, Shape]]:
     """All that a call passes, and the shapes by which it selects an instance."""
     bound = {name: crossing(e, v) for name, v in _typed_by_annotation(e, target, bound).items()}
+    target.captured.update(e.unit.needed_objects(e, target.source.node))
     values = {**bound, **{f"{name} (captured)": v for name, v in target.captured.items()}}
     return values, {name: argument_shape(e, v) for name, v in values.items()}
 

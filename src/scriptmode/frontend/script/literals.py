@@ -15,6 +15,7 @@ from scriptmode.frontend.script.values import DictDisplay, IRValue, ListDisplay,
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeError
+from scriptmode.support.markers import HIDDEN_PARAMETER
 
 _SAME_ELEMENTS = {
     "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy",
@@ -93,6 +94,11 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
     if e.generator is not None and value in e.generator.arguments:
         index = e.generator.arguments[value]
         raise ParameterGrows(index, wanted, _misfit(e, value.type, wanted))
+    if node is None and value.block.owner is None:
+        parameter = next((p for p in e.graph.params if p is value), None)
+        if parameter is not None and e.unit.stack[-1].target in e.unit.entries:
+            if parameter.name.startswith(HIDDEN_PARAMETER):
+                e.unit.learn_shared(e, parameter.name, wanted)
     if node is None and value.block.owner is None and len(e.unit.stack) > 1:
         raise ParameterGrows(e.graph.params.index(value), wanted, _misfit(e, value.type, wanted))
     if node is not None and node.kind in _ELEMENTS and not e.sites.get(node):

@@ -12,7 +12,13 @@ from torch import nn
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.flow import choose
-from scriptmode.frontend.script.functions import Target, bind, call_function, call_target
+from scriptmode.frontend.script.functions import (
+    Target,
+    bind,
+    call_function,
+    call_target,
+    default_values,
+)
 from scriptmode.frontend.script.handlers import CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.linking import call_recording, is_traced
 from scriptmode.frontend.script.module_containers import dispatch
@@ -139,10 +145,7 @@ def call_method(
         result: Sugared = marker
         return result
     source = source_of(function)
-    defaults = [e.unit.wrap_default(e, d) for d in function.__defaults__ or ()]
-    keyword_defaults = {
-        k: e.unit.wrap_default(e, d) for k, d in (function.__kwdefaults__ or {}).items()
-    }
+    defaults, keyword_defaults = default_values(e, function)
     bound = bind(e, source, defaults, keyword_defaults, arguments)
     name = f"{module.info.type.name}.{function.__name__}"
     target = Target(source, function, function.__globals__, closure_of(function), name=name)

@@ -143,7 +143,7 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
     if isinstance(obj, (operator.itemgetter, operator.attrgetter, operator.methodcaller)):
         return e.call(Getter(obj), given)
     if hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__"):
-        e.not_built("a function under functools.lru_cache is", help="call the function itself")
+        return e.unit.call_cached(e, obj, given)
     if is_traced(obj):
         return call_recording(e, obj, given)
     origin = typing.get_origin(obj)

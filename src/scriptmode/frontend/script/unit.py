@@ -28,6 +28,7 @@ from scriptmode.frontend.script import (
     choices,
     comparisons,
     conditions,
+    function_calls,
     generators,
     instances,
     iteration,
@@ -42,6 +43,7 @@ from scriptmode.frontend.script import (
     operators,
     ranges,
     sets,
+    shared_objects,
     sorting,
     spreading,
     statements,
@@ -76,6 +78,7 @@ from scriptmode.frontend.script.loops import run_cursor, run_while
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static
+from scriptmode.frontend.script.shared_objects import SharedTable
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
@@ -129,6 +132,7 @@ class Unit:
         objects: dict[int, Any],
         choices: ChoiceTable,
         cells: CellTable,
+        shared: SharedTable,
         stand_ins: Mapping[int, nn.Module],
         facts: ClassFacts,
     ) -> None:
@@ -138,6 +142,8 @@ class Unit:
         self.attribute_types = attribute_types
         self.choices = choices
         self.cells = cells
+        self.shared = shared
+        self.entries: list[Target] = []
         self.late = late  # attributes of modules that may be unbound
         self.objects = objects  # instances from outside that are needed at run time, by id
         self.stand_ins = stand_ins  # modules used instead of others, by the others' ids
@@ -349,9 +355,30 @@ class Unit:
         ]
         return IRValue(e.builder.tuple(parts, t))
 
-    def wrap_default(self, e: Emitter, obj: Any) -> Sugared:
-        """A parameter's default value."""
+    def wrap_default(
+        self, e: Emitter, obj: Any, function: types.FunctionType | None = None, name: str = ""
+    ) -> Sugared:
+        """A parameter's default value; the object itself where it is changed or kept."""
+        if function is not None and type(obj) in (list, dict):
+            if shared_objects.is_kept(source_of(function).node, name):
+                annotated = self.quiet_annotation_of(function, name)
+                found = annotated or self.type_of_object(obj)
+                if found is not None:
+                    return shared_objects.shared(e, obj, found)
         return self.wrap(e, obj, "default")
+
+    def quiet_annotation_of(self, function: types.FunctionType, name: str) -> T.Type | None:
+        """The type of a container parameter by its annotation; None when it has none."""
+        annotation = function.__annotations__.get(name)
+        if annotation is None:
+            return None
+        try:
+            names = {**function.__globals__, **closure_of(function)}
+            found = A.resolve(annotation, names, self.type_of_class)
+        except A.BadAnnotation:
+            return None
+        inner = T.unwrap_optional(found) if found is not None else None
+        return inner if isinstance(inner, (T.ListType, T.DictType)) else None
 
     def frozen_dict(self, pairs: Iterable[tuple[Sugared, Sugared]]) -> Sugared:
         """A dict of known keys that cannot be changed."""
@@ -605,6 +632,9 @@ class Unit:
 
     # calls
 
+    call_cached = staticmethod(function_calls.call_cached)
+    needed_objects = staticmethod(shared_objects.needed)
+    learn_shared = staticmethod(shared_objects.learn_type)
     spread_positional = staticmethod(spreading.spread_positional)
     spread_keywords = staticmethod(spreading.spread_keywords)
 
