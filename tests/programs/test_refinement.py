@@ -182,18 +182,16 @@ def test_any_is_tested_for_classes(x):
     check(f, (x,))
 
 
-@pytest.mark.parametrize("text", ["x == 1", "x in [1]", "x is 1.5"])
-def test_comparisons_that_an_any_decides_are_refused(text):
-    def equal(x: Any):
-        return x == 1
+def test_comparisons_that_an_any_decides_are_refused():
+    def equal(n: int):
+        d: Dict[str, Any] = {"a": n}
+        return d["a"] == 1
 
-    def contained(x: Any):
-        return x in [1, 2]
+    def contained(n: int):
+        d: Dict[str, Any] = {"a": n}
+        return d["a"] in [1, 2]
 
-    def contained_text(x: Any):
-        return x in ["a"]
-
-    for f in (equal, contained, contained_text):
+    for f in (equal, contained):
         with pytest.raises(ScriptTypeError, match="Any"):
             scriptmode.script(f)
 

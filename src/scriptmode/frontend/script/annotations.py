@@ -11,6 +11,7 @@ import collections
 import collections.abc
 import enum
 import inspect
+import numbers
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -42,6 +43,14 @@ _ONE_ELEMENT: dict[Any, type[T.Type]] = {
     frozenset: T.FrozenSetType, collections.deque: T.DequeType, collections.Counter: T.CounterType,
 }  # fmt: skip
 
+# they say what a value can do, not what it is
+_OPEN = (
+    numbers.Number, numbers.Complex, numbers.Real, numbers.Integral, numbers.Rational,
+    collections.abc.Hashable, collections.abc.Sized, collections.abc.Container,
+    typing.Hashable, typing.Sized, typing.Container,
+)  # fmt: skip
+OPEN = "<open>"  # the name of the type that stands for open annotations
+
 TypeOf = Callable[[type], T.Type | None]
 
 
@@ -64,11 +73,11 @@ def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) ->
         raise BadAnnotation(f"`{annotation!r}` is not a type") from None
     if isinstance(annotation, T.Type):
         return annotation
+    if is_open(annotation):
+        return _open(annotation, names, type_of_class)
     origin = typing.get_origin(annotation)
     if origin is not None:
         return _generic(annotation, origin, names, type_of_class)
-    if isinstance(annotation, typing.TypeVar):
-        return None
     supertype = getattr(annotation, "__supertype__", None)  # NewType
     if supertype is not None:
         return resolve(supertype, names, type_of_class)
@@ -77,7 +86,7 @@ def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) ->
         return resolve(value, names, type_of_class)
     if isinstance(annotation, type):
         return _class(annotation, names, type_of_class)
-    if annotation in (list, dict, tuple, typing.Callable, typing.Optional):
+    if annotation in (typing.Callable, typing.Optional):
         raise BadAnnotation(f"`{annotation}` says nothing of what it contains")
     return None
 
@@ -111,10 +120,21 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
 
 
 def _class(cls: type, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type | None:
-    if issubclass(cls, torch.Tensor):
-        return T.TENSOR
+    if type(cls).__name__ == "tensortype" or issubclass(cls, torch.Tensor):
+        return T.TENSOR  # torch.FloatTensor is of type tensortype
+    if cls is tuple:
+        return T.VarTupleType([T.TENSOR])
+    if cls.__module__ == "numpy":
+        raise BadAnnotation(f"`{cls.__name__}` of numpy is not supported; pass a tensor")
+    if typing.is_typeddict(cls):
+        return _typed_dict(cls, names, type_of_class)
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return named_tuple(cls, type_of_class)
+    if cls.__module__ == "torch.return_types":
+        fields: tuple[str, ...] = vars(cls)["__match_args__"]
+        return T.NamedTupleType(
+            f"torch.return_types.{cls.__name__}", fields, [T.TENSOR] * len(fields), cls
+        )
     if issubclass(cls, enum.Enum):
         return type_of_class(cls)
     if cls.__name__.startswith("BroadcastingList"):
@@ -124,15 +144,55 @@ def _class(cls: type, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type
     return type_of_class(cls)
 
 
-def named_tuple(cls: type, type_of_class: TypeOf) -> T.Type | None:
-    """The type of a NamedTuple class; fields without annotations are tensors."""
+def is_open(annotation: Any) -> bool:
+    """Whether an annotation leaves the type open: a type variable, a number, a protocol."""
+    if isinstance(annotation, (typing.TypeVar, typing.ParamSpec)) or annotation in _OPEN:
+        return True
+    return isinstance(annotation, type) and getattr(annotation, "_is_protocol", False)
+
+
+def _open(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type | None:
+    """What stands for an open annotation: the bound of a variable, else what the caller tries."""
+    if isinstance(annotation, typing.TypeVar):
+        said = (*annotation.__constraints__, annotation.__bound__)
+        if said[0] is not None and not is_open(said[0]):
+            return resolve(said[0], names, type_of_class)
+    found: T.Type | None = names.get(OPEN)
+    return found
+
+
+def _typed_dict(cls: type, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type | None:
+    """A dict whose values are of any of the declared types."""
+    hints = typing.get_type_hints(cls)
+    parts = [resolve(h, names, type_of_class) for h in hints.values()]
+    known = [p for p in parts if p is not None]
+    if not known or len(known) < len(parts):
+        return None
+    return T.DictType([T.STR, T.union_of(known)])
+
+
+def named_tuple(
+    cls: type, type_of_class: TypeOf, binding: Mapping[Any, T.Type | None] | None = None
+) -> T.Type | None:
+    """The type of a NamedTuple class; fields without annotations are tensors.
+
+    ``binding`` says what the type variables of a generic one stand for.
+    """
     fields: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
     hints = dict(getattr(cls, "__annotations__", {}))
     module = inspect.getmodule(cls)
     names = vars(module) if module is not None else {}
     parts = []
     for name in fields:
-        t = resolve(hints[name], names, type_of_class) if name in hints else T.TENSOR
+        hint = hints.get(name, torch.Tensor)
+        if isinstance(hint, typing.ForwardRef):
+            hint = hint.__forward_arg__
+        if binding and isinstance(hint, str):
+            hint = evaluate(hint, names)
+        if binding and isinstance(hint, typing.TypeVar):
+            t = binding.get(hint)
+        else:
+            t = resolve(hint, names, type_of_class)
         if t is None:
             return None
         parts.append(t)
@@ -143,12 +203,18 @@ def _generic(
     annotation: Any, origin: Any, names: Mapping[str, Any], type_of_class: TypeOf
 ) -> T.Type | None:
     arguments = typing.get_args(annotation)
-    if not arguments:  # typing.List, typing.Dict, ... alone
-        return resolve(origin, names, type_of_class)
+    if not arguments and hasattr(annotation, "_nparams"):  # ``typing.List`` and the like, bare
+        if origin in (list, dict, tuple):
+            return resolve(origin, names, type_of_class)
+        return _open(annotation, names, type_of_class)
 
     def inner(argument: Any) -> T.Type | None:
         return resolve(argument, names, type_of_class)
 
+    if isinstance(origin, type) and issubclass(origin, tuple) and hasattr(origin, "_fields"):
+        parameters = getattr(origin, "__parameters__", ())
+        binding = {p: inner(a) for p, a in zip(parameters, arguments, strict=False)}
+        return named_tuple(origin, type_of_class, binding)
     if origin is typing.Annotated or origin in (typing.Final, typing.ClassVar):
         return inner(arguments[0])
     if origin is typing.Literal:

@@ -64,6 +64,10 @@ def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
         if own is not None:
             return own
         a, b = plain(e, a), plain(e, b)
+    elif T.NamedTupleType in (type(e.type_of(a)), type(e.type_of(b))):
+        own = _enum_comparison(e, name, a, b)
+        if own is not None:
+            return own
     if isinstance(a, Constant) and isinstance(b, Constant):
         try:
             return Constant(FUNCTIONS[name](a.value, b.value))
@@ -85,11 +89,17 @@ def _enum_comparison(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared |
     """A comparison by a method of an enumeration's class."""
     for first, second, method in ((a, b, name), (b, a, _MIRRORED[name])):
         own = own_method(e, first, f"__{method}__")
-        if own is None and method == "ne" and own_method(e, first, "__eq__") is not None:
+        if own is None and method == "ne" and _negates_eq(e, first):
             return unary(e, "not", compare(e, "eq", first, second))
         if own is not None:
             return e.call_positional(own, second)
     return None
+
+
+def _negates_eq(e: Emitter, value: Sugared) -> bool:
+    """Whether ``!=`` is ``not ==`` by a method: not where a mixed-in type has its own."""
+    cls = getattr(e.type_of(value), "python_class", object)
+    return cls.__ne__ is object.__ne__ and own_method(e, value, "__eq__") is not None
 
 
 def _compare_tensor(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:

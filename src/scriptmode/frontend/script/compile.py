@@ -97,13 +97,16 @@ def compile_function(
         return compile_module(function.__self__, [function.__name__])
     plain = _plain_function(source_object(function))
 
-    def build(unit: Unit) -> None:
-        target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
-        shapes = _entry_shapes(unit, target, arg_types, 0)
-        instance = _compile_entry(unit, target, shapes)
-        unit.program.root = instance.name
+    def attempt(open_type: T.Type | None) -> Program:
+        def build(unit: Unit) -> None:
+            target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
+            shapes = _entry_shapes(unit, target, arg_types, 0, open_type)
+            instance = _compile_entry(unit, target, shapes)
+            unit.program.root = instance.name
 
-    return _build(build, plain, facts=facts)
+        return _build(build, plain, facts=facts)
+
+    return _first_that_compiles(attempt, [(plain, arg_types)])
 
 
 def compile_module(
@@ -119,7 +122,7 @@ def compile_module(
     """
     names = list(methods) if methods is not None else entry_methods(module)
 
-    def build(unit: Unit) -> None:
+    def build(unit: Unit, open_type: T.Type | None) -> None:
         info = unit.modules.info(module)
         unit.program.self_object = module
         for name in names:
@@ -134,13 +137,69 @@ def compile_module(
                 source_of(function), function, function.__globals__, closure_of(function),
                 name=f"{info.type.name}.{name}",
             )  # fmt: skip
-            shapes.update(_entry_shapes(unit, target, given, 1))
+            shapes.update(_entry_shapes(unit, target, given, 1, open_type))
             info.type.methods[name] = _compile_entry(unit, target, shapes).name
         if names:
             root = "forward" if "forward" in names else names[0]
             unit.program.root = info.type.methods[root]
 
-    return _build(build, module, stand_ins or {}, facts)
+    def attempt(open_type: T.Type | None) -> Program:
+        return _build(lambda unit: build(unit, open_type), module, stand_ins or {}, facts)
+
+    every = [(_method(module, name), (arg_types or {}).get(name)) for name in names]
+    return _first_that_compiles(attempt, every)
+
+
+# what a parameter may be whose annotation does not say it
+_GUESSES = (
+    T.TENSOR, T.INT, T.FLOAT, T.STR, T.ListType([T.INT]), T.ListType([T.TENSOR]),
+    T.DictType([T.STR, T.TENSOR]),
+)  # fmt: skip
+
+
+def _first_that_compiles(
+    attempt: Callable[[T.Type | None], Program],
+    entries: Sequence[tuple[types.FunctionType, Mapping[str, T.Type] | None]],
+) -> Program:
+    """The primary instance: with parameters of open types as the first type that compiles.
+
+    A call with arguments of other types compiles an instance for them.
+    """
+    kinds = [_openness(function, given or {}) for function, given in entries]
+    guesses: Sequence[T.Type | None] = [None]
+    if "variable" in kinds:
+        guesses = _GUESSES
+    elif "any" in kinds:
+        guesses = (T.ANY, *_GUESSES)
+    first: CompileError | None = None
+    for guess in guesses:
+        try:
+            return attempt(guess)
+        except CompileError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _openness(function: types.FunctionType, given: Mapping[str, T.Type]) -> str:
+    """Whether some parameter's annotation is Any, or has a type variable or the like."""
+    names = {**function.__globals__, **closure_of(function)}
+    found = ""
+    for parameter in _forwarded(function) or _own_parameters(function):
+        if parameter.name in given or parameter.annotation is parameter.empty:
+            continue
+        try:
+            without = A.resolve(parameter.annotation, names, lambda cls: None)
+            with_one = A.resolve(
+                parameter.annotation, {**names, A.OPEN: T.TENSOR}, lambda cls: None
+            )
+        except A.BadAnnotation:
+            continue
+        if without != with_one:
+            return "variable"
+        if without == T.ANY:
+            found = "any"
+    return found
 
 
 def entry_methods(module: nn.Module) -> list[str]:
@@ -294,9 +353,16 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
 
 
 def _entry_shapes(
-    unit: Unit, target: Target, arg_types: Mapping[str, T.Type] | None, skip: int
+    unit: Unit,
+    target: Target,
+    arg_types: Mapping[str, T.Type] | None,
+    skip: int,
+    open_type: T.Type | None,
 ) -> dict[str, Shape]:
-    """Shapes of the parameters of an entry function, after the first ``skip`` ones."""
+    """Shapes of the parameters of an entry function, after the first ``skip`` ones.
+
+    ``open_type`` stands for what annotations leave open.
+    """
     function = target.function
     assert function is not None
     shapes: dict[str, Shape] = {}
@@ -309,7 +375,9 @@ def _entry_shapes(
         if forwarded and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             rest = forwarded[index:]
             types = [
-                given.pop(p.name) if p.name in given else _parameter_type(unit, function, p)
+                given.pop(p.name)
+                if p.name in given
+                else _parameter_type(unit, function, p, open_type)
                 for p in rest
             ]
             display = TupleDisplay(tuple(Constant(None) for _ in rest))
@@ -320,7 +388,7 @@ def _entry_shapes(
             shapes[name] = Static(nothing, nothing.key(), ())
         else:
             t = given.pop(name) if name in given else comments.get(name)
-            shapes[name] = Leaf(t or _parameter_type(unit, function, parameter))
+            shapes[name] = Leaf(t or _parameter_type(unit, function, parameter, open_type))
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 target.empty_keywords = (name,)
     for shape in shapes.values():
@@ -370,9 +438,14 @@ def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[s
 
 
 def _parameter_type(
-    unit: Unit, function: types.FunctionType, parameter: inspect.Parameter
+    unit: Unit,
+    function: types.FunctionType,
+    parameter: inspect.Parameter,
+    open_type: T.Type | None,
 ) -> T.Type:
     names = {**function.__globals__, **closure_of(function)}
+    if open_type is not None:
+        names[A.OPEN] = open_type
     default = parameter.default
     annotated: T.Type | None = None
     place = _parameter_place(function, parameter.name)
@@ -397,6 +470,10 @@ def _parameter_type(
         return T.TupleType([])
     if parameter.kind is inspect.Parameter.VAR_KEYWORD:
         return T.DictType([T.STR, T.TENSOR])
+    if annotated == T.ANY and open_type is not None:
+        annotated = open_type
+    if A.is_open(parameter.annotation) and default not in (None, inspect.Parameter.empty):
+        annotated = None  # the default says more
     if annotated is not None:
         if default is None and not T.is_optional(annotated):
             return T.optional_of(annotated)

@@ -6,6 +6,7 @@ chooses among the answers at run time.  The members of a ``Flag`` include its co
 
 from __future__ import annotations
 
+import collections
 import enum
 import inspect
 import types
@@ -84,14 +85,23 @@ def plain(e: Emitter, value: Sugared) -> Sugared:
 
 
 def own_method(e: Emitter, value: Sugared, name: str) -> Sugared | None:
-    """A method that the enumeration's class defines in Python itself, bound to the member."""
-    t = enum_of(e, value)
-    if t is None:
+    """A method that the class of an enumeration or named tuple defines itself, bound."""
+    t = e.type_of(value)
+    if not isinstance(t, (T.EnumType, T.NamedTupleType)):
         return None
     found = inspect.getattr_static(t.python_class, name, None)
-    if isinstance(found, types.FunctionType) and found.__module__ != enum.__name__:
+    if isinstance(found, types.FunctionType) and not _is_generated(found):
         return BoundMethod(value, PythonObject(found))
     return None
+
+
+def _is_generated(function: types.FunctionType) -> bool:
+    """Whether a method comes with every enumeration or named tuple."""
+    file = function.__code__.co_filename
+    return function.__module__ == enum.__name__ or file.startswith("<") or file == _NAMED_TUPLES
+
+
+_NAMED_TUPLES = collections.__file__
 
 
 # attributes
@@ -211,7 +221,7 @@ def operator_method(
         return lambda: e.call_positional(own, *rest)
     if b is not None:
         reflected = own_method(e, b, f"__r{name}__")
-        if reflected is not None and enum_of(e, a) is None:
+        if reflected is not None and e.type_of(a) != e.type_of(b):
             return lambda: e.call_positional(reflected, a)
     flag = _flag_operator(e, name, a, b)
     if flag is not None:

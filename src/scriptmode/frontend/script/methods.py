@@ -12,10 +12,11 @@ import torch
 
 from scriptmode.frontend import calls
 from scriptmode.frontend.script import script_library
+from scriptmode.frontend.script.arguments import one
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.enums import enum_attribute
+from scriptmode.frontend.script.enums import enum_attribute, own_method
 from scriptmode.frontend.script.exceptions import exception_attribute
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
@@ -25,7 +26,7 @@ from scriptmode.frontend.script.instances import (
     instance_type,
     not_none,
 )
-from scriptmode.frontend.script.iteration import as_built_list, index_value, unpack
+from scriptmode.frontend.script.iteration import as_built_list, index_value, items_of, unpack
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (
@@ -125,7 +126,7 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
     if isinstance(t, T.NamedTupleType) and name in t.fields:
         return e.lift(e.builder.tuple_index(value.value, t.fields.index(name)))
     if isinstance(t, T.NamedTupleType) and t.python_class is not None:
-        return _named_tuple_attribute(value, t, name)
+        return _named_tuple_attribute(e, value, t, name)
     if isinstance(t, T.EnumType):
         return enum_attribute(e, value, t, name)
     if instance_type(value) is not None:
@@ -155,14 +156,24 @@ def value_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None:
     return None
 
 
-def _named_tuple_attribute(value: IRValue, t: T.NamedTupleType, name: str) -> Sugared | None:
-    """A method of a named tuple: its own, or a tuple's."""
+def _named_tuple_attribute(
+    e: Emitter, value: IRValue, t: T.NamedTupleType, name: str
+) -> Sugared | None:
+    """What the class of a named tuple has, bound to it; else a method of tuples."""
+    assert t.python_class is not None
+    own = own_method(e, value, name)
+    if own is not None:
+        return own
     if name in ("_replace", "_asdict") or ("tuple", name) in METHODS:
         return BuiltinMethod(value, name)
-    on_class = inspect.getattr_static(t.python_class, name, None)
-    if isinstance(on_class, types.FunctionType):
-        return BoundMethod(value, PythonObject(on_class))
-    return None
+    if name == "__class__":
+        return PythonObject(t.python_class)
+    found = inspect.getattr_static(t.python_class, name, None)
+    if isinstance(found, property) and found.fget is not None:
+        return e.call_positional(e.unit.wrap(e, found.fget, name), value)
+    if found is None or isinstance(found, (types.FunctionType, types.WrapperDescriptorType)):
+        return None
+    return e.attribute(PythonObject(t.python_class), name)
 
 
 @METHODS(("tuple", "_replace"))
@@ -238,6 +249,11 @@ def _display_attribute(e: Emitter, value: Sugared, name: str) -> Sugared | None:
 def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> Sugared:
     """Call a method of an IR value or a constant."""
     owner = method.owner
+    if isinstance(owner, PythonObject):  # a named tuple's _make
+        items = items_of(e, one(e, given))
+        if items is None:
+            e.not_built(f"`{method.name}` of a list whose length is not known is")
+        return e.call_positional(owner, *items)
     if isinstance(owner, Constant):
         folded = _fold_method(e, owner.value, method.name, given)
         if folded is not None:

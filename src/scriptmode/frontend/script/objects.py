@@ -31,6 +31,7 @@ from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
+    BuiltinMethod,
     Constant,
     Getter,
     IRValue,
@@ -61,6 +62,8 @@ def object_attribute(e: Emitter, value: PythonObject, name: str) -> Sugared | No
     e.unit.program.captures.add_attribute(obj, name, found)
     if found is MISSING:
         return None
+    if name == "_make" and isinstance(obj, type) and issubclass(obj, tuple):
+        return BuiltinMethod(value, name)
     if isinstance(found, types.MethodType) and not isinstance(obj, types.ModuleType):
         owner = found.__self__
         return BoundMethod(e.unit.wrap(e, owner, name), PythonObject(found.__func__))

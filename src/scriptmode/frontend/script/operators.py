@@ -128,6 +128,10 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
         a, b = e.unit.view_as_set(e, a), e.unit.view_as_set(e, b)
     if enum_of(e, a) is not None or enum_of(e, b) is not None:
         return _enum_binary(e, name, a, b)
+    if isinstance(e.type_of(a), T.NamedTupleType) or isinstance(e.type_of(b), T.NamedTupleType):
+        own = operator_method(e, name, a, b)
+        if own is not None:
+            return own()
     return _without_enums(e, name, a, b, in_place)
 
 
@@ -408,7 +412,7 @@ def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
         negated = e.op("bool::not", outcome)
         negated.facts = facts.negated() if facts is not None else None
         return negated
-    if enum_of(e, value) is not None:
+    if isinstance(e.type_of(value), (T.EnumType, T.NamedTupleType)):
         own = operator_method(e, name, value, None)
         if own is not None:
             return own()

@@ -32,6 +32,10 @@ def to_str(e: Emitter, value: Sugared) -> Sugared:
     special = written(e, value, None) if enum_of(e, value) is not None else None
     if special is not None:
         return special
+    if isinstance(e.type_of(value), T.NamedTupleType):
+        own = own_method(e, value, "__str__") or own_method(e, value, "__repr__")
+        if own is not None:
+            return e.call_positional(own)
     if isinstance(value, Constant):
         return Constant(str(value.value))
     if isinstance(value, PythonObject):
