@@ -8,7 +8,9 @@ torch.jit's.  The cold part starts fresh processes and prints CPU seconds to the
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
+import ctypes
 import statistics
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import torch
 import scriptmode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+import scalar as scalar_programs
 from demo import Loop
 
 Calls = dict[str, Callable[[], object]]
@@ -62,21 +65,23 @@ def sides(target, *args) -> Calls:
     return calls
 
 
-def interleaved(calls: Calls, repeats: int) -> dict[str, list[float]]:
+def interleaved(
+    calls: Calls, repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Microseconds per call, measured in turn; a sample takes about 5 ms."""
     number = {}
     for name, call in calls.items():
-        start = time.perf_counter()
+        start = clock()
         for _ in range(5):
             call()
-        number[name] = max(1, int(5e-3 / ((time.perf_counter() - start) / 5)))
+        number[name] = max(1, int(5e-3 / ((clock() - start) / 5)))
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             for _ in range(number[name]):
                 call()
-            times[name].append((time.perf_counter() - start) / number[name] * 1e6)
+            times[name].append((clock() - start) / number[name] * 1e6)
     return times
 
 
@@ -109,6 +114,54 @@ def transformer(repeats: int) -> None:
     with torch.no_grad():
         calls = sides(encoder(), torch.rand(2, 16, 64))
         table("12-layer encoder, no_grad", interleaved(calls, repeats))
+
+
+def scalar(repeats: int) -> None:
+    """Programs of scalars and containers: CPython, torch.jit and plain C beside scriptmode.
+
+    Process CPU time, for the machine may be shared; results are compared in the same run.
+    """
+    library = scalar_programs.c_limits()
+    print("\n== scalar and container programs: us, ratios of the minima and of the medians ==")
+    print(f"{'':15}{'scriptmode':>12}{'CPython':>10}{'torch.jit':>11}{'C':>9}"
+          f"{'x CPython':>11}{'x jit':>8}{'/ C':>7}")  # fmt: skip
+    for case in scalar_programs.cases():
+        times = interleaved(scalar_calls(case, library), repeats, time.process_time)
+        rows = [{k: pick(v) for k, v in times.items()} for pick in (min, statistics.median)]
+        name = case.function.__name__
+        print(f"{name:15}" + scalar_times(rows[0]) + scalar_ratios(rows[0])
+              + "  " + scalar_ratios(rows[1]))  # fmt: skip
+
+
+def scalar_calls(case: scalar_programs.Case, library: ctypes.CDLL | None) -> Calls:
+    """The ways to run a program, checked to give the same."""
+    want = case.function(*case.args)
+    ways = {"scriptmode": scriptmode.script(case.function), "CPython": case.function}
+    with contextlib.suppress(RuntimeError):  # it knows no recursion
+        ways["torch.jit"] = torch_jit(case.function)
+    calls: Calls = {}
+    for name, way in ways.items():
+        assert way(*case.args) == want, name
+        calls[name] = lambda way=way: way(*case.args)
+    if library is not None:
+        calls["C"] = scalar_programs.c_call(library, case)
+        assert calls["C"]() == case.measure(want), "C"
+    return calls
+
+
+def scalar_times(row: dict[str, float]) -> str:
+    widths = {"scriptmode": 12, "CPython": 10, "torch.jit": 11, "C": 9}
+    return "".join(
+        f"{row[k]:{w}.1f}" if k in row else f"{'-':>{w}}" for k, w in widths.items()
+    )  # fmt: skip
+
+
+def scalar_ratios(row: dict[str, float]) -> str:
+    ours = row["scriptmode"]
+    parts = [f"{row['CPython'] / ours:11.1f}"]
+    parts.append(f"{row['torch.jit'] / ours:8.1f}" if "torch.jit" in row else f"{'-':>8}")
+    parts.append(f"{ours / row['C']:7.2f}" if "C" in row else f"{'-':>7}")
+    return "".join(parts)
 
 
 COLD = {
@@ -149,7 +202,7 @@ def cold(repeats: int) -> None:
         table(f"{title}: compile and first result", times, "CPU s", 3)
 
 
-BENCHMARKS = {f.__name__: f for f in (loop, add, five, transformer, cold)}
+BENCHMARKS = {f.__name__: f for f in (loop, add, five, transformer, scalar, cold)}
 
 
 def chosen() -> Iterator[tuple[str, int]]:

@@ -34,6 +34,8 @@ TP_STR = 136
 TP_FLAGS = 168
 TP_MRO = 344
 IS_EXCEPTION_CLASS = 1 << 30  # Py_TPFLAGS_BASE_EXC_SUBCLASS
+# PyFloatObject
+FLOAT_VALUE = 16
 # wrappers that hold one C++ value right after the object header
 THP_TENSOR = 16  # TensorImpl*
 THP_DEVICE = 16  # type and index, a byte each
@@ -106,6 +108,7 @@ def check_layout() -> None:
     device = torch.device("cpu", 3)
     generator = torch.Generator()
     cell = ctypes.c_int64(0)
+    number = float("2.5")
     default: object = collections.defaultdict(int)
     word = read_word(id(device) + THP_DEVICE)
     items = read_word(id(listed) + LIST_ITEMS)
@@ -120,6 +123,7 @@ def check_layout() -> None:
         if hasattr(generator, "_cdata")
         else True,
         "set": _is_set_layout_known(),
+        "float": ctypes.c_double.from_address(id(number) + FLOAT_VALUE).value == number,
         "defaultdict": read_word(id(default) + DEFAULT_FACTORY) == id(int),
         "ctypes": read_word(id(cell) + CDATA_POINTER) == ctypes.addressof(cell),
         "type": read_word(id(bool) + TP_MRO) == id(bool.__mro__)

@@ -20,6 +20,7 @@ from scriptmode.runtime.frame import STATE_DEBUG
 
 OB_TYPE = layout.OB_TYPE
 OB_SIZE = layout.OB_SIZE
+FLOAT_VALUE = layout.FLOAT_VALUE
 LIST_ITEMS = layout.LIST_ITEMS
 TUPLE_ITEMS = layout.TUPLE_ITEMS
 PYSET_FILL = layout.PYSET_FILL

@@ -114,6 +114,7 @@ from scriptmode.runtime.pyapi import (
     DEFAULT_FACTORY,
     DICT_TYPE,
     FLOAT_TYPE,
+    FLOAT_VALUE,
     LIST_ITEMS,
     LIST_TYPE,
     LONG_TYPE,
@@ -472,6 +473,26 @@ def remember(frame: ptr, obj: ptr, made: ptr, plan: ptr, snapshot: ptr) -> i64:
 
 
 @native(noinline=True)
+def _unbox_numbers(items: ptr, n: i64, kind: i64, data: ptr) -> i64:
+    """Write leading ints of 64 bits or floats where such are wanted; how many."""
+    i = 0
+    if kind == IN_INT:
+        overflow = stack(8)
+        store(i32, overflow, 0, 0)
+        while i < n and load(ptr, load(ptr, items, i * 8), OB_TYPE) == LONG_TYPE:
+            value = PyLong_AsLongLongAndOverflow(load(ptr, items, i * 8), overflow)
+            if load(i32, overflow) != 0:
+                return i
+            store(i64, data, i * 8, value)
+            i = i + 1
+    elif kind == IN_FLOAT:
+        while i < n and load(ptr, load(ptr, items, i * 8), OB_TYPE) == FLOAT_TYPE:
+            store(f64, data, i * 8, load(f64, load(ptr, items, i * 8), FLOAT_VALUE))
+            i = i + 1
+    return i
+
+
+@native(noinline=True)
 def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
     """A list (or a tuple of any length) of ``n`` objects."""
     made = sm_list_new(load(ptr, plan, PLAN_DESCRIPTOR), n)
@@ -480,7 +501,9 @@ def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
     element = plan_child(plan, 0)
     size = load(i64, element, PLAN_SIZE)
     data = load(ptr, made, LIST_DATA)
-    for i in range(n):
+    start = _unbox_numbers(items, n, load(i64, element, PLAN_KIND), data)
+    store(i64, made, LIST_LENGTH, start)
+    for i in range(start, n):
         fits = unbox(frame, load(ptr, items, i * 8), element, data + i * size)
         if fits != FITS:
             sm_release(made)

@@ -84,7 +84,7 @@ def sm_dict_find_int(d: ptr, key: i64, step: i64) -> i64:
         number = load(i64, index, at * 8)
         if number >= 0:
             entry = entries + number * step
-            if load(i64, entry, ENTRY_KEY) == key and load(i64, entry, ENTRY_HASH) == hashed:
+            if load(i64, entry, ENTRY_KEY) == key:  # no erased entry is found by the index
                 return number
         elif number == INDEX_FREE:
             return -1
