@@ -246,16 +246,35 @@ def same_type(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     assert isinstance(a, TypeOf)
     if isinstance(b, TypeOf):
         return split(e, b.value, lambda v: same_type(e, a, _class_value(e, v)))
-    if not isinstance(b, PythonObject):
-        return Constant(False)
+    return type_among(e, a, [b.object] if isinstance(b, PythonObject) else [])
+
+
+def classes_of(e: Emitter, value: TypeOf) -> list[type] | None:
+    """The classes that ``type(x)`` may be; None when they are not known."""
+    found = [_class_of(t) for t in members(value.value.type)]
+    known = [c for c in found if c is not None]
+    return known if len(known) == len(found) and value.value.type != T.ANY else None
+
+
+def built_class(e: Emitter, value: TypeOf) -> Sugared:
+    """``type(x)`` as a run-time value."""
+    if classes_of(e, value) is None:
+        e.fail_type(f"the type of {value.value.describe()} cannot be stored")
+    return split(e, value.value, lambda v: IRValue(e.value(_class_value(e, v))))
+
+
+def type_among(e: Emitter, a: TypeOf, classes: Sequence[Any]) -> Sugared:
+    """``type(x) in (cls, ...)``."""
     t = a.value.type
-    if t == T.ANY:
-        known = e.unit.annotation(e, b.object) if isinstance(b.object, type) else None
-        if known is None or b.object in _ANY_OF:
+    possible: list[T.Type] = []
+    for cls in classes:
+        if t != T.ANY:
+            possible += [m for m in members(t) if _class_of(m) is cls]
+            continue
+        known = e.unit.annotation(e, cls) if isinstance(cls, type) else None
+        if known is None or cls in _ANY_OF:
             e.fail_type("the type of an Any can be compared with classes that have a type only")
-        possible: Sequence[T.Type] = (known,)
-    else:
-        possible = [m for m in members(t) if _class_of(m) is b.object]
+        possible.append(known)
     if not possible:
         return Constant(False)
     result = IRValue(is_type(e, a.value.value, possible))

@@ -425,6 +425,10 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
     """``item in container``."""
     container, item = reading(container), reading(item)
     match container:
+        case TupleDisplay(items=items) | ListDisplay(items=items) if isinstance(item, TypeOf):
+            return e.unit.type_among(e, item, items)
+        case PythonObject(object=set() | frozenset() as captured):
+            return _any_equal(e, tuple(e.unit.object_items(e, captured) or ()), item)
         case TupleDisplay(items=items) | ListDisplay(items=items):
             return _any_equal(e, items, item)
         case DictDisplay(keys=keys):

@@ -37,6 +37,7 @@ from scriptmode.frontend.script.values import (
     PythonObject,
     Sugared,
     TupleDisplay,
+    TypeOf,
 )
 from scriptmode.frontend.script.writes import ELEMENTS, Writes, writes_elements
 from scriptmode.ir import types as T
@@ -269,6 +270,8 @@ class Emitter:
                 return self.hinted(value.site, T.DictType([k, v]))
             case ModuleValue():
                 return value.value.type
+            case TypeOf():
+                return self.unit.class_choice(self, value)
             case ModuleChoice(candidates=candidates):
                 return T.union_of([c.value.type for c in candidates])
             case IterableValue(kind="range"):
@@ -305,6 +308,8 @@ class Emitter:
                 return value.value
             case ModuleChoice():
                 return self.unit.chosen_module(self, value)
+            case TypeOf():
+                return self.value(self.unit.built_class(self, value))
             case Constant():
                 return self._constant(value)
             case TupleDisplay(items=items):

@@ -96,6 +96,7 @@ from scriptmode.frontend.script.values import (
     SliceValue,
     Sugared,
     TupleDisplay,
+    TypeOf,
     Unusable,
     VariableCell,
 )
@@ -759,6 +760,9 @@ class Unit:
         """What iteration over a Python object yields."""
         if isinstance(obj, type) and issubclass(obj, enum.Enum):
             return [Constant(m) for m in obj]
+        if isinstance(obj, (set, frozenset)):
+            self.program.captures.add_items(obj, "a captured set")
+            return [self.wrap(e, item, "item") for item in obj]
         return None
 
     def contains(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
@@ -920,6 +924,22 @@ class Unit:
     def same_type(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         """``type(x) is cls``."""
         return builtin_types.same_type(e, a, b)
+
+    def built_class(self, e: Emitter, value: TypeOf) -> Sugared:
+        """``type(x)`` as a run-time value."""
+        return builtin_types.built_class(e, value)
+
+    def class_choice(self, e: Emitter, value: TypeOf) -> T.Type | None:
+        """The type of ``built_class``; None when a class is not known."""
+        classes = builtin_types.classes_of(e, value)
+        if classes is None:
+            return None
+        return T.union_of([choices.choice_type(e, PythonObject(c)) or T.ANY for c in classes])
+
+    def type_among(self, e: Emitter, a: TypeOf, classes: Sequence[Sugared]) -> Sugared:
+        """``type(x) in (cls, ...)``."""
+        known = [c.object for c in classes if isinstance(c, PythonObject)]
+        return builtin_types.type_among(e, a, known)
 
     def has_attribute(self, e: Emitter, value: Sugared, name: str) -> bool:
         """``hasattr(value, name)``."""

@@ -1,0 +1,57 @@
+"""Captured sets, and the types of values as values: in tests and as keys."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from tests.fourway import check
+
+X = torch.ones(1)
+NAMES = {"a", "b"}
+NUMBERS = frozenset([1, 2])
+
+
+def by_name(x, name: str):
+    if name.lower() in NAMES and name not in ("q",):
+        return x + len(NAMES)
+    return x
+
+
+def by_number(x, n: int):
+    for k in NUMBERS:
+        x = x + k
+    return x + 1 if n in NUMBERS else x
+
+
+def by_type(x):
+    leaves: list[Any] = [1, 2.5, math.nan]
+    for leaf in leaves:
+        if type(leaf) in (int, bool) or (type(leaf) is float and not math.isnan(leaf)):
+            x = x + math.copysign(1.0, leaf)
+    return x
+
+
+def test_captured_sets():
+    check(by_name, (X, "A"), (X, "c"))
+    check(by_number, (X, 2), (X, 5))
+
+
+def test_types_among_several():
+    check(by_type, (X,))
+
+
+def test_types_as_parts_of_keys():
+    def count(x):
+        leaves: list[Any] = [1, 2.5, True, 1]
+        filled: dict[tuple[type, Any], torch.Tensor] = {}
+        for leaf in leaves:
+            if type(leaf) in (int, bool, float):
+                key = (type(leaf), leaf)
+                if key not in filled:
+                    filled[key] = x + 1
+        return len(filled)
+
+    check(count, (X,))
