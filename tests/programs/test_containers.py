@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import copy
 import heapq
+import itertools
 from typing import Dict, List, Optional, Tuple  # noqa: UP035
 
 import pytest
@@ -223,3 +224,44 @@ def test_values_of_different_types_are_looked_for_by_equality() -> None:
         )  # fmt: skip
 
     check(f, ([1, 2, 3], {1: "a"}, {(1.0, 2.0): 1}, [[1], [2]]))
+
+
+def test_combinations_and_permutations_of_any_size() -> None:
+    def f(a: List[int], n: int):
+        return (
+            list(itertools.permutations(a)), list(itertools.permutations(a, 2)),
+            list(itertools.permutations(a, n)), list(itertools.combinations(a, n)),
+            list(itertools.combinations_with_replacement(a, n)), list(itertools.combinations(a, 9)),
+            list(itertools.product(a, repeat=n)), [x + y for x, y in itertools.permutations(a, 2)],
+        )  # fmt: skip
+
+    check(f, ([1, 2, 3], 2), ([], 0))
+
+
+def test_keys_that_change_under_a_loop_raise() -> None:
+    def f(d: Dict[int, str]):
+        for k in d:
+            if k == 1:
+                del d[1]
+                d[3] = "c"
+        return d
+
+    check(f, ({1: "a", 2: "b"},))
+
+
+def test_methods_of_classes_as_functions() -> None:
+    def f(a: List[str], d: Dict[str, int]):
+        list.append(a, "z")
+        return sorted(a, key=str.upper), list(map(str.upper, a)), dict.get(d, "k"), str.join("-", a)
+
+    check(f, (["b", "A"], {"k": 1}))
+
+
+def test_a_dict_takes_over_pairs_in_place() -> None:
+    def f(d: Dict[str, int]):
+        e = d
+        e |= {"b": 2}
+        e |= [("c", 3)]
+        return d, e is d
+
+    check(f, ({"a": 1},))

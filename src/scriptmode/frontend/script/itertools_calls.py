@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from scriptmode.frontend.script import combinatorics
 from scriptmode.frontend.script import iterator_library as library
 from scriptmode.frontend.script.arguments import take
 from scriptmode.frontend.script.emitter import Emitter
@@ -100,6 +101,9 @@ def _accumulate(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(itertools.product)
 def _product(e: Emitter, given: Arguments) -> Sugared:
     count = len(given.positional)
+    if count == 1 and list(given.keywords) == ["repeat"]:
+        both = [*given.positional, given.keywords["repeat"]]
+        return call_library(e, combinatorics.power, Arguments(both, {}))
     if given.keywords or count not in _PRODUCTS:
         e.not_built("itertools.product of these arguments is", help="write nested loops")
     return call_library(e, _PRODUCTS[count], given)
@@ -120,7 +124,8 @@ def _combinations(e: Emitter, given: Arguments) -> Sugared:
     iterable, size = take(e, given, "iterable", "r", required=2)
     assert iterable is not None
     if not isinstance(size, Constant) or size.value not in (1, 2, 3):
-        e.not_built("itertools.combinations of this size is", help="write nested loops")
+        assert size is not None
+        return call_library(e, combinatorics.combinations, Arguments([iterable, size], {}))
     return call_library(e, _COMBINATIONS[size.value], Arguments([iterable], {}))
 
 
@@ -132,6 +137,23 @@ def _zip_longest(e: Emitter, given: Arguments) -> Sugared:
     return call_library(e, library.zip_longest, Arguments([*given.positional, fill], {}))
 
 
-@OBJECT_CALLS(itertools.permutations, itertools.groupby, itertools.tee)
+@OBJECT_CALLS(itertools.permutations)
+def _permutations(e: Emitter, given: Arguments) -> Sugared:
+    iterable, size = take(e, given, "iterable", "r", required=1)
+    assert iterable is not None
+    both = [iterable, size or Constant(None)]
+    return call_library(e, combinatorics.permutations, Arguments(both, {}))
+
+
+@OBJECT_CALLS(itertools.combinations_with_replacement)
+def _with_replacement(e: Emitter, given: Arguments) -> Sugared:
+    iterable, size = take(e, given, "iterable", "r", required=2)
+    assert iterable is not None and size is not None
+    return call_library(
+        e, combinatorics.combinations_with_replacement, Arguments([iterable, size], {})
+    )
+
+
+@OBJECT_CALLS(itertools.groupby, itertools.tee)
 def _not_built(e: Emitter, given: Arguments) -> Sugared:
     e.not_built("this function of itertools is", help="write the loop")

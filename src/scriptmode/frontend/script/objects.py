@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import enum
 import functools
 import inspect
@@ -143,6 +144,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         return e.call(e.unit.wrap(e, obj.func, "func"), inner)
     if isinstance(obj, type):
         return _construct(e, obj, given)
+    if isinstance(obj, types.MethodDescriptorType) and obj.__objclass__ in _BUILTIN_CLASSES:
+        return _unbound(e, obj, given)
     if isinstance(obj, (operator.itemgetter, operator.attrgetter, operator.methodcaller)):
         return e.call(Getter(obj), given)
     if hasattr(obj, "cache_info") and hasattr(obj, "__wrapped__"):
@@ -238,6 +241,19 @@ def with_keywords(function: Callable[..., Any], names: tuple[str, ...]) -> Calla
 
 
 # classes
+
+_BUILTIN_CLASSES = frozenset(
+    [str, bytes, list, tuple, dict, set, frozenset, int, float, bool, complex, collections.deque,
+     collections.OrderedDict]
+)  # fmt: skip
+
+
+def _unbound(e: Emitter, method: Any, given: Arguments) -> Sugared:
+    """``str.upper(s)``: a method of a builtin class, called as a function."""
+    if not given.positional:
+        e.raise_error(TypeError, f"unbound method {method.__qualname__}() needs an argument")
+    found = e.attribute(e.settle(given.positional[0]), method.__name__)
+    return e.call(found, Arguments(given.positional[1:], given.keywords, given.node))
 
 
 def _construct_generic(e: Emitter, alias: Any, origin: type, given: Arguments) -> Sugared:

@@ -192,6 +192,10 @@ def _fold(e: Emitter, name: str, a: Any, b: Any) -> Sugared | None:
 
 def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sugared:
     s, t = e.type_of(a), e.type_of(b)
+    if in_place and name == "or" and isinstance(s, T.DictType) and isinstance(a, IRValue):
+        if not isinstance(t, T.DictType):
+            e.call_positional(e.attribute(a, "update"), b)
+            return a
     if in_place and name == "add" and isinstance(s, T.ListType) and t is None:
         return e.unit.extend_list(e, a if isinstance(a, IRValue) else IRValue(e.value(a)), b)
     if s is None or t is None:

@@ -19,6 +19,7 @@ from scriptmode.abi.objects import (
     HEAP_DESCRIPTOR,
     ITER_EXPECTED,
     ITER_KIND,
+    ITER_LEFT,
     ITER_POSITION,
     ITER_SIZE,
     ITER_SOURCE,
@@ -90,6 +91,7 @@ def sm_iterator_new(ctx: ptr, source: ptr, kind: i64, descriptor: ptr, result: p
     store(i64, it, ITER_POSITION, position)
     store(i64, it, ITER_EXPECTED, expected)
     store(i64, it, ITER_KIND, kind)
+    store(i64, it, ITER_LEFT, expected)
     store(ptr, result, 0, it)
     return 0
 
@@ -110,6 +112,12 @@ def sm_iterator_advance(ctx: ptr, it: ptr, result: ptr) -> i32:
         store(ptr, it, ITER_SOURCE, ptr(0))
         sm_release(source)
         return 0
+    if kind >= OVER_KEYS and kind <= OVER_ITEMS:
+        left = load(i64, it, ITER_LEFT)
+        if left == 0:
+            message = text("dictionary keys changed during iteration")
+            return raise_from(ctx, RUNTIME_ERROR, message)
+        store(i64, it, ITER_LEFT, left - 1)
     store(i64, it, ITER_POSITION, at)
     store(i8, result, 0, 1)
     return 0
