@@ -280,3 +280,68 @@ def test_tasks_in_a_forked_process():
     if child == 0:
         os._exit(0 if torch.allclose(compiled(X, 50), want) else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_exceptions_that_are_objects_can_be_caught_around_a_wait():
+    class Bad(Exception):
+        pass
+
+    def task(n: int) -> int:
+        try:
+            if n == 1:
+                raise Bad("one")
+            return 10 // n
+        except ZeroDivisionError:
+            return -1
+
+    def f(n: int):
+        future = scriptmode.fork(task, n)
+        seen: List[str] = []
+        for _ in range(2):
+            try:
+                seen.append(str(future.wait()))
+            except Bad as error:
+                seen.append(str(error))
+        return seen
+
+    check(f, (0,), (1,), (2,))
+
+
+@torch.library.custom_op("scriptmode_futures::twice", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+def test_ops_written_in_python_stay_in_their_thread():
+    def f(x):
+        futures = [scriptmode.fork(twice, x + i) for i in range(20)]
+        texts = [scriptmode.fork(str, x + i) for i in range(3)]
+        return [future.wait() for future in futures], [text.wait() for text in texts]
+
+    compiled = scriptmode.script(f)
+    want, got = f(X), compiled(X)
+    torch.testing.assert_close(got[0], want[0])
+    assert got[1] == want[1]
+
+
+def test_futures_of_objects_that_may_be_parts_of_cycles():
+    class Item:
+        def __init__(self, n: int):
+            self.n = n
+            self.other: Optional[Item] = None
+
+    def make(n: int) -> Item:
+        item = Item(n)
+        item.other = item
+        return item
+
+    def f(n: int) -> int:
+        total = 0
+        for i in range(n):
+            future = scriptmode.fork(make, i)
+            item = future.wait()
+            assert item.other is not None
+            total += item.other.n
+        return total
+
+    assert scriptmode.script(f)(300) == f(300)

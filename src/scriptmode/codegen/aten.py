@@ -28,7 +28,7 @@ def emit_thunk_call(f: FunctionEmitter, node: Node, *arguments: ir.Value) -> obj
     """Call the op's thunk, which writes its results straight into their slots."""
     schema = node.schema
     assert schema is not None
-    if _is_left_to_python(schema):
+    if is_left_to_python(schema):
         result = call_python(f, node, _in_order(schema))
         if len(node.outputs) <= 1:
             return result if node.outputs else None
@@ -38,7 +38,8 @@ def emit_thunk_call(f: FunctionEmitter, node: Node, *arguments: ir.Value) -> obj
     return DEFINED
 
 
-def _is_left_to_python(schema: OpSchema) -> bool:
+def is_left_to_python(schema: OpSchema) -> bool:
+    """Whether no native code can call an op, so that Python does."""
     route = libtorch.route(schema)
     return route.name is None or route.in_python
 

@@ -10,19 +10,21 @@ from scriptmode.abi.convention import I8, I32, I64, PTR
 from scriptmode.abi.layouts import align_of_llvm, llvm_type, size_of_llvm
 from scriptmode.abi.tasks import FUTURE_TASK, IN_POOL, LATER, NOW, TASK_AREA
 from scriptmode.analysis.ownership import is_counted
-from scriptmode.analysis.tasks import is_independent
+from scriptmode.analysis.tasks import is_independent, reached
 from scriptmode.codegen import tensors
+from scriptmode.codegen.aten import is_left_to_python
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.unit import NULL, VOID
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
+from scriptmode.ops import table
 
 
 @lower("prim::Fork")
 def fork(f: FunctionEmitter, node: Node, *arguments: ir.Value) -> object:
     """Make a task and start it."""
-    how = IN_POOL if is_independent(f.unit.program, node) else NOW
+    how = IN_POOL if _needs_no_python(f, node) and is_independent(f.unit.program, node) else NOW
     return _start(f, node, arguments, how)
 
 
@@ -54,6 +56,15 @@ def _start(f: FunctionEmitter, node: Node, arguments: Sequence[ir.Value], how: i
     start = f.unit.native("sm_future_start", VOID, [PTR, PTR, I64])
     f.b.call(start, [f.ctx, f.values[node.output], ir.Constant(I64, how)])
     return DEFINED
+
+
+def _needs_no_python(f: FunctionEmitter, task: Node) -> bool:
+    """Whether no op of a task is left to Python, which threads of the pool know nothing of."""
+    return not any(
+        node.schema is not None and table.find(node.kind) is None and is_left_to_python(node.schema)
+        for name in reached(f.unit.program, task.attributes["callee"])
+        for node in f.unit.program.functions[name].walk()
+    )
 
 
 def area_offsets(types: Sequence[ir.Type]) -> tuple[list[int], int]:

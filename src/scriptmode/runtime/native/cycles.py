@@ -39,6 +39,7 @@ from scriptmode.abi.objects import (
     KIND_DEQUE,
     KIND_DICT,
     KIND_FROZEN_SET,
+    KIND_FUTURE,
     KIND_ITERATOR,
     KIND_LIST,
     KIND_OPTIONAL_POINTER,
@@ -287,6 +288,8 @@ def _references(obj: ptr, action: i64, v: ptr) -> None:
             place = place + place_size(element)
     elif kind == KIND_ITERATOR:
         _reference(obj + ITER_SOURCE, action, v)
+    elif kind == KIND_FUTURE:
+        pass  # what a task holds counts as held from outside
     else:
         _slot(obj + HEAP_PAYLOAD, descriptor, action, v)
 

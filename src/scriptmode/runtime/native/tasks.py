@@ -12,7 +12,7 @@ that nobody can ask any more are dropped, others are run or waited for.
 from __future__ import annotations
 
 from scriptmode.abi.convention import CTX_SIZE, ERROR_CPP, ERROR_NONE, HOST_FIELDS, WORD, ctx_offset
-from scriptmode.abi.objects import DESC_SIZE, ERROR_SCRIPT
+from scriptmode.abi.objects import DESC_SIZE, ERROR_OBJECT, ERROR_SCRIPT
 from scriptmode.abi.tasks import (
     DONE,
     DROPPED,
@@ -309,7 +309,7 @@ def _raise_again(ctx: ptr, error: ptr) -> i32:
     for i in range(ERROR_WORDS):
         store(i64, ctx, CTX_ERROR_KIND + i * WORD, load(i64, error, i * WORD))
     _copy_trace(error, 0, ctx)
-    if kind == ERROR_SCRIPT:
+    if kind == ERROR_SCRIPT or kind == ERROR_OBJECT:  # noqa: SIM109
         sm_retain(load(ptr, error, 2 * WORD))
     else:  # what C++ or Python made has one owner
         store(i64, error, CTX_ERROR_KIND, ERROR_NONE)
@@ -376,7 +376,7 @@ def sm_task_release(task: ptr) -> None:
 @native(noinline=True)
 def _drop_error(error: ptr) -> None:
     kind = load(i64, error, CTX_ERROR_KIND)
-    if kind == ERROR_SCRIPT:
+    if kind == ERROR_SCRIPT or kind == ERROR_OBJECT:  # noqa: SIM109
         sm_release(load(ptr, error, 2 * WORD))
     elif kind == ERROR_CPP and load(ptr, error, 2 * WORD) != 0:
         release_cpp_exception(error + 2 * WORD)
