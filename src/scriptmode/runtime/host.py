@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from scriptmode.abi.convention import ERROR_PYTHON, ctx_offset
@@ -97,6 +97,7 @@ from scriptmode.runtime.unboxing import (
 )
 
 DESC_STR = external("desc.str")
+_PACKAGE = str(Path(__file__).parent.parent)
 CTX_ERROR_KIND = ctx_offset("error_kind")
 CTX_ERROR_VALUE = ctx_offset("error_value")
 CTX_CALL = ctx_offset("call")
@@ -474,15 +475,32 @@ def issue_warning(
     owner: Any, category: type[Warning], message: str, location: int, stacklevel: int
 ) -> None:
     """``warnings.warn`` as if called at the place of the user's source."""
-    if stacklevel > 1:
-        # level 1 is this frame, level 2 the caller of the compiled function
-        warnings.warn(message, category, stacklevel=stacklevel)
+    chain = list(owner.locations[location].chain)
+    if stacklevel > len(chain):
+        _warn_above(category, message, stacklevel - len(chain))
         return
-    span = owner.locations[location]
+    span = chain[max(stacklevel, 1) - 1]
     names = _globals_of(span.file)
     registry = owner.warnings if names is None else names.setdefault("__warningregistry__", {})
     name = Path(span.file).stem if names is None else names.get("__name__")
     warnings.warn_explicit(message, category, span.file, span.line, name, registry)
+
+
+def _warn_above(category: type[Warning], message: str, level: int) -> None:
+    """A warning at the place ``level`` frames above the compiled function."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and level > 0:
+        if not frame.f_code.co_filename.startswith(_PACKAGE):
+            level -= 1
+        if level:
+            frame = frame.f_back
+    if frame is None:
+        warnings.warn_explicit(message, category, "sys", 1)
+        return
+    names = frame.f_globals
+    registry = names.setdefault("__warningregistry__", {})
+    file, module = frame.f_code.co_filename, names.get("__name__")
+    warnings.warn_explicit(message, category, file, frame.f_lineno, module, registry)
 
 
 def issue_op_warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,7 @@ from scriptmode.frontend.script.operators import (
     is_tensor,
     needs_split,
 )
-from scriptmode.frontend.script.text import to_ascii, to_format, to_repr, to_str
+from scriptmode.frontend.script.text import concatenate, to_ascii, to_format, to_repr, to_str
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -249,17 +250,45 @@ def _format(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(print)
 def _print(e: Emitter, given: Arguments) -> Sugared:
-    options: dict[str, Any] = {}
+    options: dict[str, Sugared] = {"sep": Constant(" "), "end": Constant("\n")}
+    to_stderr = False
     for key, value in given.keywords.items():
         if key == "flush":
             continue
-        if key not in ("sep", "end") or not isinstance(value, Constant):
-            e.not_built(f"print() with `{key}` is")
-        if value.value is not None:
-            options[key] = value.value
-    parts = [e.value(to_str(e, v)) for v in given.positional]
-    e.builder.node("prim::print", parts, **options)
+        if key == "file":
+            to_stderr = _is_stderr(e, value)
+        elif key not in options:
+            e.fail_type(f"print() got an unexpected keyword argument `{key}`")
+        elif not isinstance(value, Constant) or value.value is not None:
+            options[key] = value
+    sep, end = options.values()
+    texts = [to_str(e, v) for v in given.positional]
+    if isinstance(sep, Constant) and isinstance(end, Constant) and not to_stderr:
+        given_texts = {k: v.value for k, v in options.items() if isinstance(v, Constant)}
+        named = {k: v for k, v in given_texts.items() if k in given.keywords}
+        e.builder.node("prim::print", [e.value(t) for t in texts], **named)
+        return Constant(None)
+    pieces = [p for text in texts for p in (sep, text)][1:]
+    whole = e.value(concatenate(e, [*pieces, end]))
+    if to_stderr:
+        e.builder.node("prim::python_call", [whole], [T.NONE], function=_write_stderr)
+    else:
+        e.builder.node("prim::print", [whole], end="")
     return Constant(None)
+
+
+def _is_stderr(e: Emitter, file: Sugared) -> bool:
+    """Whether print() goes to ``sys.stderr`` instead of ``sys.stdout``."""
+    found = file.object if isinstance(file, PythonObject) else None
+    if isinstance(file, Constant) and file.value is None:
+        return False
+    if found is None or found not in (sys.stdout, sys.stderr):
+        e.not_built("print() to this file is", help="print to sys.stdout or sys.stderr")
+    return found is sys.stderr
+
+
+def _write_stderr(text: str) -> None:
+    sys.stderr.write(text)
 
 
 @OBJECT_CALLS(warnings.warn)

@@ -197,7 +197,7 @@ class Emitter:
             with self.at(node):
                 if handler is None:
                     self.fail_syntax(f"`{type(node).__name__}` statements are not supported")
-                handler(self, node)
+                self.unit.run_statement(self, node, handler)
             self.check_alive()
 
     def check_alive(self) -> None:

@@ -29,7 +29,7 @@ from scriptmode.frontend.script.functions import Instance, Target, crossing, ins
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iterators import iterator_of, pull
 from scriptmode.frontend.script.literals import ParameterGrows, widen
-from scriptmode.frontend.script.loops import assigned_names, run_else, with_else
+from scriptmode.frontend.script.loops import assigned_names, broken_flag, run_else, with_else
 from scriptmode.frontend.script.shapes import (
     Shape,
     flatten,
@@ -538,8 +538,8 @@ def generator_for(e: Emitter, node: ast.For) -> None:
 
 def _run_for(e: Emitter, node: ast.For, rest: Callable[[], None] | None) -> None:
     """The loop; ``rest`` is the first iteration when it goes on inside of one."""
-    flagged = with_else(e, node) if rest is None else "%broken" in e.env.names
-    assigned = assigned_names(e, [node.target, *node.body], flagged)
+    flagged = with_else(e, node) if rest is None else broken_flag(node) in e.env.names
+    assigned = assigned_names(e, [node.target, *node.body], broken_flag(node) if flagged else "")
 
     def end(returned: Sugared) -> Sugared:
         leave_loop(e, BREAK)

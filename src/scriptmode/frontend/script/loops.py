@@ -31,7 +31,7 @@ from scriptmode.ir.graph import BREAK, CONTINUE, Value
 CursorBody = Callable[[Sugared], None]
 _MOST_UNROLLED = 16  # items of a display
 _MOST_PASSES = 256  # of a loop unrolled because it needs constants
-_BROKEN = "%broken"  # whether a loop with an else part was left by break
+_BROKEN = "%broken"  # begins the name that says whether a loop with an else part was broken
 
 
 class _NeedsLoop(Exception):
@@ -59,8 +59,9 @@ def _continue(e: Emitter, node: ast.Continue) -> None:
 def jump(e: Emitter, kind: str) -> None:
     """``break`` or ``continue``."""
     context = e.loops[-1]
-    if kind == BREAK and _BROKEN in context.names:
-        e.env.bind(_BROKEN, Constant(True))
+    flags = [name for name in context.names if name.startswith(_BROKEN)]
+    if kind == BREAK and flags:
+        e.env.bind(flags[-1], Constant(True))
     if context.block is None:
         leave_loop(e, kind)
     if context.block is not e.builder.block or len(e.cleanups) != context.cleanup_depth:
@@ -103,11 +104,16 @@ def _late_names(e: Emitter, node: ast.For | ast.While, assigned: Sequence[str]) 
     return [n for n in unbound if everywhere.get(n, 0) > inside.get(n, 0)]
 
 
+def broken_flag(node: ast.For | ast.While) -> str:
+    """The variable that says whether a loop was left by break; one for each loop."""
+    return f"{_BROKEN} {node.lineno} {node.col_offset}"
+
+
 def with_else(e: Emitter, node: ast.For | ast.While) -> bool:
     """Prepare the flag that an else part needs."""
     needed = bool(node.orelse) and _has_break(node.body)
     if needed:
-        e.env.bind(_BROKEN, Constant(False))
+        e.env.bind(broken_flag(node), Constant(False))
     return needed
 
 
@@ -118,8 +124,8 @@ def run_else(e: Emitter, node: ast.For | ast.While, flagged: bool) -> None:
     if not flagged:
         e.statements(node.orelse)
         return
-    flag = e.env.names[_BROKEN]
-    e.env.unbind(_BROKEN)
+    flag = e.env.names[broken_flag(node)]
+    e.env.unbind(broken_flag(node))
     if isinstance(flag, Constant):
         if not flag.value:
             e.statements(node.orelse)
@@ -127,10 +133,10 @@ def run_else(e: Emitter, node: ast.For | ast.While, flagged: bool) -> None:
     branch(e, e.value(flag), lambda: None, lambda: e.statements(node.orelse))
 
 
-def assigned_names(e: Emitter, nodes: Sequence[ast.AST], flagged: bool) -> list[str]:
-    """Names that a loop binds."""
+def assigned_names(e: Emitter, nodes: Sequence[ast.AST], flag: str) -> list[str]:
+    """Names that a loop binds, with the flag of its else part if it has one."""
     names = stored_names(list(nodes))
-    return [*names, _BROKEN] if flagged else names
+    return [*names, flag] if flag else names
 
 
 def has_yield(node: ast.For | ast.While) -> bool:
@@ -180,8 +186,8 @@ def _unroll_while(e: Emitter, node: ast.While, needed: NeedsConstant) -> None:
 
 def run_while(e: Emitter, node: ast.While, first: Callable[[], None] | None) -> None:
     """A ``while``; in a generator that goes on inside of it, ``first`` is the first iteration."""
-    flagged = with_else(e, node) if first is None else _BROKEN in e.env.names
-    assigned = assigned_names(e, [node.test, *node.body], flagged)
+    flagged = with_else(e, node) if first is None else broken_flag(node) in e.env.names
+    assigned = assigned_names(e, [node.test, *node.body], broken_flag(node) if flagged else "")
     endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
 
     def body(index: Value) -> None:
@@ -285,7 +291,7 @@ def run_cursor(
 
 def _for_cursor(e: Emitter, node: ast.For, cursor: Cursor) -> None:
     flagged = with_else(e, node)
-    assigned = assigned_names(e, [node.target, *node.body], flagged)
+    assigned = assigned_names(e, [node.target, *node.body], broken_flag(node) if flagged else "")
 
     def body(item: Sugared) -> None:
         assign_target(e, node.target, item)
@@ -343,7 +349,7 @@ def _for_choice(e: Emitter, node: ast.For, items: list[Sugared]) -> None:
         e.statements(node.body)
 
     flagged = with_else(e, node)
-    assigned = assigned_names(e, [node.target, *node.body], flagged)
+    assigned = assigned_names(e, [node.target, *node.body], broken_flag(node) if flagged else "")
     late = _late_names(e, node, assigned)
     uniform = {repr(shape_of(e, i, general=True)) for i in items}
     if len(uniform) == 1 and all(e.type_of(i) is not None for i in items):

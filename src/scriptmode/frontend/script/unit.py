@@ -231,6 +231,8 @@ class Unit:
             )
         e.fail_type(found.reason)
 
+    run_statement = staticmethod(variables.run_statement)
+
     def write_variable(self, e: Emitter, cell: VariableCell, value: Sugared) -> None:
         """Write an assignment to the variable's cell."""
         variables.write(e, cell, value)

@@ -7,7 +7,9 @@ that may have bound the variable or not.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.flow import discard_after, when
@@ -16,6 +18,52 @@ from scriptmode.ir import types as T
 from scriptmode.ir.cells import unbound_error
 
 _MOST_PASSES = 30
+_UNBOUND = Unusable("unbound")
+
+
+@cache
+def _names_bound_on_condition(statement: ast.stmt) -> tuple[str, ...]:
+    """Names that ``:=`` binds in an expression of the statement, where it may not be reached."""
+    found: dict[str, None] = {}
+
+    def visit(node: ast.AST, sure: bool) -> None:
+        match node:
+            case ast.Lambda() | ast.FunctionDef() | ast.ClassDef():
+                return
+            case ast.NamedExpr(target=ast.Name(id=name)) if not sure:
+                found[name] = None
+            case ast.BoolOp(values=values):
+                for index, value in enumerate(values):
+                    visit(value, sure and index == 0)
+                return
+            case ast.IfExp():
+                sure = False
+            case ast.Compare(left=left, comparators=others):
+                for index, value in enumerate([left, *others]):
+                    visit(value, sure and index < 2)
+                return
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                sure = False
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+                visit(child, sure)
+
+    if not isinstance(statement, (ast.While, ast.FunctionDef, ast.ClassDef)):
+        visit(statement, True)
+    return tuple(found)
+
+
+def run_statement(e: Emitter, node: ast.stmt, handler: Callable[[Emitter, ast.stmt], None]) -> None:
+    """Compile a statement; what its expressions bind on some paths only goes into cells."""
+    names = [
+        name
+        for name in _names_bound_on_condition(node)
+        if isinstance(e.env.names.get(name, _UNBOUND), Unusable) and name in e.scope.locals
+    ]
+    if names:
+        with_cells(e, names, lambda: handler(e, node))
+    else:
+        handler(e, node)
 
 
 def read(e: Emitter, name: str, cell: VariableCell) -> Sugared:
