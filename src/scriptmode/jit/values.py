@@ -64,7 +64,8 @@ def type_of_value(value: Any, hint: T.Type | None = None) -> T.Type | None:
     if found is None:
         found = _type_of_container(value, T.unwrap_optional(hint) if hint is not None else None)
     if found is not None and hint is not None and T.is_subtype(found, hint):
-        return hint
+        # containers and instances keep their own type: only simple values cross as an Any
+        return found if hint == T.ANY and not isinstance(found, T.SimpleType) else hint
     return found
 
 

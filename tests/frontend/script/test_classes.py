@@ -571,3 +571,123 @@ def test_container_attributes_get_their_element_types_from_uses():
         return c.by_name, c.history
 
     check(f, (5,))
+
+
+class Countdown:
+    def __init__(self, n: int):
+        self.n = n
+        self.i = 0
+
+    def __iter__(self):
+        self.i = self.n
+        return self
+
+    def __next__(self):
+        if self.i <= 0:
+            raise StopIteration
+        self.i -= 1
+        return self.i
+
+
+def test_membership_without_contains_looks_at_the_elements():
+    def f(n: int):
+        return 2 in Countdown(n), 7 in Countdown(n), sum(Countdown(n)), list(Countdown(n))
+
+    check(f, (2,), (4,))
+
+
+class Item:
+    def __init__(self, value: int, name: str = "x"):
+        self.value = value
+        self.name = name
+
+    def __lt__(self, other):
+        return self.value < other.value
+
+
+def test_instances_are_sorted_by_their_comparison_or_a_key():
+    def f(n: int):
+        items = [Item((i * 7) % 5, str(i)) for i in range(n)]
+        items.sort()
+        back = sorted(items, reverse=True)
+        keyed = sorted(items, key=lambda i: -i.value)
+        return [i.name for i in items], [i.name for i in back], max(items).name, keyed[0].name
+
+    check(f, (6,))
+
+
+class Queue:
+    class Entry:
+        def __init__(self, value: int):
+            self.value = value
+            self.next: Optional[Queue.Entry] = None
+
+    def __init__(self):
+        self.head: Optional[Queue.Entry] = None
+        self.tail: Optional[Queue.Entry] = None
+
+    def push(self, value: int):
+        entry = Queue.Entry(value)
+        if self.tail is None:
+            self.head = entry
+        else:
+            self.tail.next = entry
+        self.tail = entry
+
+    def pop(self) -> int:
+        head = self.head
+        if head is None:
+            raise IndexError("empty")
+        self.head = head.next
+        if self.head is None:
+            self.tail = None
+        return head.value
+
+
+def test_nested_classes_and_classes_as_functions():
+    def f(n: int):
+        q = Queue()
+        for i in range(n):
+            q.push(i)
+        found = [q.pop() for _ in range(n)]
+        make = Item
+        return found, [x.value for x in map(make, [3, 4])], q.pop()
+
+    check(f, (3,))
+
+
+class Visitor:
+    def visit(self, node):
+        return node.accept(self)
+
+
+class Number:
+    def __init__(self, v: float):
+        self.v = v
+
+    def accept(self, visitor):
+        return visitor.number(self)
+
+
+class Sum:
+    def __init__(self, left, right):
+        self.left = left
+        self.right = right
+
+    def accept(self, visitor):
+        return visitor.sum(self)
+
+
+class Evaluate(Visitor):
+    def number(self, node) -> float:
+        return node.v
+
+    def sum(self, node) -> float:
+        return self.visit(node.left) + self.visit(node.right)
+
+
+def test_double_dispatch_over_a_recursive_structure():
+    def f(x: float):
+        return Evaluate().visit(Sum(Number(x), Sum(Number(2.0), Number(3.5))))
+
+    check(f, (1.0,))

@@ -329,3 +329,18 @@ def test_an_instance_may_hide_what_its_class_has():
     c.factor = lambda: 4
     with pytest.raises(TypeError, match="hides"):
         compiled(c)
+
+
+def test_instances_and_containers_passed_as_any_stay_in_native_code():
+    def f(a: Any, b: Any):
+        if isinstance(a, Point):
+            return a.x
+        if isinstance(b, list):
+            return -1
+        return b
+
+    values = (Point(3, 1.0), [1, 2], 5, "s", None, (1, 2), {"a": 1}, [1, "a"], [Point(1, 1.0)])
+    compiled = scriptmode.script(f)
+    for a in values:
+        for b in (1, [1], Point(2, 2.0)):
+            same(f(a, b), compiled(a, b))

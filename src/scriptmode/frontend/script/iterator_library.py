@@ -247,3 +247,11 @@ def indexed(sequence: Any) -> Iterator[Any]:
             return
         yield item
         index += 1
+
+
+def contains_item(iterable: Iterable[Any], wanted: Any) -> bool:
+    """``wanted in iterable`` where the class has no ``__contains__``."""
+    for item in iterable:
+        if item == wanted:
+            return True
+    return False

@@ -83,11 +83,11 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
             return value
         case IRValue() if isinstance(value.type, T.ChoiceType):
             return e.unit.by_member(e, value.value, lambda v: iterator_of(e, v))
+    made = object_iterator(e, value)
+    if made is not None:  # an iterator is not asked for its own once more
+        return made if has_next(e, made) else iterator_of(e, made)
     if has_next(e, value):
         return value
-    made = object_iterator(e, value)
-    if made is not None:
-        return iterator_of(e, made)
     native = native_iterator(e, value)
     if native is not None:
         return IRValue(native)

@@ -773,10 +773,8 @@ class Unit:
             found = special_methods.contains(e, container, item)
             if found is not None:
                 return found
-            e.not_built(
-                f"`in` of {container.describe()} without `__contains__` is",
-                help="define `__contains__` in the class",
-            )
+            function = iterator_library.contains_item
+            return iterators.call_library(e, function, Arguments([container, item], {}))
         if isinstance(container, ModuleValue):
             return module_containers.contains_key(e, container, item)
         assert isinstance(container, IterableValue)
