@@ -251,7 +251,4 @@ def indexed(sequence: Any) -> Iterator[Any]:
 
 def contains_item(iterable: Iterable[Any], wanted: Any) -> bool:
     """``wanted in iterable`` where the class has no ``__contains__``."""
-    for item in iterable:
-        if item == wanted:
-            return True
-    return False
+    return any(item == wanted for item in iterable)
