@@ -55,6 +55,7 @@ from scriptmode.ir.graph import BREAK, YIELD, Graph, Value
 STATE = T.ListType([T.INT])
 STARTED = T.TupleType([STATE, T.ANY])
 _FINISHED = -1
+_RETURNED = "%returned"  # what a `yield from` will give
 _ENTRY = 0
 
 Slot = tuple[str, int]  # a variable, and the number of the run-time value inside it
@@ -262,6 +263,7 @@ def _alive(e: Emitter, code: GeneratorCode) -> dict[str, Sugared]:
     found = {
         n: v for n, v in e.env.names.items()
         if (n in read or n.startswith("%")) and not isinstance(v, Unusable)
+        and not n.startswith(_RETURNED)
     }  # fmt: skip
     found |= {
         f"{n} (captured)": v for n, v in e.scope.captured.items() if n in code.target.captured
@@ -309,6 +311,9 @@ def _store(
                 e.generator.saved.setdefault((name, index), []).append(value)
     if code.has_changed:
         return  # the row is not known yet; the function is emitted again
+    same = e.generator.restored
+    if same and all(v.type == T.NONE or same.get(v) == slot for slot, v in kept.items()):
+        return  # the row holds them: going on in a `yield from`
     row = _row(e, code, kept)
     e.builder.op_node("list::setitem", [e.generator.rows, e.int_constant(0), row])
 
@@ -400,7 +405,7 @@ def _hidden(node: ast.expr | ast.stmt) -> str:
 
 def _run_from(e: Emitter, node: ast.YieldFrom) -> Sugared:
     """Yield what is left of an iterator; its return value."""
-    name, result = _hidden(node), f"%returned{node.lineno}.{node.col_offset}"
+    name, result = _hidden(node), f"{_RETURNED}{node.lineno}.{node.col_offset}"
     e.env.bind(result, Constant(None))
 
     def end(returned: Sugared) -> Sugared:
