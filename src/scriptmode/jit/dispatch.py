@@ -26,7 +26,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.jit.observed import unknown_facts
 from scriptmode.jit.pipeline import compile_native
-from scriptmode.jit.values import type_of_value
+from scriptmode.jit.values import keywords_class, type_of_value
 from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
 from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.instance import NativeInstance
@@ -231,7 +231,17 @@ class Dispatcher:
                 )
             ) from None
         bound.apply_defaults()
-        return dict(bound.arguments)
+        return {n: self._argument(n, v) for n, v in bound.arguments.items()}
+
+    def _argument(self, name: str, value: Any) -> Any:
+        """An argument as the entry takes it: what ``**keywords`` gets, as a named tuple."""
+        is_rest = self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        if is_rest and value:
+            try:
+                return keywords_class(tuple(value))(**value)
+            except ValueError as error:
+                raise self._refused(f"{self.name}(): {error}", "use other names") from None
+        return value
 
     def _types_of(self, arguments: Mapping[str, Any]) -> dict[str, T.Type]:
         hints = {p.name: p.type for p in self._parameters_of(self.primary.graph)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import functools
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,12 @@ _ONE_ELEMENT: dict[type, type[T.SetType] | type[T.DequeType]] = {
 _MADE: dict[object, T.Type] = {
     int: T.INT, float: T.FLOAT, bool: T.BOOL, str: T.STR, complex: T.COMPLEX, bytes: T.BYTES,
 }  # fmt: skip
+
+
+@functools.cache
+def keywords_class(names: tuple[str, ...]) -> type:
+    """The class by which arguments for ``**keywords`` enter a program, whose type has the names."""
+    return collections.namedtuple(f"keywords_{'_'.join(names)}", names)
 
 
 def type_of_value(value: Any, hint: T.Type | None = None) -> T.Type | None:

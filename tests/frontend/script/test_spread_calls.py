@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
+from torch import Tensor
+
+import scriptmode
 from tests.fourway import check
 
 
@@ -60,3 +65,30 @@ def test_known_and_unknown_arguments_together() -> None:
         return collect(n, 3, scale=2, other=1), collect(), positional(1, *[2], **{"c": 3})
 
     check(f, (4,))
+
+
+def test_entries_take_further_arguments_by_position_and_by_name() -> None:
+    def f(x: Tensor, *args, **kwargs):
+        return scaled(x, *args, **kwargs)
+
+    def g(a: int, **rest):
+        total = a
+        for value in rest.values():
+            total += value
+        return total, len(rest), "b" in rest, rest.get("c", 0)
+
+    x = torch.rand(3)
+    compiled = scriptmode.script(f)
+    for args, kwargs in (
+        ((), {}), ((2,), {}), ((2, 3.5), {}), ((), {"shift": 2}), ((3,), {"shift": x}),
+    ):  # fmt: skip
+        torch.testing.assert_close(compiled(x, *args, **kwargs), f(x, *args, **kwargs))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
+        compiled(x, wrong=1)
+    counted = scriptmode.script(g)
+    for kwargs in ({}, {"b": 1}, {"b": 1, "c": 2}, {"c": 2, "b": 1}, {"d": 4}):
+        assert counted(1, **kwargs) == g(1, **kwargs)
+
+
+def scaled(x, scale=1, shift=0):
+    return x * scale + shift

@@ -390,7 +390,10 @@ def _entry_shapes(
             t = given.pop(name) if name in given else comments.get(name)
             shapes[name] = Leaf(t or _parameter_type(unit, function, parameter, open_type))
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                target.empty_keywords = (name,)
+                if isinstance(t, T.NamedTupleType):
+                    target.keyword_tuples = (name,)
+                else:
+                    target.empty_keywords = (name,)
     for shape in shapes.values():
         for t in leaves(shape):
             unit.declare(t)

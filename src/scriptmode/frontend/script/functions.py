@@ -72,7 +72,8 @@ class Target:
     itself: LocalFunction | None = None  # a nested function may call itself by name
     name: str = ""
     parameter_names: dict[str, list[str]] = field(default_factory=dict)
-    empty_keywords: tuple[str, ...] = ()
+    empty_keywords: tuple[str, ...] = ()  # of an entry
+    keyword_tuples: tuple[str, ...] = ()  # of an entry: they come as named tuples
 
     def key(self) -> Hashable:
         """Identity of the function."""

@@ -527,7 +527,13 @@ class Unit:
         return found
 
     def check_entry(self, e: Emitter, target: Target) -> None:
-        """An entry's ``**keywords`` are empty: others are refused at the call."""
+        """An entry's ``**keywords`` are empty, or a named tuple of them for a further instance."""
+        for name in target.keyword_tuples:
+            given = e.env.names[name]
+            assert isinstance(given, IRValue) and isinstance(given.type, T.NamedTupleType)
+            keys = map(Constant, given.type.fields)
+            items = operators.tuple_items(e, given) or ()
+            e.env.names[name] = self.frozen_dict(zip(keys, items, strict=True))
         for name in target.empty_keywords:
             given = e.env.names[name]
             message = f"compiled code takes no further keyword arguments (`**{name}`)"
