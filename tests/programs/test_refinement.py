@@ -221,3 +221,26 @@ def test_conditions_of_comprehensions_loops_and_exits():
         return total, words, x
 
     check(f, ([1, None, 2], [1, "a"], 0), ([], [], None))
+
+
+def test_type_in():
+    def f(x: Union[int, str, float], d: Dict[str, Any]):
+        v = d["a"]
+        n = 0.5
+        if type(v) in (int, bool) or (type(v) is float and v > 1.0):
+            n += v
+        if type(x) in (int, float):
+            return x + n
+        return x + "a"
+
+    check(f, (1, {"a": 1}), ("a", {"a": 2.5}), (2.5, {"a": "s"}), (2, {"a": True}))
+
+
+@pytest.mark.parametrize("x", [(1, "a"), (), [1], {"a": 1}, 3])
+def test_containers_passed_as_any_stay_native(x):
+    def f(x: Any):
+        if isinstance(x, tuple):
+            return "tuple"
+        return "list" if isinstance(x, list) else "other"
+
+    assert scriptmode.script(f)(x) == f(x)

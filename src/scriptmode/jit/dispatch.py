@@ -270,7 +270,7 @@ class Dispatcher:
         reason = unusual_state(arguments.values(), self.instance)
         types = self._types_of(arguments)
         is_fresh = self._follow_captured()
-        variant = self.variant_for(types)
+        variant = self._variant_for_any(types, arguments)
         if reason is not None:
             return self._interpret(variant, arguments, reason)
         variant = self._knowing(variant, types, arguments)
@@ -336,6 +336,24 @@ class Dispatcher:
         owner = self.self_object
         callee = Callee(variant.program, variant.function, owner, owner)
         return call_program(callee, tuple(arguments.values()), {})
+
+    def _variant_for_any(self, types: dict[str, T.Type], arguments: Mapping[str, Any]) -> Variant:
+        """The instance for the very types of containers that are passed as Any, if it compiles.
+
+        An Any that crosses the boundary natively holds no container.
+        """
+        exact = dict(types)
+        for name, t in types.items():
+            if t == T.ANY and isinstance(arguments[name], (list, tuple, dict, set)):
+                exact[name] = type_of_value(arguments[name]) or t
+        if exact != types:
+            try:
+                found = self.variant_for(exact)
+            except ArgumentError:  # it is interpreted
+                return self.variant_for(types)
+            types.update(exact)
+            return found
+        return self.variant_for(types)
 
     def variant_for(self, types: Mapping[str, T.Type]) -> Variant:
         """The instance for these argument types, compiled if it is new."""
