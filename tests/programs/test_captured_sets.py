@@ -16,7 +16,7 @@ NUMBERS = frozenset([1, 2])
 
 def by_name(x, name: str):
     if name.lower() in NAMES and name not in ("q",):
-        return x + len(NAMES)
+        return x + len(NAMES) + len(f"one of {NAMES}")
     return x
 
 
@@ -55,3 +55,23 @@ def test_types_as_parts_of_keys():
         return len(filled)
 
     check(count, (X,))
+
+
+def test_autocast_is_switched_off_for_a_device_that_varies():
+    def product(x, device: str):
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return torch.mm(x, x)
+        return torch.mm(x, x)
+
+    x = torch.rand(3, 3)
+    check(product, (x, "cpu"), (x, "nowhere"))
+    with torch.autocast("cpu"):
+        check(product, (x, "cpu"))
+
+
+def test_a_tensor_of_a_list_of_tuples():
+    def make(pair: tuple[float, float], both: tuple[int, float]):
+        return torch.tensor([pair, (1.0, 2.0)]), torch.tensor([both])
+
+    check(make, ((1.5, 2.5), (3, 4.5)))

@@ -27,11 +27,26 @@ def _leaf_types(item: Operand) -> list[T.Type | None]:
 
 def _data(b: Builder, item: Operand) -> Value:
     """Displays as lists of one number type, the widest that occurs; other data as they are."""
+    item = _spelled_out(b, item)
     types = _leaf_types(item)
     widths = [_WIDTHS.index(t) for t in types if t in _WIDTHS]
     if not isinstance(item, SequenceOperand) or len(widths) != len(types):
         return C.to_value(b, item)
     return _list(b, item, _WIDTHS[max(widths)] if widths else T.FLOAT)
+
+
+def _spelled_out(b: Builder, item: Operand) -> Operand:
+    """Tuples inside a display as displays, too."""
+    if not isinstance(item, SequenceOperand):
+        return item
+    inner: list[Operand] = []
+    for part in item.items:
+        t = part.value.type if isinstance(part, ValueOperand) else None
+        if isinstance(part, ValueOperand) and isinstance(t, T.TupleType):
+            values = [b.tuple_index(part.value, i) for i in range(len(t.elements))]
+            part = SequenceOperand(tuple(map(ValueOperand, values)), "tuple")
+        inner.append(_spelled_out(b, part))
+    return SequenceOperand(tuple(inner), item.kind)
 
 
 def _list(b: Builder, item: Operand, leaf: T.Type) -> Value:

@@ -28,7 +28,7 @@ from scriptmode.frontend.script.exceptions import (
     caught_classes,
     is_exception_of,
 )
-from scriptmode.frontend.script.flow import branch, merge
+from scriptmode.frontend.script.flow import branch, choose, merge
 from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
 from scriptmode.frontend.script.instances import instance_type, special_method
 from scriptmode.frontend.script.statements import assign_target
@@ -253,34 +253,60 @@ def _leave_inference(e: Emitter, token: Value) -> None:
     e.builder.op_node("torch::leave_inference_mode", [token])
 
 
+def on_device(e: Emitter, device: Sugared, act: Callable[[Value], Sugared]) -> Sugared:
+    """``act`` on the name of a device type; one that varies is looked for among those known."""
+    if isinstance(device, Constant):
+        return act(e.value(device))
+    name = e.value_of_type(device, T.STR, "`device_type`")
+
+    def among(first: int) -> Sugared:
+        if first == len(_AUTOCAST_DEVICES):
+            e.raise_error(RuntimeError, "User specified an unsupported autocast device_type")
+        known = e.builder.constant(_AUTOCAST_DEVICES[first])
+        here = e.builder.op("str::eq", name, known)
+        return choose(e, here, lambda: act(known), lambda: among(first + 1))
+
+    return among(0)
+
+
+_AUTOCAST_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "xla")
+
+
 class Autocast(Mode):
     """``torch.autocast(device_type, dtype, enabled, cache_enabled)``."""
 
-    def __init__(self, device: str, dtype: Sugared, enabled: Sugared, cache: Sugared) -> None:
+    def __init__(self, device: Sugared, dtype: Sugared, enabled: Sugared, cache: Sugared) -> None:
         self.device = device
         self.settings = (dtype, enabled, cache)
 
     def parts(self) -> tuple[Sugared, ...]:
-        return self.settings
+        return (self.device, *self.settings)
 
     def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        return Autocast(self.device, *parts)
+        return Autocast(*parts)
 
     def key(self) -> Hashable:
-        return ("autocast", self.device)
+        return "autocast"
 
     def enter(self, e: Emitter) -> tuple[Sugared, Body]:
         dtype, enabled, cache = map(e.value, self.settings)
-        device = e.builder.constant(self.device)
+
+        def ask(kind: str) -> Value:
+            return e.value(on_device(e, self.device, lambda name: e.op(kind, name)))
+
         before = [
-            e.builder.op("torch::get_autocast_dtype", device),
-            e.builder.op("torch::is_autocast_enabled", device),
+            ask("torch::get_autocast_dtype"),
+            ask("torch::is_autocast_enabled"),
             e.builder.op("torch::is_autocast_cache_enabled"),
         ]
 
         def switch(dtype: Value, enabled: Value, cache: Value) -> None:
-            e.builder.op_node("torch::set_autocast_enabled", [device, enabled])
-            e.builder.op_node("torch::set_autocast_dtype", [device, dtype])
+            def of_device(name: Value) -> Sugared:
+                e.builder.op_node("torch::set_autocast_enabled", [name, enabled])
+                e.builder.op_node("torch::set_autocast_dtype", [name, dtype])
+                return Constant(None)
+
+            on_device(e, self.device, of_device)
             e.builder.op_node("torch::set_autocast_cache_enabled", [cache])
 
         def nest(change: int) -> None:
@@ -377,6 +403,13 @@ def _autocast(e: Emitter, given: Arguments) -> Sugared:
 def make_autocast(e: Emitter, cls: Any, given: dict[str, Sugared]) -> Sugared:
     """An autocast region; torch itself says what its arguments come to, and warns."""
     enabled = given.pop("enabled", Constant(True))
+    device_type = given.get("device_type")
+    dtype: Sugared
+    cache: Sugared
+    if isinstance(device_type, IRValue) and _is_off(enabled) and len(given) == 1:
+        dtype = on_device(e, device_type, lambda name: e.op("torch::get_autocast_dtype", name))
+        cache = e.op("torch::is_autocast_cache_enabled")
+        return Autocast(device_type, dtype, enabled, cache)
     constants: dict[str, Any] = {}
     for name, value in given.items():
         if not isinstance(value, Constant):
@@ -400,13 +433,17 @@ def make_autocast(e: Emitter, cls: Any, given: dict[str, Sugared]) -> Sugared:
         branch(e, flag, warn, lambda: None)
     if not made._enabled:
         flag = e.builder.constant(False)
-    dtype: Sugared = Constant(made.fast_dtype)
+    dtype = Constant(made.fast_dtype)
     if constants.get("dtype") is None and cls is torch.autocast:
         dtype = e.op("torch::get_autocast_dtype", e.builder.constant(device))
-    cache: Sugared = Constant(made._cache_enabled)
+    cache = Constant(made._cache_enabled)
     if constants.get("cache_enabled") is None and cls is torch.autocast:
         cache = e.op("torch::is_autocast_cache_enabled")
-    return Autocast(device, dtype, e.lift(flag), cache)
+    return Autocast(Constant(device), dtype, e.lift(flag), cache)
+
+
+def _is_off(enabled: Sugared) -> bool:
+    return isinstance(enabled, Constant) and enabled.value is False
 
 
 @OBJECT_CALLS(("torch.utils._contextlib", "context_decorator"))

@@ -11,6 +11,7 @@ from torch import nn
 from scriptmode.frontend.script.builtin_types import is_instance
 from scriptmode.frontend.script.comparisons import is_none
 from scriptmode.frontend.script.conditions import members, truth
+from scriptmode.frontend.script.contexts import on_device
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
@@ -40,7 +41,8 @@ OBJECT_CALLS(
     ("torch.jit._trace", "is_tracing"), ("torch.compiler", "is_compiling"),
     ("torch.compiler", "is_dynamo_compiling"), ("torch.compiler", "is_exporting"),
     ("torch._dynamo.external_utils", "is_compiling"),
-    torch._C._get_tracing_state, ("torch._utils", "is_compiling"),
+    torch._C._get_tracing_state, torch._C._are_functorch_transforms_active,
+    ("torch._utils", "is_compiling"),
 )(_answer(False))  # fmt: skip
 if hasattr(torch, "_is_tracing"):
     OBJECT_CALLS(torch._is_tracing)(_answer(False))
@@ -124,7 +126,7 @@ def _default_dtype(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(torch.is_autocast_enabled)
 def _is_autocast(e: Emitter, given: Arguments) -> Sugared:
     device = given.positional[0] if given.positional else Constant("cuda")
-    return e.op("torch::is_autocast_enabled", e.value(device))
+    return on_device(e, device, lambda name: e.op("torch::is_autocast_enabled", name))
 
 
 @OBJECT_CALLS(torch.is_autocast_cpu_enabled)

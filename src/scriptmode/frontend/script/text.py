@@ -39,6 +39,9 @@ def to_str(e: Emitter, value: Sugared) -> Sugared:
     if isinstance(value, Constant):
         return Constant(str(value.value))
     if isinstance(value, PythonObject):
+        if isinstance(value.object, (set, frozenset)) and all(map(_is_plain, value.object)):
+            e.unit.program.captures.add_items(value.object, "a captured set")
+            return Constant(str(value.object))
         if not isinstance(value.object, type):
             e.fail_type(f"the text of {value.describe()} is not known in compiled code")
         return Constant(str(value.object))
@@ -61,6 +64,10 @@ def to_repr(e: Emitter, value: Sugared) -> Sugared:
     if t in _STR_OPS and t != T.DEVICE and t is not None:
         return e.op(_STR_OPS[t], e.value(value))
     return _structural(e, "repr", value)
+
+
+def _is_plain(item: object) -> bool:
+    return isinstance(item, (str, int, float, bool, type(None)))
 
 
 def to_ascii(e: Emitter, value: Sugared) -> Sugared:
