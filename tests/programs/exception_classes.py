@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
+import scriptmode
+
 
 class AppError(Exception):
     pass
@@ -94,7 +96,43 @@ def changes_an_attribute(n: int):
     return e.line
 
 
+@scriptmode.ignore
+def python_raises_own(n: int) -> int:
+    if n > 5:
+        error = WithItems("incomplete", n)
+        del error.items
+        raise error
+    raise WithItems("of python", n)
+
+
+class WithItems(Exception):
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+        self.items = [code]
+
+
+def attributes_of_an_error_of_python(n: int):
+    try:
+        return python_raises_own(n)
+    except WithItems as e:
+        e.items.append(3)
+        return e.code * 10 + len(e.items)
+
+
+def changes_an_error_of_python(n: int):
+    if n < 0:
+        raise WithItems("own", n)
+    try:
+        return python_raises_own(n)
+    except WithItems as e:
+        e.code = 77
+        raise
+
+
 CASES = [
+    (attributes_of_an_error_of_python, (4,)),
+    (changes_an_error_of_python, (4,), (-1,)),
     (raises_each, *((i,) for i in range(6))),
     (catches_by_class, *((i,) for i in range(6))),
     (isinstance_narrows, *((i,) for i in range(6))),

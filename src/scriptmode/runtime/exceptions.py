@@ -13,14 +13,16 @@ from typing import Any
 
 from scriptmode.abi import objects
 from scriptmode.abi.convention import TEXT_NAME, TEXT_REPR
-from scriptmode.abi.instances import slot_offsets, value_offset
+from scriptmode.abi.instances import instance_size, slot_offsets, value_offset
 from scriptmode.ir import types as T
 from scriptmode.ir.exceptions import make_exception
 from scriptmode.runtime import descriptors, nativelib
-from scriptmode.runtime.crossing import Crossing
+from scriptmode.runtime.crossing import Crossing, drop_slot
 
 _ARGS = T.VarTupleType([T.ANY])
 _NATIVE_ATTRIBUTES = 7  # of every exception, described by EXC_...
+
+_ADDED = objects.EXC_SUPPRESS + 1  # where the attributes of the program's classes begin
 
 Known = dict[int, BaseException]
 
@@ -41,6 +43,11 @@ def to_python(address: int, known: Known | None = None) -> BaseException:
         return known[address]
     origin = _word(address + objects.EXC_ORIGIN)
     error: BaseException = object_at(origin) if origin else _make(address)
+    with Crossing() as crossing:
+        for name, slot, t in _own_slots(address):
+            value = crossing.to_python(slot, t)
+            if not origin or not _is_same(vars(error).get(name, _word), value):
+                setattr(error, name, value)
     known[address] = error
     _link(error, address, known)
     return error
@@ -51,22 +58,37 @@ def _make(address: int) -> BaseException:
     with Crossing() as crossing:
         args = crossing.to_python(address + objects.EXC_ARGS, _ARGS)
         error = make_exception(cls, args)
-        t = descriptors.type_of(_word(address + objects.HEAP_DESCRIPTOR))
-        assert isinstance(t, T.ClassType)
-        for name, slot in _own_slots(t, address):
-            setattr(error, name, crossing.to_python(slot, t.attributes[name]))
     error.args = args
     return error
 
 
-def _own_slots(t: T.ClassType, address: int) -> Iterator[tuple[str, int]]:
-    """The attributes with a value that the program's classes have added, and their addresses."""
+def _own_slots(address: int) -> Iterator[tuple[str, int, T.Type]]:
+    """The attributes with a value that the program's classes have added: addresses and types."""
+    t = descriptors.type_of(_word(address + objects.HEAP_DESCRIPTOR))
+    assert isinstance(t, T.ClassType)
+    for name, flag, slot in _added(t, address):
+        if flag is None or ctypes.c_int8.from_address(flag).value:
+            yield name, slot, t.attributes[name]
+
+
+def _added(t: T.ClassType, address: int) -> Iterator[tuple[str, int | None, int]]:
+    """What the program's classes have added: addresses of the flag, if there is one, and value."""
     for name, offset in list(slot_offsets(t).items())[_NATIVE_ATTRIBUTES:]:
-        slot = address + offset
-        if not t.may_lack(name):
-            yield name, slot
-        elif ctypes.c_int8.from_address(slot).value:
-            yield name, slot + value_offset(t.attributes[name])
+        place = address + offset
+        if t.may_lack(name):
+            yield name, place, place + value_offset(t.attributes[name])
+        else:
+            yield name, None, place
+
+
+def _is_same(old: object, new: object) -> bool:
+    """Whether an attribute need not be set anew."""
+    if old is new:
+        return True
+    try:
+        return type(old) is type(new) and bool(old == new)
+    except (RuntimeError, TypeError, ValueError):  # tensors, arrays
+        return False
 
 
 def _link(error: BaseException, address: int, known: Known) -> None:
@@ -91,15 +113,52 @@ def from_python(error: BaseException, descriptor: int) -> int:
             crossing.to_native(error.args, _ARGS, ctypes.addressof(args))
         except (TypeError, NotImplementedError):
             args.value = 0  # asking for them is an error
-    unknown = args.value == 0
-    made = _new(descriptor, id(type(error)), args.value)
-    if not made:
-        raise MemoryError
-    if unknown:
-        ctypes.c_int64.from_address(made + objects.EXC_ARGS).value = 0
+    root = descriptors.type_of(descriptor)
+    assert isinstance(root, T.ClassType)
+    made = _laid_out(error, root, args.value)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
     ctypes.c_int64.from_address(made + objects.EXC_ORIGIN).value = id(error)
     return made
+
+
+def _laid_out(error: BaseException, root: T.ClassType, args: int) -> int:
+    """An exception object of the nearest class that the program knows, with its attributes."""
+    known = {t.python_class: t for t in (root, *root.subclasses)}
+    made = _new(descriptors.descriptor(root), id(type(error)), args)
+    if not made:
+        raise MemoryError
+    if not args:
+        ctypes.c_int64.from_address(made + objects.EXC_ARGS).value = 0
+    for t in (known[base] for base in type(error).__mro__ if base in known):
+        if _fill(error, t, made):
+            pointer = ctypes.c_int64.from_address(made + objects.HEAP_DESCRIPTOR)
+            pointer.value = descriptors.descriptor(t)
+            break
+    return made
+
+
+def _fill(error: BaseException, t: T.ClassType, address: int) -> bool:
+    """Write the attributes of ``error``; False when they are not those of the class.
+
+    All classes of exceptions of a program have the same size.
+    """
+    own = vars(error)
+    written: list[tuple[int, T.Type]] = []
+    with Crossing() as crossing:
+        for name, flag, slot in _added(t, address):
+            if name not in own and flag is not None:
+                continue
+            try:
+                crossing.to_native(own[name], t.attributes[name], slot)
+            except (KeyError, TypeError, NotImplementedError):
+                for place, kind in written:
+                    drop_slot(place, descriptors.descriptor(kind))
+                ctypes.memset(address + _ADDED, 0, instance_size(t) - _ADDED)
+                return False
+            written.append((slot, t.attributes[name]))
+            if flag is not None:
+                ctypes.c_int8.from_address(flag).value = 1
+    return True
 
 
 def _new(descriptor: int, cls: int, args: int) -> int:

@@ -370,8 +370,8 @@ class ClassTable:
         assert cls is not None
         if (t, name) in self.deleted or (cls, name) in self.facts.lacking:
             return False
-        if name in NATIVE_ATTRIBUTES and issubclass(cls, BaseException):
-            return True
+        if T.is_exception(t):
+            return name in NATIVE_ATTRIBUTES  # Python may raise one that lacks others
         return inspect.isabstract(cls) or name in definitely_assigned(cls)
 
 
