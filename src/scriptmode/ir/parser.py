@@ -52,6 +52,7 @@ from scriptmode.support.source import UNKNOWN, Span
 _KIND = re.compile(r"\w+::[\w.]+")
 _BLOCK = re.compile(r"block\d+")
 _WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"\d+")
 _PLACE = re.compile(
     r"# (?P<file>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|.+):(?P<line>\d+):(?P<column>\d+)"
     r"(?:-(?P<end_line>\d+):(?P<end_column>\d+)(?: in (?P<function>.+))?)?$"
@@ -232,7 +233,10 @@ class _Parser:
             raise line.error(f"unknown member {word!r}")
 
     def _field(self, t: ClassType, line: Cursor) -> None:
-        index = int(line.word())
+        number = line.match(_NUMBER)
+        if number is None:
+            raise line.error("expected the number of a slot")
+        index = int(number)
         name = line.name()
         line.expect(":")
         slot = line.type()

@@ -10,6 +10,11 @@ import pytest
 import torch
 
 import scriptmode
+from scriptmode.frontend.script import compile_function
+from scriptmode.ir.equal import program_difference
+from scriptmode.ir.parser import parse_program
+from scriptmode.ir.printer import print_program
+from scriptmode.ops.aten import schema_of
 from tests.fourway import check
 
 
@@ -691,3 +696,18 @@ def test_double_dispatch_over_a_recursive_structure():
         return Evaluate().visit(Sum(Number(x), Sum(Number(2.0), Number(3.5))))
 
     check(f, (1.0,))
+
+
+def test_programs_with_classes_read_back_equal():
+    def f(n: int):
+        shapes = [Square(1.5), Circle(2.0)]
+        late = Late()
+        late.late()
+        names = [str(Vector(n, 1)), str([Vector(1, 2)])]
+        return [s.twice() for s in shapes], late.b, Node(n).value, D().log, names
+
+    program = compile_function(f)
+    text = print_program(program)
+    again = parse_program(text, schema_of)
+    assert program_difference(program, again) is None
+    assert print_program(again) == text
