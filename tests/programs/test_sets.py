@@ -6,6 +6,7 @@ import enum
 from typing import Dict, FrozenSet, List, Optional, Set, Tuple  # noqa: UP035
 
 import pytest
+import torch
 
 import scriptmode
 from scriptmode.support.diagnostics import CompileError
@@ -194,4 +195,27 @@ def test_a_set_of_tensors_is_refused() -> None:
         return {x}
 
     with pytest.raises(CompileError, match="a set of tensors"):
+        scriptmode.script(f)
+
+
+def test_sets_of_dtypes_and_devices_are_pythons_own() -> None:
+    def f(x: torch.Tensor):
+        kinds = {x.dtype, torch.float16, torch.int64, torch.bool}
+        places = {x.device, torch.device("cpu")}
+        return kinds, list(kinds), x.dtype in kinds, places, len(places)
+
+    compiled = check(f, (torch.ones(1),))
+    kinds = compiled(torch.ones(1))[0]
+    assert torch.float16 in kinds and torch.float32 in kinds and torch.int8 not in kinds
+
+
+class Plain:
+    pass
+
+
+def test_a_set_of_objects_that_are_hashed_by_address_is_refused() -> None:
+    def f(n: int):
+        return len({Plain(), Plain()})
+
+    with pytest.raises(CompileError, match="hashed by their addresses"):
         scriptmode.script(f)

@@ -135,6 +135,7 @@ DESC_OBJECT_SIZE = 112  # instances: bytes of the object
 DESC_MEMBERS = 120  # ptr to an array of strs: a named tuple's fields; reprs of codes; devices
 DESC_RESERVED = 128
 DESC_FLAVOR = 136  # of a dict: one of FLAVOR_...
+DESC_HASHES = 144  # of dtypes, layouts, ...: ptr to their hashes by number
 DESC_BYTES = 160
 
 # DESC_FLAGS

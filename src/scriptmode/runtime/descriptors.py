@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from scriptmode.abi import layouts, objects
+from scriptmode.abi import dtypes, layouts, objects
 from scriptmode.interp.values import factory_of
 from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
@@ -112,6 +112,9 @@ _DEVICES = _names(
     "ipu mtia privateuseone",
 )
 CODE_LIMIT = 256
+_NUMBERED: Mapping[T.Type, Mapping[int, object]] = {
+    T.DTYPE: dtypes.DTYPES, T.LAYOUT: dtypes.LAYOUTS, T.MEMORY_FORMAT: dtypes.MEMORY_FORMATS,
+}  # fmt: skip
 
 
 def immortal(content: bytes) -> int:
@@ -350,11 +353,20 @@ def _fill(address: int, t: T.Type) -> None:
         objects.DESC_NAME: native_text(_python_name(t)),
         objects.DESC_PYTHON_CLASS: 0 if python_class is None else id(python_class),
         objects.DESC_FLAVOR: _FLAVORS.get(type(t), objects.FLAVOR_DICT),
+        objects.DESC_HASHES: _hashes(t),
         objects.DESC_OBJECT_SIZE: nbytes,
         objects.DESC_MEMBERS: _word_texts(t),
     }
     for offset, value in fields.items():
         ctypes.c_int64.from_address(address + offset).value = value
+
+
+def _hashes(t: T.Type) -> int:
+    """The hashes of dtypes and the like by number."""
+    numbered = _NUMBERED.get(t)
+    if numbered is None:
+        return 0
+    return _words([hash(numbered.get(code)) for code in range(CODE_LIMIT)])
 
 
 def _word_texts(t: T.Type) -> int:

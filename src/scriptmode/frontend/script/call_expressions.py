@@ -114,16 +114,6 @@ def _transposed(e: Emitter, node: ast.Call, function: Sugared) -> Sugared | None
     return None
 
 
-def _tensor_list(e: Emitter, owner: Sugared, expected: T.Type | None) -> Sugared:
-    """``tensor.tolist()``, whose depth and element type the context says."""
-    if expected is None or expected in (T.ANY, T.NUMBER):
-        e.fail_type(
-            "the type of `tolist()` depends on the tensor",
-            help="annotate what it gives: `xs: List[float] = x.tolist()`",
-        )
-    return e.unit.call_python(e, torch.Tensor.tolist, Arguments([owner], {}), expected)
-
-
 _TYPED = (("torch.jit", "annotate"), ("scriptmode.support.markers", "annotate"))
 
 
@@ -140,8 +130,10 @@ def call(e: Emitter, node: ast.Call, expected: T.Type | None) -> Sugared:
     if columns is not None:
         return columns
     if isinstance(function, BuiltinMethod) and function.name == "tolist":
-        if e.type_of(function.owner) == T.TENSOR:
-            return _tensor_list(e, function.owner, expected)
+        if e.type_of(function.owner) == T.TENSOR and expected not in (None, T.ANY, T.NUMBER):
+            # depth and elements are as annotated; a tensor of another kind raises TypeError
+            given = Arguments([function.owner], {})
+            return e.unit.call_python(e, torch.Tensor.tolist, given, expected)
     given = call_arguments(e, node, function)
     with e.at(node):
         return e.call(function, given)

@@ -11,6 +11,7 @@ from scriptmode.abi.objects import (
     DESC_EQ,
     DESC_FLAVOR,
     DESC_HASH,
+    DESC_HASHES,
     DESC_KIND,
     DESC_N_CHILDREN,
     DESC_NAME,
@@ -886,9 +887,12 @@ def sm_slot_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
     elif kind == KIND_RANGE:
         hashed = _hash_range(s)
     elif kind == KIND_DEVICE:
-        hashed = zext(i64, load(i16, s)) + 1
+        device = zext(i64, load(i16, s))
+        hashed = ((device & 255) << 16) | (device >> 8)
     elif kind == KIND_CODE:
         hashed = zext(i64, load(i8, s)) + 1
+        if load(ptr, d, DESC_HASHES) != 0:
+            hashed = load(i64, load(ptr, d, DESC_HASHES), zext(i64, load(i8, s)) * 8)
     elif kind in (KIND_LIST, KIND_DICT, KIND_SET, KIND_DEQUE):
         b = stack(40)
         b_init(b)
