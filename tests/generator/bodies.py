@@ -241,7 +241,7 @@ def _change_tensor(b: Body) -> None:
         )  # fmt: skip
 
 
-@statement(6, "classes")
+@statement(6)
 def _change_object(b: Body) -> None:
     point, shape, node = b.some(K.POINT), b.some(K.SHAPE), b.some(K.NODE)
     ways = []

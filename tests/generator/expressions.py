@@ -236,9 +236,11 @@ def _int_of_str(e: Expressions, k: Kind, depth: int) -> str:
 
 @rule("int")
 def _int_of_object(e: Expressions, k: Kind, depth: int) -> str:
+    if "dataclasses" in e.features and e.rng.random() < 0.3:
+        return f"{e.expr(K.POINT, depth)}.x"
     if "classes" in e.features and e.rng.random() < 0.7:
         return e.rng.choice(
-            (f"{e.expr(K.POINT, depth)}.x", f"{e.expr(K.SHAPE, depth)}.area()",
+            (f"{e.expr(K.SHAPE, depth)}.area()",
              f"{e.expr(K.SHAPE, depth)}.size", f"{e.expr(K.NODE, depth)}.total()",
              f"len({e.expr(K.SHAPE, depth)})")
         )  # fmt: skip

@@ -93,7 +93,9 @@ def random_kind(rng: random.Random, features: frozenset[str], depth: int = 2) ->
         if "enums" in features:
             plain += [COLOR, LEVEL]
         if "classes" in features:
-            plain += [POINT, SHAPE, NODE]
+            plain += [SHAPE, NODE]
+        if "dataclasses" in features:
+            plain.append(POINT)
         if "frozen" in features:
             plain.append(KEY)
         return rng.choice(plain)

@@ -15,7 +15,7 @@ from tests.generator.kinds import Kind
 
 FEATURES = frozenset(["tensors"])  # replaced below when a construct is complete
 ALL_FEATURES = frozenset(
-    ["tensors", "sets", "enums", "classes", "frozen", "keys", "try", "closures", "generators",
+    ["tensors", "sets", "enums", "classes", "dataclasses", "frozen", "keys", "try", "closures", "generators",
      "match"]
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ class Level(IntEnum):
     HIGH = 9
 """
 
-CLASSES = """
+DATACLASSES = """
 @dataclass
 class Point:
     x: int
@@ -51,8 +51,9 @@ class Point:
 
     def __add__(self, other: "Point") -> "Point":
         return Point((self.x + other.x) % 1009, (self.name + other.name)[:6])
+"""
 
-
+CLASSES = """
 class Shape:
     def __init__(self, size: int):
         self.size = size
@@ -136,6 +137,8 @@ def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
         parts.append(ENUMS)
     if "classes" in used:
         parts.append(CLASSES)
+    if "dataclasses" in used:
+        parts.append(DATACLASSES)
     if "frozen" in used:
         parts.append(FROZEN)
     if "try" in used:
