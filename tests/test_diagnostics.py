@@ -18,5 +18,5 @@ def test_message_is_the_documented_one(case, tmp_path, request):
     assert text == case.text
 
 
-def test_there_are_at_least_forty_kinds():
-    assert len(cases()) >= 40
+def test_there_are_at_least_eighty_kinds():
+    assert len(cases()) >= 80

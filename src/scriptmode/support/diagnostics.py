@@ -14,6 +14,7 @@ class is also the Python exception that fits: ``except TypeError`` catches a ``S
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,12 +49,12 @@ class Diagnostic:
 
     def render(self) -> str:
         """The full text, ending without a newline."""
-        lines = [f"error[{self.code}]: {self.message}"]
+        lines = [f"error[{self.code}]: {as_written(self.message)}"]
         if self.span is not None and self.span.line:
             lines += self._excerpt(self.span)
         lines += [f"note: {note}" for note in self.notes]
         if self.help:
-            lines.append(f"help: {self.help}")
+            lines.append(f"help: {as_written(self.help)}")
         for site in reversed([s for s in self.chain if s.line]):
             where = f" in {site.function}" if site.function else ""
             lines.append(f"called from {site.file}, line {site.line}{where}")
@@ -79,6 +80,36 @@ class Diagnostic:
                     out.append(_underline(width, text, label.span, "-", label.text))
         out.append(_underline(width, texts[-1], span, "^", self.label))
         return out
+
+
+_NAMED = re.compile(r"\b(Class|Module|Enum|NamedTuple|Choice)<")
+
+
+def as_written(text: str) -> str:
+    """A text in which the IR's types of classes stand as users write them.
+
+    ``Class<model.f.<locals>.Point>`` is ``Point``, ``NamedTuple<model.Pair>(a: int)`` is ``Pair``
+    and ``Choice<0|3>`` a ``function``.
+    """
+    found = _NAMED.search(text)
+    if found is None:
+        return text
+    end = _closing(text, found.end(), "<", ">")
+    name = text[found.end() : end - 1].rpartition(".")[2]
+    if found[1] == "NamedTuple" and text[end : end + 1] == "(":
+        end = _closing(text, end + 1, "(", ")")
+    name = "function" if found[1] == "Choice" else name
+    return text[: found.start()] + name + as_written(text[end:])
+
+
+def _closing(text: str, start: int, opening: str, closing: str) -> int:
+    """Where the bracket that is open at ``start`` is closed, behind it."""
+    depth = 1
+    for index in range(start, len(text)):
+        depth += (text[index] == opening) - (text[index] == closing)
+        if depth == 0:
+            return index + 1
+    return len(text)
 
 
 def _underline(width: int, text: str, span: Span, mark: str, remark: str) -> str:

@@ -88,6 +88,10 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
         return made if has_next(e, made) else iterator_of(e, made)
     if has_next(e, value):
         return value
+    if instance_type(value) is not None:
+        e.fail_type(
+            f"{value.describe()} cannot be iterated over", help="define `__iter__` in its class"
+        )
     native = native_iterator(e, value)
     if native is not None:
         return IRValue(native)

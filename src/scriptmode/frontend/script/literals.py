@@ -257,12 +257,18 @@ def admit(e: Emitter, value: Value, *elements: T.Type) -> T.Type:
 
 def _misfit(e: Emitter, t: T.Type, wanted: T.Type) -> CompileError:
     """The error for elements of ``wanted`` that do not fit into ``t``."""
-    shown = ", ".join(map(str, wanted.contained))
+    new, own, what = next(
+        (new, own, what)
+        for new, own, what in zip(
+            wanted.contained, t.contained, ("key", "value")[2 - len(t.contained) :], strict=True
+        )
+        if not T.is_subtype(new, own)
+    )
     return ScriptTypeError(
         Diagnostic(
             "SM0201",
-            f"a value of type {shown} does not fit into a {t}",
+            f"a {what} of type {new} does not fit into a {t}",
             e.span,
-            help=f"annotate the container's type, or convert the value to {t.contained[-1]}",
+            help=f"annotate the container's type, or convert the {what} to {own}",
         )
     )
