@@ -72,6 +72,8 @@ def test_autocast_is_switched_off_for_a_device_that_varies():
 
 def test_a_tensor_of_a_list_of_tuples():
     def make(pair: tuple[float, float], both: tuple[int, float]):
-        return torch.tensor([pair, (1.0, 2.0)]), torch.tensor([both])
+        pairs = [pair]
+        pairs.append((3.0, 4.0))
+        return torch.tensor([pair, (1.0, 2.0)]), torch.tensor([both]), torch.tensor(pairs)
 
     check(make, ((1.5, 2.5), (3, 4.5)))

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from scriptmode.frontend import calls
-from scriptmode.frontend.script import iterator_library
+from scriptmode.frontend.script import iterator_library, script_library
 from scriptmode.frontend.script.annotations import named_tuple
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
@@ -171,10 +171,23 @@ def call_torch(e: Emitter, obj: Any, given: Arguments) -> Sugared:
     divided = by_types(e, given, lambda a: call_torch(e, obj, a))
     if divided is not None:
         return divided
+    if obj in (torch.tensor, torch.as_tensor) and given.positional:
+        given = Arguments([_rows(e, given.positional[0]), *given.positional[1:]], given.keywords)
     positional = [operand(e, a) for a in given.positional]
     keywords = {k: operand(e, v) for k, v in given.keywords.items()}
     result = calls.call_torch(e.builder, obj, positional, keywords, e.span)
     return e.lift(result)
+
+
+def _rows(e: Emitter, data: Sugared) -> Sugared:
+    """Data of a tensor; a list of tuples as a list of lists."""
+    t = e.type_of(data)
+    if not isinstance(data, IRValue) or not isinstance(t, T.ListType):
+        return data
+    row = t.element
+    if type(row) is not T.TupleType or len(set(row.elements)) != 1:
+        return data
+    return e.call_positional(PythonObject(script_library.rows_of), data)
 
 
 def by_types(e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]) -> Sugared | None:

@@ -367,3 +367,8 @@ def remove_item(items: Any, item: Any) -> None:
             del items[i]
             return
     raise ValueError("list.remove(x): x not in list")
+
+
+def rows_of(data: Any) -> Any:
+    """The tuples of a list as lists."""
+    return [list(row) for row in data]
