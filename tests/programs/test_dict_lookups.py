@@ -105,3 +105,37 @@ def values_of_every_sort(d: dict[str, list[int]], p: dict[int, tuple[str, float]
 
 def test_values_of_every_sort():
     check(values_of_every_sort, ({"a": [0]}, {3: ("x", 1.5)}), ({"b": [0]}, {3: ("x", 1.5)}))
+
+
+def read_in_a_loop(d: dict[str, list[int]], k: str, n: int) -> int:
+    total = 0
+    for i in range(n):
+        total += len(d[k]) + i
+    return total
+
+
+def read_if_there(d: dict[int, str], k: int, n: int) -> str:
+    text = ""
+    for i in range(n):
+        if k in d:
+            text += d[k]
+        text += d.get(k + 1, "-")
+    return text
+
+
+def iterated_in_a_loop(d: dict[str, int], n: int) -> int:
+    e: dict[str, str] = {}
+    total = 0
+    for i in range(n):
+        for value in e.values():
+            total += len(value)
+        for key in d:
+            total += len(key) + i
+            break
+    return total
+
+
+def test_loops_read_only_what_is_there():
+    check(read_in_a_loop, ({"a": [1]}, "a", 3), ({"a": [1]}, "b", 0), ({}, "b", 0), ({}, "b", 2))
+    check(read_if_there, ({1: "x"}, 1, 2), ({1: "x"}, 0, 2), ({}, 5, 2), ({}, 5, 0))
+    check(iterated_in_a_loop, ({"ab": 1}, 3), ({}, 3), ({}, 0))

@@ -175,7 +175,8 @@ def _check_found(self: dict[Any, Any], key: Any, entry: int) -> None:
         raise KeyError(key)
 
 
-op("dict::value_at(Dict(k, v) self, int entry) -> v", effects=READS)(
+# only of an entry that is there: not to be moved before the check, as what cannot raise may be
+op("dict::value_at(Dict(k, v) self, int entry) -> v", effects=READS, raises=[IndexError])(
     lambda self, entry: list(self.values())[entry]
 )
 

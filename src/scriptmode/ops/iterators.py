@@ -52,4 +52,7 @@ op("deque::reversed(Deque(t) self) -> Iterator(t)", effects=NEW)(
 )
 op("bytes::iter(bytes self) -> Iterator(int)", effects=Effect.ALLOCATES)(Iteration)
 op("iterator::advance(Iterator(t)(a!) self) -> bool", raises=[RuntimeError])(Iteration.advance)
-op("iterator::current(Iterator(t) self) -> t", effects=Effect.READS)(lambda self: self.current)
+# only after an advance: it is not to be moved before one, as what cannot raise may be
+op("iterator::current(Iterator(t) self) -> t", effects=Effect.READS, raises=[RuntimeError])(
+    lambda self: self.current
+)
