@@ -199,8 +199,29 @@ def nested_modes(n: int):
     return out
 
 
+@torch.autocast("cpu", dtype=torch.bfloat16)
+def autocast_as_a_decorator(x: torch.Tensor):
+    return x @ x
+
+
+@torch.inference_mode()
+def inference_mode_as_a_decorator(x: torch.Tensor):
+    return (x * 2).sum().item(), torch.is_inference_mode_enabled()
+
+
+MODE = torch.no_grad()
+
+
+def a_mode_made_outside(x: torch.Tensor):
+    with MODE:
+        return torch.is_grad_enabled(), x * 2
+
+
 X = torch.randn(3, 3)
 CASES = [
+    (autocast_as_a_decorator, (X,)),
+    (inference_mode_as_a_decorator, (X,)),
+    (a_mode_made_outside, (X,)),
     (a_manager_sees_the_end, (0,), (-1,), (1,)),
     (two_managers_see_the_exception, (0,), (1,)),
     (a_manager_swallows, (0,), (1,)),

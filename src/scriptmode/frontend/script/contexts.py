@@ -72,6 +72,8 @@ def _run_items(e: Emitter, node: ast.With, items: Sequence[ast.withitem]) -> Non
 
 def run_with(e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugared], None]) -> None:
     """``with manager as x: body(x)``."""
+    if isinstance(manager, PythonObject):
+        manager = _made_before(e, manager.object) or manager
     if isinstance(manager, Mode):
         entered, leave = manager.enter(e)
         _run_mode(e, region, lambda: body(entered), leave)
@@ -81,6 +83,20 @@ def run_with(e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugar
         _run_instance(e, region, manager, body)
     else:
         e.not_built(f"`with` of {manager.describe()} is")
+
+
+def _made_before(e: Emitter, obj: Any) -> Sugared | None:
+    """A manager that was made outside of compiled code, such as a decorator's."""
+    if isinstance(obj, torch.autocast):
+        settings = (obj.device, obj.fast_dtype, obj._enabled, obj._cache_enabled)
+        return Autocast(*map(Constant, settings))
+    if isinstance(obj, (torch.no_grad, torch.enable_grad)):
+        return GradMode(Constant(isinstance(obj, torch.enable_grad)))
+    if isinstance(obj, torch.inference_mode):
+        return InferenceMode(Constant(obj.mode))
+    if isinstance(obj, contextlib.nullcontext):
+        return NullContext(e.unit.wrap(e, obj.enter_result, "enter_result"))
+    return None
 
 
 def _run_mode(e: Emitter, region: Region, body: Body, leave: Body) -> None:
@@ -444,6 +460,14 @@ def make_autocast(e: Emitter, cls: Any, given: dict[str, Sugared]) -> Sugared:
 
 def _is_off(enabled: Sugared) -> bool:
     return isinstance(enabled, Constant) and enabled.value is False
+
+
+@OBJECT_CALLS(("contextlib", "_GeneratorContextManager"))
+def _generator_manager(e: Emitter, given: Arguments) -> Sugared:
+    e.not_built(
+        "a `contextlib.contextmanager` function is",
+        help="write a class with `__enter__` and `__exit__`",
+    )
 
 
 @OBJECT_CALLS(("torch.utils._contextlib", "context_decorator"))
