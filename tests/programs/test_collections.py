@@ -46,6 +46,16 @@ def test_a_limited_deque_drops_from_the_other_end() -> None:
     check(f, (deque(["a", "b"], maxlen=3),), (deque(["a"]),))
 
 
+def test_a_deque_takes_over_any_iterable() -> None:
+    def f(d: Deque[int]):
+        e = d
+        e += [5]
+        e += range(2)
+        return d, e is d, hash(frozenset()), frozenset("ab") == set("ba")
+
+    check(f, (deque([1]),))
+
+
 def test_a_deque_as_a_queue() -> None:
     def f(start: int):
         queue = deque()

@@ -199,7 +199,19 @@ def _ord(e: Emitter, given: Arguments) -> Sugared:
 def _has_known_hash(t: T.Type) -> bool:
     """Whether values hash as in CPython, or raise TypeError."""
     containers = (T.TupleType, T.VarTupleType, T.OptionalType, T.UnionType, T.EnumType)
-    simple = (T.INT, T.FLOAT, T.BOOL, T.STR, T.COMPLEX, T.BYTES, T.RANGE, T.NONE, T.NUMBER, T.SIZE)
+    simple = (
+        T.INT,
+        T.FLOAT,
+        T.BOOL,
+        T.STR,
+        T.COMPLEX,
+        T.BYTES,
+        T.RANGE,
+        T.NONE,
+        T.NUMBER,
+        T.SIZE,
+        T.NEVER,
+    )
     return t in simple or isinstance(t, (*containers, *T.CONTAINERS))
 
 

@@ -196,6 +196,9 @@ def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool)
         if not isinstance(t, T.DictType):
             e.call_positional(e.attribute(a, "update"), b)
             return a
+    if in_place and name == "add" and isinstance(s, T.DequeType) and isinstance(a, IRValue):
+        e.call_positional(e.attribute(a, "extend"), b)
+        return a
     if in_place and name == "add" and isinstance(s, T.ListType) and t is None:
         return e.unit.extend_list(e, a if isinstance(a, IRValue) else IRValue(e.value(a)), b)
     if s is None or t is None:
