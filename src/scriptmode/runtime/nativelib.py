@@ -173,6 +173,9 @@ def ensure_loaded() -> None:
         )
         ctypes.CFUNCTYPE(None)(loaded.address("sm_make_characters"))()
         _engine = loaded
+        # threads of the pool may be in this code until the process ends
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded._engine))
 
 
 def _make_thread_key(loaded: engine.Engine) -> None:
