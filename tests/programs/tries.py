@@ -445,6 +445,52 @@ def errors_of_strings_and_numbers(n: int):
     return out
 
 
+def jumps_out_of_named_clauses_run_the_last_part(xs: List[int], n: int):
+    try:
+        return xs[n]
+    except IndexError as e:
+        return len(str(e))
+    finally:
+        xs.append(5)
+
+
+def loop_jumps_out_of_named_clauses(n: int):
+    seen: List[str] = []
+    for i in range(n):
+        try:
+            try:
+                [1].remove(i)
+            except ValueError as e:
+                if i == 3:
+                    break
+                if i == 2:
+                    continue
+                seen.append(str(e))
+            finally:
+                seen.append(str(i))
+        except KeyError:
+            return seen
+    return seen
+
+
+def two_clauses_with_one_name_in_a_loop(n: int):
+    seen: List[str] = []
+    for i in range(n):
+        try:
+            [1].remove(i)
+        except ValueError as e:
+            seen.append(str(e))
+            if i == 2:
+                continue
+        try:
+            {1: 2}.pop(i)
+        except KeyError as e:
+            seen.append(str(e))
+            continue
+        seen.append("end")
+    return seen
+
+
 def changes_its_argument(xs: List[int], n: int):
     xs.append(1)
     try:
@@ -492,4 +538,7 @@ CASES = [
     (nested_retries, (3,)),
     (errors_of_strings_and_numbers, (9,)),
     (changes_its_argument, ([], 1), ([], 0)),
+    (jumps_out_of_named_clauses_run_the_last_part, ([1], 0), ([1], 3)),
+    (loop_jumps_out_of_named_clauses, (2,), (3,), (5,)),
+    (two_clauses_with_one_name_in_a_loop, (0,), (4,)),
 ]

@@ -41,6 +41,7 @@ from scriptmode.frontend.script.shapes import (
 )
 from scriptmode.frontend.script.source import loaded_names, nonlocal_names, own_yields
 from scriptmode.frontend.script.statements import assign_target, binary_of
+from scriptmode.frontend.script.tries import ForgottenName
 from scriptmode.frontend.script.values import (
     Constant,
     GeneratorObject,
@@ -350,7 +351,7 @@ def _suspend(e: Emitter, node: Yielding, item: Sugared) -> None:
     """Leave the function at a ``yield``."""
     assert e.generator is not None
     code = e.generator.code
-    if e.cleanups:
+    if not all(isinstance(c, ForgottenName) for c in e.cleanups):
         e.not_built(
             "`yield` inside `with`, or `try` with `finally`, is",
             help="leave the statement before the `yield`",

@@ -268,8 +268,23 @@ def _clause(e: Emitter, clause: ast.ExceptHandler, caught: Sugared) -> None:
         e.unit.write_cell(e, clause.name, own, caught)
     else:
         e.env.bind(clause.name, caught)
-    e.statements(clause.body)
+    e.cleanups.append(ForgottenName(e, clause.name))
+    try:
+        e.statements(clause.body)
+    finally:
+        e.cleanups.pop()
     _forget(e, clause.name)
+
+
+@dataclass(frozen=True)
+class ForgottenName:
+    """Before a jump out of a clause: unbind its name."""
+
+    e: Emitter
+    name: str
+
+    def __call__(self, kind: str, value: Sugared | None) -> None:
+        _forget(self.e, self.name)
 
 
 def _forget(e: Emitter, name: str) -> None:
