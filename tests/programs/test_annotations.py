@@ -147,3 +147,15 @@ def test_what_compiles_for_no_type_is_an_error_at_once():
 
     with pytest.raises(scriptmode.CompileError, match="no_such_attribute"):
         scriptmode.script(f)
+
+
+def test_annotations_of_variables_may_be_quoted():
+    def sums(xs: "List[int]") -> "int":
+        total: "int" = 0
+        last: "Optional[int]" = None
+        for x in xs:
+            total, last = total + x, x
+        return total if last is None else total + last
+
+    assert scriptmode.script(sums)([1, 2]) == 5
+    assert scriptmode.script(sums)([]) == 0

@@ -8,6 +8,7 @@ from typing import Dict, List, NamedTuple, Optional, Union
 import torch
 from torch import Tensor
 
+import scriptmode
 from tests.fourway import check
 
 
@@ -116,3 +117,17 @@ def test_results_of_torch():
         return found, found.values, found.indices, values, indices, torch.sort(x)
 
     check(f, (torch.tensor([3.0, 1.0, 2.0]),))
+
+
+class WithContainers(NamedTuple):
+    xs: List[int] = []
+    d: Optional[Dict[str, int]] = {"a": 1}
+
+
+def test_default_containers_are_one_object_for_all_tuples():
+    def make(n: int):
+        one, other = WithContainers(), WithContainers(d={})
+        return one.xs is other.xs, len(one.xs) + n, one.d, one
+
+    check(make, (3,))
+    assert scriptmode.script(make)(1)[3].xs is WithContainers().xs

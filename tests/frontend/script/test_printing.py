@@ -46,6 +46,14 @@ def seen(function, *args):
     return out.getvalue(), err.getvalue(), places
 
 
-@pytest.mark.parametrize("function", [prints, warns])
+def prints_lists(sep: str, end: str):
+    texts, none = [sep, end], [1][1:]
+    print(*texts)
+    print(*none)
+    print(1, *texts, *none, 2.5, sep=sep, end=end)
+    print(*texts, file=sys.stderr)
+
+
+@pytest.mark.parametrize("function", [prints, prints_lists, warns])
 def test_what_is_written_is_what_eager_writes(function):
     assert seen(scriptmode.script(function), "-", "?") == seen(function, "-", "?")

@@ -64,6 +64,8 @@ def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) ->
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         annotation = evaluate(annotation, names)
+        if isinstance(annotation, str):  # quoted in a module that keeps annotations as texts
+            annotation = evaluate(annotation, names)
         if isinstance(annotation, str):
             raise BadAnnotation(f"the annotation `{annotation}` is a string of a string")
     try:

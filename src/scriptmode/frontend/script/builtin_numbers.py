@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from scriptmode.frontend.script import number_library
+from scriptmode.frontend.script import number_library, script_library
 from scriptmode.frontend.script.arguments import one, take
 from scriptmode.frontend.script.conditions import (
     members,
@@ -32,12 +32,14 @@ from scriptmode.frontend.script.operators import (
     is_tensor,
     needs_split,
 )
+from scriptmode.frontend.script.spreading import is_spread, whole_list
 from scriptmode.frontend.script.text import concatenate, to_ascii, to_format, to_repr, to_str
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     IRValue,
     PythonObject,
+    StarredList,
     Sugared,
     TupleDisplay,
 )
@@ -274,7 +276,10 @@ def _print(e: Emitter, given: Arguments) -> Sugared:
         elif not isinstance(value, Constant) or value.value is not None:
             options[key] = value
     sep, end = options.values()
-    texts = [to_str(e, v) for v in given.positional]
+    if is_spread(given):
+        texts = [_spread_texts(e, sep, given.positional)]
+    else:
+        texts = [to_str(e, v) for v in given.positional]
     if isinstance(sep, Constant) and isinstance(end, Constant) and not to_stderr:
         given_texts = {k: v.value for k, v in options.items() if isinstance(v, Constant)}
         named = {k: v for k, v in given_texts.items() if k in given.keywords}
@@ -287,6 +292,18 @@ def _print(e: Emitter, given: Arguments) -> Sugared:
     else:
         e.builder.node("prim::print", [whole], end="")
     return Constant(None)
+
+
+def _spread_texts(e: Emitter, sep: Sugared, given: Sequence[Sugared]) -> Sugared:
+    """The texts of arguments, some of them ``*values``, with ``sep`` between them."""
+    texts: list[Sugared] = []
+    for value in given:
+        if isinstance(value, StarredList):
+            each = e.call_positional(PythonObject(script_library.texts), value.value)
+            texts.append(StarredList(each))
+        else:
+            texts.append(to_str(e, value))
+    return e.call_positional(PythonObject(script_library.joined), sep, whole_list(e, texts))
 
 
 def _is_stderr(e: Emitter, file: Sugared) -> bool:

@@ -37,8 +37,10 @@ from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     IRValue,
+    ListDisplay,
     PythonObject,
     Sugared,
+    TupleDisplay,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -81,6 +83,11 @@ def run_with(e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugar
         _run_suppress(e, region, manager, lambda: body(Constant(None)))
     elif instance_type(manager) is not None:
         _run_instance(e, region, manager, body)
+    elif isinstance(manager, (IRValue, Constant, TupleDisplay, ListDisplay)):
+        e.fail_type(
+            f"{manager.describe()} is no context manager",
+            help="use an object whose class has `__enter__` and `__exit__`",
+        )
     else:
         e.not_built(f"`with` of {manager.describe()} is")
 

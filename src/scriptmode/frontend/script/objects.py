@@ -29,6 +29,7 @@ from scriptmode.frontend.script.instances import construct
 from scriptmode.frontend.script.linking import call_recording, is_traced
 from scriptmode.frontend.script.module_calls import call_method
 from scriptmode.frontend.script.operands import operand
+from scriptmode.frontend.script.shared_objects import shared
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
@@ -304,6 +305,17 @@ def _construct(e: Emitter, cls: type, given: Arguments) -> Sugared:
     )
 
 
+def _field_default(e: Emitter, declared: T.Type | None, name: str, default: Any) -> Sugared:
+    """The default of a named tuple's field: a list or dict is one object for all tuples."""
+    if type(default) in (list, dict):
+        t = e.unit.type_of_object(default)
+        if isinstance(declared, T.NamedTupleType):
+            t = T.unwrap_optional(declared.contained[declared.fields.index(name)])
+        if isinstance(t, (T.ListType, T.DictType)):
+            return shared(e, default, t)
+    return e.unit.wrap_default(e, default)
+
+
 def _construct_named_tuple(e: Emitter, cls: type, given: Arguments) -> Sugared:
     fields: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
     defaults: dict[str, Any] = cls._field_defaults  # type: ignore[attr-defined]
@@ -314,12 +326,13 @@ def _construct_named_tuple(e: Emitter, cls: type, given: Arguments) -> Sugared:
         if key not in fields or key in values:
             e.fail_type(f"{cls.__name__}() got an unexpected argument `{key}`")
         values[key] = value
+    declared = named_tuple(cls, e.unit.type_of_class)
     for key, default in defaults.items():
-        values.setdefault(key, e.unit.wrap_default(e, default))
+        if key not in values:
+            values[key] = _field_default(e, declared, key, default)
     missing = [f for f in fields if f not in values]
     if missing:
         e.fail_type(f"{cls.__name__}() misses the argument `{missing[0]}`")
-    declared = named_tuple(cls, e.unit.type_of_class)
     wanted = declared.contained if declared is not None else [None] * len(fields)
     parts = [e.value(e.settle(values[f]), t) for f, t in zip(fields, wanted, strict=True)]
     kinds = [

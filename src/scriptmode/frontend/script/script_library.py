@@ -30,6 +30,19 @@ def sort_by_comparison(items: list[Any], keys: list[Any], reverse: bool) -> None
         items.reverse()
 
 
+# print(*values)
+
+
+def texts(items: Any) -> list[str]:
+    """The text of each item."""
+    return [str(item) for item in items]
+
+
+def joined(separator: str, items: list[str]) -> str:
+    """The items with ``separator`` between them."""
+    return separator.join(items)
+
+
 # collections.Counter
 
 

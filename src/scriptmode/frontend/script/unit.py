@@ -433,8 +433,12 @@ class Unit:
 
     def annotation_node(self, e: Emitter, node: ast.expr) -> T.Type | None:
         """The type of an annotation's syntax."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            text = ast.unparse(node)
         with e.at(node):
-            return self.annotation(e, ast.unparse(node))
+            return self.annotation(e, text)
 
     def annotation_text(self, e: Emitter, comment: str) -> Any:
         """The type of a type comment."""
