@@ -53,6 +53,17 @@ def keyword_only(x, *, a: int = 3):
     return x * a
 
 
+def all_kinds(*xs, scale: float = 2.0, **others):
+    return xs[0] * scale + len(xs) + len(others)
+
+
+def test_keyword_only_parameters_stand_between_the_open_ones():
+    scripted = scriptmode.script(all_kinds)
+    x = torch.ones(2)
+    for args, keywords in [((x,), {}), ((x, x), {"scale": 3.0}), ((x,), {"a": x, "b": 1})]:
+        torch.testing.assert_close(scripted(*args, **keywords), all_kinds(*args, **keywords))
+
+
 def test_keyword_only_arguments_reach_further_instances():
     scripted = scriptmode.script(keyword_only)
     for a in (2, 1.5, torch.ones(2)):

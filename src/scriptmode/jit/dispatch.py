@@ -320,15 +320,13 @@ class Dispatcher:
             if self._unflatten is None:
                 self.call = self.entry
 
-    def _is_keyword_only(self, name: str) -> bool:
-        parameter = self.signature.parameters.get(name)
-        return parameter is not None and parameter.kind is parameter.KEYWORD_ONLY
-
     def _positional(self, arguments: Mapping[str, Any]) -> list[Any]:
-        return [v for n, v in arguments.items() if not self._is_keyword_only(n)]
+        keyword_only = self.primary.graph.kwarg_only
+        return [v for n, v in arguments.items() if n not in keyword_only]
 
     def _keyword_only(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return {n: v for n, v in arguments.items() if self._is_keyword_only(n)}
+        keyword_only = self.primary.graph.kwarg_only
+        return {n: v for n, v in arguments.items() if n in keyword_only}
 
     def _record(self, arguments: dict[str, Any]) -> Any:
         """Inside a trace: one recorded call of the instance for these arguments."""

@@ -524,3 +524,62 @@ def test_a_suspended_generator_sees_outer_variables_change() -> None:
         return out, k
 
     check(f, (2,))
+
+
+def test_stop_iteration_inside_a_generator_becomes_a_runtime_error() -> None:
+    def first(items: list[int]):
+        return next(iter(items))
+
+    def f(items: list[int], how: int):
+        def g():
+            yield 0
+            if how == 0:
+                raise StopIteration(5)
+            if how == 1:
+                yield next(iter(items))
+            yield first(items)
+
+        it = g()
+        out = []
+        for _ in range(3):
+            try:
+                out.append(str(next(it, -1)))
+            except RuntimeError as error:
+                out.append(f"{error} from {type(error.__cause__).__name__}")
+        return out
+
+    check(f, ([], 0), ([], 1), ([], 2), ([4], 1))
+
+
+def test_a_generator_that_has_raised_is_at_its_end() -> None:
+    def f(n: int):
+        def g():
+            yield 1
+            raise ValueError(str(n))
+
+        it = g()
+        out = []
+        for _ in range(3):
+            try:
+                out.append(next(it, 99))
+            except ValueError:
+                out.append(-1)
+        return out
+
+    check(f, (3,))
+
+
+def test_close_ends_a_generator_and_send_none_resumes_it() -> None:
+    def f(n: int):
+        def g():
+            for i in range(n):
+                yield i
+
+        it, other = g(), g()
+        first = next(it)
+        it.close()
+        it.close()
+        sent = (other.send(None), other.__next__())
+        return first, list(it), next(it, -1), sent, list(other.__iter__())
+
+    check(f, (5,))

@@ -344,3 +344,31 @@ def test_instances_and_containers_passed_as_any_stay_in_native_code():
     for a in values:
         for b in (1, [1], Point(2, 2.0)):
             same(f(a, b), compiled(a, b))
+
+
+class Below(Exception):
+    pass
+
+
+class FurtherBelow(Below):
+    pass
+
+
+def type_of_an_optional_instance(n: int):
+    try:
+        try:
+            raise FurtherBelow("a") if n == 1 else Below("b")
+        except Below as inner:
+            if n == 2:
+                raise RuntimeError("outer") from None
+            raise RuntimeError("outer") from inner
+    except RuntimeError as outer:
+        cause = outer.__cause__
+        return (
+            type(cause).__name__, type(cause) is Below, type(cause) in (FurtherBelow, int),
+            type(cause) is type(None), type(cause) not in (Below,),
+        )  # fmt: skip
+
+
+def test_the_type_of_an_optional_instance_is_that_of_its_dynamic_class() -> None:
+    check(type_of_an_optional_instance, (0,), (1,), (2,))

@@ -188,8 +188,6 @@ def _next(e: Emitter, given: Arguments) -> Sugared:
     def ended(returned: Sugared) -> Sugared:
         if default is not None:
             return default
-        if e.generator is not None:
-            e.raise_error(RuntimeError, "generator raised StopIteration")
         e.raise_error(StopIteration, None)
 
     if isinstance(iterator, (IterableValue, GeneratorValue)):  # consumed here only

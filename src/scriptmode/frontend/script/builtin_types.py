@@ -53,6 +53,7 @@ from scriptmode.frontend.script.values import (
     TypeOf,
 )
 from scriptmode.ir import types as T
+from scriptmode.ir.graph import Value
 from scriptmode.support.instances import is_instance as is_instance_of
 
 _ANY_OF: dict[Any, T.Type] = {
@@ -236,7 +237,18 @@ def _class_of(t: T.Type) -> type | None:
 def _class_value(e: Emitter, value: Sugared) -> Sugared:
     t = e.type_of(value)
     assert t is not None
+    if instance_type(value) is not None:
+        return _type(e, Arguments([value], {}))  # of which subclass is known at run time only
     return PythonObject(_class_of(t))
+
+
+def _may_be_subclasses(e: Emitter, t: T.Type) -> bool:
+    """Whether an instance that is a member of a type may be of a subclass of its static type."""
+    return any(
+        T.is_exception(m) or len(e.unit.classes.concrete(m)) > 1
+        for m in members(t)
+        if isinstance(m, T.ClassType) and not m.is_module
+    )
 
 
 def same_type(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
@@ -246,11 +258,15 @@ def same_type(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     assert isinstance(a, TypeOf)
     if isinstance(b, TypeOf):
         return split(e, b.value, lambda v: same_type(e, a, _class_value(e, v)))
+    if _may_be_subclasses(e, a.value.type):
+        return split(e, a.value, lambda v: e.unit.identical(e, _class_value(e, v), b))
     return type_among(e, a, [b.object] if isinstance(b, PythonObject) else [])
 
 
 def classes_of(e: Emitter, value: TypeOf) -> list[type] | None:
     """The classes that ``type(x)`` may be; None when they are not known."""
+    if _may_be_subclasses(e, value.value.type):
+        return None
     found = [_class_of(t) for t in members(value.value.type)]
     known = [c for c in found if c is not None]
     return known if len(known) == len(found) and value.value.type != T.ANY else None
@@ -266,6 +282,8 @@ def built_class(e: Emitter, value: TypeOf) -> Sugared:
 def type_among(e: Emitter, a: TypeOf, classes: Sequence[Any]) -> Sugared:
     """``type(x) in (cls, ...)``."""
     t = a.value.type
+    if _may_be_subclasses(e, t):
+        return split(e, a.value, lambda v: _is_one_of(e, _class_value(e, v), classes))
     possible: list[T.Type] = []
     for cls in classes:
         if t != T.ANY:
@@ -283,6 +301,14 @@ def type_among(e: Emitter, a: TypeOf, classes: Sequence[Any]) -> Sugared:
         fact(e, a.node, a.value, T.union_of(possible)), fact(e, a.node, a.value, rest)
     )
     return result
+
+
+def _is_one_of(e: Emitter, cls: Sugared, classes: Sequence[Any]) -> Sugared:
+    result: Value = e.builder.constant(False)
+    for one_class in classes:
+        same = e.value(e.unit.identical(e, cls, PythonObject(one_class)))
+        result = e.builder.op("bool::or", result, same)
+    return IRValue(result)
 
 
 @ATTRIBUTES(TypeOf)

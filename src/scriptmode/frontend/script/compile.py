@@ -27,6 +27,7 @@ from scriptmode.frontend.script import (
     expressions,
     function_calls,
     futures,
+    generator_methods,
     gradients,
     host_calls,
     itertools_calls,
@@ -71,10 +72,11 @@ from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
-    builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts, dataclass_functions,
-    deques, dict_classes, dunder_methods, expressions, function_calls, futures, gradients,
-    host_calls, itertools_calls, library_calls, local_classes, matching, module_calls,
-    number_methods, operator_calls, raising, ranges, sets, special, subscripts, tries, type_info,
+    builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
+    dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
+    futures, generator_methods, gradients, host_calls, itertools_calls, library_calls,
+    local_classes, matching, module_calls, number_methods, operator_calls, raising, ranges,
+    sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises
@@ -511,4 +513,6 @@ def _complete_signature(instance: Instance, function: types.FunctionType) -> Non
             graph.defaults[parameter.name] = parameter.default
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             graph.kwarg_only.add(parameter.name)
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD and graph.kwarg_only:
+            graph.kwarg_only.add(parameter.name)  # it stands behind them
     graph.doc = function.__doc__ or ""

@@ -24,12 +24,14 @@ from typing import Any
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.environment import Environment
+from scriptmode.frontend.script.exceptions import construct, exception_type, is_exception_of
 from scriptmode.frontend.script.flow import branch, leave_loop, loop
 from scriptmode.frontend.script.functions import Instance, Target, crossing, instance_of
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iterators import iterator_of, pull
 from scriptmode.frontend.script.literals import ParameterGrows, widen
 from scriptmode.frontend.script.loops import assigned_names, broken_flag, run_else, with_else
+from scriptmode.frontend.script.raising import raise_value
 from scriptmode.frontend.script.shapes import (
     Shape,
     flatten,
@@ -41,8 +43,9 @@ from scriptmode.frontend.script.shapes import (
 )
 from scriptmode.frontend.script.source import loaded_names, nonlocal_names, own_yields
 from scriptmode.frontend.script.statements import assign_target, binary_of
-from scriptmode.frontend.script.tries import ForgottenName
+from scriptmode.frontend.script.tries import ForgottenName, Region, protect, raise_again
 from scriptmode.frontend.script.values import (
+    Arguments,
     Constant,
     GeneratorObject,
     IRValue,
@@ -55,7 +58,8 @@ from scriptmode.ir.graph import BREAK, YIELD, Graph, Value
 
 STATE = T.ListType([T.INT])
 STARTED = T.TupleType([STATE, T.ANY])
-_FINISHED = -1
+FINISHED = -1
+RUNNING = -2
 _RETURNED = "%returned"  # what a `yield from` will give
 _ENTRY = 0
 
@@ -101,6 +105,7 @@ class Suspension:
     saved: dict[Slot, list[Value]] = field(default_factory=dict)
     restored: dict[Value, Slot] = field(default_factory=dict)
     arguments: dict[Value, int] = field(default_factory=dict)  # of ``start``, by number
+    is_guarded: bool = False  # whether it runs inside `_guarded`
 
     def sources(self, value: Value) -> list[Value] | None:
         """What a variable held when it was saved, of one that was read from the row."""
@@ -177,7 +182,6 @@ def emit_generator(e: Emitter, instance: Instance) -> None:
     e.generator = Suspension(code, state, rows)
     zero = e.int_constant(0)
     number = e.builder.op("list::getitem", state, zero)
-    e.builder.op_node("list::setitem", [state, zero, e.int_constant(_FINISHED)])
     known = [_ENTRY, *range(1, len(code.points) + 1)]
 
     def pick(first: int) -> None:
@@ -187,7 +191,67 @@ def emit_generator(e: Emitter, instance: Instance) -> None:
         here = e.builder.op("int::eq", number, e.int_constant(known[first]))
         branch(e, here, lambda: _run_state(e, instance, known[first]), lambda: pick(first + 1))
 
-    pick(0)
+    if _runs_other_code(instance.target.source.node):
+        _guarded(e, number, lambda: pick(0))
+    else:
+        set_state(e, state, FINISHED)
+        pick(0)
+
+
+def set_state(e: Emitter, state: Value, number: int) -> None:
+    """Say where a generator goes on."""
+    e.builder.op_node("list::setitem", [state, e.int_constant(0), e.int_constant(number)])
+
+
+def finish_generator(e: Emitter, value: Sugared) -> Sugared:
+    """The answer of a generator that ends with ``value``."""
+    assert e.generator is not None
+    if e.generator.is_guarded:
+        set_state(e, e.generator.state, FINISHED)
+    return TupleDisplay((Constant(False), Constant(None), value))
+
+
+def _guarded(e: Emitter, number: Value, body: Callable[[], None]) -> None:
+    """``body``, which may come back to this generator, or meet an end that is not its own."""
+    suspension = e.generator
+    assert suspension is not None
+    running = e.builder.op("int::eq", number, e.int_constant(RUNNING))
+
+    def refuse() -> None:
+        e.raise_error(ValueError, "generator already executing")
+
+    branch(e, running, refuse, lambda: None)
+    set_state(e, suspension.state, RUNNING)
+    suspension.is_guarded = True
+
+    def handler(caught: Value) -> None:
+        set_state(e, suspension.state, FINISHED)
+        stops = is_exception_of(e, caught, [exception_type(e.unit, StopIteration)])
+        branch(e, stops, lambda: _stopped(e, caught), lambda: raise_again(e))
+
+    protect(e, Region((), frozenset(), (), False), body, handler)
+    e.die()
+
+
+def _stopped(e: Emitter, caught: Value) -> None:
+    message = Arguments([Constant("generator raised StopIteration")], {})
+    raise_value(e, construct(e, RuntimeError, message), IRValue(caught))
+
+
+_OWN_CODE = frozenset(["range", "len", "enumerate", "zip", "abs", "int", "float", "min", "max"])
+
+
+def _runs_other_code(node: ast.AST) -> bool:
+    """Whether a generator calls what may resume it, or raise StopIteration."""
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Call(func=ast.Name(id=name)) if name in _OWN_CODE:
+                pass
+            case ast.Call() | ast.Raise() | ast.YieldFrom() | ast.With():
+                return True
+            case ast.For(iter=iterable) if not isinstance(iterable, ast.Call):
+                return True
+    return False
 
 
 def _run_state(e: Emitter, instance: Instance, state: int) -> None:
@@ -358,9 +422,7 @@ def _suspend(e: Emitter, node: Yielding, item: Sugared) -> None:
         )
     built = e.value(e.settle(item, _item_annotation(e)))
     code.item = _joined(code, built.type)
-    number = _save(e, node)
-    state = [e.generator.state, e.int_constant(0), e.int_constant(number)]
-    e.builder.op_node("list::setitem", state)
+    set_state(e, e.generator.state, _save(e, node))
     e.unit.finish_with(e, TupleDisplay((Constant(True), IRValue(built), Constant(None))))
     raise DeadCode
 

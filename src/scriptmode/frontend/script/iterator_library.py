@@ -15,6 +15,21 @@ def pull(iterator: Iterator[Any]) -> Any:
     raise NotImplementedError("known to the compiler only")
 
 
+def close(generator: Iterator[Any]) -> None:
+    """``generator.close()``."""
+    raise NotImplementedError("known to the compiler only")
+
+
+def send(generator: Iterator[Any], value: Any) -> Any:
+    """``generator.send(value)``."""
+    raise NotImplementedError("known to the compiler only")
+
+
+def throw(generator: Iterator[Any], *error: Any) -> Any:
+    """``generator.throw(error)``."""
+    raise NotImplementedError("known to the compiler only")
+
+
 def zipped(*iterables: Iterable[Any]) -> Iterator[Any]:
     """``zip``."""
     iterators = tuple(iter(i) for i in iterables)

@@ -29,7 +29,6 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     ListDisplay,
     Sugared,
-    TupleDisplay,
     Unusable,
 )
 from scriptmode.ir import types as T
@@ -253,7 +252,7 @@ def return_value(e: Emitter, value: Sugared) -> NoReturn:
 def finish(e: Emitter, value: Sugared) -> None:
     """Leave the function with ``value``."""
     if e.generator is not None:
-        value = TupleDisplay((Constant(False), Constant(None), value))
+        value = e.unit.finish_generator(e, value)
     finish_with(e, value)
 
 

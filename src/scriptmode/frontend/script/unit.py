@@ -661,6 +661,7 @@ class Unit:
 
     make_generator = staticmethod(generators.make_generator)
     emit_generator = staticmethod(generators.emit_generator)
+    finish_generator = staticmethod(generators.finish_generator)
     generator_for = staticmethod(generators.generator_for)
     resume = staticmethod(generators.resume)
     run_except = staticmethod(tries.run_except)
