@@ -139,3 +139,9 @@ def test_loops_read_only_what_is_there():
     check(read_in_a_loop, ({"a": [1]}, "a", 3), ({"a": [1]}, "b", 0), ({}, "b", 0), ({}, "b", 2))
     check(read_if_there, ({1: "x"}, 1, 2), ({1: "x"}, 0, 2), ({}, 5, 2), ({}, 5, 0))
     check(iterated_in_a_loop, ({"ab": 1}, 3), ({}, 3), ({}, 0))
+
+
+def test_keys_in_places_that_other_keys_took():
+    # equal low bits, and places whose entries were removed
+    check(ints, ([0, 64, 128, 64, 0, 128, 64, 2**40, 2**40 + 64, 2**40, 0] * 3,))
+    check(ints, ([-1, -2, 2**61 - 2, -1, 2**61 - 1, 0, -(2**61) + 1] * 2,))

@@ -312,9 +312,47 @@ def entry_layout(t: T.Type) -> tuple[int, int]:
 def dict_find(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> ir.Value:
     """The number of a key's entry, or -1."""
     t = node.inputs[0].type
-    kind = "int" if t.contained[0] == T.INT else "str"
     step = ir.Constant(I64, entry_layout(t)[1])
-    return f.native_value(f"sm_dict_find_{kind}", I64, [self, key, step])
+    if t.contained[0] != T.INT:
+        return f.native_value("sm_dict_find_str", I64, [self, key, step])
+    if not f.unit.level:
+        return f.native_value("sm_dict_find_int", I64, [self, key, step])
+    return _find_int(f, self, key, step)
+
+
+def _find_int(f: FunctionEmitter, self: ir.Value, key: ir.Value, step: ir.Value) -> ir.Value:
+    """Look inline where most ints are, and search only when another key or none is there.
+
+    The place is right for ints that are their own hash; whatever it is, the index names live
+    entries alone, and one with the key is the one that a search finds.
+    """
+    b = f.b
+    mask = tensors.load(b, self, I64, objects.DICT_MASK)
+    index = tensors.load(b, self, PTR, objects.DICT_INDEX)
+    number = b.load(tensors.byte_gep(b, index, _eight_times(b, b.and_(key, mask))), typ=I64)
+    live, other, both = (f.llvm.append_basic_block(n) for n in _FIND_BLOCKS)
+    is_live = b.icmp_signed(">=", number, ir.Constant(I64, 0))
+    b.cbranch(is_live, live, other).set_weights([100, 1])
+    b.position_at_end(live)
+    entries = heap.load_field(b, self, PTR, objects.DICT_ENTRIES, heap.DATA)
+    entry = tensors.byte_gep(b, entries, b.mul(number, step))
+    found = tensors.load(b, entry, I64, objects.ENTRY_KEY)
+    b.cbranch(b.icmp_signed("==", found, key), both, other).set_weights([100, 1])
+    b.position_at_end(other)
+    searched = f.native_value("sm_dict_find_int", I64, [self, key, step])
+    b.branch(both)
+    b.position_at_end(both)
+    result = b.phi(I64)
+    result.add_incoming(number, live)
+    result.add_incoming(searched, other)
+    return result
+
+
+_FIND_BLOCKS = ("live", "search", "searched")
+
+
+def _eight_times(b: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    return b.shl(value, ir.Constant(I64, 3))
 
 
 @lower("dict::check_found")

@@ -110,6 +110,7 @@ from scriptmode.runtime.pyapi import (
     PyDict_Clear,
     PyDict_GetItemWithError,
     PyDict_New,
+    PyDict_SetItem,
     PyDict_Update,
     PyErr_NoMemory,
     PyFloat_FromDouble,
@@ -465,7 +466,10 @@ def _box_entry(frame: ptr, entry: ptr, plan: ptr, source: ptr, made: ptr) -> i64
         Py_IncRef(item)
     status: i32 = -1
     if item != 0:
-        status = PyObject_SetItem(made, key, item)
+        if load(ptr, plan, PLAN_CLASS) == DICT_TYPE:
+            status = PyDict_SetItem(made, key, item)
+        else:
+            status = PyObject_SetItem(made, key, item)
     Py_DecRef(item)
     Py_DecRef(key)
     return i64(status == 0)

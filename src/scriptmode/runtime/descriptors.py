@@ -142,6 +142,7 @@ def native_text(value: str) -> int:
             codec = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
             # a lone surrogate is one code unit in each of these codecs
             data = value.encode(codec, "surrogatepass") + bytes(width)
+            data = data.ljust(8, b"\0")  # eight bytes of any str can be read
             head = (objects.IMMORTAL, descriptor(T.STR), len(value), 0, width)
             _texts[value] = immortal(struct.pack("<5q", *head) + data)
         return _texts[value]

@@ -1,7 +1,8 @@
 """Fast lookup of int and str keys in dicts, beside the general one in ``compare``.
 
 A dict's hashes are its own: its order does not depend on them.  An int's hash is CPython's, so that
-keys of different number types meet; a str's mixes eight bytes at a time.
+keys of different number types meet; a str's mixes eight bytes at a time.  Eight bytes of any str
+can be read, whatever its length: its memory has room for them.
 """
 
 from __future__ import annotations
@@ -19,15 +20,12 @@ from scriptmode.abi.objects import (
     STR_WIDTH,
 )
 from scriptmode.codegen.native import (
-    i8,
-    i32,
     i64,
     load,
     lshr,
     native,
     ptr,
     srem,
-    zext,
 )
 
 P61 = (1 << 61) - 1
@@ -54,21 +52,33 @@ def str_key_hash(s: ptr) -> i64:
     """The hash of a str as a dict's key; equal strs have equal widths, so bytes will do."""
     n = load(i64, s, STR_LENGTH) * load(i64, s, STR_WIDTH)
     data = s + STR_DATA
+    if n < 8:
+        return _no_mark(_mix(n * FACTOR, load(i64, data) & low_bytes(n)))
+    return bytes_key_hash(data, n)
+
+
+@native(inline=True)
+def bytes_key_hash(data: ptr, n: i64) -> i64:
+    """The hash of eight bytes or more of a str."""
     hashed = n * FACTOR
-    end = data + n
-    while data + 8 < end:
+    end = data + n - 8  # the last word may overlap the one before
+    while data < end:
         hashed = _mix(hashed, load(i64, data))
         data = data + 8
-    left = end - data
-    if left >= 4:  # two words that may overlap
-        low = zext(i64, load(i32, data))
-        hashed = _mix(hashed, low | (zext(i64, load(i32, end - 4)) << 32))
-    elif left > 0:
-        first = zext(i64, load(i8, data)) << 16
-        middle = zext(i64, load(i8, data + (left >> 1))) << 8
-        hashed = _mix(hashed, first | middle | zext(i64, load(i8, end - 1)))
+    return _no_mark(_mix(hashed, load(i64, end)))
+
+
+@native(inline=True)
+def _no_mark(hashed: i64) -> i64:
+    """A hash that is not the mark of erased entries."""
     hashed = hashed ^ lshr(hashed, 29)
     return i64(1) if hashed == ENTRY_ERASED else hashed
+
+
+@native(inline=True)
+def low_bytes(n: i64) -> i64:
+    """The mask of the first ``n`` bytes of a word, less than eight."""
+    return (i64(1) << (n * 8)) - 1
 
 
 @native(fast=True)
@@ -124,13 +134,18 @@ def same_text(a: ptr, b: ptr) -> bool:
     if n != load(i64, b, STR_LENGTH) or width != load(i64, b, STR_WIDTH):
         return False
     n = n * width
+    if n < 8:
+        return (load(i64, a, STR_DATA) ^ load(i64, b, STR_DATA)) & low_bytes(n) == 0
+    return same_bytes(a + STR_DATA, b + STR_DATA, n)
+
+
+@native(inline=True)
+def same_bytes(a: ptr, b: ptr, n: i64) -> bool:
+    """Whether two pieces of eight bytes or more are equal."""
+    end = n - 8  # the last word may overlap the one before
     i = 0
-    while i + 8 <= n:
-        if load(i64, a, STR_DATA + i) != load(i64, b, STR_DATA + i):
+    while i < end:
+        if load(i64, a, i) != load(i64, b, i):
             return False
         i = i + 8
-    while i < n:
-        if load(i8, a, STR_DATA + i) != load(i8, b, STR_DATA + i):
-            return False
-        i = i + 1
-    return True
+    return load(i64, a, end) == load(i64, b, end)

@@ -22,13 +22,16 @@ from scriptmode.abi.objects import (
 )
 from scriptmode.codegen.native import (
     cell,
+    count_trailing_zeros,
     extern,
     external,
     i8,
     i32,
     i64,
     load,
+    lshr,
     memcpy,
+    memset,
     mul_overflow,
     native,
     ptr,
@@ -69,12 +72,19 @@ from scriptmode.runtime.native.errors import (
     raise_from,
     sm_raise_memory_error,
 )
+from scriptmode.runtime.native.keys import FACTOR, bytes_key_hash, low_bytes, same_bytes
 from scriptmode.runtime.native.lists import slice_bounds, sm_list_new, sm_list_reserve
 from scriptmode.runtime.native.memory import malloc, realloc, sm_release, sm_retain
 from scriptmode.runtime.native.unicode import is_line_break, is_space
 
 DESC_LIST_STR = external("desc.List[str]")
 LARGEST = (1 << 63) - 1
+LONG_TEXT = 512  # from here on, equal pieces of a split text may be one object
+RECENT_BITS = 10
+RECENT = 1 << RECENT_BITS  # places for pieces seen before
+ONES = 0x0101010101010101
+HIGHS = -0x7F7F7F7F7F7F7F80
+SHORT_PIECE = 32
 # immortal strs of one code point, for the first ones
 sm_characters = cell("sm_characters", N_CHARACTERS * CHARACTER_SIZE)
 memchr = extern("memchr", ptr, ptr, i32, i64)
@@ -682,6 +692,8 @@ def sm_str_split(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
 @native(fast=True)
 def _split_at(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
     n = load(i64, s, STR_LENGTH)
+    if n >= LONG_TEXT and load(i64, s, STR_WIDTH) == 1:
+        return _split_long(a, s, sep, maxsplit)
     m = load(i64, sep, STR_LENGTH)
     at = 0
     while maxsplit > 0:
@@ -693,6 +705,80 @@ def _split_at(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
         at = found + m
         maxsplit -= 1
     return _push(a, substring(s, at, n - at))
+
+
+@native(noinline=True)
+def _split_long(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
+    """The pieces of a long text of bytes; equal short ones may be one object."""
+    recent = stack(RECENT * 8)
+    memset(recent, 0, RECENT * 8)
+    n = load(i64, s, STR_LENGTH)
+    m = load(i64, sep, STR_LENGTH)
+    bytes_of_sep = unit(sep, 0) * ONES if m == 1 and load(i64, sep, STR_WIDTH) == 1 else i64(-1)
+    at = 0
+    while maxsplit > 0:
+        count = i64(-1)
+        piece = ptr(0)
+        if bytes_of_sep != -1 and at + 8 <= n:
+            word = load(i64, s + STR_DATA, at)
+            bits = _bits_before(word ^ bytes_of_sep)
+            if bits < 64:
+                count = lshr(bits, 3)
+                piece = _short_piece(s, at, count, word & low_bytes(count), recent)
+        if count < 0:
+            found = search(s, sep, at, n)
+            if found < 0:
+                break
+            count = found - at
+            if count < 8 and at + 8 <= n:
+                content = load(i64, s + STR_DATA, at) & low_bytes(count)
+                piece = _short_piece(s, at, count, content, recent)
+            else:
+                piece = _piece(s, at, count, recent)
+        if _push(a, piece) == 0:
+            return 0
+        at = at + count + m
+        maxsplit -= 1
+    return _push(a, _piece(s, at, n - at, recent))
+
+
+@native(inline=True)
+def _bits_before(word: i64) -> i64:
+    """The number of bits below the lowest byte that is zero; 64 without one."""
+    return count_trailing_zeros((word - ONES) & (word ^ -1) & HIGHS) & -8
+
+
+@native(inline=True)
+def _short_piece(s: ptr, start: i64, count: i64, content: i64, recent: ptr) -> ptr:
+    """``_piece`` of less than eight bytes, which are ``content``."""
+    if count < 2:
+        return substring(s, start, count)
+    place = recent + lshr(content * FACTOR, 64 - RECENT_BITS) * 8
+    known = load(ptr, place)
+    if known != 0 and load(i64, known, STR_LENGTH) == count:
+        if load(i64, known, STR_DATA) & low_bytes(count) == content:
+            store(i64, known, HEAP_COUNT, load(i64, known, HEAP_COUNT) + 1)
+            return known
+    made = substring(s, start, count)
+    store(ptr, place, 0, made)
+    return made
+
+
+@native(inline=True)
+def _piece(s: ptr, start: i64, count: i64, recent: ptr) -> ptr:
+    """``substring`` of a text of bytes; of a middling length, an equal one in ``recent``."""
+    if not ult(count - 8, SHORT_PIECE - 7):
+        return substring(s, start, count)
+    data = s + STR_DATA + start
+    place = recent + (bytes_key_hash(data, count) & (RECENT - 1)) * 8
+    known = load(ptr, place)
+    if known != 0 and load(i64, known, STR_LENGTH) == count:
+        if same_bytes(known + STR_DATA, data, count):
+            store(i64, known, HEAP_COUNT, load(i64, known, HEAP_COUNT) + 1)
+            return known
+    made = substring(s, start, count)
+    store(ptr, place, 0, made)
+    return made
 
 
 @native
