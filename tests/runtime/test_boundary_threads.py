@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 import textwrap
@@ -218,13 +219,32 @@ def test_process_ends_while_threads_are_inside():
         import threading, time
         import torch
         from tests.runtime.entries import entry
-        f = entry({TENSORS!r})
-        threading.Thread(target=lambda: f(torch.zeros(1), 1 << 40), daemon=True).start()
+        f, g = entry({TENSORS!r}), entry({SPIN!r})
+        for _ in range(4):
+            threading.Thread(target=lambda: f(torch.zeros(1), 1 << 40), daemon=True).start()
+        threading.Thread(target=lambda: g(1 << 62), daemon=True).start()
         time.sleep(0.2)
         print("end")
         """
     )
     assert done.stdout == "end\n" and done.returncode == 0, (done.returncode, done.stderr)
+
+
+def test_errors_of_cpp_still_end_the_process():
+    done = run_child(
+        f"""
+        import ctypes, resource, threading
+        import torch
+        from tests.runtime.entries import entry
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        entry({TENSORS!r})(torch.zeros(1), 3)
+        terminate = ctypes.CDLL("libstdc++.so.6")["_ZSt9terminatev"]
+        thread = threading.Thread(target=terminate, daemon=True)
+        thread.start()
+        thread.join()
+        """
+    )
+    assert done.returncode == -signal.SIGABRT, (done.returncode, done.stderr)
 
 
 def test_too_deep_recursion_is_an_error():

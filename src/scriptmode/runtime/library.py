@@ -26,6 +26,7 @@ from scriptmode.runtime import (
     boxing,
     boxing_collections,
     captured,
+    ending,
     entry,
     frame,
     gil,
@@ -45,7 +46,7 @@ from scriptmode.support.containers import ScriptDict, ScriptList
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, boxing_collections, captured, entry, frame, gil, host, interrupt, kept, memo,
+    boxing, boxing_collections, captured, ending, entry, frame, gil, host, interrupt, kept, memo,
     published, pyapi, turns, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
@@ -65,6 +66,7 @@ _EXPORTS: tuple[Any, ...] = (
     boxing_collections.write_back_collection, turns.sm_turn_take, turns.sm_turn_give,
     boxing.write_back, memo.memo_close, memo.memo_add, kept.sm_read_back_row,
     kept.sm_snapshot_row, kept.sm_fill_rows, warned.sm_note_warning, host.sm_host_drop,
+    ending.sm_watch_ending,
     *_HOST.values(),
 )  # fmt: skip
 
@@ -113,8 +115,16 @@ def ensure_loaded(helpers: Mapping[int, Callable[..., object]]) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded._engine))
         _fill_state(loaded, helpers)
         nativelib.set_python_drop(loaded.address("sm_host_drop"))
+        _watch_ending()
     reset_after_fork()
     os.register_at_fork(after_in_child=reset_after_fork)
+
+
+def _watch_ending() -> None:
+    """Let threads that are inside libtorch when Python ends sleep."""
+    name = "Py_IsFinalizing" if sys.version_info >= (3, 13) else "_Py_IsFinalizing"
+    finalizing = ctypes.cast(ctypes.pythonapi[name], ctypes.c_void_p)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address("sm_watch_ending"))(finalizing)
 
 
 def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]]) -> None:
