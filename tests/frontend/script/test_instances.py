@@ -372,3 +372,33 @@ def type_of_an_optional_instance(n: int):
 
 def test_the_type_of_an_optional_instance_is_that_of_its_dynamic_class() -> None:
     check(type_of_an_optional_instance, (0,), (1,), (2,))
+
+
+class Answering:
+    def __init__(self, a: float):
+        self.a = a
+
+    def __iadd__(self, other: float):
+        self.a += other
+        return self
+
+    def __getattr__(self, name: str):
+        return name + "?"
+
+
+def test_getattr_is_asked_for_missing_attributes_only():
+    def f(x: float):
+        c = Answering(x)
+        c += 1.0
+        return c.a + 1, c.b
+
+    def deletes(x: float):
+        c = Answering(x)
+        before = c.a
+        if x > 1.0:
+            del c.a
+        return before, c.a, c.b
+
+    check(f, (2.0,))
+    check(deletes, (1.0,))
+    check(deletes, (2.0,))

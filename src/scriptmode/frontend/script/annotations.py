@@ -147,10 +147,11 @@ def _class(cls: type, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type
 
 
 def is_open(annotation: Any) -> bool:
-    """Whether an annotation leaves the type open: a type variable, a number, a protocol."""
+    """Whether an annotation leaves the type open: a type variable, a number, a library protocol."""
     if isinstance(annotation, (typing.TypeVar, typing.ParamSpec)) or annotation in _OPEN:
         return True
-    return isinstance(annotation, type) and getattr(annotation, "_is_protocol", False)
+    is_protocol = isinstance(annotation, type) and getattr(annotation, "_is_protocol", False)
+    return is_protocol and annotation.__module__ in ("typing", "typing_extensions")
 
 
 def _open(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) -> T.Type | None:

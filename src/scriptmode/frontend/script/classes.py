@@ -37,6 +37,7 @@ from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.source import source_of
 from scriptmode.ir import types as T
 from scriptmode.support.diagnostics import CompileError
+from scriptmode.support.markers import is_interface
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.unit import Unit
@@ -96,7 +97,6 @@ def is_user_class(cls: type) -> bool:
             or isinstance(cls.__new__, types.FunctionType)
             or issubclass(cls, BaseException)
         )
-        and not getattr(cls, "_is_protocol", False)
         and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
     )
 
@@ -109,6 +109,21 @@ def user_bases(cls: type) -> list[type]:
 def is_python(cls: type) -> bool:
     """Whether a class comes from a class statement."""
     return bool(cls.__flags__ & (1 << 9))
+
+
+def is_signature(cls: type, function: types.FunctionType) -> bool:
+    """Whether a method of ``cls`` only says how an interface or protocol is called."""
+    owner = next((b for b in cls.__mro__ if function in vars(b).values()), cls)
+    if not (is_interface(owner) or vars(owner).get("_is_protocol", False)):
+        return False
+    try:
+        node = source_of(function).node
+    except CompileError:
+        return False
+    return isinstance(node, ast.FunctionDef) and all(
+        isinstance(s, ast.Pass) or (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+        for s in node.body
+    )
 
 
 def static_attribute(cls: type, name: str) -> Any:
@@ -163,6 +178,7 @@ class ClassTable:
         self._dispatched: set[T.Type] = set()
         self._guessed: set[type] = set()
         self.deleted: set[tuple[T.Type, str]] = set()
+        self._assumed: set[tuple[T.Type, str]] = set()
         self.absent: set[tuple[T.Type, str]] = set()  # names taken to be no attributes
 
     @property
@@ -364,6 +380,22 @@ class ClassTable:
                 slots.append(kind if always else T.UnsetType([kind]))
         for t in family:
             t.family = slots
+
+    def assume_set(self, t: T.ClassType, name: str) -> bool:
+        """Whether every instance has a value for it; a deletion compiled later restarts."""
+        members = [m for m in self.sharing(t, name) if name in m.attributes]
+        if not all(self._always(m, name) for m in members):
+            return False
+        self._assumed.update((m, name) for m in members)
+        return True
+
+    def note_deleted(self, t: T.ClassType, name: str) -> None:
+        """The program deletes the attribute of some instance."""
+        self.deleted.add((t, name))
+        if (t, name) in self._assumed:
+            assert t.python_class is not None
+            self.facts.lacking.add((t.python_class, name))
+            raise AttributeLearnt
 
     def _always(self, t: T.ClassType, name: str) -> bool:
         cls = t.python_class

@@ -22,6 +22,7 @@ from scriptmode.frontend.script.classes import (
     MISSING,
     functions_of,
     is_data,
+    is_signature,
     static_attribute,
     user_bases,
 )
@@ -301,6 +302,8 @@ def bind_member(e: Emitter, value: IRValue, cls: type, found: Any, name: str) ->
         return e.call_positional(e.unit.wrap(e, found.fget, name), value)
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
+    if isinstance(found, types.FunctionType) and is_signature(cls, found):
+        e.raise_error(NotImplementedError, f"{cls.__name__}.{name} is a signature without code")
     wrapped = e.unit.wrap(e, found, name)
     of_exceptions = T.is_exception(value.type) and isinstance(found, types.WrapperDescriptorType)
     if isinstance(found, types.FunctionType) or of_exceptions:
@@ -322,7 +325,7 @@ def _read_field(e: Emitter, value: IRValue, t: T.ClassType, name: str, found: An
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
     hook = static_attribute(cls, "__getattr__")
-    if isinstance(hook, types.FunctionType):
+    if isinstance(hook, types.FunctionType) and not e.unit.classes.assume_set(t, name):
         return choose(
             e, has_field(e, value, name), read,
             lambda: e.call_positional(PythonObject(hook), value, Constant(name)),
@@ -492,7 +495,7 @@ def delete_member(e: Emitter, owner: IRValue, name: str) -> None:
             e.raise_error(AttributeError, _missing(cls, name))
         else:
             for member in e.unit.classes.sharing(c, name):
-                e.unit.classes.deleted.add((member, name))
+                e.unit.classes.note_deleted(member, name)
             e.builder.node("prim::DelAttr", [v.value], name=name)
         return Constant(None)
 
@@ -589,8 +592,9 @@ def _call_virtual(e: Emitter, method: VirtualMethod, given: Arguments) -> Sugare
         return split(e, method.owner, lambda v: e.call(e.attribute(v, method.name), settled))
 
     def act(value: IRValue, t: T.ClassType) -> Sugared:
-        function = static_attribute(python_class(t), method.name)
-        return e.call(BoundMethod(value, e.unit.wrap(e, function, method.name)), settled)
+        cls = python_class(t)
+        function = static_attribute(cls, method.name)
+        return e.call(bind_member(e, value, cls, function, method.name), settled)
 
     return under_each(
         e, method.owner, lambda c: id(static_attribute(python_class(c), method.name)), act
