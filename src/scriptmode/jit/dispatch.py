@@ -271,9 +271,9 @@ class Dispatcher:
         types = self._types_of(arguments)
         is_fresh = self._follow_captured()
         variant = self._variant_for_any(types, arguments)
+        variant = self._knowing(variant, types, arguments)
         if reason is not None:
             return self._interpret(variant, arguments, reason)
-        variant = self._knowing(variant, types, arguments)
         values = tuple(arguments.values())
         if variant is self.primary and args == values and not kwargs and not is_fresh:
             return self._interpret(variant, arguments, "arguments refused by the native entry")

@@ -11,7 +11,7 @@ import pytest
 import scriptmode
 from scriptmode.interp import Interpreter
 from scriptmode.support import config
-from scriptmode.support.diagnostics import NotBuiltError
+from scriptmode.support.diagnostics import CompileError, NotBuiltError
 from tests.fourway import check
 
 
@@ -103,3 +103,35 @@ def test_the_cache_of_a_nested_function_is_refused() -> None:
 
     with pytest.raises(NotBuiltError, match="nested function"):
         scriptmode.script(f)
+
+
+def test_a_default_of_an_entry_that_is_changed_or_kept_is_refused() -> None:
+    def appends(n: int, seen: list[int] = []):  # noqa: B006
+        seen.append(n)
+        return len(seen)
+
+    def stores(n: int, table: dict[int, int] = {}):  # noqa: B006
+        table[n] = n
+        return len(table)
+
+    def returns(n: int, items: list[int] = []):  # noqa: B006
+        return items
+
+    def adds(n: int, seen: set[int] = {0}):  # noqa: B006
+        seen.add(n)
+        return len(seen)
+
+    def augments(n: int, *, items: list[int] = []):  # noqa: B006
+        items += [n]
+        return len(items)
+
+    for function in (appends, stores, returns, adds, augments):
+        with pytest.raises(CompileError, match="write None as the default and make the"):
+            scriptmode.script(function)
+
+
+def test_a_default_of_an_entry_that_is_read_only_is_fine() -> None:
+    def f(n: int, sizes: list[int] = [1, 2, 3], names: dict[str, int] = {"a": 1}):  # noqa: B006
+        return sizes[n] + len(names), sum(sizes)
+
+    check(f, (1,), (2,), (0, [7]))

@@ -172,6 +172,11 @@ def _round(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(divmod)
 def _divmod(e: Emitter, given: Arguments) -> Sugared:
     a, b = given.positional
+    if T.TENSOR in (e.type_of(a), e.type_of(b)):
+        e.fail_type(
+            "divmod() is not defined for tensors",
+            help="write `(torch.floor_divide(a, b), torch.remainder(a, b))`",
+        )
     return TupleDisplay((binary(e, "floordiv", a, b), binary(e, "mod", a, b)))
 
 

@@ -186,6 +186,7 @@ def _types_in_any(e: Emitter, classes: Sequence[Any]) -> list[T.Type]:
         if t is None:
             e.fail_type("isinstance of an Any needs classes that have a type")
         found += [T.INT, T.BOOL] if cls is int else [t]
+        found += e.unit.enums_below(cls)
     return list(dict.fromkeys(found))
 
 

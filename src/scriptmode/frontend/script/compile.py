@@ -8,6 +8,7 @@ import inspect
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_of_shape
-from scriptmode.frontend.script.shared_objects import SharedTable
+from scriptmode.frontend.script.shared_objects import SharedTable, is_kept
 from scriptmode.frontend.script.source import place_of, source_of
 from scriptmode.frontend.script.unit import Unit
 from scriptmode.frontend.script.values import Constant, DictDisplay, ModuleValue, TupleDisplay
@@ -254,10 +255,19 @@ def _build(
     objects: dict[int, Any] = {}
     choices, cells, learnt_facts = ChoiceTable(), CellTable(), ClassFacts.of(facts)
     shared = SharedTable()
+    data_enums: list[Any] = []
     with _deep_recursion():
         for _ in range(_MOST_ATTEMPTS):
             unit = Unit(
-                learnt, late, objects, choices, cells, shared, stand_ins or {}, learnt_facts
+                learnt,
+                late,
+                objects,
+                choices,
+                cells,
+                shared,
+                data_enums,
+                stand_ins or {},
+                learnt_facts,
             )
             try:
                 unit.classes.enter_known()
@@ -454,6 +464,7 @@ def _parameter_type(
     default = parameter.default
     annotated: T.Type | None = None
     place = _parameter_place(function, parameter.name)
+    _check_default(function, parameter, place)
     if parameter.annotation is not inspect.Parameter.empty:
         try:
             annotated = A.resolve_known(parameter.annotation, names, unit.type_of_class)
@@ -489,6 +500,22 @@ def _parameter_type(
         return T.NONE  # a call with a value compiles an instance for it
     found = type_of_object(default)
     return found if found is not None and fits(default, found) else T.TENSOR
+
+
+def _check_default(function: types.FunctionType, parameter: inspect.Parameter, place: Span) -> None:
+    """Refuse a container as a default that the function changes, stores or returns."""
+    if isinstance(parameter.default, (list, dict, set, deque, bytearray)):
+        if is_kept(source_of(function).node, parameter.name):
+            kind = type(parameter.default).__name__
+            raise CompileError(
+                Diagnostic(
+                    "SM0212",
+                    f"the default of `{parameter.name}` is one {kind} for all calls, which "
+                    "the function changes, stores or returns",
+                    place,
+                    help=f"write None as the default and make the {kind} inside",
+                )
+            )
 
 
 def _parameter_place(function: types.FunctionType, name: str) -> Span:

@@ -1,4 +1,4 @@
-"""``with``: torch's modes, context managers of user classes, ``suppress`` and ``nullcontext``.
+"""``with``: torch's modes, context managers of classes and of generators, ``suppress``.
 
 A mode of torch is switched back by code that cannot fail: where a jump leaves the body it stands
 before the jump, and a Try around the body runs it for exceptions.  The ``__exit__`` of a user's
@@ -7,6 +7,9 @@ class may raise and may swallow the exception: that is a ``finally`` (``tries.ru
     with A() as a: B      a = A().__enter__()
                           Try: B     handler(e): if not __exit__(type(e), e, tb): raise again
                           __exit__(None, None, None), where B has come to an end or jumps
+
+So is that of a ``contextlib.contextmanager`` function: its generator goes on, or is given the
+exception, which its ``yield`` raises.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
+import types
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -31,13 +35,18 @@ from scriptmode.frontend.script.exceptions import (
 from scriptmode.frontend.script.flow import branch, choose, merge
 from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
 from scriptmode.frontend.script.instances import instance_type, special_method
+from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.statements import assign_target
 from scriptmode.frontend.script.tries import Region, protect, raise_again, run_finally
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
+    DictDisplay,
+    GeneratorObject,
     IRValue,
     ListDisplay,
+    LocalFunction,
+    PartialFunction,
     PythonObject,
     Sugared,
     TupleDisplay,
@@ -62,34 +71,66 @@ def _run_items(e: Emitter, node: ast.With, items: Sequence[ast.withitem]) -> Non
     with e.at(item.context_expr):
         manager = e.settle(e.expression(item.context_expr))
 
-    def body(entered: Sugared) -> None:
+    manager, entered = enter(e, manager)
+    name = kept_name(item)
+    if e.generator is not None:  # it may be suspended inside
+        e.env.bind(name, manager)
+
+    def body() -> None:
         if item.optional_vars is not None:
             assign_target(e, item.optional_vars, entered)
         _run_items(e, node, rest)
 
+    run_entered(e, region_of(e, node, items), manager, body)
+    if e.generator is not None:
+        e.env.unbind(name)
+
+
+def kept_name(item: ast.withitem) -> str:
+    """The variable of a generator that holds what has been entered."""
+    return f"%entered{item.context_expr.lineno}.{item.context_expr.col_offset}"
+
+
+def region_of(e: Emitter, node: ast.With, items: Sequence[ast.withitem]) -> Region:
+    """What runs under the first of ``items``, those of ``node`` that are not entered yet."""
     targets = [i.optional_vars for i in items if i.optional_vars is not None]
-    inner = [*targets, *(i.context_expr for i in rest), *node.body]
-    run_with(e, Region.of(e, node, inner), manager, body)
+    inner = [*targets, *(i.context_expr for i in items[1:]), *node.body]
+    return Region.of(e, node, inner)
 
 
-def run_with(e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugared], None]) -> None:
-    """``with manager as x: body(x)``."""
+def enter(e: Emitter, manager: Sugared) -> tuple[Sugared, Sugared]:
+    """Enter a manager: what is to be left, and what ``as`` binds."""
     if isinstance(manager, PythonObject):
         manager = _made_before(e, manager.object) or manager
     if isinstance(manager, Mode):
-        entered, leave = manager.enter(e)
-        _run_mode(e, region, lambda: body(entered), leave)
-    elif isinstance(manager, Suppress):
-        _run_suppress(e, region, manager, lambda: body(Constant(None)))
-    elif instance_type(manager) is not None:
-        _run_instance(e, region, manager, body)
-    elif isinstance(manager, (IRValue, Constant, TupleDisplay, ListDisplay)):
+        return manager.enter(e)
+    if isinstance(manager, Suppress):
+        return manager, Constant(None)
+    if isinstance(manager, GeneratorManager):
+        return manager, manager.enter(e)
+    if instance_type(manager) is not None:
+        _protocol_method(e, manager, "__exit__")
+        return manager, e.settle(e.call_positional(_protocol_method(e, manager, "__enter__")))
+    if isinstance(manager, (IRValue, Constant, TupleDisplay, ListDisplay)):
         e.fail_type(
             f"{manager.describe()} is no context manager",
             help="use an object whose class has `__enter__` and `__exit__`",
         )
+    e.not_built(f"`with` of {manager.describe()} is")
+
+
+def run_entered(e: Emitter, region: Region, manager: Sugared, body: Body) -> None:
+    """The body of a ``with`` under a manager that has been entered, and its end."""
+    if isinstance(manager, Mode):
+        _run_mode(e, region, body, manager)
+    elif isinstance(manager, Suppress):
+        _run_suppress(e, region, manager, body)
+    elif isinstance(manager, GeneratorManager):
+        run_finally(
+            e, region, body, lambda: manager.leave(e), lambda caught: manager.throw(e, caught)
+        )
     else:
-        e.not_built(f"`with` of {manager.describe()} is")
+        _run_instance(e, region, manager, body)
 
 
 def _made_before(e: Emitter, obj: Any) -> Sugared | None:
@@ -106,8 +147,11 @@ def _made_before(e: Emitter, obj: Any) -> Sugared | None:
     return None
 
 
-def _run_mode(e: Emitter, region: Region, body: Body, leave: Body) -> None:
-    """A body under a mode that ``leave`` ends without failing."""
+def _run_mode(e: Emitter, region: Region, body: Body, mode: Mode) -> None:
+    """A body under a mode that ends without failing."""
+
+    def leave() -> None:
+        mode.leave(e)
 
     def protected() -> None:
         e.cleanups.append(lambda kind, value: leave())
@@ -135,12 +179,9 @@ def _run_suppress(e: Emitter, region: Region, manager: Suppress, body: Body) -> 
     run_finally(e, region, body, lambda: None, handler)
 
 
-def _run_instance(
-    e: Emitter, region: Region, manager: Sugared, body: Callable[[Sugared], None]
-) -> None:
+def _run_instance(e: Emitter, region: Region, manager: Sugared, body: Body) -> None:
     """A context manager of a user class."""
     leave = _protocol_method(e, manager, "__exit__")
-    entered = e.settle(e.call_positional(_protocol_method(e, manager, "__enter__")))
     none = Constant(None)
 
     def handler(caught: Value) -> None:
@@ -154,7 +195,7 @@ def _run_instance(
     def last() -> None:
         e.call_positional(leave, none, none, none)
 
-    run_finally(e, region, lambda: body(entered), last, handler)
+    run_finally(e, region, body, last, handler)
 
 
 def _protocol_method(e: Emitter, manager: Sugared, name: str) -> Sugared:
@@ -180,9 +221,12 @@ class Traceback(Sugared):
 class Mode(Sugared):
     """A context manager of torch, whose end cannot fail."""
 
-    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
-        """Enter it: what ``as`` binds, and what ends it."""
-        return Constant(None), lambda: None
+    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+        """Enter it: the mode to be left, and what ``as`` binds."""
+        return self, Constant(None)
+
+    def leave(self, e: Emitter) -> None:
+        """End what has been entered."""
 
     def describe(self) -> str:
         return "a mode of torch"
@@ -203,8 +247,8 @@ class NullContext(Mode):
     def key(self) -> Hashable:
         return "null context"
 
-    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
-        return self.entered, lambda: None
+    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+        return self, self.entered
 
 
 class GradMode(Mode):
@@ -222,10 +266,10 @@ class GradMode(Mode):
     def key(self) -> Hashable:
         return "grad mode"
 
-    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
-        before = e.builder.op("torch::is_grad_enabled")
-        e.builder.op_node("torch::set_grad_enabled", [e.value(self.mode)])
-        return Constant(None), lambda: _set_grad(e, before)
+    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+        before = e.op("torch::is_grad_enabled")
+        _set_grad(e, e.value(self.mode))
+        return SetGrad(before), Constant(None)
 
 
 class SetGrad(Mode):
@@ -243,8 +287,8 @@ class SetGrad(Mode):
     def key(self) -> Hashable:
         return "set grad"
 
-    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
-        return Constant(None), lambda: _set_grad(e, e.value(self.before))
+    def leave(self, e: Emitter) -> None:
+        _set_grad(e, e.value(self.before))
 
 
 def _set_grad(e: Emitter, mode: Value) -> None:
@@ -266,14 +310,23 @@ class InferenceMode(Mode):
     def key(self) -> Hashable:
         return "inference mode"
 
-    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
+    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
         mode = e.value_of_type(self.mode, T.BOOL, "the mode")
-        token = e.builder.op("torch::enter_inference_mode", mode)
-        return Constant(None), lambda: _leave_inference(e, token)
+        token = IRValue(e.builder.op("torch::enter_inference_mode", mode))
+        return EnteredInferenceMode(token), Constant(None)
 
 
-def _leave_inference(e: Emitter, token: Value) -> None:
-    e.builder.op_node("torch::leave_inference_mode", [token])
+class EnteredInferenceMode(InferenceMode):
+    """An inference mode under way; ``mode`` is what ends it."""
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return EnteredInferenceMode(parts[0])
+
+    def key(self) -> Hashable:
+        return "entered inference mode"
+
+    def leave(self, e: Emitter) -> None:
+        e.builder.op_node("torch::leave_inference_mode", [e.value(self.mode)])
 
 
 def on_device(e: Emitter, device: Sugared, act: Callable[[Value], Sugared]) -> Sugared:
@@ -311,38 +364,46 @@ class Autocast(Mode):
     def key(self) -> Hashable:
         return "autocast"
 
-    def enter(self, e: Emitter) -> tuple[Sugared, Body]:
-        dtype, enabled, cache = map(e.value, self.settings)
-
-        def ask(kind: str) -> Value:
-            return e.value(on_device(e, self.device, lambda name: e.op(kind, name)))
+    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+        def ask(kind: str) -> Sugared:
+            return on_device(e, self.device, lambda name: e.op(kind, name))
 
         before = [
             ask("torch::get_autocast_dtype"),
             ask("torch::is_autocast_enabled"),
-            e.builder.op("torch::is_autocast_cache_enabled"),
+            e.op("torch::is_autocast_cache_enabled"),
         ]
+        self.switch(e, 1)
+        return EnteredAutocast(self.device, *before), Constant(None)
 
-        def switch(dtype: Value, enabled: Value, cache: Value) -> None:
-            def of_device(name: Value) -> Sugared:
-                e.builder.op_node("torch::set_autocast_enabled", [name, enabled])
-                e.builder.op_node("torch::set_autocast_dtype", [name, dtype])
-                return Constant(None)
+    def switch(self, e: Emitter, nesting: int) -> None:
+        """Make the settings those of the thread."""
+        dtype, enabled, cache = map(e.value, self.settings)
 
-            on_device(e, self.device, of_device)
-            e.builder.op_node("torch::set_autocast_cache_enabled", [cache])
+        def of_device(name: Value) -> Sugared:
+            e.builder.op_node("torch::set_autocast_enabled", [name, enabled])
+            e.builder.op_node("torch::set_autocast_dtype", [name, dtype])
+            return Constant(None)
 
-        def nest(change: int) -> None:
-            e.builder.op_node("torch::set_autocast_nesting", [e.int_constant(change)])
+        if nesting < 0:
+            e.builder.op_node("torch::set_autocast_nesting", [e.int_constant(nesting)])
+        on_device(e, self.device, of_device)
+        e.builder.op_node("torch::set_autocast_cache_enabled", [cache])
+        if nesting > 0:
+            e.builder.op_node("torch::set_autocast_nesting", [e.int_constant(nesting)])
 
-        switch(dtype, enabled, cache)
-        nest(1)
 
-        def leave() -> None:
-            nest(-1)
-            switch(*before)
+class EnteredAutocast(Autocast):
+    """An autocast region under way, with the settings before it."""
 
-        return Constant(None), leave
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        return EnteredAutocast(*parts)
+
+    def key(self) -> Hashable:
+        return "entered autocast"
+
+    def leave(self, e: Emitter) -> None:
+        self.switch(e, -1)
 
 
 class Suppress(Sugared):
@@ -359,6 +420,84 @@ class Suppress(Sugared):
 
     def key(self) -> Hashable:
         return ("suppress", len(self.classes))
+
+
+class GeneratorManager(Sugared):
+    """What a function under ``contextlib.contextmanager`` returns."""
+
+    def __init__(self, generator: GeneratorObject) -> None:
+        self.generator = generator
+
+    def parts(self) -> tuple[Sugared, ...]:
+        return (self.generator,)
+
+    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
+        assert isinstance(parts[0], GeneratorObject)
+        return GeneratorManager(parts[0])
+
+    def key(self) -> Hashable:
+        return "generator manager"
+
+    def describe(self) -> str:
+        return "a context manager"
+
+    def enter(self, e: Emitter) -> Sugared:
+        """Run the generator up to its ``yield``."""
+        out, has, t = e.unit.resume(e, self.generator)
+        branch(e, has, lambda: None, lambda: e.unit.call_python_source(e, _did_not_yield))
+        return e.lift(e.builder.cast(e.builder.tuple_index(out, 1), t))
+
+    def leave(self, e: Emitter) -> None:
+        """Run the generator to its end."""
+        _, has, _ = e.unit.resume(e, self.generator)
+        _unless(e, e.builder.op("bool::not", has), "generator didn't stop")
+
+    def throw(self, e: Emitter, caught: Value) -> None:
+        """Raise what the body has raised at the ``yield``; the end of the generator swallows it."""
+        _, has, _ = e.unit.resume(e, self.generator, caught)
+        _unless(e, e.builder.op("bool::not", has), "generator didn't stop after throw()")
+
+
+def _did_not_yield() -> None:
+    try:
+        raise StopIteration
+    except StopIteration:
+        raise RuntimeError("generator didn't yield") from None
+
+
+def _unless(e: Emitter, holds: Value, message: str) -> None:
+    branch(e, holds, lambda: None, lambda: e.raise_error(RuntimeError, message))
+
+
+@OBJECT_CALLS(("contextlib", "_GeneratorContextManager"))
+def _generator_manager(e: Emitter, given: Arguments) -> Sugared:
+    function, arguments, keywords = given.positional
+    node = None
+    if isinstance(function, PythonObject) and isinstance(function.object, types.FunctionType):
+        node = source_of(function.object).node
+    elif isinstance(function, LocalFunction):
+        node = function.source.node
+    items = e.unit.tuple_items(e, arguments)
+    if node is None or items is None or not isinstance(keywords, DictDisplay):
+        e.not_built("this `contextlib.contextmanager` function is",
+                    help="write a class with `__enter__` and `__exit__`")  # fmt: skip
+    e.unit.context_functions.add(id(node))
+    names = [k.value for k in keywords.keys if isinstance(k, Constant)]
+    named = dict(zip(names, keywords.values, strict=True))
+    generator = e.call(function, Arguments(list(items), named, given.node))
+    if not isinstance(generator, GeneratorObject):
+        e.fail_type("a `contextlib.contextmanager` function must be a generator function")
+    return GeneratorManager(generator)
+
+
+def context_function(function: Any, *arguments: Any, **keywords: Any) -> Any:
+    """What ``contextlib.contextmanager(function)`` does when it is called."""
+    return contextlib._GeneratorContextManager(function, arguments, keywords)
+
+
+@OBJECT_CALLS(contextlib.contextmanager)
+def _context_manager(e: Emitter, given: Arguments) -> Sugared:
+    return PartialFunction(PythonObject(context_function), (given.positional[0],), {})
 
 
 # making them
@@ -467,14 +606,6 @@ def make_autocast(e: Emitter, cls: Any, given: dict[str, Sugared]) -> Sugared:
 
 def _is_off(enabled: Sugared) -> bool:
     return isinstance(enabled, Constant) and enabled.value is False
-
-
-@OBJECT_CALLS(("contextlib", "_GeneratorContextManager"))
-def _generator_manager(e: Emitter, given: Arguments) -> Sugared:
-    e.not_built(
-        "a `contextlib.contextmanager` function is",
-        help="write a class with `__enter__` and `__exit__`",
-    )
 
 
 @OBJECT_CALLS(("torch.utils._contextlib", "context_decorator"))

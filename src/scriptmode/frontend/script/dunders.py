@@ -15,13 +15,14 @@ from scriptmode.frontend.script.dataclass_sources import is_generated_comparison
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.exceptions import text_of as exception_text
 from scriptmode.frontend.script.flow import choose, when
+from scriptmode.frontend.script.functions import call_source
 from scriptmode.frontend.script.instances import (
     instance_type,
     python_class,
     special_method,
     under_each,
 )
-from scriptmode.frontend.script.values import Constant, IRValue, Sugared
+from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
 from scriptmode.ir import types as T
 
 _REFLECTED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
@@ -67,9 +68,25 @@ def _attempt(
         return None
     if cls is not other_cls and is_generated_comparison(method):
         return None
+    if is_generated_comparison(method):
+        return call_source(e, method, Arguments([value, other], {}))
     result = e.call_positional(e.unit.wrap(e, method, name), value, other)
     given_up = isinstance(result, Constant) and result.value is NotImplemented
     return None if given_up else result
+
+
+def call_generated_comparison(e: Emitter, method: types.FunctionType, given: Arguments) -> Sugared:
+    """A comparison of a dataclass that is called by its name."""
+    if len(given.positional) != 2 or given.keywords:
+        return call_source(e, method, given)
+    a, b = map(e.settle, given.positional)
+
+    def act(x: Sugared, ca: type | None, y: Sugared, cb: type | None) -> Sugared:
+        if ca is not cb:
+            return Constant(NotImplemented)
+        return call_source(e, method, Arguments([x, y], {}, given.node))
+
+    return _exactly(e, a, lambda x, ca: _exactly(e, b, lambda y, cb: act(x, ca, y, cb)))
 
 
 def _in_order(

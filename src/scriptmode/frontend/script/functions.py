@@ -15,6 +15,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from scriptmode.frontend.script.dataclass_sources import is_generated_comparison
 from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
 from scriptmode.frontend.script.environment import Scope, closure_of
 from scriptmode.frontend.script.literals import ParameterGrows, settle_literals, widen
@@ -217,6 +218,14 @@ def argument_shape(e: Emitter, value: Sugared) -> Shape:
 
 def call_function(e: Emitter, function: types.FunctionType, given: Arguments) -> Sugared:
     """Call a Python function by its source."""
+    if is_generated_comparison(function):
+        compared: Sugared = e.unit.dunders.call_generated_comparison(e, function, given)
+        return compared
+    return call_source(e, function, given)
+
+
+def call_source(e: Emitter, function: types.FunctionType, given: Arguments) -> Sugared:
+    """Call a Python function by what its source says, whatever the classes of the arguments."""
     source = source_of(function)
     defaults, keyword_defaults = default_values(e, function)
     bound = bind(e, source, defaults, keyword_defaults, given)

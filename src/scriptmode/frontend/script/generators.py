@@ -22,6 +22,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scriptmode.frontend.script.conditions import is_type
+from scriptmode.frontend.script.contexts import kept_name, region_of, run_entered
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.environment import Environment
 from scriptmode.frontend.script.exceptions import construct, exception_type, is_exception_of
@@ -43,7 +45,13 @@ from scriptmode.frontend.script.shapes import (
 )
 from scriptmode.frontend.script.source import loaded_names, nonlocal_names, own_yields
 from scriptmode.frontend.script.statements import assign_target, binary_of
-from scriptmode.frontend.script.tries import ForgottenName, Region, protect, raise_again
+from scriptmode.frontend.script.tries import (
+    ForgottenName,
+    Region,
+    protect,
+    raise_again,
+    run_finally,
+)
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -75,6 +83,7 @@ class GeneratorCode:
     target: Target
     shapes: dict[str, Shape]
     start: str
+    is_context: bool = False  # of a context manager: resumed exactly once, perhaps by an error
     instance: Instance | None = None
     started: Instance | None = None  # for which ``start`` has been made
     item: T.Type = T.NEVER
@@ -102,6 +111,7 @@ class Suspension:
     code: GeneratorCode
     state: Value
     rows: Value
+    error: Value | None = None  # what a context manager's body has raised
     saved: dict[Slot, list[Value]] = field(default_factory=dict)
     restored: dict[Value, Slot] = field(default_factory=dict)
     arguments: dict[Value, int] = field(default_factory=dict)  # of ``start``, by number
@@ -113,13 +123,15 @@ class Suspension:
         return None if slot is None else self.saved.get(slot, [])
 
 
-def code_of(e: Emitter, target: Target, shapes: dict[str, Shape]) -> GeneratorCode:
+def code_of(
+    e: Emitter, target: Target, shapes: dict[str, Shape], is_context: bool
+) -> GeneratorCode:
     """The code of a generator function for these arguments, compiled now if it is new."""
     key = (target.key(), tuple((n, stable_key(s)) for n, s in shapes.items()))
     found: GeneratorCode | None = e.unit.generator_codes.get(key)
     if found is None:
         start = e.unit.unique_name(f"{target.source.module}.{target.source.qualname}.start")
-        found = e.unit.generator_codes[key] = GeneratorCode(key, target, shapes, start)
+        found = e.unit.generator_codes[key] = GeneratorCode(key, target, shapes, start, is_context)
     found.instance = instance_of(e.unit, target, found.shapes, e, found)
     if found.instance.graph is not None and found.instance is not found.started:
         add_start(e, found)
@@ -136,7 +148,8 @@ def make_generator(
             e.unit.check_escaping(e, kept)
     inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
     try:
-        code = code_of(e, target, shapes)
+        is_context = id(target.source.node) in e.unit.context_functions
+        code = code_of(e, target, shapes, is_context)
     except ParameterGrows as grown:
         widen(e, inputs[grown.index], grown.wanted)
         raise grown.error from None
@@ -145,24 +158,36 @@ def make_generator(
     return GeneratorObject(code, TupleDisplay(tuple(parts)))
 
 
-def resume(e: Emitter, generator: GeneratorObject) -> tuple[Value, Value, T.Type]:
+def resume(
+    e: Emitter, generator: GeneratorObject, error: Value | None = None
+) -> tuple[Value, Value, T.Type]:
     """Run a generator to its next ``yield``; its answer, whether that has an item, of what type.
 
-    The answer is (has an item, the item or None, what was returned at the end).
+    The answer is (has an item, the item or None, what was returned at the end).  The generator of
+    a context manager may be given an ``error``, which its ``yield`` raises.
     """
     code: GeneratorCode = generator.code
     if e.unit.generator_codes.get(code.key) is not code:  # of an earlier attempt
-        code = code_of(e, code.target, {n: e.unit.refreshed(e, s) for n, s in code.shapes.items()})
+        fresh = {n: e.unit.refreshed(e, s) for n, s in code.shapes.items()}
+        code = code_of(e, code.target, fresh, code.is_context)
     elif code.instance is None or code.instance.graph is None:
-        code = code_of(e, code.target, code.shapes)
+        code = code_of(e, code.target, code.shapes, code.is_context)
     instance = code.instance
     assert instance is not None and instance.return_type is not None
     parts = e.unit.tuple_items(e, generator.frame) or ()
-    out = e.builder.call(instance.name, [e.value(p) for p in parts], instance.return_type)
+    inputs = [e.value(p) for p in parts]
+    if code.is_context:
+        nothing = e.builder.constant(None) if error is None else error
+        inputs.append(e.builder.cast(nothing, _thrown(e)))
+    out = e.builder.call(instance.name, inputs, instance.return_type)
     e.forget_written(e.unit.writes.of(instance.name))
     if instance.return_type == T.NEVER:
         e.die()
     return out, e.builder.tuple_index(out, 0), code.item
+
+
+def _thrown(e: Emitter) -> T.Type:
+    return T.optional_of(exception_type(e.unit, BaseException))
 
 
 # the body
@@ -179,7 +204,8 @@ def emit_generator(e: Emitter, instance: Instance) -> None:
     state = e.graph.add_param(STATE, "state")
     frame = e.graph.add_param(T.ANY, "frame")
     rows = e.builder.cast(frame, T.ListType([code.row()]))
-    e.generator = Suspension(code, state, rows)
+    error = e.graph.add_param(_thrown(e), "error") if code.is_context else None
+    e.generator = Suspension(code, state, rows, error)
     zero = e.int_constant(0)
     number = e.builder.op("list::getitem", state, zero)
     known = [_ENTRY, *range(1, len(code.points) + 1)]
@@ -415,7 +441,7 @@ def _suspend(e: Emitter, node: Yielding, item: Sugared) -> None:
     """Leave the function at a ``yield``."""
     assert e.generator is not None
     code = e.generator.code
-    if not all(isinstance(c, ForgottenName) for c in e.cleanups):
+    if not code.is_context and not all(isinstance(c, ForgottenName) for c in e.cleanups):
         e.not_built(
             "`yield` inside `with`, or `try` with `finally`, is",
             help="leave the statement before the `yield`",
@@ -490,7 +516,12 @@ def _check_place(e: Emitter, node: Yielding) -> None:
     if e.generator is None:
         e.fail_syntax("`yield` outside of a generator function")
     function = e.scope.source.node
-    for outer in ast.walk(function):
+    is_context = e.generator.code.is_context
+    if is_context and isinstance(node, ast.YieldFrom):
+        e.not_built("`yield from` in a context manager is", help="write `yield`")
+    for outer in [] if is_context else ast.walk(function):
+        if isinstance(outer, ast.With) and _contains(outer.body, node):
+            e.not_built("`yield` inside `with` is", help="leave the statement before the `yield`")
         if isinstance(outer, ast.Try) and _contains(outer.body, node):
             for handler in outer.handlers:
                 if handler.type is None or _catches_exit(e, handler.type):
@@ -538,7 +569,17 @@ def _resume_block(e: Emitter, body: Sequence[ast.stmt], node: Yielding) -> None:
 
 
 def _received(e: Emitter, node: Yielding) -> Sugared:
-    """The value of a ``yield`` expression."""
+    """The value of a ``yield`` expression, or the error that it raises."""
+    assert e.generator is not None
+    error = e.generator.error
+    if error is not None:
+
+        def throw() -> None:
+            caught = e.builder.cast(error, exception_type(e.unit, BaseException))
+            e.builder.node("prim::raise_object", [caught])
+            e.die()
+
+        branch(e, is_type(e, error, [T.NONE]), lambda: None, throw)
     return _run_from(e, node) if isinstance(node, ast.YieldFrom) else Constant(None)
 
 
@@ -571,14 +612,46 @@ def _resume_if(e: Emitter, statement: ast.If, node: Yielding) -> None:
 
 
 def _resume_try(e: Emitter, statement: ast.Try, node: Yielding) -> None:
-    if statement.finalbody:
+    if not statement.finalbody:
+        _resume_except(e, statement, node)
+        return
+    assert e.generator is not None
+    if not e.generator.code.is_context:
         e.not_built("`yield` inside `try` with `finally` is")
-    if _contains(statement.body, node):
+    if _contains(statement.finalbody, node):
+        e.not_built("`yield` inside `finally` is", help="leave the statement before it")
+    inner = [*statement.body, *statement.handlers, *statement.orelse]
+    run_finally(
+        e, Region.of(e, statement, inner),
+        lambda: _resume_except(e, statement, node),
+        lambda: e.statements(statement.finalbody),
+    )  # fmt: skip
+
+
+def _resume_except(e: Emitter, statement: ast.Try, node: Yielding) -> None:
+    if _contains(statement.body, node) and not statement.handlers:
+        _resume_block(e, statement.body, node)
+        e.statements(statement.orelse)
+    elif _contains(statement.body, node):
         e.unit.run_except(e, statement, lambda: _resume_block(e, statement.body, node))
     elif _contains(statement.orelse, node):
         _resume_block(e, statement.orelse, node)
     else:
         e.not_built("`yield` inside `except` is", help="leave the handler before it")
+
+
+def _resume_with(e: Emitter, statement: ast.With, node: Yielding) -> None:
+    def go_on(items: Sequence[ast.withitem]) -> None:
+        if not items:
+            _resume_block(e, statement.body, node)
+            return
+        item, rest = items[0], items[1:]
+        name = kept_name(item)
+        region = region_of(e, statement, items)
+        run_entered(e, region, e.env.names[name], lambda: go_on(rest))
+        e.env.unbind(name)
+
+    go_on(statement.items)
 
 
 def _resume_while(e: Emitter, statement: ast.While, node: Yielding) -> None:
@@ -645,6 +718,7 @@ _RESUME: dict[type[ast.stmt], Callable[[Emitter, Any, Yielding], None]] = {
     ast.Return: _resume_return,
     ast.If: _resume_if,
     ast.Try: _resume_try,
+    ast.With: _resume_with,
     ast.While: _resume_while,
     ast.For: _resume_for,
 }

@@ -86,8 +86,6 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
     made = object_iterator(e, value)
     if made is not None:  # an iterator is not asked for its own once more
         return made if has_next(e, made) else iterator_of(e, made)
-    if has_next(e, value):
-        return value
     if instance_type(value) is not None:
         e.fail_type(
             f"{value.describe()} cannot be iterated over", help="define `__iter__` in its class"

@@ -121,6 +121,9 @@ def _is_named(node: ast.expr, name: str) -> bool:
     return getattr(node, "attr", getattr(node, "id", None)) == name
 
 
+_DATA = (int, float, complex, str, bytes)  # classes of data that members of enumerations may be
+
+
 class Unit:
     """One program being compiled."""
 
@@ -134,6 +137,7 @@ class Unit:
         choices: ChoiceTable,
         cells: CellTable,
         shared: SharedTable,
+        data_enums: list[Any],
         stand_ins: Mapping[int, nn.Module],
         facts: ClassFacts,
     ) -> None:
@@ -146,12 +150,15 @@ class Unit:
         self.shared = shared
         self.entries: list[Target] = []
         self.late = late  # attributes of modules that may be unbound
+        self.data_enums = data_enums  # enumerations whose members are numbers or strings
+        self._asked_of_any: set[type] = set()
         self.objects = objects  # instances from outside that are needed at run time, by id
         self.stand_ins = stand_ins  # modules used instead of others, by the others' ids
         self.modules = ModuleTable(self)
         self.classes = ClassTable(self, facts)
         self.linker = ProgramLinker(self.program)
         self.writes = WriteTable(self.program.functions)
+        self.context_functions: set[int] = set()  # nodes of context managers' generators
         self.generator_codes: dict[Hashable, GeneratorCode] = {}
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
@@ -395,8 +402,24 @@ class Unit:
     def enum_type(self, cls: type[enum.Enum]) -> T.Type:
         """The type of an enum's members."""
         found = enum_type(cls)
-        self.program.enums.setdefault(found.name, found)
+        self._enter_enum(found)
         return found
+
+    def _enter_enum(self, t: T.EnumType) -> None:
+        """Enter an enumeration; tests of an Any that were compiled before must know it, too."""
+        self.program.enums.setdefault(t.name, t)
+        cls: Any = t.python_class
+        if cls is not None and cls not in self.data_enums and issubclass(cls, _DATA):
+            self.data_enums.append(cls)
+            if any(issubclass(cls, asked) for asked in self._asked_of_any):
+                self.start_again()
+
+    def enums_below(self, cls: type) -> list[T.Type]:
+        """The enumerations of the program whose members are instances of a class of data."""
+        if cls not in _DATA:
+            return []
+        self._asked_of_any.add(cls)
+        return [enum_type(known) for known in self.data_enums if issubclass(known, cls)]
 
     def type_of_object(self, value: Any) -> T.Type | None:
         """The type of a Python object; None when it has none."""
@@ -411,7 +434,7 @@ class Unit:
             if isinstance(inner, T.NamedTupleType):
                 self.program.named_tuples.setdefault(inner.name, inner)
             elif isinstance(inner, T.EnumType):
-                self.program.enums.setdefault(inner.name, inner)
+                self._enter_enum(inner)
 
     def type_of_class(self, cls: type) -> T.Type | None:
         """The type of a user class's instances, where there is one."""
