@@ -102,7 +102,7 @@ REVERSED = 16  # added to the kind of a dict's or deque's iterator
 ENUM_NAME = 16  # str
 ENUM_REPR = 24  # str, as repr(member)
 ENUM_TEXT = 32  # str, as str(member)
-ENUM_VALUE = 40  # {ptr descriptor, i64 payload}
+ENUM_DATA = 40  # {ptr descriptor or null, slot}: the int, float or str that a member is, too
 ENUM_HASH = 56
 ENUM_SIZE = 64
 

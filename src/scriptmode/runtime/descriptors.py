@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import struct
 import threading
+import types
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -21,6 +23,7 @@ from scriptmode.ir import enumerations
 from scriptmode.ir import types as T
 from scriptmode.support.locks import held_while_forking
 
+_INT64 = range(-(2**63), 2**63)
 _lock = held_while_forking(threading.RLock())
 _memory: list[ctypes.Array[ctypes.c_char]] = []
 _texts: dict[str, int] = {}
@@ -384,8 +387,22 @@ def _word_texts(t: T.Type) -> int:
     return 0
 
 
+def _member_data(member: Any) -> tuple[int, int]:
+    """What a member of an IntEnum and the like is compared as: a descriptor and a slot."""
+    compared = (getattr(type(member), name, None) for name in ("__eq__", "__lt__"))
+    own = any(isinstance(function, types.FunctionType) for function in compared)
+    match member:
+        case int() if not own and int(member) in _INT64:
+            return descriptor(T.INT), int(member)
+        case float() if not own:
+            return descriptor(T.FLOAT), int.from_bytes(struct.pack("<d", member), "little")
+        case str() if not own:
+            return descriptor(T.STR), native_text(str.__str__(member))
+    return 0, 0
+
+
 def enum_member(t: T.EnumType, name: str) -> int:
-    """The immortal object of an enum's member; its value field stays empty."""
+    """The immortal object of an enum's member."""
     with _lock:
         owner = descriptor(t)
         key = (f"{owner:x}", name)
@@ -396,6 +413,6 @@ def enum_member(t: T.EnumType, name: str) -> int:
             written = f"{short}.{name}" if member is None else str(member)
             hashed = hash(name if member is None else member)
             words = (objects.IMMORTAL, owner, native_text(name), native_text(shown),
-                     native_text(written), 0, 0, hashed)  # fmt: skip
+                     native_text(written), *_member_data(member), hashed)  # fmt: skip
             _members[key] = _words(words)
         return _members[key]

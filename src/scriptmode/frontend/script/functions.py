@@ -283,7 +283,7 @@ def _genexpr_source(outer: FunctionSource, node: ast.GeneratorExp) -> FunctionSo
         for test in reversed(part.ifs):
             body = ast.If(test, [body], [])
         iterable = part.iter if number else ast.Name(".0", ast.Load())
-        body = ast.For(part.target, iterable, [body], [])
+        body = ast.copy_location(ast.For(part.target, iterable, [body], []), part.target)
     arguments = ast.arguments([], [ast.arg(".0")], None, [], [], None, [])
     function = ast.FunctionDef("<genexpr>", arguments, [body], [], None)
     for inner in ast.walk(function):

@@ -24,6 +24,7 @@ from scriptmode.abi.objects import (
     ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
+    ENUM_DATA,
     ENUM_HASH,
     FLAVOR_ORDERED,
     HEAP_DESCRIPTOR,
@@ -178,6 +179,21 @@ def resolve(v: ptr, slot: ptr, descriptor: ptr) -> i64:
 
 
 @native
+def _resolve_data(v: ptr, slot: ptr, descriptor: ptr) -> i64:
+    """``resolve`` that looks through members of an IntEnum and the like, too."""
+    kind = resolve(v, slot, descriptor)
+    if kind == KIND_ENUM:
+        member = load(ptr, load(ptr, v, V_SLOT))
+        data = load(ptr, member, ENUM_DATA)
+        if data != 0:
+            kind = load(i64, data, DESC_KIND)
+            store(ptr, v, V_SLOT, member + ENUM_DATA + 8)
+            store(ptr, v, V_DESCRIPTOR, data)
+            store(i64, v, V_KIND, kind)
+    return kind
+
+
+@native
 def is_number(kind: i64) -> bool:
     """Whether int, float, bool or complex."""
     return kind >= KIND_INT and kind <= KIND_COMPLEX
@@ -272,8 +288,8 @@ def sm_slots_eq(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, result: ptr) -> i32:
     """``a == b`` of values of any two types, as an i8."""
     va = stack(24)
     vb = stack(24)
-    ka = resolve(va, a, da)
-    kb = resolve(vb, b, db)
+    ka = _resolve_data(va, a, da)
+    kb = _resolve_data(vb, b, db)
     sa = load(ptr, va, V_SLOT)
     sb = load(ptr, vb, V_SLOT)
     equal = i8(0)
@@ -684,8 +700,8 @@ def sm_slots_compare(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result
     """``a op b`` of values of any two types, as an i8."""
     va = stack(24)
     vb = stack(24)
-    ka = resolve(va, a, da)
-    kb = resolve(vb, b, db)
+    ka = _resolve_data(va, a, da)
+    kb = _resolve_data(vb, b, db)
     sa = load(ptr, va, V_SLOT)
     sb = load(ptr, vb, V_SLOT)
     if is_number(ka) and is_number(kb) and ka != KIND_COMPLEX and kb != KIND_COMPLEX:
@@ -700,6 +716,8 @@ def sm_slots_compare(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result
         return _compare_lists(ctx, load(ptr, sa), load(ptr, sb), op, result)
     if is_set(ka) and is_set(kb):
         return _compare_sets(ctx, load(ptr, sa), load(ptr, sb), op, result)
+    resolve(va, a, da)
+    resolve(vb, b, db)
     return raise_order_error(ctx, op, va, vb)
 
 
