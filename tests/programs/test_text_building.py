@@ -78,3 +78,18 @@ def characters(s: str) -> list[str]:
 
 def test_single_characters():
     check(characters, ("aé\x00ÿ\u0100漢\U0001f600",), ("",))
+
+
+def built(start: str, part: str, times: int) -> list[str]:
+    text = start + part
+    for _ in range(times):
+        text += part
+    kept = text
+    text += part
+    return [text, kept]
+
+
+def test_texts_of_every_length_and_width_grow_in_their_memory():
+    for part in ("a", "é", "漢", "\U0001f600", "ab", "abc", "abcdefg"):
+        for start in ("", "x", "漢"):
+            check(built, *[(start, part, times) for times in range(0, 40, 3)], (start, part, 700))

@@ -417,8 +417,10 @@ def sm_str_append(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
         status = sm_str_concat(ctx, a, b, result)
         sm_release(a)
         return status
-    needed = STR_DATA + (n + m + 1) * width
-    if needed > malloc_usable_size(a):
+    held = STR_DATA + (n + 1) * width
+    needed = held + m * width
+    # memory comes in whole words: within the last one there is room without asking
+    if lshr(needed + 7, 3) != lshr(held + 7, 3) and needed > malloc_usable_size(a):
         # by a half more, so that appending n times copies O(n)
         moved = realloc(a, needed + (needed >> 1))
         if moved == 0:
