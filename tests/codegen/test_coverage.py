@@ -15,11 +15,8 @@ from scriptmode.runtime import nativelib
 
 assert module.LOWERINGS
 
-# ops that raise NotBuiltError when compiled
-NOT_BUILT: dict[str, str] = {
-    "tensor::grad": "eager warns for tensors that keep no gradient; comes with gradients",
-    "tensor::tolist": "its result is a nest of lists of any depth",
-}
+# ops that raise NotBuiltError when compiled, with the reason
+NOT_BUILT: dict[str, str] = {}
 
 
 def flat(t: ir.Type) -> list[str]:

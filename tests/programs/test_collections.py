@@ -283,3 +283,14 @@ def test_building_and_dropping_every_container_leaves_nothing() -> None:
         return total
 
     check(f, (100,))
+
+
+def empty_ordered_dict(n: int):
+    d: OrderedDict[str, int] = OrderedDict()
+    first = repr(d)
+    d["a"] = n
+    return first, str(d)
+
+
+def test_the_text_of_an_empty_ordered_dict():
+    check(empty_ordered_dict, (3,))

@@ -49,7 +49,9 @@ class Diagnostic:
 
     def render(self) -> str:
         """The full text, ending without a newline."""
-        lines = [f"error[{self.code}]: {as_written(self.message)}"]
+        is_defect = self.code.startswith("SM9")  # which shows the IR as it is
+        message = self.message if is_defect else as_written(self.message)
+        lines = [f"error[{self.code}]: {message}"]
         if self.span is not None and self.span.line:
             lines += self._excerpt(self.span)
         lines += [f"note: {note}" for note in self.notes]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scriptmode.frontend.script import compile_function
-from scriptmode.support.diagnostics import CompileError, InternalError, NotBuiltError
+from scriptmode.support.diagnostics import CompileError, InternalError
 from tests.frontend.script.helpers import check, compiled
 
 X = torch.ones(3)
@@ -120,17 +120,10 @@ def test_constructs_outside_the_language() -> None:
     def generator(n: int):
         yield n
 
-    def inner_class(n: int):
-        class A:
-            pass
-
-        return n
-
     def assigns_global(n: int):
         global X
         X = n
 
-    wrong(inner_class, "not built", NotBuiltError)
     wrong(generator, "generator cannot be returned to Python", TypeError)
     wrong(assigns_global, "cannot be assigned", SyntaxError)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Optional
+from typing import List, Optional  # noqa: UP035
 
 import pytest
 import torch
@@ -583,3 +583,13 @@ def test_close_ends_a_generator_and_send_none_resumes_it() -> None:
         return first, list(it), next(it, -1), sent, list(other.__iter__())
 
     check(f, (5,))
+
+
+def zipped_strictly(a: List[int], b: List[str]):
+    pairs = zip(a, b, a, strict=True)
+    first = next(pairs)
+    return first, list(pairs), sum(x + len(y) for x, y in zip(a, b, strict=True))
+
+
+def test_a_strict_zip_as_an_iterator():
+    check(zipped_strictly, ([1, 2], ["a", "bb"]), ([1], ["a", "b"]), ([1, 2], ["a"]))

@@ -37,6 +37,32 @@ def zipped(*iterables: Iterable[Any]) -> Iterator[Any]:
         yield tuple(pull(i) for i in iterators)
 
 
+def zipped_strictly(*iterables: Iterable[Any]) -> Iterator[Any]:
+    """``zip`` of iterables that must be of one length."""
+    iterators = tuple(iter(i) for i in iterables)
+    if len(iterators) > 0:
+        for item in iterators[0]:
+            yield (item, *tuple(_next_in_step(i, k) for k, i in enumerate(iterators[1:], 2)))
+        for k, i in enumerate(iterators[1:], 2):
+            _check_ended(i, k)
+
+
+def _next_in_step(iterator: Iterator[Any], number: int) -> Any:
+    """The next item of the argument with this number; it must have one."""
+    try:
+        return next(iterator)
+    except StopIteration:
+        before = "argument 1" if number == 2 else f"arguments 1-{number - 1}"
+        raise ValueError(f"zip() argument {number} is shorter than {before}") from None
+
+
+def _check_ended(iterator: Iterator[Any], number: int) -> None:
+    """The argument with this number must have no further item."""
+    for _ in iterator:
+        before = "argument 1" if number == 2 else f"arguments 1-{number - 1}"
+        raise ValueError(f"zip() argument {number} is longer than {before}")
+
+
 def mapped(function: Callable[..., Any], *iterables: Iterable[Any]) -> Iterator[Any]:
     """``map``."""
     iterators = tuple(iter(i) for i in iterables)

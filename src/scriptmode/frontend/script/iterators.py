@@ -54,7 +54,7 @@ Found = Callable[[Sugared], Sugared]
 Ended = Callable[[Sugared], Sugared]  # takes what a generator has returned
 
 _LIBRARY: dict[str, Callable[..., Any]] = {
-    "zip": library.zipped, "map": library.mapped,
+    "zip": library.zipped, "strict zip": library.zipped_strictly, "map": library.mapped,
     "enumerate": library.enumerated,
 }  # fmt: skip
 

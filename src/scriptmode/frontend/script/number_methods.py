@@ -15,7 +15,13 @@ from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import index_value
 from scriptmode.frontend.script.methods import METHODS
 from scriptmode.frontend.script.operators import convert_number
-from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    DictDisplay,
+    IRValue,
+    Sugared,
+)
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 
@@ -69,10 +75,9 @@ def _conjugate(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 @METHODS(("str", "translate"))
 def _translate(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     table = one(e, given)
-    built = e.value(table)
-    if isinstance(built.type, T.DictType) and built.type.value == T.NEVER:  # nothing is replaced
+    if isinstance(table, DictDisplay) and not table.keys:  # nothing is replaced
         return IRValue(owner)
-    return call_library(e, library.translated, IRValue(owner), IRValue(built))
+    return call_library(e, library.translated, IRValue(owner), IRValue(e.value(table)))
 
 
 @OBJECT_CALLS(str.maketrans)

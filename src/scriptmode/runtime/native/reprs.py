@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from scriptmode.abi.objects import (
     DEQUE_LIMIT,
     DESC_FLAVOR,
@@ -108,6 +110,7 @@ from scriptmode.runtime.native.memory import (
 )
 from scriptmode.runtime.native.unicode import PRINTABLE, has_property
 
+SHOWS_PAIRS = int(sys.version_info < (3, 12))  # OrderedDict([(k, v)]), later OrderedDict({k: v})
 COMMA = 44
 QUOTE = 39
 DOUBLE_QUOTE = 34
@@ -413,10 +416,10 @@ def _repr_dict(ctx: ptr, b: ptr, d: ptr) -> i32:
     if flavor == FLAVOR_DICT:
         return _repr_entries(ctx, b, d)
     if flavor == FLAVOR_ORDERED:
-        b_text(b, text("OrderedDict(["))
-        if _repr_pairs(ctx, b, d):
+        b_text(b, text("OrderedDict("))
+        if load(i64, d, DICT_LENGTH) > 0 and _repr_ordered(ctx, b, d):
             return 1
-        b_text(b, text("])"))
+        b_char(b, 41)
         return 0
     if flavor == FLAVOR_COUNTER:
         b_text(b, text("Counter("))
@@ -429,6 +432,17 @@ def _repr_dict(ctx: ptr, b: ptr, d: ptr) -> i32:
         if _repr_entries(ctx, b, d):
             return 1
     b_char(b, 41)
+    return 0
+
+
+@native
+def _repr_ordered(ctx: ptr, b: ptr, d: ptr) -> i32:
+    if i64(SHOWS_PAIRS) == 0:
+        return _repr_entries(ctx, b, d)
+    b_char(b, 91)
+    if _repr_pairs(ctx, b, d):
+        return 1
+    b_char(b, 93)
     return 0
 
 
