@@ -11,7 +11,6 @@ from llvmlite import ir
 from scriptmode.abi.convention import I32, I64, PTR
 from scriptmode.codegen.engine import Engine
 from scriptmode.codegen.function import lowering_for
-from scriptmode.codegen.module import compile_program
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node
 from scriptmode.ir.parser import parse_program
