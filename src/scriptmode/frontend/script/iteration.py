@@ -28,6 +28,7 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     IteratorObject,
     ListDisplay,
+    ModuleChoice,
     ModuleValue,
     PythonObject,
     Sugared,
@@ -141,6 +142,9 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
         if found is not None:
             return found
     items = items_of(e, value)
+    modules = tuple(i for i in items or () if isinstance(i, ModuleValue))
+    if modules and len(modules) == len(items or ()):
+        return Cursor(lambda i: ModuleChoice(modules, e.lift(i)), e.int_constant(len(modules)))
     if items is not None:
         value = _as_indexable(e, items)
     elif isinstance(value, GeneratorValue):

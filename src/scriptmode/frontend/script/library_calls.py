@@ -59,3 +59,28 @@ def _copy(e: Emitter, given: Arguments) -> Sugared:
     if isinstance(t, T.CONTAINERS):
         return e.call_positional(e.attribute(value, "copy"))
     e.not_built(f"copy.copy of a {t} is")
+
+
+@OBJECT_CALLS(copy.deepcopy)
+def _deep_copy(e: Emitter, given: Arguments) -> Sugared:
+    """Of containers whose elements cannot change, a copy is as deep as can be."""
+    value = e.settle(one(e, given))
+    t = e.type_of(value)
+    if t is None and isinstance(value, Constant):
+        return value
+    if t is not None and (_is_immutable(t) or isinstance(value, Constant)):
+        return value
+    if isinstance(t, T.CONTAINERS) and all(map(_is_immutable, t.contained)):
+        return e.call_positional(e.attribute(value, "copy"))
+    e.not_built(
+        f"copy.deepcopy of {value.describe()} is",
+        help="copy the containers inside one by one; `x.clone()` copies a tensor",
+    )
+
+
+def _is_immutable(t: T.Type) -> bool:
+    if isinstance(t, T.NamedTupleType):
+        return False  # copied like an instance
+    if isinstance(t, (T.TupleType, T.VarTupleType, T.FrozenSetType, T.OptionalType, T.UnionType)):
+        return all(map(_is_immutable, t.contained))
+    return t in _IMMUTABLE or isinstance(t, T.EnumType)
