@@ -395,7 +395,7 @@ def _member_data(member: Any) -> tuple[int, int]:
         case int() if not own and int(member) in _INT64:
             return descriptor(T.INT), int(member)
         case float() if not own:
-            return descriptor(T.FLOAT), int.from_bytes(struct.pack("<d", member), "little")
+            return descriptor(T.FLOAT), struct.unpack("<q", struct.pack("<d", member))[0]
         case str() if not own:
             return descriptor(T.STR), native_text(str.__str__(member))
     return 0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 
 from scriptmode.frontend.script import script_library
@@ -20,8 +21,7 @@ def sort(e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
     if e.type_of(key) != T.NONE:
         keys = _keys(e, owner, key)
     reverse = e.unit.truth(e, options.get("reverse", Constant(False)))
-    if any(t == T.TENSOR or isinstance(t, T.ClassType) for t in T.walk(keys.type)):
-        # how to compare is known to the program only
+    if any(_is_compared_by_program(t) for t in T.walk(keys.type)):
         if keys is owner:
             keys = e.builder.op("list::copy", owner)
         function = PythonObject(script_library.sort_by_comparison)
@@ -30,6 +30,13 @@ def sort(e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
         e.builder.op_node("list::sort", [owner, e.value(reverse)])
     else:
         e.builder.op_node("list::sort_by", [owner, keys, e.value(reverse)])
+
+
+def _is_compared_by_program(t: T.Type) -> bool:
+    """Whether the order of values is known to the program only."""
+    if isinstance(t, T.EnumType):
+        return isinstance(getattr(t.python_class, "__lt__", None), types.FunctionType)
+    return t == T.TENSOR or isinstance(t, T.ClassType)
 
 
 def _keys(e: Emitter, owner: Value, key: Sugared) -> Value:
