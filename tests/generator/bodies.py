@@ -175,6 +175,18 @@ def _swap(b: Body) -> None:
         b.write(f"{name}, {other} = {other}, {name}")
 
 
+@statement(3)
+def _walrus(b: Body) -> None:
+    if b.in_closure:
+        return
+    name = b.fresh()
+    kind = b.rng.choice((INT, STR))
+    limit = "5" if kind == INT else "'ab'"
+    b.write(f"if ({name} := {b.expr(kind, 1)}) {b.rng.choice(('>', '<=', '==', '!='))} {limit}:")
+    b.suite(2, {name: kind})
+    b.variables[name] = kind
+
+
 # ---- changes of objects ----
 
 
@@ -192,6 +204,9 @@ def _change_list(b: Body) -> None:
     ways += [f"{name}.append({value})"] * 4
     if element.is_ordered:
         ways += [f"{name}.sort()", f"{name}.remove({value})"]
+    step = b.rng.choice((2, -2, 3))
+    ways += [f"del {name}[::{step}]", f"{name}[::{step}] = {name}[::{step}][::-1]",
+             f"{name}[1:] = [*{name}[:2], {value}]"]  # fmt: skip
     if element == INT:
         ways.append(f"{name}[{b.index()}] += {b.expr(INT, 1)} % 5")
     b.write(f"if len({name}) < 9:")
@@ -449,10 +464,7 @@ def _generator(b: Body) -> None:
     b.indent += 1
     b.write(f"for {item} in range({count} % 6):")
     b.indent += 1
-    b.write(f"yield {b.expr(kind, 2)}")
-    if b.rng.random() < 0.4:
-        b.write(f"if {b.expr(BOOL, 1)}:")
-        b.write("    return")
+    _yields(b, count, kind)
     b.indent -= 2
     b.in_closure -= 1
     b.variables, b.fixed = saved, fixed
@@ -467,6 +479,25 @@ def _generator(b: Body) -> None:
     b.loops += 1
     b.suite(3, {loop: kind})
     b.loops -= 1
+
+
+def _yields(b: Body, count: str, kind: Kind) -> None:
+    """The body of a generator's loop: an item, more in an inner loop, a return."""
+    if b.rng.random() < 0.5:
+        b.write(f"if {b.expr(BOOL, 1)}:")
+        b.write(f"    yield {b.expr(kind, 1)}")
+    if b.rng.random() < 0.5:
+        inner = b.fresh("i")
+        b.variables[inner] = INT
+        b.write(f"for {inner} in range({b.rng.choice(('2', f'{count} % 3', '1, 4, 2'))}):")
+        b.write(f"    yield {b.expr(kind, 1)}")
+        b.write(f"    if {b.expr(BOOL, 1)}:")
+        b.write(f"        {b.rng.choice(('break', 'continue'))}")
+    else:
+        b.write(f"yield {b.expr(kind, 2)}")
+    if b.rng.random() < 0.4:
+        b.write(f"if {b.expr(BOOL, 1)}:")
+        b.write("    return")
 
 
 @statement(3, "match")
