@@ -20,3 +20,25 @@ def narrow(a: int, b: float):
 )
 def test_numbers_fit_integer_dtypes_or_raise_as_in_eager(arguments):
     check(narrow, arguments)
+
+
+def rows_of_mixed_numbers(n: int):
+    return (
+        torch.tensor([[1.0, 2], [3, n]]),
+        torch.tensor([[True, n], [3, 4]]),
+        torch.tensor([[[1, 2.5], [n, 4]], [[n, 4], [5, 6]]]),
+        torch.tensor([[1j, 2], [n, 1.5]]),
+        torch.tensor([[1, 2], [n, 4]], dtype=torch.float16),
+    )
+
+
+def row_that_changes_later(n: int):
+    row = [1, 2]
+    made = torch.tensor([row, [3, 4.5]])
+    row.append(n)
+    return made, row
+
+
+@pytest.mark.parametrize("function", [rows_of_mixed_numbers, row_that_changes_later])
+def test_rows_may_have_numbers_of_several_types(function):
+    check(function, (7,))

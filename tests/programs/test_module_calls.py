@@ -337,3 +337,18 @@ def test_gradients_are_taken_inside():
 
     for function in (grad, unused, backward):
         check(function, (X,))
+
+
+class WithoutGrad(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    @torch.no_grad()
+    def forward(self, x, scale: float = 2.0):
+        return self.linear(x) * scale
+
+
+def test_forward_behind_a_decorator_that_takes_all_arguments():
+    x = torch.randn(2, 4)
+    check(WithoutGrad(), (x,), (x, 3.0))

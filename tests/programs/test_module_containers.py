@@ -424,3 +424,20 @@ def test_a_copy_has_its_own_unregistered_modules():
         model.ms[0].bias.zero_()
     assert torch.equal(compiled(X), model(X))
     assert not torch.equal(copied(X), model(X))
+
+
+class ZippedWithDisplay(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.ms = nn.ModuleList([nn.Linear(4, 4), nn.ReLU(), nn.Tanh()])
+
+    def forward(self, x):
+        for m, factor in zip(self.ms, [1, 2, 3]):
+            x = m(x) * factor
+        for index, (m, factor) in enumerate(zip(self.ms, [0.5, 2])):
+            x = m(x) * factor + index
+        return x
+
+
+def test_modules_are_zipped_with_a_list_display():
+    check(ZippedWithDisplay(), (torch.randn(2, 4),))

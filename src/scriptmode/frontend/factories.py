@@ -11,7 +11,7 @@ from scriptmode.frontend.methods import METHODS, NONE, Handler, bind, flag, opti
 from scriptmode.frontend.operands import ConstOperand, Operand, SequenceOperand, ValueOperand
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
-from scriptmode.ir.graph import Value
+from scriptmode.ir.graph import Node, Value
 
 _FALSE = ConstOperand(False)
 
@@ -35,18 +35,21 @@ def _data(b: Builder, item: Operand) -> Value:
     return _list(b, item, _WIDTHS[max(widths)] if widths else T.FLOAT)
 
 
-def _spelled_out(b: Builder, item: Operand) -> Operand:
-    """Tuples inside a display as displays, too."""
-    if not isinstance(item, SequenceOperand):
+def _spelled_out(b: Builder, item: Operand, user: Node | None = None) -> Operand:
+    """Tuples and lists inside a display, of which only ``user`` can know, as displays, too."""
+    if isinstance(item, SequenceOperand):
+        return SequenceOperand(tuple(_spelled_out(b, part) for part in item.items), item.kind)
+    if not isinstance(item, ValueOperand):
         return item
-    inner: list[Operand] = []
-    for part in item.items:
-        t = part.value.type if isinstance(part, ValueOperand) else None
-        if isinstance(part, ValueOperand) and isinstance(t, T.TupleType):
-            values = [b.tuple_index(part.value, i) for i in range(len(t.elements))]
-            part = SequenceOperand(tuple(map(ValueOperand, values)), "tuple")
-        inner.append(_spelled_out(b, part))
-    return SequenceOperand(tuple(inner), item.kind)
+    value, node = item.value, item.value.node
+    if isinstance(value.type, T.TupleType):
+        values = [b.tuple_index(value, i) for i in range(len(value.type.elements))]
+        return _spelled_out(b, SequenceOperand(tuple(map(ValueOperand, values)), "tuple"))
+    if node is not None and node.kind == "prim::ListConstruct":
+        if all(use.node is user for use in value.uses):  # as it was made: nothing has changed it
+            parts = [_spelled_out(b, ValueOperand(v), node) for v in node.inputs]
+            return SequenceOperand(tuple(parts), "list")
+    return item
 
 
 def _list(b: Builder, item: Operand, leaf: T.Type) -> Value:

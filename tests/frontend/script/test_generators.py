@@ -593,3 +593,22 @@ def zipped_strictly(a: List[int], b: List[str]):
 
 def test_a_strict_zip_as_an_iterator():
     check(zipped_strictly, ([1, 2], ["a", "bb"]), ([1], ["a", "b"]), ([1, 2], ["a"]))
+
+
+def test_a_strict_zip_in_turn_raises_where_the_lengths_differ() -> None:
+    def f(a: list[int], b: list[float], c: list[str]):
+        log = []
+        rows = zip(a, b, c, strict=True)
+        try:
+            while True:
+                log.append(str(next(rows)))
+        except StopIteration:
+            log.append("end")
+        except ValueError as error:
+            log.append(str(error))
+        return log, sum(p for p, q in zip(a, a, strict=True) if p > q - 1)
+
+    texts = [(["a", "b"]), ["a"], ["a", "b", "c"]]
+    check(
+        f, *[([1, 2], [1.0, 2.0], text) for text in texts], ([1], [1.0, 2.0], ["a"]), ([], [], [])
+    )

@@ -19,7 +19,7 @@ from scriptmode.frontend.script.iteration import (
     cursor_of,
     items_of,
 )
-from scriptmode.frontend.script.loops import run_cursor
+from scriptmode.frontend.script.loops import run_cursor, unrollable
 from scriptmode.frontend.script.operators import (
     as_list,
     as_var_tuple,
@@ -37,6 +37,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     IterableValue,
     ListDisplay,
+    ModuleValue,
     SliceValue,
     Sugared,
     TupleDisplay,
@@ -79,7 +80,11 @@ def _zip(e: Emitter, given: Arguments) -> Sugared:
     if not isinstance(strict, Constant):
         e.not_built("zip() with a variable `strict` is")
     kind = "strict zip" if strict.value else "zip"
-    return IterableValue(kind, tuple(e.settle(a) for a in given.positional))
+    # a loop over modules is unrolled: a display beside them stays one
+    keep = (
+        unrollable if any(isinstance(a, ModuleValue) for a in given.positional) else Emitter.settle
+    )
+    return IterableValue(kind, tuple(keep(e, a) for a in given.positional))
 
 
 @OBJECT_CALLS(reversed)

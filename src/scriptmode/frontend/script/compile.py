@@ -58,7 +58,13 @@ from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_
 from scriptmode.frontend.script.shared_objects import SharedTable, is_kept
 from scriptmode.frontend.script.source import place_of, source_of
 from scriptmode.frontend.script.unit import Unit
-from scriptmode.frontend.script.values import Constant, DictDisplay, ModuleValue, TupleDisplay
+from scriptmode.frontend.script.values import (
+    Constant,
+    DictDisplay,
+    ModuleValue,
+    Sugared,
+    TupleDisplay,
+)
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.support.diagnostics import (
@@ -103,7 +109,7 @@ def compile_function(
     def attempt(open_type: T.Type | None) -> Program:
         def build(unit: Unit) -> None:
             target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
-            shapes = _entry_shapes(unit, target, arg_types, 0, open_type)
+            shapes = _entry_shapes(unit, target, arg_types, None, open_type)
             instance = _compile_entry(unit, target, shapes)
             unit.program.root = instance.name
 
@@ -132,15 +138,12 @@ def compile_module(
             function = _method(module, name)
             given = (arg_types or {}).get(name)
             prototype = ModuleValue(info, Graph().add_param(info.type, "self"))
-            first = next(iter(inspect.signature(function).parameters))
-            shapes: dict[str, Shape] = {
-                first: Static(prototype, prototype.key(), (Leaf(info.type),))
-            }
+            owner = Static(prototype, prototype.key(), (Leaf(info.type),))
             target = Target(
                 source_of(function), function, function.__globals__, closure_of(function),
                 name=f"{info.type.name}.{name}",
             )  # fmt: skip
-            shapes.update(_entry_shapes(unit, target, given, 1, open_type))
+            shapes = _entry_shapes(unit, target, given, owner, open_type)
             info.type.methods[name] = _compile_entry(unit, target, shapes).name
         if names:
             root = "forward" if "forward" in names else names[0]
@@ -368,10 +371,10 @@ def _entry_shapes(
     unit: Unit,
     target: Target,
     arg_types: Mapping[str, T.Type] | None,
-    skip: int,
+    owner: Static | None,
     open_type: T.Type | None,
 ) -> dict[str, Shape]:
-    """Shapes of the parameters of an entry function, after the first ``skip`` ones.
+    """Shapes of the parameters of an entry function, or of a method of ``owner``.
 
     ``open_type`` stands for what annotations leave open.
     """
@@ -379,22 +382,30 @@ def _entry_shapes(
     assert function is not None
     shapes: dict[str, Shape] = {}
     given = {name: unit.classes.adopt(t) for name, t in (arg_types or {}).items()}
-    comments = _type_comment(unit, function, skip)
-    parameters = _own_parameters(function)[skip:]
-    forwarded = _forwarded(function)[skip:]
+    comments = _type_comment(unit, function, 0 if owner is None else 1)
+    parameters, forwarded = _own_parameters(function), _forwarded(function)
+    if owner is not None and not (forwarded and _takes_all(parameters)):
+        shapes[parameters[0].name] = owner
+        parameters, forwarded = parameters[1:], forwarded[1:]
+        owner = None
     for index, parameter in enumerate(parameters):
         name = parameter.name
         if forwarded and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            rest = forwarded[index:]
+            rest = forwarded[index + (owner is not None) :]
             types = [
                 given.pop(p.name)
                 if p.name in given
                 else _parameter_type(unit, function, p, open_type)
                 for p in rest
             ]
-            display = TupleDisplay(tuple(Constant(None) for _ in rest))
-            shapes[name] = Static(display, display.key(), tuple(map(Leaf, types)))
-            target.parameter_names[name] = [p.name for p in rest]
+            parts: list[Shape] = [*map(Leaf, types)]
+            items: list[Sugared] = [Constant(None) for _ in rest]
+            if owner is not None:
+                parts.insert(0, owner)
+                items.insert(0, owner.prototype)
+            display = TupleDisplay(tuple(items))
+            shapes[name] = Static(display, display.key(), tuple(parts))
+            target.parameter_names[name] = [p.name for p in forwarded[index:]]
         elif forwarded and parameter.kind is inspect.Parameter.VAR_KEYWORD:
             nothing = DictDisplay((), (), frozen=True)
             shapes[name] = Static(nothing, nothing.key(), ())
@@ -419,6 +430,10 @@ def _entry_shapes(
 
 def _own_parameters(function: types.FunctionType) -> list[inspect.Parameter]:
     return list(inspect.signature(function, follow_wrapped=False).parameters.values())
+
+
+def _takes_all(parameters: Sequence[inspect.Parameter]) -> bool:
+    return bool(parameters) and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
 
 
 def _forwarded(function: types.FunctionType) -> list[inspect.Parameter]:
