@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scriptmode.frontend.script import compile_function
-from scriptmode.support.diagnostics import CompileError, InternalError
+from scriptmode.support.diagnostics import CompileError, InternalError, ScriptTypeError
 from tests.frontend.script.helpers import check, compiled
 
 X = torch.ones(3)
@@ -219,3 +219,27 @@ def test_programs_of_wrong_arguments_still_verify() -> None:
 
     check(f, (X, 3))
     compiled(f)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x: [1, 2].index(),
+        lambda x: [x].append(x, x),
+        lambda x: {"a": 1}.get(),
+        lambda x: {"a": 1}.pop(),
+        lambda x: dict.fromkeys(),
+        lambda x: "abc".find(),
+        lambda x: "abc".split(nothing=1),
+        lambda x: len(),
+        lambda x: max(),
+        lambda x: list(map()),
+        lambda x: list(filter(None)),
+        lambda x: slice(),
+        lambda x: super(x),
+        lambda x: abs(x, x),
+    ],
+)
+def test_calls_of_builtins_that_python_refuses_are_refused(wrong):
+    with pytest.raises(ScriptTypeError):
+        compile_function(wrong)

@@ -397,6 +397,8 @@ def _setattr(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(super)
 def _super(e: Emitter, given: Arguments) -> Sugared:
     if given.positional:
+        if len(given.positional) != 2:
+            e.fail_type("super() takes a class and an instance, or nothing")
         cls, owner = given.positional
         if not isinstance(cls, PythonObject):
             e.fail_type("the first argument of super must be a class")

@@ -12,7 +12,7 @@ import torch
 
 from scriptmode.frontend import calls
 from scriptmode.frontend.script import script_library
-from scriptmode.frontend.script.arguments import one
+from scriptmode.frontend.script.arguments import check_arguments, one
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
@@ -245,6 +245,23 @@ def _display_attribute(e: Emitter, value: Sugared, name: str) -> Sugared | None:
     return BuiltinMethod(settled, name)
 
 
+def _check_method_arguments(e: Emitter, method: BuiltinMethod, given: Arguments) -> None:
+    """Refuse arguments that the method of Python's class would not take."""
+    owner = method.owner
+    if isinstance(owner, Constant):
+        cls: type | None = type(owner.value)
+    else:
+        t = e.type_of(owner)
+        cls = python_type(t) if t is not None else None
+        if isinstance(owner, ListDisplay):
+            cls = list
+    found = inspect.getattr_static(cls, method.name, None) if cls is not None else None
+    if isinstance(found, types.MethodDescriptorType) and cls is not torch.Tensor:
+        check_arguments(e, found, given, owners=1)
+    elif isinstance(found, types.ClassMethodDescriptorType):
+        check_arguments(e, getattr(cls, method.name), given)
+
+
 @CALLS(BuiltinMethod)
 def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> Sugared:
     """Call a method of an IR value or a constant."""
@@ -254,6 +271,7 @@ def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> 
         if items is None:
             e.not_built(f"`{method.name}` of a list whose length is not known is")
         return e.call_positional(owner, *items)
+    _check_method_arguments(e, method, given)
     if isinstance(owner, Constant):
         folded = _fold_method(e, owner.value, method.name, given)
         if folded is not None:

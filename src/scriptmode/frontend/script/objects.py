@@ -19,6 +19,7 @@ from torch import nn
 from scriptmode.frontend import calls
 from scriptmode.frontend.script import iterator_library, script_library
 from scriptmode.frontend.script.annotations import named_tuple
+from scriptmode.frontend.script.arguments import COUNTED_CLASSES, check_arguments
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import by_name, by_value
@@ -117,6 +118,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         return e.unit.call_python_source(e, iterator_library.chain_from, *given.positional)
     handler = OBJECT_CALLS.get(obj)
     if handler is not None:
+        if isinstance(obj, types.BuiltinFunctionType) or any(obj is c for c in COUNTED_CLASSES):
+            check_arguments(e, obj, given)
         if getattr(obj, "__module__", None) in ("builtins", "math", "itertools"):  # they only read
             positional = [reading(a) for a in given.positional]
             given = Arguments(positional, given.keywords, given.node)
