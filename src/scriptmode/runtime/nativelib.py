@@ -156,6 +156,7 @@ def ensure_loaded() -> None:
         loaded = engine.Engine()
         loaded.add_object(object_code())
         _make_thread_key(loaded)
+        _hold_collections_while_forking(loaded)
         counting = ctypes.c_int64.from_address(loaded.address("sm_counting"))
         counting.value = int(engine.thunks.debug)
         _set_hash_state(loaded.address("sm_hash_state"))
@@ -185,6 +186,15 @@ def _make_thread_key(loaded: engine.Engine) -> None:
     status = ctypes.CDLL(None).pthread_key_create(ctypes.byref(key), ended)
     if status != 0:
         raise OSError(status, "no key for data of threads is left")
+
+
+def _hold_collections_while_forking(loaded: engine.Engine) -> None:
+    """Let every fork of the process wait for the collector, with no Python code in between."""
+    before, after = (
+        ctypes.c_void_p(loaded.address(name)) for name in ("sm_before_fork", "sm_after_fork")
+    )
+    if ctypes.CDLL(None)["__register_atfork"](before, after, after, None) != 0:
+        raise MemoryError
 
 
 def address(name: str) -> int:

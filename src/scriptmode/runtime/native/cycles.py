@@ -9,7 +9,8 @@ deletion looks for those that nothing else refers to:
 2. whatever has some left lives, and all that it refers to; their counts are restored
 3. the others are garbage: the references among them are cut, then each is dropped as usual
 
-It runs only while no other thread is in native code.  Marks stand in the counts meanwhile.
+It runs only while no other thread is in native code, and no process is forked.  Marks stand in the
+counts meanwhile.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ from scriptmode.abi.objects import (
     TRACKED_COUNT,
     TRACKED_FIRST,
     TRACKED_LIMIT,
+    TRACKED_LOCK,
     TRACKED_NEW,
 )
 from scriptmode.codegen.native import (
@@ -81,6 +83,7 @@ from scriptmode.runtime.native.memory import (
     entry_size,
     entry_value_offset,
     free,
+    lock_tracked,
     malloc,
     place_size,
     realloc,
@@ -118,6 +121,22 @@ def sm_leave() -> None:
     atomic_add(i64, sm_tracked + TRACKED_ACTIVE, -1)
     if load(i64, sm_tracked, TRACKED_NEW) != 0:
         sm_collect(0)
+
+
+@native
+def sm_before_fork() -> None:
+    """Wait for what a child must not find half done, a collection and changes of the list."""
+    mine = False
+    while not mine:
+        _, mine = compare_and_swap(sm_tracked + TRACKED_BUSY, 0, 1)
+    lock_tracked()
+
+
+@native
+def sm_after_fork() -> None:
+    """Let work and collections go on, in the parent and in the child."""
+    atomic_store(i64, sm_tracked + TRACKED_LOCK, 0)
+    atomic_store(i64, sm_tracked + TRACKED_BUSY, 0)
 
 
 @native(noinline=True)

@@ -149,7 +149,7 @@ def _tracked_new(nbytes: i64, descriptor: ptr) -> ptr:
     base = allocate(nbytes + TRACK_HEADER)
     if base == 0:
         return base
-    _lock_tracked()
+    lock_tracked()
     following = load(ptr, sm_tracked, TRACKED_FIRST)
     store(ptr, base, 0, ptr(0))
     store(ptr, base, 8, following)
@@ -167,7 +167,8 @@ def _tracked_new(nbytes: i64, descriptor: ptr) -> ptr:
 
 
 @native
-def _lock_tracked() -> None:
+def lock_tracked() -> None:
+    """Wait for the list of tracked objects; whoever has changed it clears ``TRACKED_LOCK``."""
     while True:
         _, mine = compare_and_swap(sm_tracked + TRACKED_LOCK, 0, 1)
         if mine:
@@ -177,7 +178,7 @@ def _lock_tracked() -> None:
 @native(noinline=True)
 def _tracked_free(obj: ptr) -> None:
     base = obj - TRACK_HEADER
-    _lock_tracked()
+    lock_tracked()
     before = load(ptr, base)
     following = load(ptr, base, 8)
     if before != 0:
