@@ -1,0 +1,141 @@
+"""Functions"""
+
+import functools
+from typing import Callable, List
+
+SCALE = 3
+TABLE = {"a": 1, "b": 2}
+
+
+def twice(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs) * 2
+
+    return wrapper
+
+
+@twice
+def decorated_helper(n: int):
+    return n + 1
+
+
+def collect(*args, scale: int = 1, **kwargs):
+    total = 0
+    for a in args:
+        total += a
+    return total * scale + len(kwargs)
+
+
+def positional(a: int, /, b: int, *, c: int = 4):
+    return a * 100 + b * 10 + c
+
+
+def fibonacci(n: int) -> int:
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+
+def is_even(n: int) -> bool:
+    return True if n == 0 else is_odd(n - 1)
+
+
+def is_odd(n: int) -> bool:
+    return False if n == 0 else is_even(n - 1)
+
+
+def apply(function: Callable[[int], int], n: int):
+    return function(n)
+
+
+def countdown(n: int):
+    while n > 0:
+        yield n
+        n -= 1
+    return
+
+
+def variable_arguments(n: int = 2):
+    """`*args` and `**kwargs`, specialised for each call"""
+    xs = [1, 2]
+    return collect(n, 3, scale=2, other=1), collect(), collect(*xs), positional(1, *[2], **{"c": 3})
+
+
+def keyword_only(n: int = 2):
+    """keyword-only and positional-only parameters, defaults"""
+    return positional(n, 2), positional(n, b=3, c=1)
+
+
+def recursion(n: int = 12):
+    """recursion and mutual recursion"""
+    return fibonacci(n), is_even(n)
+
+
+def too_deep(n: int = 10):
+    """recursion that is too deep: `RecursionError`"""
+
+    def forever(k: int) -> int:
+        return forever(k + 1) + 1
+
+    try:
+        return forever(n)
+    except RecursionError:
+        return -1
+
+
+def closures(n: int = 3):
+    """nested functions, lambdas, closures, `nonlocal`"""
+    count = 0
+
+    def increment(by: int):
+        nonlocal count
+        count += by
+        return count
+
+    increment(n)
+    double = lambda x: x * 2 + count  # noqa: E731
+    return increment(1), double(n)
+
+
+def values(n: int = 3):
+    """functions as values: arguments, list elements, results"""
+
+    def adder(k: int):
+        return lambda x: x + k
+
+    table = [adder(1), adder(10), lambda x: x * x]
+    chosen = table[n % 3]
+    return apply(adder(5), n), [f(n) for f in table], chosen(n)
+
+
+def partials(n: int = 3):
+    """`functools.partial`"""
+    f = functools.partial(positional, 1, c=9)
+    return f(n)
+
+
+def decorators(n: int = 3):
+    """decorators with `functools.wraps` are applied"""
+    return decorated_helper(n)
+
+
+def mutable_default(n: int = 3):
+    """a mutable default is one object for all calls"""
+
+    def add(x: int, found: List[int] = []):
+        found.append(x)
+        return len(found)
+
+    return add(n), add(n)
+
+
+def generators(n: int = 4):
+    """generator functions and generator expressions"""
+    g = countdown(n)
+    first = next(g)
+    squares = (x * x for x in range(n))
+    return first, list(g), sum(squares), [a for a in countdown(3) if a > 1]
+
+
+def captured(n: int = 2):
+    """captured globals are constants, guarded against change"""
+    return n * SCALE + TABLE["b"]
