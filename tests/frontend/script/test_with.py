@@ -64,6 +64,18 @@ def test_a_context_manager_that_delegates_is_refused():
         scriptmode.script(f)
 
 
+def test_a_context_manager_chosen_at_run_time_is_refused():
+    def f(n: int):
+        log: list[str] = []
+        first, second = context_functions.logged(log, "a"), context_functions.logged(log, "b")
+        with first if n > 1 else second:
+            log.append("x")
+        return log
+
+    with pytest.raises(scriptmode.CompileError, match="chosen at run time"):
+        scriptmode.script(f)
+
+
 def test_a_generator_that_is_left_inside_a_with_is_refused():
     def f(n: int):
         def items():

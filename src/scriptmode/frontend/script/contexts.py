@@ -425,14 +425,13 @@ class Suppress(Sugared):
 class GeneratorManager(Sugared):
     """What a function under ``contextlib.contextmanager`` returns."""
 
-    def __init__(self, generator: GeneratorObject) -> None:
+    def __init__(self, generator: Sugared) -> None:
         self.generator = generator
 
     def parts(self) -> tuple[Sugared, ...]:
         return (self.generator,)
 
     def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        assert isinstance(parts[0], GeneratorObject)
         return GeneratorManager(parts[0])
 
     def key(self) -> Hashable:
@@ -441,20 +440,26 @@ class GeneratorManager(Sugared):
     def describe(self) -> str:
         return "a context manager"
 
+    def _known(self, e: Emitter) -> GeneratorObject:
+        if not isinstance(self.generator, GeneratorObject):
+            e.not_built("a context manager chosen at run time is",
+                        help="write one `with` on each path")  # fmt: skip
+        return self.generator
+
     def enter(self, e: Emitter) -> Sugared:
         """Run the generator up to its ``yield``."""
-        out, has, t = e.unit.resume(e, self.generator)
+        out, has, t = e.unit.resume(e, self._known(e))
         branch(e, has, lambda: None, lambda: e.unit.call_python_source(e, _did_not_yield))
         return e.lift(e.builder.cast(e.builder.tuple_index(out, 1), t))
 
     def leave(self, e: Emitter) -> None:
         """Run the generator to its end."""
-        _, has, _ = e.unit.resume(e, self.generator)
+        _, has, _ = e.unit.resume(e, self._known(e))
         _unless(e, e.builder.op("bool::not", has), "generator didn't stop")
 
     def throw(self, e: Emitter, caught: Value) -> None:
         """Raise what the body has raised at the ``yield``; the end of the generator swallows it."""
-        _, has, _ = e.unit.resume(e, self.generator, caught)
+        _, has, _ = e.unit.resume(e, self._known(e), caught)
         _unless(e, e.builder.op("bool::not", has), "generator didn't stop after throw()")
 
 
