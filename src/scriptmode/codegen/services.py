@@ -99,7 +99,6 @@ _OF_TENSOR: Mapping[str, Callable[[Any], object]] = {
     "tensor::grad": operator.attrgetter("grad"),
     "tensor::tolist": operator.methodcaller("tolist"),
     "tensor::type_name": operator.methodcaller("type"),
-    "tensor::data_ptr": operator.methodcaller("data_ptr"),
 }
 
 

@@ -408,7 +408,8 @@ def _slice(builder: Builder, value: Value, dim: Value, item: _Item) -> Value:
     step = ConstOperand(1) if C.is_none(bounds.step) else bounds.step
     constant = C.constant_of(step)
     if isinstance(constant, int) and constant <= 0:
-        raise C.type_error("the step of a tensor's slice must be greater than zero", builder.span)
+        message = builder.constant("step must be greater than zero")
+        builder.node("prim::raise", [message], exception=ValueError)
     parts = []
     for part, t in ((bounds.start, T.OptionalType([T.INT])), (bounds.stop, T.OptionalType([T.INT])),
                     (step, T.INT)):  # fmt: skip

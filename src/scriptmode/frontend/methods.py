@@ -155,11 +155,6 @@ def _tolist(b: Builder, self: Operand) -> Value:
     ).output
 
 
-@method("data_ptr")
-def _data_ptr(b: Builder, self: Operand) -> Value:
-    return b.op("tensor::data_ptr", tensor(b, self))
-
-
 def _number(kind: str) -> Callable[..., Value]:
     return lambda b, self: b.op(kind, tensor(b, self))
 

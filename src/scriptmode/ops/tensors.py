@@ -120,7 +120,6 @@ def _from_data(data: Any, dtype: Any, device: Any, requires_grad: bool) -> torch
 
 
 op("tensor::type_name(Tensor self) -> str", effects=READS)(lambda self: self.type())
-op("tensor::data_ptr(Tensor self) -> int", effects=READS)(lambda self: self.data_ptr())
 op("tensor::tolist(Tensor self) -> Any", effects=READS, raises=[RuntimeError])(
     lambda self: self.tolist()
 )

@@ -153,7 +153,6 @@ def test_lists_of_tensors():
 
 
 def facts(x: torch.Tensor) -> str:
-    assert x.data_ptr() != 0
     return x.type()
 
 

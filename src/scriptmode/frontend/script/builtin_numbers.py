@@ -153,7 +153,7 @@ def _round(e: Emitter, given: Arguments) -> Sugared:
     value, digits = take(e, given, "number", "ndigits", required=1)
     assert value is not None
     if is_tensor(e, value):
-        e.fail_type("round() of a Tensor", help="use `x.round()`")
+        e.raise_error(TypeError, "type Tensor doesn't define __round__ method")
     if isinstance(value, Constant) and (digits is None or isinstance(digits, Constant)):
         return _fold(e, round, given)
     t = e.type_of(value)
