@@ -309,9 +309,13 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
         if not is_sequence(left.type) or not is_sequence(right.type):
             e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s} and {t}")
         left, right = as_list(e, left), as_list(e, right)
-        if T.TENSOR not in (*T.walk(left.type), *T.walk(right.type)):
+        inner = (*T.walk(left.type), *T.walk(right.type))
+        if T.TENSOR not in inner:
             if name in ("gt", "ge"):
                 left, right, name = right, left, _MIRRORED[name]
+            if any(isinstance(i, T.ClassType) for i in inner):  # whose order the program knows
+                library = script_library.list_less if name == "lt" else script_library.list_at_most
+                return e.call_positional(PythonObject(library), IRValue(left), IRValue(right))
             return e.op(f"list::{name}", left, right)
     e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s or a.describe()} and {t or b.describe()}")
 

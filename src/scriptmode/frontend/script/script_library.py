@@ -385,3 +385,19 @@ def remove_item(items: Any, item: Any) -> None:
 def rows_of(data: Any) -> Any:
     """The tuples of a list as lists."""
     return [list(row) for row in data]
+
+
+def list_less(a: Any, b: Any) -> Any:
+    """``a < b`` of lists whose elements the program compares."""
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            return x < y
+    return len(a) < len(b)
+
+
+def list_at_most(a: Any, b: Any) -> Any:
+    """``a <= b`` of lists whose elements the program compares."""
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            return x <= y
+    return len(a) <= len(b)
