@@ -444,7 +444,6 @@ def test_a_typed_value_is_converted(kind: Any, value: Any, target: Any, after: A
         (TT.register_hook, (X, 1), {}, NotBuiltError),
         (torch.from_numpy, (X,), {}, NotBuiltError),
         (torch.cat, ([X, 1],), {}, ScriptTypeError),
-        (TT.type, (X,), {}, NotBuiltError),
         (TT.cuda, (X,), {}, NotBuiltError),
         (TT.grad_fn.__get__, (X,), {}, NotBuiltError),
     ],

@@ -59,6 +59,13 @@ _LIBRARY: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def _yielded(e: Emitter, answer: Value, t: T.Type) -> Sugared:
+    """What a generator has yielded."""
+    if t == T.NEVER:
+        e.raise_error(SystemError, "a generator without a yield that is reached has yielded")
+    return e.lift(e.builder.cast(e.builder.tuple_index(answer, 1), t))
+
+
 def iterator_of(e: Emitter, value: Sugared) -> Sugared:
     """``iter(value)``."""
     match value:
@@ -166,7 +173,7 @@ def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
         answer, has, t = e.unit.resume(e, iterator)
         return choose(
             e, has,
-            lambda: found(e.lift(e.builder.cast(e.builder.tuple_index(answer, 1), t))),
+            lambda: found(_yielded(e, answer, t)),
             lambda: ended(e.lift(e.builder.tuple_index(answer, 2))),
         )  # fmt: skip
     if instance_type(iterator) is not None:
