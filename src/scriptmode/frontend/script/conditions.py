@@ -329,7 +329,7 @@ def _all(e: Emitter, values: Sequence[ast.expr]) -> Test:
         return outcome, facts
     if outcome is True:
         return _all(e, values[1:])
-    rest: list[Facts] = []
+    rest = [NO_FACTS]  # of what follows; it may never return
 
     def then() -> Sugared:
         assume(e, facts.when_true)
@@ -349,7 +349,7 @@ def _any(e: Emitter, values: Sequence[ast.expr]) -> Test:
         return outcome, facts
     if outcome is False:
         return _any(e, values[1:])
-    rest: list[Facts] = []
+    rest = [NO_FACTS]  # of what follows; it may never return
 
     def otherwise() -> Sugared:
         assume(e, facts.when_false)
