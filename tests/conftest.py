@@ -26,6 +26,12 @@ def one_thread_and_seed():
     yield
 
 
+def pytest_collection_finish(session):
+    """What is imported by now need not be looked through by the collections between the tests."""
+    gc.collect()
+    gc.freeze()
+
+
 def live() -> tuple[int, int]:
     """Heap objects and tensor handles that generated code owns now."""
     return nativelib.live_objects(), nativelib.live_tensors()
@@ -45,7 +51,7 @@ def nothing_stays_alive_and_nothing_bails_out(request):
         assert scriptmode.bailout_count() == bailouts, "a call left native code"
     after = live()
     if after[0] > objects or after[1] > tensors:
-        gc.collect()  # only then: it takes longer than most tests
+        gc.collect()  # only then: it takes longer than many a test
         after = live()
     if request.node.get_closest_marker("takes_handles") is not None:
         return

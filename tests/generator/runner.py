@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing as mp
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
@@ -13,6 +14,7 @@ _SECONDS = 60.0
 
 
 def _serve(connection: Connection) -> None:
+    gc.freeze()  # what is imported by now is not looked through by each collection
     while True:
         text = connection.recv()
         if text is None:

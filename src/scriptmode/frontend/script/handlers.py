@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch._compile
+
 if TYPE_CHECKING:
     from scriptmode.frontend.script.emitter import Emitter
     from scriptmode.frontend.script.values import Arguments, Sugared
@@ -80,6 +82,9 @@ class ObjectTable:
         found = self._by_identity.get(id(obj))
         if found is not None:
             return found[1]
+        code = getattr(obj, "__code__", None)
+        if code is not None and code.co_filename == torch._compile.__file__:
+            return self.get(obj.__wrapped__)  # one that torch._dynamo, once imported, has wrapped
         module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
         owner = getattr(obj, "__self__", None)
         if module is None and isinstance(owner, type):  # a class method in C
