@@ -1,6 +1,7 @@
 """Functions"""
 
 import functools
+import itertools
 from typing import Callable, List
 
 SCALE = 3
@@ -134,6 +135,13 @@ def generators(n: int = 4):
     first = next(g)
     squares = (x * x for x in range(n))
     return first, list(g), sum(squares), [a for a in countdown(3) if a > 1]
+
+
+def itertools_functions(n: int = 3):
+    """`itertools`, `groupby` and `tee` among them"""
+    a, b = itertools.tee(range(n))
+    groups = [(k, list(g)) for k, g in itertools.groupby([1, 1, n, n])]
+    return groups, next(a), list(zip(a, b)), list(itertools.product([n], "ab", [1, 2]))
 
 
 def captured(n: int = 2):

@@ -37,8 +37,10 @@ from scriptmode.frontend.script.operators import (
 from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
+    GeneratorObject,
     IRValue,
     IterableValue,
+    IteratorObject,
     ListDisplay,
     LocalFunction,
     ModuleValue,
@@ -441,7 +443,7 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
             if not isinstance(item.value, str):
                 e.fail_type("`in` of a str needs a str")
             return Constant(item.value in text)
-        case IterableValue() | ModuleValue():
+        case IterableValue() | ModuleValue() | GeneratorObject() | IteratorObject():
             return e.unit.contains(e, container, item)
         case PythonObject(object=type() as cls) if issubclass(cls, enum.Enum):
             return Constant(enum_of(e, item) == e.unit.enum_type(cls))

@@ -107,6 +107,12 @@ def chain(*iterables: Iterable[Any]) -> Iterator[Any]:
         yield from iterable
 
 
+def chain_two(a: Iterable[Any], b: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.chain`` of two iterables of different kinds."""
+    yield from a
+    yield from b
+
+
 def chain_from(iterables: Iterable[Iterable[Any]]) -> Iterator[Any]:
     """``itertools.chain.from_iterable``."""
     for iterable in iterables:
@@ -155,6 +161,24 @@ def islice(iterable: Iterable[Any], start: int, stop: int | None, step: int) -> 
             following += step
             yield item
         index += 1
+
+
+def check_stop(start: int, stop: int | None, step: int) -> None:
+    """The one bound that ``islice`` is given must fit."""
+    if stop is not None and stop < 0:
+        raise ValueError(
+            "Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize."
+        )
+
+
+def check_indices(start: int, stop: int | None, step: int) -> None:
+    """The bounds that ``islice`` is given must fit."""
+    if stop is not None and stop == -1:
+        check_stop(start, stop, step)
+    if start < 0 or (stop is not None and stop < 0):
+        raise ValueError("Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
+    if step < 1:
+        raise ValueError("Step for islice() must be a positive integer or None.")
 
 
 def takewhile(predicate: Callable[[Any], Any], iterable: Iterable[Any]) -> Iterator[Any]:
@@ -252,6 +276,13 @@ def product3(a: Iterable[Any], b: Iterable[Any], c: Iterable[Any]) -> Iterator[A
                 yield x, y, z
 
 
+def product_with(heads: Iterable[Any], pool: Any) -> Iterator[Any]:
+    """``itertools.product`` of what ``heads`` is the product of, and one more list."""
+    for head in heads:
+        for item in pool:
+            yield (*head, item)
+
+
 def combinations2(iterable: Iterable[Any]) -> Iterator[Any]:
     """``itertools.combinations`` of two."""
     pool = list(iterable)
@@ -276,6 +307,26 @@ def zip_longest(a: Iterable[Any], b: Iterable[Any], fill: Any) -> Iterator[Any]:
         yield x, next(other, fill)
     for y in other:
         yield fill, y
+
+
+def zipped_to_longest(fill: Any, *iterables: Iterable[Any]) -> Iterator[Any]:
+    """``itertools.zip_longest`` of any number of iterables."""
+    iterators = tuple(iter(i) for i in iterables)
+    active = [True for _ in iterators]
+    while True:
+        row = tuple(_next_or_fill(i, active, k, fill) for k, i in enumerate(iterators))
+        if True not in active:
+            return
+        yield row
+
+
+def _next_or_fill(iterator: Iterator[Any], active: list[bool], number: int, fill: Any) -> Any:
+    """The next item of an iterator that may be at its end."""
+    if active[number]:
+        for item in iterator:
+            return item
+        active[number] = False
+    return fill
 
 
 def indexed(sequence: Any) -> Iterator[Any]:

@@ -8,28 +8,32 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from scriptmode.frontend.script import combinatorics
+from scriptmode.frontend.script import combinatorics, shared_iterators
 from scriptmode.frontend.script import iterator_library as library
 from scriptmode.frontend.script.arguments import take
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import discard_after
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import is_iterator, items_of
-from scriptmode.frontend.script.iterators import call_library, iterator_of
+from scriptmode.frontend.script.iterators import call_library, iterator_of, pull
+from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     GeneratorValue,
+    IRValue,
     IterableValue,
     PythonObject,
     StarredList,
     Sugared,
     TupleDisplay,
 )
+from scriptmode.ir import types as T
 
 _SAME_PARAMETERS: dict[Any, Callable[..., Any]] = {
     itertools.count: library.count, itertools.cycle: library.cycle,
     itertools.takewhile: library.takewhile, itertools.dropwhile: library.dropwhile,
-    itertools.filterfalse: library.filterfalse, itertools.starmap: library.starmap,
+    itertools.starmap: library.starmap,
     itertools.pairwise: library.pairwise, itertools.compress: library.compress,
 }  # fmt: skip
 
@@ -67,8 +71,11 @@ def _chain(e: Emitter, given: Arguments) -> Sugared:
             return IterableValue("iter", (TupleDisplay(tuple(known)),))
     if len(given.positional) == 1 and isinstance(given.positional[0], StarredList):
         return _chain_from(e, Arguments([given.positional[0].value], {}, given.node))
-    return call_library(
-        e, library.chain, Arguments([iterator_of(e, p) for p in given.positional], {})
+    iterators = [e.settle(iterator_of(e, p)) for p in given.positional]
+    if len({repr(shape_of(e, i, general=True)) for i in iterators}) <= 1:
+        return call_library(e, library.chain, Arguments(iterators, {}))
+    return functools.reduce(
+        lambda a, b: call_library(e, library.chain_two, Arguments([a, b], {})), iterators
     )
 
 
@@ -84,7 +91,18 @@ def _islice(e: Emitter, given: Arguments) -> Sugared:
     start, stop, step = (*bounds, Constant(1))[:3]
     start = Constant(0) if isinstance(start, Constant) and start.value is None else start
     step = Constant(1) if isinstance(step, Constant) and step.value is None else step
+    check = library.check_stop if len(given.positional) == 2 else library.check_indices
+    e.call_positional(PythonObject(check), start, stop, step)
     return call_library(e, library.islice, Arguments([iterable, start, stop, step], {}))
+
+
+@OBJECT_CALLS(itertools.filterfalse)
+def _filterfalse(e: Emitter, given: Arguments) -> Sugared:
+    predicate, iterable = take(e, given, "function", "iterable", required=2)
+    assert predicate is not None and iterable is not None
+    if _is_none(predicate):
+        predicate = PythonObject(bool)
+    return call_library(e, library.filterfalse, Arguments([predicate, iterable], {}))
 
 
 @OBJECT_CALLS(itertools.accumulate)
@@ -100,13 +118,24 @@ def _accumulate(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(itertools.product)
 def _product(e: Emitter, given: Arguments) -> Sugared:
-    count = len(given.positional)
-    if count == 1 and list(given.keywords) == ["repeat"]:
-        both = [*given.positional, given.keywords["repeat"]]
-        return call_library(e, combinatorics.power, Arguments(both, {}))
-    if given.keywords or count not in _PRODUCTS:
-        e.not_built("itertools.product of these arguments is", help="write nested loops")
-    return call_library(e, _PRODUCTS[count], given)
+    if any(isinstance(p, StarredList) for p in given.positional):
+        e.not_built("itertools.product of a number of iterables known at run time only is")
+    repeat = given.keywords.get("repeat", Constant(1))
+    if len(given.positional) == 1 and "repeat" in given.keywords:
+        return call_library(e, combinatorics.power, Arguments([given.positional[0], repeat], {}))
+    if not isinstance(repeat, Constant) or type(repeat.value) is not int:
+        e.not_built("itertools.product with `repeat` known at run time only is")
+    if repeat.value < 0:
+        e.raise_error(ValueError, "repeat argument cannot be negative")
+    pools = [e.call_positional(PythonObject(list), p) for p in given.positional] * repeat.value
+    if not pools:
+        return IterableValue("iter", (TupleDisplay((TupleDisplay(()),)),))
+    made = call_library(e, library.product1, Arguments([pools[0]], {}))
+    if len(pools) in _PRODUCTS:
+        return call_library(e, _PRODUCTS[len(pools)], Arguments(pools, {}))
+    for pool in pools[1:]:
+        made = call_library(e, library.product_with, Arguments([made, pool], {}))
+    return made
 
 
 _PRODUCTS: dict[int, Callable[..., Any]] = {
@@ -132,9 +161,13 @@ def _combinations(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(itertools.zip_longest)
 def _zip_longest(e: Emitter, given: Arguments) -> Sugared:
     fill = given.keywords.get("fillvalue", Constant(None))
-    if len(given.positional) != 2:
-        e.not_built("itertools.zip_longest of other than two iterables is")
-    return call_library(e, library.zip_longest, Arguments([*given.positional, fill], {}))
+    if any(isinstance(p, StarredList) for p in given.positional):
+        e.not_built("itertools.zip_longest of a number of iterables known at run time only is")
+    if not given.positional:
+        return IterableValue("iter", (TupleDisplay(()),))
+    if len(given.positional) == 2:
+        return call_library(e, library.zip_longest, Arguments([*given.positional, fill], {}))
+    return call_library(e, library.zipped_to_longest, Arguments([fill, *given.positional], {}))
 
 
 @OBJECT_CALLS(itertools.permutations)
@@ -154,6 +187,65 @@ def _with_replacement(e: Emitter, given: Arguments) -> Sugared:
     )
 
 
-@OBJECT_CALLS(itertools.groupby, itertools.tee)
-def _not_built(e: Emitter, given: Arguments) -> Sugared:
-    e.not_built("this function of itertools is", help="write the loop")
+@OBJECT_CALLS(itertools.groupby)
+def _groupby(e: Emitter, given: Arguments) -> Sugared:
+    iterable, key = take(e, given, "iterable", "key", required=1)
+    assert iterable is not None
+    if key is None or _is_none(key):
+        key = PythonObject(shared_iterators.identity)
+    return call_library(e, shared_iterators.grouped, Arguments([iterable, key], {}))
+
+
+@OBJECT_CALLS(itertools.tee)
+def _tee(e: Emitter, given: Arguments) -> Sugared:
+    iterable, count = take(e, given, "iterable", "n", required=1)
+    assert iterable is not None
+    if count is None:
+        count = Constant(2)
+    if not isinstance(count, Constant) or type(count.value) is not int:
+        e.not_built("itertools.tee into a number of iterators known at run time only is")
+    if count.value < 0:
+        e.raise_error(ValueError, "n must be >= 0")
+    iterator = e.settle(iterator_of(e, iterable))
+    t = T.DequeType([_item_type(e, iterator)])
+    no_limit = e.int_constant(-1)
+    made = [e.builder.node("deque::new", [no_limit], [t], schema=e.builder.resolve("deque::new"))
+            for _ in range(count.value)]  # fmt: skip
+    queues = IRValue(e.builder.list([m.output for m in made], t))
+    function = shared_iterators.branched
+    branches = [
+        call_library(e, function, Arguments([iterator, queues, Constant(i)], {}))
+        for i in range(count.value)
+    ]
+    return TupleDisplay(tuple(branches))
+
+
+def _item_type(e: Emitter, iterator: Sugared) -> T.Type:
+    """The type of the items of an iterator, by code that asks for one and is thrown away."""
+    mark, before = e.builder.block.last, e.env.copy()
+    found: list[T.Type] = []
+
+    def see(item: Sugared) -> Sugared:
+        found.append(e.value(e.settle(item)).type)
+        return Constant(None)
+
+    pull(e, iterator, see, lambda returned: Constant(None))
+    discard_after(e, mark)
+    e.env = before
+    return found[0] if found else T.NEVER
+
+
+def _is_none(value: Sugared) -> bool:
+    return isinstance(value, Constant) and value.value is None
+
+
+if hasattr(itertools, "batched"):
+
+    @OBJECT_CALLS(itertools.batched)
+    def _batched(e: Emitter, given: Arguments) -> Sugared:
+        iterable, size, strict = take(e, given, "iterable", "n", "strict", required=2)
+        assert iterable is not None and size is not None
+        if strict is not None and not (isinstance(strict, Constant) and not strict.value):
+            e.not_built("itertools.batched with `strict` is")
+        checked = e.call_positional(PythonObject(shared_iterators.checked_size), size)
+        return call_library(e, shared_iterators.batched, Arguments([iterable, checked], {}))

@@ -85,9 +85,11 @@ from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     DictDisplay,
+    GeneratorObject,
     GeneratorValue,
     IRValue,
     IterableValue,
+    IteratorObject,
     ListDisplay,
     ModuleChoice,
     ModuleValue,
@@ -807,8 +809,9 @@ class Unit:
             found = special_methods.contains(e, container, item)
             if found is not None:
                 return found
-            function = iterator_library.contains_item
-            return iterators.call_library(e, function, Arguments([container, item], {}))
+            return self._looked_for(e, container, item)
+        if isinstance(container, (GeneratorObject, IteratorObject)):
+            return self._looked_for(e, container, item)
         if isinstance(container, ModuleValue):
             return module_containers.contains_key(e, container, item)
         assert isinstance(container, IterableValue)
@@ -818,6 +821,10 @@ class Unit:
         if in_range is not None:
             return in_range
         return comparisons.contains(e, self.built_list(e, container), item)
+
+    def _looked_for(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
+        function = iterator_library.contains_item
+        return iterators.call_library(e, function, Arguments([container, item], {}))
 
     def generated_items(self, e: Emitter, value: GeneratorValue) -> Sequence[Sugared] | None:
         """What a generator expression yields, if their number is known."""
