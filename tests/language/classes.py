@@ -234,3 +234,51 @@ def dynamic_attributes(n: int = 3):
     a = Account("x", n)
     setattr(a, "balance", 8)
     return getattr(a, "balance"), getattr(a, "none", 1), hasattr(a, "owner")
+
+
+class Checked:
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+
+    def __get__(self, instance, owner=None):
+        return getattr(instance, self.name)
+
+    def __set__(self, instance, value):
+        if value < 0:
+            raise ValueError(self.name)
+        setattr(instance, self.name, value)
+
+
+class Stock:
+    amount = Checked()
+
+    def __init__(self, amount: int):
+        self.amount = amount
+
+
+class Tracked:
+    def __new__(cls, n: int):
+        made = super().__new__(cls)
+        object.__setattr__(made, "log", [])
+        return made
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __setattr__(self, name, value):
+        self.log.append(name)
+        super().__setattr__(name, value)
+
+
+def descriptors(n: int = 3):
+    """descriptors: `__get__`, `__set__`, `__delete__`, `__set_name__`"""
+    s = Stock(n)
+    s.amount += 1
+    return s.amount
+
+
+def attribute_hooks(n: int = 3):
+    """`__new__`, `__setattr__`, `__delattr__`, `__getattribute__`"""
+    t = Tracked(n)
+    t.k = 1
+    return t.log, t.n

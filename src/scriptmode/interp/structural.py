@@ -83,7 +83,12 @@ def _create_object(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[An
     t = node.output.type
     assert isinstance(t, T.ClassType)
     cls: Any = t.python_class
-    return [{} if cls is None else cls.__new__(cls)]
+    if cls is None:
+        return [{}]
+    is_builtin = issubclass(
+        cls, BaseException
+    )  # the program itself calls a `__new__` of the user's
+    return [cls.__new__(cls) if is_builtin else object.__new__(cls)]
 
 
 def _get_attribute(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:

@@ -54,7 +54,7 @@ from scriptmode.ir.graph import (
     Program,
     Value,
 )
-from scriptmode.ir.instances import has_slot
+from scriptmode.ir.instances import has_slot, is_hooked
 from scriptmode.support.futures import Future
 
 _ENDLESS = 2**31
@@ -302,7 +302,9 @@ class _Function:
             value, owner = self.take(node.inputs[::-1])  # as an assignment evaluates
             self.flush()
             name = node.attributes["name"]
-            if name.isidentifier():
+            if is_hooked(node.inputs[0].type, "__setattr__"):
+                self.emit(f"object.__setattr__({bare(owner)}, {name!r}, {bare(value)})")
+            elif name.isidentifier():
                 self.emit(f"{owner}.{name} = {bare(value)}")
             else:
                 self.emit(f"setattr({owner}, {name!r}, {bare(value)})")

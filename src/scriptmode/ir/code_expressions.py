@@ -12,6 +12,7 @@ import torch
 
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Value
+from scriptmode.ir.instances import is_hooked
 
 _BINARY: Mapping[str, str] = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "eq": "==",
@@ -204,9 +205,17 @@ def _get_attribute(f: Expressions, node: Node, args: list[str]) -> str:
     owner = node.inputs[0].type
     if isinstance(owner, T.ClassType) and name in owner.late:
         return f"getattr({args[0]}, {name!r}, None)"
+    if is_hooked(owner, "__getattribute__"):
+        return f"object.__getattribute__({bare(args[0])}, {name!r})"
     if name.isidentifier() and not keyword.iskeyword(name):
         return f"{args[0]}.{name}"
     return f"getattr({args[0]}, {name!r})"
+
+
+def _delete_attribute(f: Expressions, node: Node, args: list[str]) -> str:
+    hooked = is_hooked(node.inputs[0].type, "__delattr__")
+    function = "object.__delattr__" if hooked else "delattr"
+    return f"{function}({bare(args[0])}, {node.attributes['name']!r})"
 
 
 def _isinstance(f: Expressions, node: Node, args: list[str]) -> str:
@@ -226,7 +235,8 @@ def _class_of(t: T.Type) -> type | None:
 
 def _create_object(f: Expressions, node: Node, args: list[str]) -> str:
     cls = f.constants.literal(_class_of(node.output.type))
-    return f"{cls}.__new__({cls})"
+    maker = cls if T.is_exception(node.output.type) else "object"
+    return f"{maker}.__new__({cls})"
 
 
 def _print(f: Expressions, node: Node, args: list[str]) -> str:
@@ -286,7 +296,7 @@ _STRUCTURAL: Mapping[str, Callable[[Expressions, Node, list[str]], str]] = {
     "prim::GetAttr": _get_attribute,
     "prim::CreateObject": _create_object,
     "prim::HasAttr": lambda f, n, a: f"has_slot({bare(a[0])}, {n.attributes['name']!r})",
-    "prim::DelAttr": lambda f, n, a: f"delattr({bare(a[0])}, {n.attributes['name']!r})",
+    "prim::DelAttr": _delete_attribute,
     "prim::Call": lambda f, n, a: (
         f"{f.function(n.attributes['callee'])}({', '.join(map(bare, a))})"
     ),

@@ -5,16 +5,34 @@ What the class adds (methods, properties, defaults) is not looked at: the front 
 
 from __future__ import annotations
 
+import inspect
 import types
 from typing import Any
 
+from scriptmode.ir import types as T
+
 _NOTHING = object()
+
+
+def is_hooked(t: T.Type, hook: str) -> bool:
+    """Whether instances may have a ``__setattr__`` or the like of their own."""
+    classes = [t, *t.subclasses] if isinstance(t, T.ClassType) else []
+    found = (inspect.getattr_static(c.python_class, hook, None) for c in classes)
+    return any(isinstance(f, types.FunctionType) for f in found)
+
+
+def _dict_of(owner: Any) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = object.__getattribute__(owner, "__dict__")
+    except AttributeError:  # its class has slots
+        return {}
+    return found
 
 
 def _find_slot(owner: Any, name: str) -> Any:
     if isinstance(owner, dict):
         return owner.get(name, _NOTHING)
-    own = getattr(owner, "__dict__", {})
+    own = _dict_of(owner)
     if name in own:
         return own[name]
     for cls in type(owner).__mro__:
@@ -29,7 +47,7 @@ def _find_slot(owner: Any, name: str) -> Any:
 
 def attributes_of(owner: Any) -> dict[str, Any]:
     """All attributes that an instance has a value for."""
-    found = dict(getattr(owner, "__dict__", {}))
+    found = dict(_dict_of(owner))
     for cls in type(owner).__mro__:
         for name, member in vars(cls).items():
             if isinstance(member, types.MemberDescriptorType) and has_slot(owner, name):

@@ -208,7 +208,7 @@ def _object_fields(t: T.ClassType, descriptor: int) -> dict[int, int]:
     exact = [plan(c) for c in (t, *t.subclasses) if not inspect.isabstract(c.python_class)]
     offsets = instances.slot_offsets(t)
     names = [sys.intern(name) for name in t.slots]
-    maker = cls.__new__
+    maker = object.__new__  # the program itself calls a `__new__` of the user's
     absent = [sys.intern(name) for name in sorted(t.left_to_class)]
     _kept.extend([cls, names, absent, maker])
     flags, places = [], []

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from scriptmode.frontend.script.arguments import one
+from scriptmode.frontend.script.classes_as_values import class_of
 from scriptmode.frontend.script.conditions import (
     fact,
     is_type,
@@ -28,7 +29,7 @@ from scriptmode.frontend.script.exceptions import (
 )
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
-from scriptmode.frontend.script.instances import class_of, has_member, instance_type
+from scriptmode.frontend.script.instances import has_member, instance_type
 from scriptmode.frontend.script.methods import (
     python_type,
 )

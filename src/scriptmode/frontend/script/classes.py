@@ -31,7 +31,7 @@ import torch
 from torch import nn
 
 from scriptmode.frontend.script import annotations as A
-from scriptmode.frontend.script.dataclass_sources import enter_sources, generated
+from scriptmode.frontend.script.dataclass_sources import enter_sources, generated, is_generated
 from scriptmode.frontend.script.definite import definitely_assigned
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.source import source_of
@@ -67,6 +67,7 @@ class ClassFacts:
     fields: dict[tuple[type, str], T.Type] = field(default_factory=dict)
     classes: dict[type, None] = field(default_factory=dict)
     lacking: set[tuple[type, str]] = field(default_factory=set)  # seen without a value
+    bare: set[type] = field(default_factory=set)  # made by ``object.__new__`` alone
 
     @staticmethod
     def of(other: ClassFacts | None) -> ClassFacts:
@@ -80,6 +81,7 @@ class ClassFacts:
         """Learn what ``other`` says, too."""
         self.classes.update(other.classes)
         self.lacking |= other.lacking
+        self.bare |= other.bare
         for key, t in other.fields.items():
             self.fields[key] = join_fields(self.fields[key], t) if key in self.fields else t
 
@@ -397,9 +399,21 @@ class ClassTable:
             self.facts.lacking.add((t.python_class, name))
             raise AttributeLearnt
 
+    def note_bare(self, t: T.ClassType) -> None:
+        """An instance is made whose ``__init__`` need not be called."""
+        assert t.python_class is not None
+        if t.python_class not in self.facts.bare:
+            self.facts.bare.add(t.python_class)
+            if any(t is member for member, _ in self._assumed):
+                raise AttributeLearnt
+
     def _always(self, t: T.ClassType, name: str) -> bool:
         cls = t.python_class
         assert cls is not None
+        setter = static_attribute(cls, "__setattr__")
+        is_hooked = isinstance(setter, types.FunctionType) and not is_generated(setter)
+        if is_hooked or cls in self.facts.bare:
+            return False
         if (t, name) in self.deleted or (cls, name) in self.facts.lacking:
             return False
         if T.is_exception(t):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from scriptmode.frontend import operators as tensor_operators
 from scriptmode.frontend.script import script_library
+from scriptmode.frontend.script.classes_as_values import ClassOf, is_same_class
 from scriptmode.frontend.script.conditions import (
     is_type,
     members,
@@ -18,7 +19,6 @@ from scriptmode.frontend.script.conditions import (
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import contains_flag, enum_of, own_method, plain
 from scriptmode.frontend.script.flow import choose
-from scriptmode.frontend.script.instances import ClassOf, is_same_class
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (

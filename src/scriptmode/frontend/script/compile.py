@@ -37,6 +37,7 @@ from scriptmode.frontend.script import (
     matching,
     module_calls,
     number_methods,
+    object_methods,
     operator_calls,
     raising,
     ranges,
@@ -82,8 +83,8 @@ HANDLERS = (  # they enter themselves
     builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
     dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
     futures, generator_methods, gradients, host_calls, itertools_calls, library_calls,
-    local_classes, matching, module_calls, number_methods, operator_calls, raising, ranges,
-    sets, special, subscripts, tries, type_info,
+    local_classes, matching, module_calls, number_methods, object_methods, operator_calls,
+    raising, ranges, sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -15,7 +15,6 @@ from scriptmode.frontend.script.instances import (
     construct,
     instance_type,
     python_class,
-    store_field,
     under_each,
 )
 from scriptmode.frontend.script.iteration import cursor_of
@@ -168,17 +167,3 @@ def _is_dataclass(e: Emitter, given: Arguments) -> Sugared:
     if isinstance(value, PythonObject):
         return Constant(dataclasses.is_dataclass(value.object))
     return Constant(_dataclass_of(value) is not None)
-
-
-@OBJECT_CALLS(object.__setattr__)
-def _set_attribute(e: Emitter, given: Arguments) -> Sugared:
-    """``object.__setattr__(self, name, value)``, which frozen classes do not see."""
-    if len(given.positional) != 3:
-        e.fail_type("__setattr__() takes an object, a name and a value")
-    owner, name, value = given.positional
-    if instance_type(owner) is None or not isinstance(owner, IRValue):
-        e.fail_type(f"object.__setattr__() of {owner.describe()}")
-    if not isinstance(name, Constant) or not isinstance(name.value, str):
-        e.fail("SM0211", "the attribute's name must be known at compile time")
-    store_field(e, owner, name.value, value)
-    return Constant(None)

@@ -37,18 +37,21 @@ def generated(found: Any) -> Any:
     """The function behind ``__repr__``, which is wrapped against endless recursion."""
     inner = getattr(found, "__wrapped__", None)
     if isinstance(found, types.FunctionType) and isinstance(inner, types.FunctionType):
-        if found.__code__.co_filename == dataclasses.__file__ and _is_generated(inner):
+        if found.__code__.co_filename == dataclasses.__file__ and is_generated(inner):
             return inner
     return found
 
 
-def _is_generated(function: Any) -> bool:
-    return isinstance(function, types.FunctionType) and function.__code__.co_filename == "<string>"
+def is_generated(function: Any) -> bool:
+    """Whether a method was made without source text, as those of dataclasses are."""
+    return isinstance(function, types.FunctionType) and function.__code__.co_filename.startswith(
+        "<"
+    )
 
 
 def is_generated_comparison(function: types.FunctionType) -> bool:
     """Whether a method is one that gives NotImplemented for instances of other classes."""
-    return _is_generated(function) and function.__name__ in ("__eq__", *_ORDER)
+    return is_generated(function) and function.__name__ in ("__eq__", *_ORDER)
 
 
 def is_frozen(cls: type) -> bool:
@@ -63,7 +66,7 @@ def enter_sources(cls: type) -> None:
         return
     for name, found in vars(cls).items():
         function = generated(found)
-        if not _is_generated(function):
+        if not is_generated(function):
             continue
         body = _body(cls, name, function)
         if body is not None:

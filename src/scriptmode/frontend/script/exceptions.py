@@ -9,10 +9,10 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from scriptmode.frontend.script.classes import NATIVE_ATTRIBUTES, static_attribute
+from scriptmode.frontend.script.classes_as_values import ClassOf
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import ATTRIBUTES, OBJECT_CALLS
 from scriptmode.frontend.script.instances import (
-    ClassOf,
     find_member,
     initialise,
     python_class,

@@ -10,7 +10,6 @@ tests at run time which group an instance belongs to::
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import functools
 import inspect
@@ -18,6 +17,13 @@ import types
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from scriptmode.frontend.script.attribute_hooks import (
+    descriptor_method,
+    hook,
+    is_descriptor,
+    own_new,
+    stands_before_fields,
+)
 from scriptmode.frontend.script.classes import (
     MISSING,
     functions_of,
@@ -27,11 +33,11 @@ from scriptmode.frontend.script.classes import (
     user_bases,
 )
 from scriptmode.frontend.script.conditions import members, split
-from scriptmode.frontend.script.dataclass_sources import is_frozen
+from scriptmode.frontend.script.dataclass_sources import is_generated
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose, discard_after, narrow, when
 from scriptmode.frontend.script.functions import call_function
-from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
+from scriptmode.frontend.script.handlers import CALLS
 from scriptmode.frontend.script.literals import widen
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -65,25 +71,6 @@ class VirtualMethod(Sugared):
 
     def describe(self) -> str:
         return f"the method `{self.name}` of {self.owner.describe()}"
-
-
-class ClassOf(Sugared):
-    """``type(x)`` of an instance whose class is known at run time only."""
-
-    def __init__(self, owner: Sugared) -> None:
-        self.owner = owner
-
-    def parts(self) -> tuple[Sugared, ...]:
-        return (self.owner,)
-
-    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        return ClassOf(parts[0])
-
-    def key(self) -> Hashable:
-        return "class of"
-
-    def describe(self) -> str:
-        return f"the class of {self.owner.describe()}"
 
 
 def instance_type(value: Sugared) -> T.ClassType | None:
@@ -148,15 +135,45 @@ def construct(e: Emitter, cls: type, given: Arguments) -> Sugared | None:
     t = e.unit.classes.type_of(cls)
     if t is None:
         return None
-    refuse_special(e, cls)
+    new = own_new(cls)
+    if new is not None:
+        return _construct_by_new(e, cls, new, given)
+    made = create(e, t, cls)
+    initialise(e, made, cls, given)
+    return made
+
+
+def create(e: Emitter, t: T.ClassType, cls: type) -> IRValue:
+    """A new instance of exactly ``cls``, without attributes."""
+    refuse_special(e, cls, "__del__")
     if inspect.isabstract(cls):
         try:
             object.__new__(cls)
         except TypeError as error:
             e.raise_error(TypeError, str(error))
     e.unit.classes.note_made(t)
-    made = IRValue(e.builder.node("prim::CreateObject", [], [t]).output)
-    initialise(e, made, cls, given)
+    return IRValue(e.builder.node("prim::CreateObject", [], [t]).output)
+
+
+def _construct_by_new(e: Emitter, cls: type, new: types.FunctionType, given: Arguments) -> Sugared:
+    """``cls(...)`` by the class's own ``__new__``: what is of the class is initialised."""
+    settled = _settled(e, given)
+    arguments = Arguments([PythonObject(cls), *settled.positional], settled.keywords, given.node)
+    made = e.settle(call_function(e, new, arguments))
+
+    def finish(value: Sugared) -> Sugared:
+        if instance_type(value) is not None:
+            assert isinstance(value, IRValue)
+            under_each(e, value, lambda c: c, initialise_own)
+        return Constant(None)
+
+    def initialise_own(value: IRValue, t: T.ClassType) -> Sugared:
+        if issubclass(python_class(t), cls):
+            initialise(e, value, python_class(t), settled)
+        return Constant(None)
+
+    if isinstance(made, IRValue):
+        split(e, made, finish)
     return made
 
 
@@ -164,7 +181,7 @@ def initialise(e: Emitter, made: IRValue, cls: type, given: Arguments) -> None:
     """Call the ``__init__`` of a new instance."""
     init = static_attribute(cls, "__init__")
     if init is object.__init__:
-        if given.positional or given.keywords:
+        if (given.positional or given.keywords) and own_new(cls) is None:
             e.fail_type(f"{cls.__name__}() takes no arguments")
         return
     if not isinstance(init, types.FunctionType):
@@ -181,25 +198,16 @@ _REFUSED = {
     "__setattr__": "write a method or a property that assigns",
     "__delattr__": "write a method that deletes",
     "__getattribute__": "write a property or `__getattr__`",
-    "__init_subclass__": "",
-    "__class_getitem__": "",
 }
 
 
-def refuse_special(e: Emitter, cls: type) -> None:
+def refuse_special(e: Emitter, cls: type, *names: str) -> None:
     """Refuse classes with methods that change what making and assigning mean."""
     for base in user_bases(cls):
-        for name, help in _REFUSED.items():
+        for name in names or _REFUSED:
             found = vars(base).get(name)
-            if help and isinstance(found, (types.FunctionType, staticmethod)):
-                if not is_generated(found):
-                    e.not_built(f"the class `{base.__name__}` with `{name}` is", help=help)
-
-
-def is_generated(function: Any) -> bool:
-    """Whether a method was made without source text, as those of dataclasses are."""
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename.startswith("<")
+            if isinstance(found, (types.FunctionType, staticmethod)) and not is_generated(found):
+                e.not_built(f"the class `{base.__name__}` with `{name}` is", help=_REFUSED[name])
 
 
 # reading attributes
@@ -217,7 +225,35 @@ def not_none(e: Emitter, value: IRValue, name: str) -> Sugared:
 
 
 def find_member(e: Emitter, value: IRValue, name: str) -> Sugared | None:
-    """``value.name`` as Python finds it: data descriptors, the instance, the class."""
+    """``value.name``: what ``__getattribute__`` of its class says, else as Python finds it."""
+    t = instance_type(value)
+    assert t is not None
+    if all(_own_reader(e, c) is None for c in e.unit.classes.concrete(t)):
+        return plain_member(e, value, name)
+
+    def act(v: IRValue, c: T.ClassType) -> Sugared:
+        reader = _own_reader(e, c)
+        if reader is not None:
+            return e.call_positional(PythonObject(reader), v, Constant(name))
+        found = plain_member(e, v, name)
+        if found is None:
+            e.raise_error(AttributeError, missing_text(python_class(c), name))
+        return found
+
+    return under_each(e, value, lambda c: (c, _own_reader(e, c)), act)
+
+
+def _own_reader(e: Emitter, t: T.ClassType) -> types.FunctionType | None:
+    """``__getattribute__`` of a class itself."""
+    cls = python_class(t)
+    found = hook(cls, "__getattribute__")
+    if found is not None and functions_of(static_attribute(cls, "__getattr__")):
+        e.not_built(f"the class `{cls.__name__}` with `__getattribute__` and `__getattr__` is")
+    return found
+
+
+def plain_member(e: Emitter, value: IRValue, name: str) -> Sugared | None:
+    """``value.name`` as object finds it: data descriptors, the instance, the class."""
     t = instance_type(value)
     assert t is not None
     if name == "__dict__":
@@ -240,7 +276,7 @@ def _guessed_member(e: Emitter, value: IRValue, t: T.ClassType, name: str) -> Su
     for candidate in e.unit.classes.concrete(t):
         if e.unit.classes.is_assigned(python_class(candidate), name):
             e.unit.classes.guess(candidate)
-    return find_member(e, value, name) if known != t.attributes else None
+    return plain_member(e, value, name) if known != t.attributes else None
 
 
 def _kind_of(cls: type, name: str) -> str:
@@ -256,13 +292,18 @@ def _member_key(e: Emitter, t: T.ClassType, name: str) -> Hashable:
     found = static_attribute(cls, name)
     if isinstance(found, property):
         return ("property", id(found))
+    if stands_before_fields(found):
+        return ("descriptor", id(found), cls)
     if name in t.attributes:
         shared = e.unit.classes.sharing(t, name)
         first = min(str(m) for m in shared if name in m.attributes)
-        return ("field", first, t.attributes[name], id(found) if is_data(found) else None)
+        behind = id(found) if is_data(found) or is_descriptor(found) else None
+        return ("field", first, t.attributes[name], behind)
     e.unit.classes.absent.add((t, name))
     if isinstance(found, classmethod):
         return ("class method", id(found), cls)
+    if is_descriptor(found):
+        return ("class attribute", id(found), cls)
     if found is not MISSING and not isinstance(found, types.MemberDescriptorType):
         return ("class attribute", id(found))
     if isinstance(static_attribute(cls, "__getattr__"), types.FunctionType):
@@ -274,7 +315,7 @@ def _read_member(e: Emitter, value: IRValue, t: T.ClassType, name: str) -> Sugar
     cls = python_class(t)
     key = _member_key(e, t, name)
     if key is None:
-        e.raise_error(AttributeError, _missing(cls, name))
+        e.raise_error(AttributeError, missing_text(cls, name))
     assert isinstance(key, tuple)
     found = static_attribute(cls, name)
     match key[0]:
@@ -282,8 +323,10 @@ def _read_member(e: Emitter, value: IRValue, t: T.ClassType, name: str) -> Sugar
             return PythonObject(cls)
         case "property":
             if found.fget is None:
-                e.raise_error(AttributeError, f"{_property(cls, name)} has no getter")
+                e.raise_error(AttributeError, f"{property_text(cls, name)} has no getter")
             return e.call_positional(e.unit.wrap(e, found.fget, name), value)
+        case "descriptor":
+            return _from_descriptor(e, value, cls, found)
         case "field":
             return _read_field(e, value, t, name, found)
         case "getattr":
@@ -302,13 +345,22 @@ def bind_member(e: Emitter, value: IRValue, cls: type, found: Any, name: str) ->
         return e.call_positional(e.unit.wrap(e, found.fget, name), value)
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
+    if descriptor_method(found, "__get__") is not None:
+        return _from_descriptor(e, value, cls, found)
     if isinstance(found, types.FunctionType) and is_signature(cls, found):
         e.raise_error(NotImplementedError, f"{cls.__name__}.{name} is a signature without code")
     wrapped = e.unit.wrap(e, found, name)
-    of_exceptions = T.is_exception(value.type) and isinstance(found, types.WrapperDescriptorType)
-    if isinstance(found, types.FunctionType) or of_exceptions:
+    if isinstance(found, (types.FunctionType, types.WrapperDescriptorType)):
         return BoundMethod(value, wrapped)
     return wrapped
+
+
+def _from_descriptor(e: Emitter, value: IRValue, cls: type, found: Any) -> Sugared:
+    """What a descriptor's ``__get__`` gives for the instance."""
+    method = descriptor_method(found, "__get__")
+    assert method is not None
+    own = e.unit.wrap(e, found, "descriptor")
+    return e.call_positional(PythonObject(method), own, value, PythonObject(cls))
 
 
 def _read_field(e: Emitter, value: IRValue, t: T.ClassType, name: str, found: Any) -> Sugared:
@@ -320,8 +372,12 @@ def _read_field(e: Emitter, value: IRValue, t: T.ClassType, name: str, found: An
         return e.lift(node.output)
 
     cls = python_class(t)
-    if is_data(found):
-        return choose(e, has_field(e, value, name), read, lambda: e.unit.wrap(e, found, name))
+    if is_data(found) or is_descriptor(found):
+        if is_data(found) and e.unit.classes.assume_set(t, name):
+            return read()
+        return choose(
+            e, has_field(e, value, name), read, lambda: bind_member(e, value, cls, found, name)
+        )
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
     hook = static_attribute(cls, "__getattr__")
@@ -370,7 +426,8 @@ def _cached_property(
     return choose(e, has_field(e, value, name), read, compute_and_keep)
 
 
-def _missing(cls: type, name: str) -> str:
+def missing_text(cls: type, name: str) -> str:
+    """What AttributeError says of an attribute that is not there."""
     return f"'{cls.__name__}' object has no attribute '{name}'"
 
 
@@ -417,41 +474,12 @@ def find_known(e: Emitter, t: T.ClassType, name: str) -> bool:
 # writing attributes
 
 
-def assign_member(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None:
-    """``owner.name = value``."""
-
-    def key(c: T.ClassType) -> Hashable:
-        found = static_attribute(python_class(c), name)
-        if isinstance(found, property):
-            return ("property", id(found))
-        return ("field", _takes(python_class(c), name), is_frozen(python_class(c)))
-
-    def act(v: IRValue, c: T.ClassType) -> Sugared:
-        cls = python_class(c)
-        found = static_attribute(cls, name)
-        if isinstance(found, property):
-            if found.fset is None:
-                e.raise_error(AttributeError, f"{_property(cls, name)} has no setter")
-            e.call_positional(e.unit.wrap(e, found.fset, name), v, value)
-        elif is_frozen(cls) and not e.scope.source.is_given:
-            e.raise_error(dataclasses.FrozenInstanceError, f"cannot assign to field {name!r}")
-        elif not _takes(cls, name):
-            e.raise_error(AttributeError, _missing(cls, name))
-        else:
-            store_field(e, v, name, value)
-        return Constant(None)
-
-    t = instance_type(owner)
-    assert t is not None
-    refuse_special(e, python_class(t))
-    under_each(e, owner, key, act)
-
-
-def _property(cls: type, name: str) -> str:
+def property_text(cls: type, name: str) -> str:
+    """How Python's messages name a property."""
     return f"property '{name}' of '{cls.__name__}' object"
 
 
-def _takes(cls: type, name: str) -> bool:
+def takes(cls: type, name: str) -> bool:
     """Whether instances may have the attribute, where ``__slots__`` say which they have."""
     if getattr(cls, "__dictoffset__", 0):
         return True
@@ -473,36 +501,6 @@ def store_field(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None:
     if known is None or not T.is_subtype(built.type, known):
         e.unit.classes.declare(t, name, built.type)
     e.builder.node("prim::SetAttr", [owner.value, built], name=name)
-
-
-def delete_member(e: Emitter, owner: IRValue, name: str) -> None:
-    """``del owner.name``."""
-
-    def key(c: T.ClassType) -> Hashable:
-        found = static_attribute(python_class(c), name)
-        return id(found) if isinstance(found, property) else name in c.attributes
-
-    def act(v: IRValue, c: T.ClassType) -> Sugared:
-        cls = python_class(c)
-        found = static_attribute(cls, name)
-        if isinstance(found, property):
-            if found.fdel is None:
-                e.raise_error(AttributeError, f"{_property(cls, name)} has no deleter")
-            e.call_positional(e.unit.wrap(e, found.fdel, name), v)
-        elif is_frozen(cls):
-            e.raise_error(dataclasses.FrozenInstanceError, f"cannot delete field {name!r}")
-        elif name not in c.attributes:
-            e.raise_error(AttributeError, _missing(cls, name))
-        else:
-            for member in e.unit.classes.sharing(c, name):
-                e.unit.classes.note_deleted(member, name)
-            e.builder.node("prim::DelAttr", [v.value], name=name)
-        return Constant(None)
-
-    t = instance_type(owner)
-    assert t is not None
-    find_known(e, t, name)
-    under_each(e, owner, key, act)
 
 
 # methods
@@ -573,11 +571,6 @@ def _settled(e: Emitter, given: Arguments) -> Arguments:
     return Arguments([e.settle(a) for a in given.positional], keywords, given.node)
 
 
-@OBJECT_CALLS(object.__init__)
-def _object_init(e: Emitter, given: Arguments) -> Sugared:
-    return Constant(None)
-
-
 @CALLS(VirtualMethod)
 def _call_virtual(e: Emitter, method: VirtualMethod, given: Arguments) -> Sugared:
     """Call what the instance's class has under the name."""
@@ -626,50 +619,3 @@ def lacks_somewhere(e: Emitter, t: T.ClassType, name: str) -> list[T.ClassType]:
         for c in e.unit.classes.concrete(t)
         if not functions_of(static_attribute(python_class(c), name))
     ]
-
-
-# classes as values
-
-
-@ATTRIBUTES(ClassOf)
-def _class_attribute(e: Emitter, value: ClassOf, name: str) -> Sugared | None:
-    assert isinstance(value.owner, IRValue)
-
-    def act(v: IRValue, t: T.ClassType) -> Sugared:
-        return e.attribute(PythonObject(python_class(t)), name)
-
-    return under_each(e, value.owner, lambda c: c, act)
-
-
-@CALLS(ClassOf)
-def _make_same(e: Emitter, value: ClassOf, given: Arguments) -> Sugared:
-    assert isinstance(value.owner, IRValue)
-
-    def act(v: IRValue, t: T.ClassType) -> Sugared:
-        return e.call(PythonObject(python_class(t)), given)
-
-    return under_each(e, value.owner, lambda c: c, act)
-
-
-def class_of(e: Emitter, value: IRValue) -> Sugared:
-    """``type(value)``."""
-    t = instance_type(value)
-    assert t is not None
-    candidates = e.unit.classes.concrete(t)
-    return PythonObject(python_class(candidates[0])) if len(candidates) == 1 else ClassOf(value)
-
-
-def is_same_class(e: Emitter, value: ClassOf, other: Sugared) -> Sugared:
-    """``type(x) is other``."""
-    assert isinstance(value.owner, IRValue)
-    if isinstance(other, ClassOf):
-        return under_each(
-            e, value.owner, lambda c: c,
-            lambda v, t: is_same_class(e, other, PythonObject(python_class(t))),
-        )  # fmt: skip
-    cls = other.object if isinstance(other, PythonObject) else None
-    t = e.unit.classes.type_of(cls) if isinstance(cls, type) else None
-    if t is None:
-        return Constant(False)
-    node = e.builder.node("prim::isinstance", [value.owner.value], [T.BOOL], types=(t,), exact=True)
-    return IRValue(node.output)

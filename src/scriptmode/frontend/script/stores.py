@@ -8,13 +8,12 @@ from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.exceptions import assign_exception_attribute
 from scriptmode.frontend.script.instances import (
-    assign_member,
-    delete_member,
     instance_type,
     not_none,
 )
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
+from scriptmode.frontend.script.member_writes import assign_member, delete_member
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import is_tensor
 from scriptmode.frontend.script.values import (
