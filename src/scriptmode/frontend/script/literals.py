@@ -18,7 +18,7 @@ from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeE
 from scriptmode.support.markers import HIDDEN_PARAMETER
 
 _SAME_ELEMENTS = {
-    "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy",
+    "list::repeat", "list::concat", "list::slice", "list::copy", "dict::copy", "dict::plain",
     "prim::unchecked_cast", "set::set", "set::frozenset", "set::intersection", "set::difference",
     "set::symmetric_difference", "set::intersection_list", "set::difference_list", "set::list",
     "set::from_list", "set::frozen_from_list", "set::union", "deque::copy", "deque::list",
@@ -228,11 +228,12 @@ def settle_literals(e: Emitter) -> None:
         if node.block is None:
             continue
         t = node.output.type
-        if T.NEVER in t.contained and site not in e.hints:
+        known = e.hints.get(site, t)  # the keys alone may have been learnt
+        if T.NEVER in t.contained and T.NEVER in known.contained:
             defaults = _UNKNOWN.get(type(t), (T.STR, T.TENSOR))
             parts = [
                 default if own == T.NEVER else own
-                for own, default in zip(t.contained, defaults, strict=True)
+                for own, default in zip(known.contained, defaults, strict=True)
             ]
             e.hints[site] = t.with_contained(parts)
             changed = True

@@ -1,0 +1,10 @@
+from typing import Dict
+
+
+def f(n: int) -> int:
+    a2 = {}
+    a2.pop(n, 0)
+    return len(a2)
+
+
+ARGUMENTS = [lambda: (1,)]
