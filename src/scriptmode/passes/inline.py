@@ -49,6 +49,7 @@ from scriptmode.ir.graph import (
     innermost_loop,
 )
 from scriptmode.ir.types import Type
+from scriptmode.passes.narrowing import for_users_of, replace_uses, replace_with
 from scriptmode.passes.simplify_control_flow import truncate_after
 
 
@@ -187,7 +188,7 @@ def _absorb_rest(node: Node, block: Block) -> None:
         return
     (branch,) = going_on
     for output, value in zip(node.outputs, branch.terminator.inputs, strict=True):
-        output.replace_all_uses_with(value)
+        replace_uses(output, value)
     branch.terminator.erase()
     node.outputs.clear()
     following = node.next
@@ -199,12 +200,15 @@ def _absorb_rest(node: Node, block: Block) -> None:
 
 def _inline(call: Node, body: Graph) -> None:
     """Replace ``call`` by a copy of ``body``."""
-    mapping = dict(zip(body.params, call.inputs, strict=True))
+    mapping = {
+        param: for_users_of(param, argument, call)
+        for param, argument in zip(body.params, call.inputs, strict=True)
+    }
     for node in body.nodes:
         copy = copy_node(node, mapping).insert_before(call)
         _nest(copy, call)
     (result,) = body.block.returns
-    call.replace_with(mapping.get(result, result))
+    replace_with(call, mapping.get(result, result))
 
 
 def _nest(node: Node, call: Node) -> None:

@@ -36,6 +36,7 @@ from scriptmode.analysis.effects import Effects
 from scriptmode.analysis.ownership import is_counted
 from scriptmode.ir.graph import LEAVE, RETURN, YIELD, Block, Graph, Node, Program
 from scriptmode.ops.table import Effect
+from scriptmode.passes.narrowing import replace_with
 
 
 def simplify_control_flow(graph: Graph, program: Program | None = None) -> bool:
@@ -62,7 +63,7 @@ def _simplify(block: Block, effects: Effects) -> bool:
             changed = True
             continue
         if node.kind == "prim::Loop" and _never_runs(node):
-            node.replace_with(*node.inputs[2:])
+            replace_with(node, *node.inputs[2:])
             changed = True
         else:
             for inner in node.blocks:
@@ -100,7 +101,7 @@ def splice(node: Node, branch: Block) -> None:
         inner.detach()
         inner.insert_before(node)
     if end.kind == YIELD:
-        node.replace_with(*end.inputs)
+        replace_with(node, *end.inputs)
         return
     truncate_after(node)
     kind = YIELD if end.kind == RETURN and block.owner is None else end.kind
