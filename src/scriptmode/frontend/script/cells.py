@@ -63,14 +63,19 @@ def make_cells(e: Emitter) -> None:
             built = e.value(value, e.scope.declared.get(name))
             _learn(e, owner, built.type)
             inputs.append(built)
-        t = e.unit.cells.types.get(owner, T.NEVER)
+        t = _learnt(e, owner)
         cell = e.builder.node("prim::CellConstruct", inputs, [T.CellType([t])]).output
         e.env.names[name] = CellVariable(owner, IRValue(cell))
 
 
+def _learnt(e: Emitter, owner: Hashable) -> T.Type:
+    """What is known to be assigned to the variable, with the classes of this attempt."""
+    return e.unit.classes.adopt(e.unit.cells.types.get(owner, T.NEVER))
+
+
 def _learn(e: Emitter, owner: Hashable, t: T.Type) -> bool:
     """Values of ``t`` must fit into the cell; whether that is news."""
-    old = e.unit.cells.types.get(owner, T.NEVER)
+    old = _learnt(e, owner)
     if T.is_subtype(t, old):
         return False
     e.unit.cells.types[owner] = T.join(old, t) or T.ANY

@@ -47,7 +47,8 @@ def shared(e: Emitter, obj: Any, t: T.Type) -> Sugared:
     if found is not None:
         return found
     if e.unit.stack[-1].target in e.unit.entries:
-        param = e.graph.add_param(table.types[number], name)
+        own = e.unit.classes.adopt(table.types[number])  # learnt in an earlier attempt, perhaps
+        param = e.graph.add_param(own, name)
         e.graph.defaults[name] = obj
         e.scope.captured[name] = IRValue(param)
         return e.scope.captured[name]
