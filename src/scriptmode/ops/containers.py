@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -136,8 +137,10 @@ def method(name: str) -> Callable[..., Any]:
 
 def update(self: dict[Any, Any], other: dict[Any, Any]) -> None:
     """``self.update(other)``; a Counter's entries are replaced, not added to."""
-    for key, value in other.items():
-        self[key] = value
+    if isinstance(self, collections.OrderedDict):
+        self.update(other)
+    else:
+        dict.update(self, other)
 
 
 op("dict::len(Dict(k, v) self) -> int", effects=READS)(len)
@@ -154,9 +157,7 @@ op("dict::pop(Dict(k, v)(a!) self, k key) -> v", raises=[KeyError])(method("pop"
 op("dict::pop_default(Dict(k, v)(a!) self, k key, v default) -> v")(method("pop"))
 op("dict::popitem(Dict(k, v)(a!) self) -> (k, v)", raises=[KeyError])(method("popitem"))
 op("dict::setdefault(Dict(k, v)(a!) self, k key, v default) -> v")(method("setdefault"))
-op("dict::update(Dict(k, v)(a!) self, Dict(k, v) other) -> ()")(
-    lambda self, other: update(self, other)
-)
+op("dict::update(Dict(k, v)(a!) self, Dict(k, v) other) -> ()")(update)
 op("dict::clear(Dict(k, v)(a!) self) -> ()")(method("clear"))
 op("dict::copy(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(method("copy"))
 op("dict::plain(Dict(k, v) self) -> Dict(k, v)", effects=NEW)(dict)

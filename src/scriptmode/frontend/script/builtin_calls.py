@@ -141,9 +141,7 @@ def _dict(e: Emitter, given: Arguments) -> Sugared:
         return named
     value = reading(given.positional[0])
     if isinstance(e.type_of(value), T.DictType):
-        built = e.value(value)
-        is_plain = type(built.type) is T.DictType
-        result: Sugared = e.op("dict::copy" if is_plain else "dict::plain", built)
+        result: Sugared = e.op("dict::plain", e.value(value))
     else:
         items = items_of(e, value)
         if items is not None:

@@ -2,7 +2,8 @@
 
 An entry is ``{i64 hash, key, value}``; the index holds entry numbers and is at most two thirds
 full.  Erased entries stay until the table is rebuilt, so positions are stable while nothing is
-added.  Keys and values pass by slot pointer and are borrowed; ``result`` slots get owned values.
+added.  Sizes and the times of rebuilding are CPython's, as a loop over a dict that it changes shows.
+Keys and values pass by slot pointer and are borrowed; ``result`` slots get owned values.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from scriptmode.codegen.native import (
     stack,
     store,
     text,
+    udiv,
 )
 from scriptmode.runtime.native.allocation import allocate, deallocate
 from scriptmode.runtime.native.compare import dict_find, key_hash
@@ -73,7 +75,7 @@ from scriptmode.runtime.native.memory import (
 
 DESC_NONE = external("desc.None")
 SMALLEST_INDEX = 8
-MAX_ENTRIES = 1 << 48
+MAX_INDEX = 1 << 48
 
 
 @native
@@ -126,15 +128,34 @@ def _place(index: ptr, mask: i64, hashed: i64, number: i64) -> None:
     store(i64, index, at * 8, number)
 
 
-@native(noinline=True)
-def _rebuild(d: ptr, wanted: i64) -> i64:
-    """Drop erased entries and make room for ``wanted`` in all; 0 without memory."""
-    if wanted > MAX_ENTRIES:
-        return 0
+@native
+def _capacity(size: i64) -> i64:
+    """How many entries an index of a size admits."""
+    return udiv(size << 1, 3)
+
+
+@native
+def _size_for(least: i64) -> i64:
+    """CPython's size of an index that is to have ``least`` places."""
+    last = (least | SMALLEST_INDEX) - 1
     size = i64(SMALLEST_INDEX)
-    while size * 2 < wanted * 3:
+    while size <= last:
         size = size << 1
-    capacity = size - lshr(size, 2)
+    return size
+
+
+@native
+def _size_of(entries: i64) -> i64:
+    """The size of the index of a dict that is to have so many entries."""
+    return _size_for(lshr(entries * 3 + 1, 1))
+
+
+@native(noinline=True)
+def _rebuild(d: ptr, size: i64) -> i64:
+    """Drop erased entries; the index gets ``size`` places.  0 without memory."""
+    if size > MAX_INDEX:
+        return 0
+    capacity = _capacity(size)
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
     index = allocate(size * 8)
     entries = allocate(capacity * step)
@@ -166,14 +187,11 @@ def _rebuild(d: ptr, wanted: i64) -> i64:
 @native
 def _add(ctx: ptr, d: ptr, key: ptr, value: ptr, hashed: i64) -> i32:
     """Append an entry for a key that is not there."""
-    used = load(i64, d, DICT_USED)
-    filled = load(i64, d, DICT_FILLED) + 1
     # erased places count: a search ends only at a free one
-    if used >= load(i64, d, DICT_CAPACITY) or filled * 3 > (load(i64, d, DICT_MASK) + 1) * 2:
-        n = load(i64, d, DICT_LENGTH)
-        if _rebuild(d, n * 2 + 4) == 0:
+    if load(i64, d, DICT_FILLED) >= load(i64, d, DICT_CAPACITY):
+        if _rebuild(d, _size_for(load(i64, d, DICT_LENGTH) * 3)) == 0:
             return sm_raise_memory_error(ctx)
-        used = load(i64, d, DICT_USED)
+    used = load(i64, d, DICT_USED)
     entry = _entry(d, used)
     store(i64, entry, ENTRY_HASH, hashed)
     sm_slot_copy(entry + ENTRY_KEY, key, _key_type(d))
@@ -462,7 +480,7 @@ def _move_to_start(ctx: ptr, d: ptr, number: i64) -> i32:
     memmove(entries + step, entries, number * step)
     memcpy(entries, keep, step)
     free(keep)
-    if _rebuild(d, load(i64, d, DICT_LENGTH)) == 0:
+    if _rebuild(d, load(i64, d, DICT_MASK) + 1) == 0:
         return sm_raise_memory_error(ctx)
     return 0
 
@@ -506,8 +524,16 @@ def sm_dict_clear(ctx: ptr, d: ptr) -> i32:
 @native
 def sm_dict_update(ctx: ptr, d: ptr, other: ptr) -> i32:
     """``d.update(other)``."""
-    if d == other:
+    n = load(i64, other, DICT_LENGTH)
+    if d == other or n == 0:
         return 0
+    if load(i64, d, DICT_LENGTH) == 0 and _is_dense(other):
+        if _clone_table(d, other) == 0:
+            return sm_raise_memory_error(ctx)
+        return 0
+    if load(i64, d, DICT_CAPACITY) < n:
+        if _rebuild(d, _size_of(load(i64, d, DICT_LENGTH) + n)) == 0:
+            return sm_raise_memory_error(ctx)
     i = 0
     while i < load(i64, other, DICT_USED):
         entry = _entry(other, i)
@@ -519,22 +545,60 @@ def sm_dict_update(ctx: ptr, d: ptr, other: ptr) -> i32:
 
 
 @native
+def _is_dense(d: ptr) -> i8:
+    """Whether nothing was erased and half the index would not do."""
+    n = load(i64, d, DICT_LENGTH)
+    size = load(i64, d, DICT_MASK) + 1
+    fits = size == SMALLEST_INDEX or _capacity(lshr(size, 1)) < n
+    return i8(load(i64, d, DICT_USED) == n and fits)
+
+
+@native
+def _clone_table(d: ptr, other: ptr) -> i64:
+    """Give ``d``, which is empty, the entries of another, erased ones included; 0 without memory."""
+    step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
+    capacity = load(i64, other, DICT_CAPACITY)
+    size = load(i64, other, DICT_MASK) + 1
+    index = allocate(size * 8)
+    entries = allocate(capacity * step)
+    if index == 0 or entries == 0:
+        free(index)
+        free(entries)
+        return 0
+    deallocate(load(ptr, d, DICT_INDEX))
+    deallocate(load(ptr, d, DICT_ENTRIES))
+    version = load(i64, d, DICT_VERSION)
+    used = load(i64, other, DICT_USED)
+    memcpy(d + DICT_LENGTH, other + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)
+    store(i64, d, DICT_VERSION, version + 1)
+    memcpy(index, load(ptr, other, DICT_INDEX), size * 8)
+    memcpy(entries, load(ptr, other, DICT_ENTRIES), used * step)
+    store(ptr, d, DICT_INDEX, index)
+    store(ptr, d, DICT_ENTRIES, entries)
+    for i in range(used):
+        entry = entries + i * step
+        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+            sm_slot_copy(entry + ENTRY_KEY, _entry(other, i) + ENTRY_KEY, _key_type(d))
+            sm_slot_copy(_value_of(d, i), _value_of(other, i), _value_type(d))
+    return 1
+
+
+@native
 def sm_dict_copy(ctx: ptr, d: ptr, result: ptr) -> i32:
     """``d.copy()``."""
     if sm_dict_new(ctx, load(ptr, d, HEAP_DESCRIPTOR), result):
         return 1
-    r = load(ptr, result)
+    made = load(ptr, result)
     n = load(i64, d, DICT_LENGTH)
-    if n > 0 and _rebuild(r, n) == 0:
-        sm_release(r)
-        return sm_raise_memory_error(ctx)
-    for i in range(load(i64, d, DICT_USED)):
-        entry = _entry(d, i)
-        hashed = load(i64, entry, ENTRY_HASH)
-        if hashed != ENTRY_ERASED:
-            if _add(ctx, r, entry + ENTRY_KEY, _value_of(d, i), hashed):
-                sm_release(r)
-                return 1
+    if n == 0:
+        return 0
+    if n >= udiv(load(i64, d, DICT_USED) * 2, 3):
+        if _clone_table(made, d) == 0:
+            sm_release(made)
+            return sm_raise_memory_error(ctx)
+    elif sm_dict_update(ctx, made, d):
+        sm_release(made)
+        return 1
     return 0
 
 
