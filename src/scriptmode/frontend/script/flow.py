@@ -116,7 +116,9 @@ class _Merge:
         e = self.e
         merged: dict[str, Callable[[], Sugared]] = {}
         for name in dict.fromkeys(n for o in self.alive for n in o.env.names):
-            merged[name] = self._merge(name, [o.env.names.get(name) for o in self.alive])
+            # a captured variable is there where something more is known of it
+            other = None if name in e.scope.locals else e.scope.captured.get(name)
+            merged[name] = self._merge(name, [o.env.names.get(name, other) for o in self.alive])
         attributes: dict[tuple[str, ...], Callable[[], Sugared]] = {}
         for place in self.alive[0].env.attributes:
             found = [o.env.attributes.get(place) for o in self.alive]
@@ -403,7 +405,8 @@ def _after_loop(
         known = t != T.NONE
         after.names[name] = Unusable("unbound", e.span, IRValue(output) if known else None)
     for name in e.env.names:
-        if name not in after.names:
+        is_captured = name not in e.scope.locals and name in e.scope.captured
+        if name not in after.names and not is_captured:
             after.names[name] = Unusable("unbound", e.span, None, after.cells.get(name))
     return after
 

@@ -355,6 +355,7 @@ def _alive(e: Emitter, code: GeneratorCode) -> dict[str, Sugared]:
         n: v for n, v in e.env.names.items()
         if (n in read or n.startswith("%")) and not isinstance(v, Unusable)
         and not n.startswith(_RETURNED)
+        and (n in e.scope.locals or n not in e.scope.captured)  # it is found as captured below
     }  # fmt: skip
     found |= {
         f"{n} (captured)": v for n, v in e.scope.captured.items() if n in code.target.captured
