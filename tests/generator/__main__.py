@@ -74,7 +74,7 @@ def _report(
     print(f"== seed {seed}: {verdict.kind} {verdict.text[:600]}", flush=True)
     text = random_program(seed, features).text
     if not options.no_shrink:
-        text = shrunk(text, verdict.kind, verdict.text[:12])
+        text = shrunk(text, verdict)
     print(text, flush=True)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

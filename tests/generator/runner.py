@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import multiprocessing as mp
+import re
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 
-from tests.generator.judge import CRASH, Verdict, judge
+from tests.generator.judge import CRASH, REFUSED, Verdict, judge
 from tests.generator.shrink import shrink
 
 _SECONDS = 60.0
@@ -71,13 +72,21 @@ def judge_all(texts: Iterable[str]) -> Iterator[Verdict]:
         worker.close()
 
 
-def shrunk(text: str, kind: str, first_words: str) -> str:
-    """A small program with a verdict of the same kind that begins alike."""
+def _gist(verdict: Verdict) -> str:
+    """What failed, without the values and names in it."""
+    first = verdict.text.partition("\n")[0]
+    if first.startswith("compiler failed") or verdict.kind == REFUSED:
+        return re.sub(r"<.*>|`[^`]*`|\w*\d\w*|'[^']*'", "", first)
+    return first[:12]
+
+
+def shrunk(text: str, verdict: Verdict) -> str:
+    """A small program with a verdict of the same kind that reads alike."""
     worker = Worker()
 
     def fails(candidate: str) -> bool:
         found = worker.judge(candidate)
-        return found.kind == kind and found.text.startswith(first_words)
+        return found.kind == verdict.kind and _gist(found) == _gist(verdict)
 
     try:
         return shrink(text, fails)
