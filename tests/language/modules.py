@@ -10,6 +10,16 @@ import scriptmode
 INPUTS = (torch.linspace(-1, 1, 4),)
 
 
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * 2
+
+
 class Attributes(nn.Module):
     """parameters, buffers (persistent or not), attributes of every type"""
 
@@ -211,3 +221,10 @@ class Configured(nn.Module):
 
     def forward(self, x):
         return x * self.options.scale + self.options.names["a"]
+
+
+class AppliesFunction(nn.Module):
+    """`torch.autograd.Function.apply`: left to Python, on eager's tape"""
+
+    def forward(self, x):
+        return Doubled.apply(x) + 1

@@ -159,3 +159,11 @@ def test_annotations_of_variables_may_be_quoted():
 
     assert scriptmode.script(sums)([1, 2]) == 5
     assert scriptmode.script(sums)([]) == 0
+
+
+def test_a_type_comment_may_leave_out_the_result():
+    def commented(a, b):
+        # type: (Tensor, int)
+        return a * b, b + 1
+
+    same(commented(X, 3), scriptmode.script(commented)(X, 3))

@@ -135,8 +135,8 @@ def trace(
     func
         A function, a module, or a module's bound method.
     example_inputs
-        A tuple of arguments (any other value is a single argument): nested tuples, lists and dicts
-        of tensors, ints, floats, bools, strings and None.
+        A tuple or list of arguments (any other value is a single argument): nested tuples, lists
+        and dicts of tensors, ints, floats, bools, strings and None.
     check_trace, check_inputs, check_tolerance
         Run program and function again, on the example and on each further argument tuple, and
         report the node that diverged.
@@ -158,11 +158,7 @@ def trace(
     """
     if not config.get("enabled"):
         return func
-    args = example_inputs
-    if args is None:
-        args = ()
-    elif not isinstance(args, tuple):
-        args = (args,)
+    args = () if example_inputs is None else example_inputs
     result = trace_function(func, args, example_kwarg_inputs)
     compiled = _compiled_trace(func, result)
     if check_trace:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+import scriptmode
 from scriptmode.frontend.trace import trace_function
 from scriptmode.support.diagnostics import ArgumentError, TraceError
 from tests.frontend.trace.helpers import quiet_trace, run, trace_agrees
@@ -131,3 +132,15 @@ def test_results_of_other_classes_are_refused():
 
     with pytest.raises(TraceError, match="Holder cannot be the result"):
         trace_function(Holder, (torch.ones(1),))
+
+
+def test_a_list_of_arguments_is_taken_as_a_tuple_of_them():
+    traced = scriptmode.trace(
+        torch.add, [torch.ones(2), torch.ones(2)], check_inputs=[[torch.ones(3)] * 2]
+    )
+    assert traced(torch.ones(1), torch.zeros(1)).item() == 1
+    assert scriptmode.trace(lambda: torch.zeros(2), [])().tolist() == [0, 0]
+    module = scriptmode.trace_module(
+        torch.nn.Bilinear(1, 1, 1), {"forward": [torch.ones(1, 1)] * 2}
+    )
+    assert module(torch.ones(2, 1), torch.ones(2, 1)).shape == (2, 1)

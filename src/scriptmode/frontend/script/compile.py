@@ -16,6 +16,7 @@ from torch import nn
 
 from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
+    autograd_functions,
     builtin_calls,
     builtin_numbers,
     builtin_types,
@@ -80,7 +81,7 @@ from scriptmode.support.markers import EXPORT, modifier_of
 from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
-    builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
+    autograd_functions, builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
     dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
     futures, generator_methods, gradients, host_calls, itertools_calls, library_calls,
     local_classes, matching, module_calls, number_methods, object_methods, operator_calls,
@@ -385,6 +386,15 @@ def _entry_shapes(
     given = {name: unit.classes.adopt(t) for name, t in (arg_types or {}).items()}
     comments = _type_comment(unit, function, 0 if owner is None else 1)
     parameters, forwarded = _own_parameters(function), _forwarded(function)
+    if owner is not None and not parameters:
+        raise ScriptTypeError(
+            Diagnostic(
+                "SM0201",
+                f"the method `{function.__name__}` has no parameter for the module",
+                place_of(function),
+                help="give it a first parameter `self`",
+            )
+        )
     if owner is not None and not (forwarded and _takes_all(parameters)):
         shapes[parameters[0].name] = owner
         parameters, forwarded = parameters[1:], forwarded[1:]
@@ -456,7 +466,7 @@ def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[s
     if not comment or not comment.startswith("("):
         return {}
     names = {**function.__globals__, **closure_of(function)}
-    text = comment.rpartition("->")[0].strip()
+    text = comment.partition("->")[0].strip()
     try:
         parts = A.evaluate(f"({text[1:-1].strip()},)" if text != "()" else "()", names)
         found = [A.resolve(p, names, unit.type_of_class) for p in parts]

@@ -23,7 +23,7 @@ from scriptmode.frontend.trace.record import (
     trace_function,
 )
 from scriptmode.frontend.trace.snapshot import copy_of, storage_key
-from scriptmode.frontend.trace.structure import bind_arguments
+from scriptmode.frontend.trace.structure import bind_arguments, example_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir.graph import Graph, Node, Value
 from scriptmode.support.diagnostics import (
@@ -83,7 +83,7 @@ def _is_by_method(inputs: Any, result: TraceResult) -> bool:
 def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if isinstance(inputs, Arguments):
         return inputs.args, inputs.kwargs
-    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
+    return example_arguments(inputs), {}
 
 
 class _Copier:

@@ -29,6 +29,7 @@ from scriptmode.frontend.trace.numbers import (
     plain,
 )
 from scriptmode.frontend.trace.places import is_torch_frame
+from scriptmode.frontend.trace.python_calls import record_python_call
 from scriptmode.frontend.trace.state import active_recorder, is_tracing
 from scriptmode.support.locks import held_while_forking
 from scriptmode.support.markers import STANDS_FOR
@@ -107,9 +108,10 @@ def _apply(original: Any) -> Any:
     @functools.wraps(original.__func__)
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = active_recorder()
-        if recorder is not None:
-            recorder.refuse_autograd_function(cls)
-        return original.__func__(cls, *args, **kwargs)
+        if recorder is None:
+            return original.__func__(cls, *args, **kwargs)
+        called = functools.partial(original.__func__, cls, **kwargs)
+        return record_python_call(recorder, called, args, f"{cls.__name__}.apply")
 
     return classmethod(apply)
 

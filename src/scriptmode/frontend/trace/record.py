@@ -31,6 +31,7 @@ from scriptmode.frontend.trace.structure import (
     Spec,
     Static,
     bind_arguments,
+    example_arguments,
     leaf_type,
     signature_of,
     take_apart,
@@ -120,9 +121,9 @@ def trace_function(
 ) -> TraceResult:
     """Record ``fn(*args, **kwargs)``; ``fn`` is a function, a module or a module's method.
 
-    ``args`` that are no tuple stand for one argument.
+    ``args`` that are no tuple or list stand for one argument.
     """
-    args = args if isinstance(args, tuple) else (args,)
+    args = example_arguments(args)
     module = _module_of(fn)
     if module is not None:
         method = "forward" if isinstance(fn, torch.nn.Module) else fn.__name__
@@ -135,7 +136,7 @@ def trace_function(
 def trace_module_methods(module: torch.nn.Module, inputs: Mapping[str, Any]) -> TraceResult:
     """Record several methods of ``module``: example arguments by method name.
 
-    The arguments of a method are a tuple, a single argument, or ``(args, kwargs)`` as
+    The arguments of a method are a tuple or list, a single argument, or ``(args, kwargs)`` as
     ``Arguments``.
     """
     runs = {}
@@ -146,7 +147,7 @@ def trace_module_methods(module: torch.nn.Module, inputs: Mapping[str, Any]) -> 
                 Diagnostic("SM0604", f"{type(module).__name__} has no method `{method}`")
             )
         if not isinstance(example, Arguments):
-            example = Arguments(example if isinstance(example, tuple) else (example,))
+            example = Arguments(example_arguments(example))
         runs[method] = (fn, example.args, example.kwargs)
     return _trace(module, runs)
 

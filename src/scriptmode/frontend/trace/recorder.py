@@ -349,23 +349,18 @@ class Recorder:
         """Raise TraceError at the user's place."""
         raise TraceError(Diagnostic(code, message, user_span(), help=help))
 
-    def refuse_autograd_function(self, cls: type) -> None:
-        """``autograd.Function.apply`` has a backward that would be lost."""
-        raise TraceNotBuiltError(
-            Diagnostic(
-                "SM0613",
-                f"autograd.Function {cls.__name__} inside a traced function is not built yet",
-                user_span(),
-                help="write it with differentiable torch functions",
-            )
-        )
-
     # modules
 
     def call_module(
         self, original: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any
     ) -> Any:
         """Run a module's ``__call__`` with its scope."""
+        if module._backward_hooks or module._backward_pre_hooks:
+            self.refuse(
+                "SM0617",
+                f"a backward hook on a {type(module).__name__}, which a recording would lose",
+                "remove the hook, or register it after tracing on the outermost module",
+            )
         known = self.index.find(module)
         if known is None:
             self.snapshot.add_module(module)

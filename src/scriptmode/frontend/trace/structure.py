@@ -319,6 +319,11 @@ class InputTree:
         return out
 
 
+def example_arguments(example: Any) -> tuple[Any, ...]:
+    """The arguments of an example call: a tuple or list of them, or a single one."""
+    return tuple(example) if type(example) in (tuple, list) else (example,)
+
+
 def bind_arguments(
     signature: inspect.Signature | None,
     args: Sequence[Any],
