@@ -209,3 +209,29 @@ def test_copies_share_tensors_and_functions():
     x = torch.rand(1, 2)
     torch.testing.assert_close(other(x), linear(x))
     assert other.weight is linear.weight
+
+
+def test_an_attribute_with_a_type_is_its_value_at_once():
+    class Typed(scriptmode.ScriptModule):
+        def __init__(self):
+            super().__init__()
+            self.step = scriptmode.Attribute(0.1, float)
+            assert self.step > 0
+            self.seen = scriptmode.Attribute({}, Dict[str, int])
+            self.seen["a"] = 3
+
+        @scriptmode.script_method
+        def forward(self):
+            return self.step, self.seen["a"]
+
+    assert Typed()() == (0.1, 3)
+
+
+def test_a_method_without_a_parameter_for_the_module_is_refused():
+    class NoSelf(scriptmode.ScriptModule):
+        @scriptmode.script_method
+        def forward():
+            return torch.zeros(3)
+
+    with pytest.raises(scriptmode.ScriptTypeError, match="has no parameter for the module"):
+        NoSelf()

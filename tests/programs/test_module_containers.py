@@ -441,3 +441,34 @@ class ZippedWithDisplay(nn.Module):
 
 def test_modules_are_zipped_with_a_list_display():
     check(ZippedWithDisplay(), (torch.randn(2, 4),))
+
+
+class CountsSeven(nn.ModuleList):
+    def __len__(self):
+        return 7
+
+
+class WalksFirst(nn.ModuleList):
+    def __iter__(self):
+        return iter([self[0]])
+
+
+class HasZ(nn.ModuleDict):
+    def __contains__(self, key):
+        return key == "z"
+
+
+class AsksOwnMethods(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.seven = CountsSeven([nn.ReLU()])
+        self.two = WalksFirst([nn.ReLU(), nn.Tanh()])
+        self.z = HasZ({"a": nn.ReLU()})
+
+    def forward(self, x: Tensor, key: str):
+        found = "z" in self.z, "a" in self.z, key in self.z, key not in self.z
+        return len(self.seven), len(self.two), found, self.two[1](x)
+
+
+def test_containers_answer_len_and_in_by_their_own_methods():
+    check(AsksOwnMethods(), (torch.ones(1), "z"))

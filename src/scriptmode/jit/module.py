@@ -49,6 +49,7 @@ from scriptmode.jit.pipeline import compile_native
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptAttributeError
+from scriptmode.support.markers import Attribute
 
 _SHARED = ("_parameters", "_buffers", "_non_persistent_buffers_set")
 CALL = "__call__"
@@ -84,6 +85,9 @@ class _MadeThenCompiled(type):
 
 class ScriptModule(torch.nn.Module, metaclass=_MadeThenCompiled):
     """Base class of compiled modules."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.value if isinstance(value, Attribute) else value)
 
     def define(self, src: str, _frames_up: int = 0) -> None:
         """Add the functions of a text as compiled methods."""

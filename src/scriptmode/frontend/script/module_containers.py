@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from scriptmode.frontend.script.conditions import truth_sugared
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS
@@ -89,6 +90,21 @@ def _own_items(e: Emitter, module: ModuleValue) -> list[Sugared] | None:
     return None
 
 
+def length(e: Emitter, module: ModuleValue) -> Sugared:
+    """``len(module)``."""
+    if overrides(module.info.python, "__len__"):
+        return e.call_positional(e.attribute(module, "__len__"))
+    return own_length(e, module)
+
+
+def own_length(e: Emitter, module: ModuleValue) -> Sugared:
+    """What the ``__len__`` of torch's containers gives."""
+    items = _own_items(e, module)
+    if items is None:
+        e.fail_type(f"{module.describe()} has no len()")
+    return Constant(len(items))
+
+
 def named(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
     """What a dict of modules or parameters holds, by key."""
     python = module.info.python
@@ -99,6 +115,13 @@ def named(e: Emitter, module: ModuleValue) -> list[tuple[str, Sugared]]:
 
 def contains_key(e: Emitter, module: ModuleValue, item: Sugared) -> Sugared:
     """``key in module``."""
+    if overrides(module.info.python, "__contains__"):
+        return truth_sugared(e, e.call_positional(e.attribute(module, "__contains__"), item))
+    return contains_own_key(e, module, item)
+
+
+def contains_own_key(e: Emitter, module: ModuleValue, item: Sugared) -> Sugared:
+    """What the ``__contains__`` of torch's dicts gives."""
     names = [n for n, _ in named(e, module)]
     if isinstance(item, Constant):
         return Constant(item.value in names)

@@ -16,9 +16,10 @@ from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.module_containers import (
     child,
     container_item,
-    contains_key,
+    contains_own_key,
     distinct_children,
     named,
+    own_length,
 )
 from scriptmode.frontend.script.module_state import get_attribute
 from scriptmode.frontend.script.values import (
@@ -162,11 +163,11 @@ def _dict_view(kind: str) -> Any:
 
 
 def _length(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    return e.unit.length(e, module)
+    return own_length(e, module)
 
 
 def _contains(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-    return contains_key(e, module, given.positional[0])
+    return contains_own_key(e, module, given.positional[0])
 
 
 def _getitem(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:

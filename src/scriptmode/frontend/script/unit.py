@@ -773,10 +773,7 @@ class Unit:
     def length(self, e: Emitter, value: Sugared) -> Sugared:
         """``len(value)``."""
         if isinstance(value, ModuleValue):
-            items = module_containers.module_items(e, value)
-            if items is None:
-                return e.call_positional(e.attribute(value, "__len__"))
-            return Constant(len(items))
+            return module_containers.length(e, value)
         return iteration.length_of(e, value)
 
     def index_value(self, e: Emitter, value: Sugared, what: str) -> Value:
