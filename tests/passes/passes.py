@@ -11,6 +11,7 @@ from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.unroll_recursion import unroll_recursion
 
 PASSES = {
     "cse": eliminate_common_subexpressions,
@@ -23,4 +24,5 @@ PASSES = {
     "rules": apply_rules,
     "share_lookups": share_lookups,
     "simplify_control_flow": simplify_control_flow,
+    "unroll_recursion": unroll_recursion,
 }

@@ -27,6 +27,7 @@ from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.unroll_recursion import unroll_recursion
 from scriptmode.runtime import link  # noqa: F401  (registers the native library)
 from scriptmode.support import config
 
@@ -42,6 +43,7 @@ class Pass:
 
 PIPELINE: list[Pass] = [
     Pass("inline", inline_calls_in_loops),
+    Pass("unroll_recursion", unroll_recursion),
     Pass("fold", fold_constants),
     Pass("rules", apply_rules),
     Pass("simplify_control_flow", simplify_control_flow),
@@ -56,6 +58,8 @@ PIPELINE: list[Pass] = [
 MUST_PRECEDE: list[tuple[str, str, str]] = [
     ("inline", "fold", "constants meet across calls only after inlining"),
     ("inline", "licm", "what a callee computes anew in each iteration is visible after inlining"),
+    ("inline", "unroll_recursion", "a body is copied with what its own calls have become"),
+    ("unroll_recursion", "cse", "the copies compute what the calls around them have computed"),
     ("fold", "simplify_control_flow", "a condition must be constant before its If is removed"),
     ("fold", "rules", "rules look for constant operands"),
     ("share_lookups", "cse", "searches for one key become equal nodes, which are merged"),

@@ -77,7 +77,7 @@ def inline_calls(
                 bodies[name] = _body(program, name, max_nodes)
             body = bodies[name]
             if body is not None and name != graph.name and size < max_total and where(node):
-                _inline(node, body)
+                inline_call(node, body)
                 size += _size(body)
                 changed = progress = True
     return changed
@@ -97,10 +97,15 @@ def _size(graph: Graph) -> int:
 
 
 def _body(program: Program, name: str, max_nodes: int) -> Graph | None:
-    """The callee as a graph without early Returns; None when it is not to be inlined."""
+    """The callee's body; None when it is not to be inlined."""
     callee = program.functions.get(name)
     if callee is None or _is_recursive(program, name) or _size(callee) > max_nodes:
         return None
+    return inlinable_body(callee)
+
+
+def inlinable_body(callee: Graph) -> Graph | None:
+    """A copy of ``callee`` without early Returns; None when it cannot be had."""
     body = copy_graph(callee)
     if any(_has_return(b) for n in body.nodes for b in n.blocks):
         if callee.return_type is None or not _can_return_from_tails(body.block):
@@ -198,7 +203,7 @@ def _absorb_rest(node: Node, block: Block) -> None:
         branch.append(moved)
 
 
-def _inline(call: Node, body: Graph) -> None:
+def inline_call(call: Node, body: Graph) -> None:
     """Replace ``call`` by a copy of ``body``."""
     mapping = {
         param: for_users_of(param, argument, call)
