@@ -43,7 +43,7 @@ def builder_for(graph: Graph) -> Builder:
 def read_text(address: int) -> str:
     """The value of a native str."""
     length = ctypes.c_int64.from_address(address + objects.STR_LENGTH).value
-    width = ctypes.c_int64.from_address(address + objects.STR_WIDTH).value
+    width = ctypes.c_int32.from_address(address + objects.STR_WIDTH).value
     data = ctypes.string_at(address + objects.STR_DATA, length * width)
     return data.decode({1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width])
 

@@ -93,3 +93,61 @@ def test_texts_of_every_length_and_width_grow_in_their_memory():
     for part in ("a", "é", "漢", "\U0001f600", "ab", "abc", "abcdefg"):
         for start in ("", "x", "漢"):
             check(built, *[(start, part, times) for times in range(0, 40, 3)], (start, part, 700))
+
+
+def pieces_of_constants(n: int) -> str:
+    out = ""
+    for i in range(n):
+        out += "0123456789abcdef"[i % 16]
+        out += ", "
+        if i % 5 == 0:
+            out += "fifteen letters"
+        if i % 7 == 0:
+            out += "é漢"[i % 2]
+        out += "sixteen letters!"
+    return out
+
+
+def hashed_between(n: int) -> list[int]:
+    counts: dict[str, int] = {}
+    lengths: set[int] = set()
+    text = ""
+    for i in range(n):
+        text += "x"
+        counts[text] = i
+        lengths.add(hash(text) % 7 + len(text) - hash(text) % 7)
+    same = "x" * n
+    return [counts[same], hash(text) == hash(same), len(lengths), len(counts)]
+
+
+def hashed_then_longer(n: int) -> bool:
+    text = "start"
+    for i in range(n):
+        text += "abc"[i % 3]
+        if i == n // 2:
+            h = hash(text)
+            text += "z"
+            if h == hash(text):
+                return False
+    return hash(text) == hash("" + text[:3] + text[3:])
+
+
+def kept_while_growing(n: int) -> list[str]:
+    kept: list[str] = []
+    text = ""
+    for i in range(n):
+        text += "ab"[i % 2]
+        if i % 3 == 0:
+            kept.append(text)
+        text += "--"
+    return kept
+
+
+def test_short_pieces():
+    check(pieces_of_constants, (0,), (1,), (8,), (200,))
+    check(kept_while_growing, (0,), (1,), (50,))
+
+
+def test_hashes_of_what_grows():
+    check(hashed_between, (1,), (40,))
+    check(hashed_then_longer, (0,), (1,), (60,))

@@ -83,7 +83,8 @@ def data_address(data: bytes) -> int:
 
 
 def read_str(address: int) -> str:
-    length, width = word(address + objects.STR_LENGTH), word(address + objects.STR_WIDTH)
+    length = word(address + objects.STR_LENGTH)
+    width = ctypes.c_int32.from_address(address + objects.STR_WIDTH).value
     data = ctypes.string_at(address + objects.STR_DATA, length * width)
     codec = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
     text = data.decode(codec, "surrogatepass")

@@ -1,8 +1,8 @@
 """Native representation of the IR's types: LLVM types, sizes, heap object offsets, symbol names.
 
 A heap object is ``{i64 count, ptr descriptor, payload...}``; a list's payload is ``{i64 length, i64
-capacity, ptr data}`` with unboxed elements, a string's is ``{i64 length, i64 hash, i64 width,
-code points...}``.
+capacity, ptr data}`` with unboxed elements, a string's is ``{i64 length, i64 hash, i32 width,
+i32 room, code points...}``, where room is how many more code points its memory surely holds.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LIST_SIZE = HEAP_PAYLOAD + 24
 STR_LENGTH = HEAP_PAYLOAD
 STR_HASH = HEAP_PAYLOAD + 8
 STR_WIDTH = HEAP_PAYLOAD + 16
+STR_ROOM = HEAP_PAYLOAD + 20
 STR_DATA = HEAP_PAYLOAD + 24
 
 CELL_BOUND = HEAP_PAYLOAD

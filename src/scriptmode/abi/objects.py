@@ -4,7 +4,8 @@
 
     object      {i64 count, ptr descriptor, payload}
     list        {header, i64 length, i64 capacity, ptr data}       elements unboxed in data
-    str         {header, i64 length, i64 hash, i64 width, bytes}   code points of width 1, 2 or 4
+    str         {header, i64 length, i64 hash, i32 width, i32 room, bytes}
+                                                                   code points of width 1, 2 or 4
     dict        {header, i64 length, i64 used, i64 capacity, i64 mask, ptr index, ptr entries,
                  i64 version, i64 filled}
     cell        {header, i64 bound, value}                         a variable
@@ -38,6 +39,7 @@ from scriptmode.abi.layouts import LIST_SIZE as LIST_SIZE
 from scriptmode.abi.layouts import STR_DATA as STR_DATA
 from scriptmode.abi.layouts import STR_HASH as STR_HASH  # 0: not computed yet
 from scriptmode.abi.layouts import STR_LENGTH as STR_LENGTH
+from scriptmode.abi.layouts import STR_ROOM as STR_ROOM  # for as many more code points
 from scriptmode.abi.layouts import STR_WIDTH as STR_WIDTH
 
 # ---- strs of one code point below 256, made once ----

@@ -125,6 +125,11 @@ def is_local_cell(cell: Value) -> bool:
     )
 
 
+def is_narrow_text(text: Value) -> bool:
+    """Whether ``text`` is a constant str with code points below 256 alone."""
+    return text.is_constant and all(ord(c) < 256 for c in text.constant)
+
+
 def is_lending(node: Node) -> bool:
     """Whether ``node`` is an ATen op, which never keeps a list it is given."""
     return node.kind.startswith("aten::")
@@ -174,6 +179,8 @@ class Ownership:
     def _is_borrowing(self, node: Node) -> bool:
         if node.kind in ("prim::Constant", "prim::Global"):
             return True
+        if node.kind == "str::getitem" and is_narrow_text(node.inputs[0]):
+            return True  # strs of the first 256 characters live as long as the process
         # a module's tensors are held for the whole call while nothing replaces them
         return (
             node.kind == "prim::GetAttr"

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I8, I64, PTR
+from scriptmode.abi.convention import I8, I16, I32, I64, PTR
+from scriptmode.analysis.ownership import is_narrow_text
 from scriptmode.codegen import heap, tensors
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.library import emit_native
 from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.unit import VOID
 from scriptmode.codegen.values import boolean
-from scriptmode.ir.graph import Node
+from scriptmode.ir.graph import Node, Value
 
 WIDTH = "width"
+ROOM = "room"
 TEXT = "text"
+
+
+def load_length(b: ir.IRBuilder, self: ir.Value) -> ir.Value:
+    """``len(self)``."""
+    return heap.load_field(b, self, I64, objects.STR_LENGTH, heap.LENGTH)
+
+
+def is_narrow(b: ir.IRBuilder, self: ir.Value) -> ir.Value:
+    """Whether all code points are below 256, as an i1."""
+    width = heap.load_field(b, self, I32, objects.STR_WIDTH, WIDTH)
+    return b.icmp_signed("==", width, ir.Constant(I32, 1))
+
+
+def is_character(value: Value) -> bool:
+    """Whether a str is known to have one code point."""
+    return value.node is not None and value.node.kind == "str::getitem"
 
 
 @lower("str::len")
 def str_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``len(self)``."""
-    return heap.load_field(f.b, self, I64, objects.STR_LENGTH, heap.LENGTH)
+    (text,) = node.inputs
+    return length_of(f, text, self)
+
+
+def length_of(f: FunctionEmitter, text: Value, self: ir.Value) -> ir.Value:
+    """``len(self)``, a constant where it is known."""
+    if text.is_constant:
+        return ir.Constant(I64, len(text.constant))
+    return load_length(f.b, self)
 
 
 @lower("str::bool")
@@ -35,9 +64,73 @@ def str_concat(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> obje
     """``a + b``, in the memory of ``a`` when that is not needed any more."""
     if not node.attributes.get("moved"):
         return emit_native(f, node, a, b)
-    f.give_up(node.inputs[0])
-    f.native_call("sm_str_append", [a, b], node.outputs)
+    if not f.unit.level:
+        f.give_up(node.inputs[0])
+        f.native_call("sm_str_append", [a, b], node.outputs)
+        return DEFINED
+    append_inline(f, node, a, b)
     return DEFINED
+
+
+def append_inline(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> None:
+    """``sm_str_append``: few narrow characters that have room go in here, in the same slot."""
+    build = f.b
+    appended = node.inputs[1]
+    is_short = appended.is_constant and is_narrow_text(appended) and 0 < len(appended.constant) < 16
+    m = len(appended.constant) if is_short else 1
+    count = heap.load_field(build, a, I64, objects.HEAP_COUNT, heap.COUNT)
+    room = heap.load_field(build, a, I32, objects.STR_ROOM, ROOM)
+    tests = [
+        build.icmp_signed("==", count, ir.Constant(I64, 1)),
+        build.icmp_unsigned(">=", room, ir.Constant(I32, m)),
+        is_narrow(build, a),
+    ]
+    if not is_short:
+        tests.append(is_narrow(build, b))
+        if not is_character(appended):
+            one = ir.Constant(I64, 1)
+            tests.append(build.icmp_signed("==", load_length(build, b), one))
+    fits = functools.reduce(build.and_, tests)
+    inside, other, both = (f.llvm.append_basic_block(n) for n in ("inside", "other", "both"))
+    build.cbranch(fits, inside, other).set_weights([100, 1])
+    build.position_at_end(inside)
+    length = load_length(build, a)
+    place = tensors.byte_gep(build, tensors.byte_gep(build, a, length), objects.STR_DATA)
+    copy_short(f, place, b, m)
+    longer = build.add(length, ir.Constant(I64, m), flags=["nsw"])
+    heap.store_field(build, longer, a, objects.STR_LENGTH, heap.LENGTH)
+    less = build.sub(room, ir.Constant(I32, m))
+    heap.store_field(build, less, a, objects.STR_ROOM, ROOM)
+    build.branch(both)
+    build.position_at_end(other)
+    (slot,) = f.held.pop(node.inputs[0])
+    f.clear(slot)
+    append = f.unit.native("sm_str_append", I32, [PTR] * 4)
+    f.check(build.call(append, [f.ctx, a, b, slot.address]))
+    grown = build.load(slot.address, typ=PTR)
+    after = build.block
+    build.branch(both)
+    build.position_at_end(both)
+    result = build.phi(PTR)
+    result.add_incoming(a, inside)
+    result.add_incoming(grown, after)
+    f.values[node.output] = result
+    f.held[node.output] = (slot,)
+
+
+def copy_short(f: FunctionEmitter, place: ir.Value, text: ir.Value, length: int) -> None:
+    """Copy narrow characters, few of a constant or one, and the zero behind them."""
+    source = tensors.byte_gep(f.b, text, objects.STR_DATA)
+    if length == 1:  # of characters that are text too, other code units may follow
+        unit = f.b.load(source, typ=I8)
+        heap.mark(f.b.module, unit, TEXT)
+        both = f.b.store(f.b.zext(unit, I16), place)
+        both.align = 1
+        heap.mark(f.b.module, both, TEXT)
+        return
+    copy = f.unit.intrinsic("llvm.memcpy.p0.p0.i64", VOID, [PTR, PTR, I64, ir.IntType(1)])
+    size = ir.Constant(I64, length + 1)
+    f.b.call(copy, [place, source, size, ir.Constant(ir.IntType(1), 0)])
 
 
 @lower("str::getitem")
@@ -46,16 +139,17 @@ def str_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value)
     if not f.unit.level:
         return emit_native(f, node, self, index)
     b = f.b
-    length = str_len(f, node, self)
+    text = node.inputs[0]
+    length = length_of(f, text, self)
     at = index
     if f.intervals.inputs_of(node)[1][0] < 0:
         negative = b.icmp_signed("<", index, ir.Constant(I64, 0))
         at = b.select(negative, b.add(index, length), index)
-    inside = b.icmp_unsigned("<", at, length)
-    width = heap.load_field(b, self, I64, objects.STR_WIDTH, WIDTH)
-    is_narrow = b.and_(inside, b.icmp_signed("==", width, ir.Constant(I64, 1)))
+    is_plain = b.icmp_unsigned("<", at, length)
+    if not is_narrow_text(text):
+        is_plain = b.and_(is_plain, is_narrow(b, self))
     narrow, other, both = (f.llvm.append_basic_block(n) for n in ("narrow", "other", "both"))
-    b.cbranch(is_narrow, narrow, other).set_weights([100, 1])
+    b.cbranch(is_plain, narrow, other).set_weights([100, 1])
     b.position_at_end(narrow)
     unit = heap.load_field(b, tensors.byte_gep(b, self, at), I8, objects.STR_DATA, TEXT)
     offset = b.mul(b.zext(unit, I64), ir.Constant(I64, objects.CHARACTER_SIZE))
@@ -111,9 +205,9 @@ def str_ord(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``ord(self)``."""
     b = f.b
     one = ir.Constant(I64, 1)
-    length = str_len(f, node, self)
-    width = heap.load_field(b, self, I64, objects.STR_WIDTH, WIDTH)
-    is_plain = b.and_(b.icmp_signed("==", length, one), b.icmp_signed("==", width, one))
+    is_plain = is_narrow(b, self)
+    if not is_character(node.inputs[0]):
+        is_plain = b.and_(is_plain, b.icmp_signed("==", load_length(b, self), one))
     before, (other, both) = b.block, (f.llvm.append_basic_block(n) for n in ("other", "both"))
     unit = b.zext(heap.load_field(b, self, I8, objects.STR_DATA, TEXT), I64)
     b.cbranch(is_plain, both, other).set_weights([100, 1])

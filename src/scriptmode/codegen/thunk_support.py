@@ -214,7 +214,7 @@ def _emit_str_view(function: ir.Function, builder: ir.IRBuilder) -> None:
     """Write {bytes, UTF-8 data, memory to free or null} of a native string."""
     text, view = function.args
     length = load(builder, text, I64, layouts.STR_LENGTH)
-    width = load(builder, text, I64, layouts.STR_WIDTH)
+    width = builder.zext(load(builder, text, I32, layouts.STR_WIDTH), I64)
     data = byte_gep(builder, text, layouts.STR_DATA)
     high = stack_slot(builder, 8)
     builder.store(constant(0), high)

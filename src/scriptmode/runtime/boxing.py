@@ -347,7 +347,7 @@ def _made(maker: ptr, items: ptr) -> ptr:
 @native
 def box_str(text: ptr) -> ptr:
     """A Python str."""
-    width = i32(load(i64, text, STR_WIDTH))
+    width = load(i32, text, STR_WIDTH)
     return PyUnicode_FromKindAndData(width, text + STR_DATA, load(i64, text, STR_LENGTH))
 
 

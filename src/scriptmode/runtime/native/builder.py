@@ -67,7 +67,7 @@ def _finish_header(s: ptr, length: i64, width: i64) -> None:
 @native
 def unit(s: ptr, index: i64) -> i64:
     """The code point at an index that is inside (or the zero after the last)."""
-    width = load(i64, s, STR_WIDTH)
+    width = zext(i64, load(i32, s, STR_WIDTH))
     if width == 1:
         return zext(i64, load(i8, s, STR_DATA + index))
     if width == 2:
@@ -95,7 +95,7 @@ def width_of(c: i64) -> i64:
 @native(fast=True)
 def copy_units(target: ptr, width: i64, at: i64, source: ptr, start: i64, count: i64) -> None:
     """Copy code points into a str of at least the source's width."""
-    own = load(i64, source, STR_WIDTH)
+    own = zext(i64, load(i32, source, STR_WIDTH))
     if own == width:
         memcpy(target + STR_DATA + at * width, source + STR_DATA + start * width, count * width)
         return
@@ -182,7 +182,7 @@ def b_units(b: ptr, s: ptr, start: i64, count: i64) -> None:
     """Append code points of a str."""
     n = load(i64, b, B_LENGTH)
     if count > 0:
-        if _grow(b, n + count, load(i64, s, STR_WIDTH)) != 0:
+        if _grow(b, n + count, zext(i64, load(i32, s, STR_WIDTH))) != 0:
             copy_units(load(ptr, b, B_OBJECT), load(i64, b, B_WIDTH), n, s, start, count)
             store(i64, b, B_LENGTH, n + count)
 

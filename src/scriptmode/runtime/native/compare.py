@@ -68,6 +68,7 @@ from scriptmode.abi.objects import (
     STR_DATA,
     STR_HASH,
     STR_LENGTH,
+    STR_ROOM,
     STR_WIDTH,
     TAG_COMPLEX,
     TAG_FLOAT,
@@ -872,8 +873,10 @@ def sm_hash_str(s: ptr) -> i64:
     cached = load(i64, s, STR_HASH)
     if cached != 0:
         return cached
-    hashed = sm_hash_bytes(s + STR_DATA, load(i64, s, STR_LENGTH) * load(i64, s, STR_WIDTH))
+    width = zext(i64, load(i32, s, STR_WIDTH))
+    hashed = sm_hash_bytes(s + STR_DATA, load(i64, s, STR_LENGTH) * width)
     store(i64, s, STR_HASH, hashed)
+    store(i32, s, STR_ROOM, 0)  # so that whoever appends in place need not look at the hash
     return hashed
 
 

@@ -20,12 +20,14 @@ from scriptmode.abi.objects import (
     STR_WIDTH,
 )
 from scriptmode.codegen.native import (
+    i32,
     i64,
     load,
     lshr,
     native,
     ptr,
     srem,
+    zext,
 )
 
 P61 = (1 << 61) - 1
@@ -50,7 +52,7 @@ def _mix(hashed: i64, word: i64) -> i64:
 @native(fast=True)
 def str_key_hash(s: ptr) -> i64:
     """The hash of a str as a dict's key; equal strs have equal widths, so bytes will do."""
-    n = load(i64, s, STR_LENGTH) * load(i64, s, STR_WIDTH)
+    n = load(i64, s, STR_LENGTH) * zext(i64, load(i32, s, STR_WIDTH))
     data = s + STR_DATA
     if n < 8:
         return _no_mark(_mix(n * FACTOR, load(i64, data) & low_bytes(n)))
@@ -130,8 +132,8 @@ def same_text(a: ptr, b: ptr) -> bool:
     if a == b:
         return True
     n = load(i64, a, STR_LENGTH)
-    width = load(i64, a, STR_WIDTH)
-    if n != load(i64, b, STR_LENGTH) or width != load(i64, b, STR_WIDTH):
+    width = zext(i64, load(i32, a, STR_WIDTH))
+    if n != load(i64, b, STR_LENGTH) or width != zext(i64, load(i32, b, STR_WIDTH)):
         return False
     n = n * width
     if n < 8:

@@ -18,6 +18,7 @@ from scriptmode.abi.objects import (
     STR_DATA,
     STR_HASH,
     STR_LENGTH,
+    STR_ROOM,
     STR_WIDTH,
 )
 from scriptmode.codegen.native import (
@@ -79,6 +80,7 @@ from scriptmode.runtime.native.unicode import is_line_break, is_space
 
 DESC_LIST_STR = external("desc.List[str]")
 LARGEST = (1 << 63) - 1
+LARGEST_ROOM = (1 << 31) - 1  # that a str notes; where there is more it is asked for again
 LONG_TEXT = 512  # from here on, equal pieces of a split text may be one object
 RECENT_BITS = 10
 RECENT = 1 << RECENT_BITS  # places for pieces seen before
@@ -131,7 +133,7 @@ def substring(s: ptr, start: i64, count: i64) -> ptr:
         sm_retain(s)
         return s
     width = i64(1)
-    if load(i64, s, STR_WIDTH) > 1:
+    if zext(i64, load(i32, s, STR_WIDTH)) > 1:
         widest = 0
         for i in range(start, start + count):
             c = unit(s, i)
@@ -140,7 +142,7 @@ def substring(s: ptr, start: i64, count: i64) -> ptr:
         width = width_of(widest)
     r = str_new(count, width)
     if r != 0:
-        if width == load(i64, s, STR_WIDTH):
+        if width == zext(i64, load(i32, s, STR_WIDTH)):
             copy_units(r, width, 0, s, start, count)
         else:
             for i in range(count):
@@ -164,7 +166,7 @@ def search(s: ptr, part: ptr, start: i64, stop: i64) -> i64:
     if m == 0:
         return start if start <= stop else i64(-1)
     first = unit(part, 0)
-    if load(i64, s, STR_WIDTH) == 1 and load(i64, part, STR_WIDTH) == 1:
+    if zext(i64, load(i32, s, STR_WIDTH)) == 1 and zext(i64, load(i32, part, STR_WIDTH)) == 1:
         data = s + STR_DATA
         left = stop - start
         if left < m:
@@ -397,8 +399,8 @@ def sm_str_concat(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
         return share(a, result)
     if n == 0:
         return share(b, result)
-    wa = load(i64, a, STR_WIDTH)
-    wb = load(i64, b, STR_WIDTH)
+    wa = zext(i64, load(i32, a, STR_WIDTH))
+    wb = zext(i64, load(i32, b, STR_WIDTH))
     width = wa if wa > wb else wb
     r = str_new(n + m, width)
     if r != 0:
@@ -412,21 +414,25 @@ def sm_str_append(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
     """``a + b`` where ``a`` is handed over: in its own memory when nothing else refers to it."""
     n = load(i64, a, STR_LENGTH)
     m = load(i64, b, STR_LENGTH)
-    width = load(i64, a, STR_WIDTH)
-    if load(i64, a, HEAP_COUNT) != 1 or load(i64, b, STR_WIDTH) > width or n == 0:
+    width = zext(i64, load(i32, a, STR_WIDTH))
+    if load(i64, a, HEAP_COUNT) != 1 or zext(i64, load(i32, b, STR_WIDTH)) > width or n == 0:
         status = sm_str_concat(ctx, a, b, result)
         sm_release(a)
         return status
-    held = STR_DATA + (n + 1) * width
-    needed = held + m * width
-    # memory comes in whole words: within the last one there is room without asking
-    if lshr(needed + 7, 3) != lshr(held + 7, 3) and needed > malloc_usable_size(a):
-        # by a half more, so that appending n times copies O(n)
-        moved = realloc(a, needed + (needed >> 1))
-        if moved == 0:
-            sm_release(a)
-            return sm_raise_memory_error(ctx)
-        a = moved
+    room = zext(i64, load(i32, a, STR_ROOM))
+    if m > room:
+        needed = STR_DATA + (n + m + 1) * width
+        size = malloc_usable_size(a)
+        if needed > size:
+            # by a half more, so that appending n times copies O(n)
+            size = needed + (needed >> 1)
+            moved = realloc(a, size)
+            if moved == 0:
+                sm_release(a)
+                return sm_raise_memory_error(ctx)
+            a = moved
+        room = minimum(lshr(size - STR_DATA, width >> 1) - 1 - n, LARGEST_ROOM)
+        room = room if room > m else m
     if m == 1:
         put_unit(a, width, n, unit(b, 0))
     else:
@@ -434,6 +440,7 @@ def sm_str_append(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
     put_unit(a, width, n + m, 0)
     store(i64, a, STR_LENGTH, n + m)
     store(i64, a, STR_HASH, 0)
+    store(i32, a, STR_ROOM, i32(room - m))
     store(ptr, result, 0, a)
     return 0
 
@@ -449,7 +456,7 @@ def sm_str_repeat(ctx: ptr, s: ptr, times: i64, result: ptr) -> i32:
         return raise_from(ctx, OVERFLOW_ERROR, text("repeated string is too long"))
     if times == 1:
         return share(s, result)
-    width = load(i64, s, STR_WIDTH) if total > 0 else i64(1)
+    width = zext(i64, load(i32, s, STR_WIDTH)) if total > 0 else i64(1)
     r = str_new(total, width)
     if r != 0:
         for i in range(times if n > 0 else i64(0)):
@@ -694,7 +701,7 @@ def sm_str_split(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
 @native(fast=True)
 def _split_at(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
     n = load(i64, s, STR_LENGTH)
-    if n >= LONG_TEXT and load(i64, s, STR_WIDTH) == 1:
+    if n >= LONG_TEXT and zext(i64, load(i32, s, STR_WIDTH)) == 1:
         return _split_long(a, s, sep, maxsplit)
     m = load(i64, sep, STR_LENGTH)
     at = 0
@@ -716,7 +723,7 @@ def _split_long(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
     memset(recent, 0, RECENT * 8)
     n = load(i64, s, STR_LENGTH)
     m = load(i64, sep, STR_LENGTH)
-    bytes_of_sep = unit(sep, 0) * ONES if m == 1 and load(i64, sep, STR_WIDTH) == 1 else i64(-1)
+    bytes_of_sep = unit(sep, 0) * ONES if m == 1 and load(i32, sep, STR_WIDTH) == 1 else i64(-1)
     at = 0
     while maxsplit > 0:
         count = i64(-1)
@@ -911,7 +918,7 @@ def sm_str_join(ctx: ptr, sep: ptr, parts: ptr, result: ptr) -> i32:
     width = i64(1)
     total = 0
     if n > 1:
-        width = load(i64, sep, STR_WIDTH)
+        width = zext(i64, load(i32, sep, STR_WIDTH))
         total, too_long = mul_overflow(load(i64, sep, STR_LENGTH), n - 1)
         if too_long:
             return sm_raise_memory_error(ctx)
@@ -920,8 +927,8 @@ def sm_str_join(ctx: ptr, sep: ptr, parts: ptr, result: ptr) -> i32:
     for i in range(n):
         part = load(ptr, data, i * 8)
         total = total + load(i64, part, STR_LENGTH)
-        if load(i64, part, STR_WIDTH) > width:
-            width = load(i64, part, STR_WIDTH)
+        if zext(i64, load(i32, part, STR_WIDTH)) > width:
+            width = zext(i64, load(i32, part, STR_WIDTH))
     r = str_new(total, width)
     if r == 0:
         return sm_raise_memory_error(ctx)
@@ -1024,7 +1031,7 @@ def _narrow(ctx: ptr, b: ptr, result: ptr) -> i32:
 @native
 def narrowed(ctx: ptr, wide: ptr, result: ptr) -> i32:
     """Hand over an owned str in its smallest width."""
-    width = load(i64, wide, STR_WIDTH)
+    width = zext(i64, load(i32, wide, STR_WIDTH))
     n = load(i64, wide, STR_LENGTH)
     widest = 0
     if width > 1:
