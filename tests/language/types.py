@@ -38,6 +38,18 @@ class Access(Flag):
     WRITE = 2
 
 
+class Answer(Enum):
+    YES = "yes"
+    NO = "no"
+
+    @classmethod
+    def _missing_(cls, value):
+        return cls.YES if value == "sure" else None
+
+    def __call__(self, n: int) -> int:
+        return n if self is Answer.YES else -n
+
+
 def first(xs: Sequence[T]) -> T:
     return xs[0]
 
@@ -112,6 +124,18 @@ def enums(name: str = "RED", n: int = 5):
         len(list(Color)),
         Access.READ | Access.WRITE,
     )
+
+
+def enum_protocols(n: int = 5, text: str = "sure"):
+    """`_missing_`, special methods of members, members as keys, flags one by one"""
+    names = {1: "low", 5: "high"}
+    return Answer(text)(n), names[Level(n)], [flag for flag in Access(n - 2)], Level(n) in names
+
+
+def sequence_of_several(n: int = 5):
+    """iteration over one of several types of sequences"""
+    numbers = (1, 2) if n > 2 else [1.5]
+    return [k for k in numbers]
 
 
 def unknown_member(n: int = 7):

@@ -136,6 +136,7 @@ def _abs(e: Emitter, given: Arguments) -> Sugared:
         return e.call_positional(e.attribute(value, "abs"))
 
     def act(v: Sugared) -> Sugared:
+        v = plain(e, v)
         t = e.type_of(v)
         if t == T.BOOL:
             v, t = IRValue(convert_number(e, e.value(v), T.INT)), T.INT
@@ -156,6 +157,7 @@ def _round(e: Emitter, given: Arguments) -> Sugared:
         e.raise_error(TypeError, "type Tensor doesn't define __round__ method")
     if isinstance(value, Constant) and (digits is None or isinstance(digits, Constant)):
         return _fold(e, round, given)
+    value = plain(e, value)
     t = e.type_of(value)
     if t == T.BOOL:
         value, t = IRValue(convert_number(e, e.value(value), T.INT)), T.INT

@@ -29,7 +29,7 @@ from scriptmode.frontend.script.exceptions import (
 )
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
-from scriptmode.frontend.script.instances import has_member, instance_type
+from scriptmode.frontend.script.instances import VirtualMethod, has_member, instance_type
 from scriptmode.frontend.script.methods import (
     python_type,
 )
@@ -41,6 +41,8 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     Facts,
+    GeneratorObject,
+    GeneratorValue,
     IRValue,
     IterableValue,
     ListDisplay,
@@ -48,6 +50,7 @@ from scriptmode.frontend.script.values import (
     ModuleValue,
     PartialFunction,
     PythonObject,
+    SliceValue,
     Sugared,
     SuperValue,
     TupleDisplay,
@@ -93,6 +96,20 @@ def _member_is(e: Emitter, t: T.Type, classes: Sequence[Any]) -> bool:
     return False
 
 
+_STATIC_KINDS: dict[type[Sugared], type] = {
+    TupleDisplay: tuple, ListDisplay: list, DictDisplay: dict, SliceValue: slice,
+    LocalFunction: types.FunctionType, BoundMethod: types.MethodType,
+    VirtualMethod: types.MethodType, BuiltinMethod: types.BuiltinMethodType,
+    PartialFunction: functools.partial, GeneratorValue: types.GeneratorType,
+    GeneratorObject: types.GeneratorType,
+}  # fmt: skip
+_ITERABLES: dict[str, type] = {
+    "range": range, "enumerate": enumerate, "zip": zip, "reversed": type(reversed([])), "map": map,
+    "filter": filter, "keys": type({}.keys()), "values": type({}.values()),
+    "items": type({}.items()),
+}  # fmt: skip
+
+
 @OBJECT_CALLS(
     isinstance, is_instance_of, ("torch.jit", "isinstance"), ("torch._jit_internal", "_isinstance")
 )
@@ -107,16 +124,15 @@ def is_instance(e: Emitter, given: Arguments) -> Sugared:
             return Constant(_static_instance(constant, classes))
         case ModuleValue():
             return Constant(_static_instance(value.info.python, classes))
-        case LocalFunction() | BoundMethod() | BuiltinMethod() | PartialFunction():
-            return Constant(False)
-        case IterableValue():
-            return Constant(range in classes if value.kind == "range" else False)
+        case IterableValue(kind=kind) if kind in _ITERABLES:
+            return Constant(_is_subclass(_ITERABLES[kind], classes))
     t = e.type_of(value)
     if isinstance(value, IRValue) and T.is_exception(value.type):
         return _is_exception(e, given, value, classes)
     if t is None:
-        kinds = {TupleDisplay: tuple, ListDisplay: list, DictDisplay: dict}
-        return Constant(_is_subclass(kinds[type(value)], classes))
+        if type(value) not in _STATIC_KINDS:
+            e.fail_type(f"isinstance of {value.describe()} is not known in compiled code")
+        return Constant(_is_subclass(_STATIC_KINDS[type(value)], classes))
     if t == T.ANY:
         return _is_any(e, given, value, classes)
     fits, rest = instances_among(e, t, classes)

@@ -22,6 +22,7 @@ from typing import Any
 from scriptmode.frontend.script.cells import check_escaping
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import own_method
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import crossing
 from scriptmode.frontend.script.handlers import CALLS
@@ -40,6 +41,7 @@ from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
     BuiltinMethod,
+    Constant,
     DictDisplay,
     GeneratorObject,
     IRValue,
@@ -220,16 +222,15 @@ def call_value(e: Emitter, value: IRValue, given: Arguments) -> Sugared:
     possible = members(t)
     if len(possible) > 1 and all(m == T.NONE or e.unit.module_of_type(m) for m in possible):
         return split(e, value, lambda m: e.call(m, given))
-    method = e.unit.dunders.special_method(e, value, "__call__")
+    method = e.unit.dunders.special_method(e, value, "__call__") or own_method(e, value, "__call__")
     if method is not None:
         return e.call(method, given)
+    if len(possible) > 1 and not any(m == T.NONE for m in possible):
+        settled = _settled(e, given)
+        return split(e, value, lambda m: e.call(m, settled))
     if T.is_instance_type(t) or not isinstance(t, T.ChoiceType):
         e.fail_type(f"{value.describe()} cannot be called")
-    settled = Arguments(
-        [e.settle(a) for a in given.positional],
-        {k: e.settle(v) for k, v in given.keywords.items()},
-        given.node,
-    )
+    settled = _settled(e, given)
 
     def one(function: Sugared) -> Sugared:
         try:
@@ -240,6 +241,21 @@ def call_value(e: Emitter, value: IRValue, given: Arguments) -> Sugared:
             e.raise_error(TypeError, bad.diagnostics[0].message)
 
     return by_member(e, value.value, one)
+
+
+@CALLS(Constant)
+def _call_constant(e: Emitter, value: Constant, given: Arguments) -> Sugared:
+    """Call a member of an enumeration."""
+    method = own_method(e, value, "__call__")
+    if method is None:
+        e.fail_type(f"{value.describe()} cannot be called")
+    return e.call(method, given)
+
+
+def _settled(e: Emitter, given: Arguments) -> Arguments:
+    """Arguments that several calls may take."""
+    keywords = {k: e.settle(v) for k, v in given.keywords.items()}
+    return Arguments([e.settle(a) for a in given.positional], keywords, given.node)
 
 
 # keys and shapes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import types
 from collections.abc import Callable
 
 from scriptmode.frontend import operators as tensor_operators
@@ -17,7 +18,7 @@ from scriptmode.frontend.script.conditions import (
     truth_sugared,
 )
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.enums import contains_flag, enum_of, own_method, plain
+from scriptmode.frontend.script.enums import contains_flag, enum_of, mixed_in, own_method, plain
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
@@ -315,11 +316,20 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
         if T.TENSOR not in inner:
             if name in ("gt", "ge"):
                 left, right, name = right, left, _MIRRORED[name]
-            if any(isinstance(i, T.ClassType) for i in inner):  # whose order the program knows
+            if any(map(_has_own_order, inner)):  # which the program knows
                 library = script_library.list_less if name == "lt" else script_library.list_at_most
                 return e.call_positional(PythonObject(library), IRValue(left), IRValue(right))
             return e.op(f"list::{name}", left, right)
     e.fail_type(f"`{SYMBOLS[name]}` is not defined for {s or a.describe()} and {t or b.describe()}")
+
+
+def _has_own_order(t: T.Type) -> bool:
+    """Whether a class of the user's may say how values of the type are ordered."""
+    if isinstance(t, (T.EnumType, T.NamedTupleType)):
+        methods = ("__lt__", "__le__", "__gt__", "__ge__", "__eq__")
+        found = (getattr(t.python_class, name, None) for name in methods)
+        return any(isinstance(f, types.FunctionType) for f in found)
+    return isinstance(t, T.ClassType)
 
 
 def _compare_sets(e: Emitter, name: str, a: Value, b: Value) -> Sugared:
@@ -447,6 +457,9 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
             return e.unit.contains(e, container, item)
         case PythonObject(object=type() as cls) if issubclass(cls, enum.Enum):
             return Constant(enum_of(e, item) == e.unit.enum_type(cls))
+    own = own_method(e, container, "__contains__")
+    if own is not None:
+        return truth_sugared(e, e.call_positional(own, item))
     flag = contains_flag(e, container, item)
     if flag is not None:
         return flag
@@ -488,6 +501,12 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
     if T.TENSOR in T.walk(element) and kind == "list::contains":
         function = PythonObject(script_library.contains_item)
         return e.call_positional(function, IRValue(whole), item)
+    if _is_data_enum(element) and e.type_of(item) != element:
+        if kind != "list::contains":
+            e.fail_type(f"`in` of a {t} needs a {element}, not {e.type_of(item)}")
+        return e.call_positional(PythonObject(script_library.contains_item), IRValue(whole), item)
+    if not any(map(_is_data_enum, T.walk(element))):
+        item = plain(e, item)
     own = e.type_of(item)
     if own is not None and not T.is_subtype(own, element):
         if isinstance(item, IRValue) and len(members(own)) > 1:
@@ -498,7 +517,17 @@ def _contains_value(e: Emitter, container: Sugared, t: T.Type, item: Sugared) ->
     return e.op(kind, whole, e.value(item))
 
 
+def _is_data_enum(t: T.Type) -> bool:
+    """Whether members of an enumeration that are numbers or strings, too."""
+    return isinstance(t, T.EnumType) and bool(t.python_class and mixed_in(t.python_class))
+
+
 def _in_set(e: Emitter, whole: Value, item: Sugared) -> Sugared:
+    if any(map(_is_data_enum, T.walk(whole.type.contained[0]))):
+        if e.type_of(item) != whole.type.contained[0]:
+            e.fail_type(f"`in` of a {whole.type} needs a {whole.type.contained[0]}")
+    else:
+        item = plain(e, item)
     built = e.value(item)
     if isinstance(built.type, (T.ListType, T.DictType)):
         name = "list" if isinstance(built.type, T.ListType) else "dict"

@@ -13,6 +13,7 @@ from typing import Any
 from scriptmode.frontend.script.classes import static_attribute
 from scriptmode.frontend.script.dataclass_sources import is_generated_comparison
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import own_method
 from scriptmode.frontend.script.exceptions import text_of as exception_text
 from scriptmode.frontend.script.flow import choose, when
 from scriptmode.frontend.script.functions import call_source
@@ -374,13 +375,20 @@ TWO_ARGUMENTS: dict[str, Callable[[Emitter, Sugared, Sugared], Sugared]] = {
 def call_builtin(e: Emitter, obj: Any, positional: list[Sugared]) -> Sugared | None:
     """A builtin that asks a special method of its argument; None when it does not."""
     module, name = getattr(obj, "__module__", None), getattr(obj, "__name__", "")
-    if module not in ("builtins", "math", "_operator") or not any(map(concerns, positional)):
+    if module not in ("builtins", "math", "_operator"):
         return None
+    if not any(map(concerns, positional)):
+        own = own_method(e, positional[0], f"__{name}__") if name in _OF_MEMBERS else None
+        return None if own is None else e.call_positional(own, *positional[1:])
     if len(positional) == 1 and name in ONE_ARGUMENT:
         return ONE_ARGUMENT[name](e, positional[0])
     if len(positional) == 2 and name in TWO_ARGUMENTS:
         return TWO_ARGUMENTS[name](e, *positional)
     return None
+
+
+# builtins that members of enumerations, and named tuples, may answer by a method of their own
+_OF_MEMBERS = ("len", "int", "float", "complex", "abs", "round", "ceil", "floor", "trunc")
 
 
 # containers

@@ -13,8 +13,9 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.flow import choose
+from scriptmode.frontend.script.flow import choose, narrow
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
@@ -150,11 +151,24 @@ def by_value(e: Emitter, cls: type[enum.Enum], given: Arguments) -> Sugared:
     missing = inspect.getattr_static(cls, "_missing_")
     if issubclass(cls, enum.Flag):
         return _flag_of(e, cls, value)
-    if missing is not inspect.getattr_static(enum.Enum, "_missing_"):
-        e.not_built(
-            f"looking up a `{cls.__name__}` with its own `_missing_` by a variable value is"
-        )
+    if isinstance(missing, classmethod) and missing is not vars(enum.Enum)["_missing_"]:
+        own = BoundMethod(PythonObject(cls), PythonObject(missing.__func__))
+        return _search(e, cls, value, lambda: _by_missing(e, cls, own, value))
     return _search(e, cls, value, lambda: _no_member(e, cls, value))
+
+
+def _by_missing(e: Emitter, cls: type[enum.Enum], missing: Sugared, value: Sugared) -> Sugared:
+    """The member that a class's own ``_missing_`` gives for a value that no member has."""
+    found = e.settle(e.call_positional(missing, value))
+    wanted, t = e.unit.enum_type(cls), e.type_of(found)
+    if t == T.NONE:
+        return _no_member(e, cls, value)
+    if t is None or T.unwrap_optional(t) != wanted:
+        e.fail_type(f"`_missing_` of `{cls.__name__}` must return a member or None, not {t}")
+    if t == wanted:
+        return found
+    none = e.builder.node("prim::is_none", [e.value(found)], [T.BOOL]).output
+    return choose(e, none, lambda: _no_member(e, cls, value), lambda: narrow(e, found, wanted))
 
 
 def _search(
@@ -224,9 +238,9 @@ def operator_method(
         if reflected is not None and e.type_of(a) != e.type_of(b):
             return lambda: e.call_positional(reflected, a)
     flag = _flag_operator(e, name, a, b)
-    if flag is not None:
-        return flag
-    return None
+    if flag is None and b is not None and enum_of(e, a) is None:
+        return _flag_operator(e, name, b, a)
+    return flag
 
 
 _FLAG_FUNCTIONS = {"and": "int::and", "or": "int::or", "xor": "int::xor"}
@@ -244,14 +258,19 @@ def _flag_operator(
         if name != "invert":
             return None
         return lambda: by_member(e, a, lambda m: Constant(~m))  # type: ignore[operator]
-    if name not in _FLAG_FUNCTIONS or enum_of(e, b) != t:
+    if name not in _FLAG_FUNCTIONS or not (enum_of(e, b) == t or _is_bits(e, cls, b)):
         return None
 
     def run() -> Sugared:
-        bits = [e.value(_bits(e, v)) for v in (a, b)]
+        bits = [e.value(_bits(e, v) if enum_of(e, v) == t else plain(e, v)) for v in (a, b)]
         return _flag_of(e, cls, e.op(_FLAG_FUNCTIONS[name], *bits))
 
     return run
+
+
+def _is_bits(e: Emitter, cls: type[enum.Enum], value: Sugared) -> bool:
+    """Whether an ``IntFlag`` takes the value for bits of its own."""
+    return issubclass(cls, int) and e.type_of(plain(e, value)) == T.INT
 
 
 def _bits(e: Emitter, value: Sugared) -> Sugared:
@@ -338,6 +357,18 @@ def iterated_flags(e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
     if isinstance(value, Constant) and isinstance(value.value, enum.Flag):
         return [Constant(m) for m in value.value]
     return None
+
+
+def flags_of(e: Emitter, value: Sugared) -> Sugared | None:
+    """The single flags of a combination known at run time only, as a list; None of others."""
+    t = enum_of(e, value)
+    if t is None or t.python_class is None or not issubclass(t.python_class, enum.Flag):
+        return None
+    every = TupleDisplay(tuple(Constant(m) for m in t.python_class))
+    if isinstance(value, Constant):
+        return None
+    found: Sugared = e.unit.call_python_source(e, script_library.flags_among, value, every)
+    return found
 
 
 def members_of(cls: type[enum.Enum]) -> TupleDisplay:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.enums import iterated_flags, plain
+from scriptmode.frontend.script.enums import flags_of, iterated_flags, own_method, plain
 from scriptmode.frontend.script.flow import branch, choose_value, when
 from scriptmode.frontend.script.instances import instance_type
 from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_items
@@ -149,7 +149,7 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
         value = _as_indexable(e, items)
     elif isinstance(value, GeneratorValue):
         return cursor_of(e, e.unit.kept(e, value))
-    elif instance_type(value) is not None:
+    elif instance_type(value) is not None or own_method(e, value, "__iter__") is not None:
         iterator = e.unit.iterator_of(e, value)
         return Cursor(lambda i: iterator, pull=lambda i: e.unit.next_or_leave(e, iterator))
     t = e.type_of(value)
@@ -198,9 +198,50 @@ def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", "a value that may be None cannot be iterated over",
                help="test it first: `if x is not None:`")  # fmt: skip
+    several = _sequence_of_several(e, value)
+    if several is not None:
+        return several
+    flags = flags_of(e, IRValue(value))
+    if flags is not None:
+        return cursor_of(e, flags)
     if len(members(t)) > 1:
         e.not_built(f"iteration over a {t} is", help="narrow it with isinstance first")
     e.fail_type(f"a value of type {t} cannot be iterated over")
+
+
+def _sequence_of_several(e: Emitter, value: Value) -> Cursor | None:
+    """The elements of what may be one of several types of sequences; None for other values."""
+    whole = one_sequence(e, IRValue(value))
+    if whole is None:
+        return None
+    if len(members(whole.type)) == 1:
+        return cursor_of(e, whole)
+
+    def more(index: Value) -> Value:
+        return e.builder.op("int::lt", index, e.value(length_of(e, whole)))
+
+    def item(index: Value) -> Sugared:
+        return split(e, whole, lambda v: e.subscript(v, IRValue(index)))
+
+    return Cursor(item, None, more)
+
+
+def one_sequence(e: Emitter, value: Sugared) -> IRValue | None:
+    """A value that may be one of several types of sequences, tuples as lists; None for others."""
+    t = e.type_of(value)
+    if t is None or len(members(t)) == 1 or not isinstance(value, IRValue):
+        return None
+    if not all(is_sequence(m) or isinstance(m, T.TupleType) for m in members(t)):
+        return None
+
+    def as_one(part: Sugared) -> Sugared:
+        items = tuple_items(e, part)
+        if items is not None:
+            return IRValue(e.value(ListDisplay(items)))
+        return IRValue(as_list(e, e.value(part)))
+
+    found = split(e, value, as_one)
+    return found if isinstance(found, IRValue) else None
 
 
 def iterator_cursor(e: Emitter, iterator: Value) -> Cursor:
@@ -468,6 +509,9 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
         if value.kind in ("keys", "values", "items"):
             return length_of(e, value.arguments[0])
         e.fail_type(f"{value.describe()} has no len()")
+    flags = flags_of(e, value)
+    if flags is not None:
+        return length_of(e, flags)
     value = plain(e, value)
     t = e.type_of(value)
     if t is None:

@@ -329,6 +329,14 @@ def _next_or_fill(iterator: Iterator[Any], active: list[bool], number: int, fill
     return fill
 
 
+def sequence(value: Any) -> Any:
+    """The items of a list whose type is known at run time only."""
+    index = 0
+    while index < len(value):
+        yield value[index]
+        index += 1
+
+
 def indexed(sequence: Any) -> Iterator[Any]:
     """Iteration by ``__getitem__`` until it raises IndexError."""
     index = 0

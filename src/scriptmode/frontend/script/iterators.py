@@ -16,6 +16,7 @@ from typing import Any
 
 from scriptmode.frontend.script import iterator_library as library
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
+from scriptmode.frontend.script.enums import flags_of
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import call_function, call_local, genexpr_function
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
@@ -24,6 +25,7 @@ from scriptmode.frontend.script.iteration import (
     cursor_of,
     items_of,
     native_iterator,
+    one_sequence,
     range_bounds,
     range_length,
 )
@@ -112,6 +114,14 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
     elif t == T.TENSOR:
         value = e.call_positional(e.attribute(value, "__iter__"))
         return iterator_of(e, value)
+    several = one_sequence(e, value)
+    if several is not None:
+        return iterator_of(e, several) if is_sequence(several.type) else call_library(
+            e, library.sequence, Arguments([several], {})
+        )  # fmt: skip
+    flags = flags_of(e, value)
+    if flags is not None:
+        return iterator_of(e, flags)
     if not is_sequence(t):
         cursor_of(e, value)  # reports what cannot be iterated over
         e.fail_type(f"{value.describe()} has no iterator")

@@ -16,7 +16,7 @@ from scriptmode.frontend.script.arguments import check_arguments, one
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.enums import enum_attribute, own_method
+from scriptmode.frontend.script.enums import enum_attribute, own_method, plain
 from scriptmode.frontend.script.exceptions import exception_attribute
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
@@ -672,6 +672,8 @@ def dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
         admit(e, owner, built.type, T.NEVER)
     if T.is_subtype(built.type, t):
         return built
+    if isinstance(built.type, T.EnumType) and plain(e, key) is not key:
+        return dict_key(e, owner, plain(e, key))
     if built.type in (T.INT, T.BOOL) and t in (T.INT, T.FLOAT):
         return convert_number(e, built, t)
     e.fail_type(f"the key must be {t}, not {built.type}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from scriptmode.frontend.script import iterator_library as library
 from scriptmode.frontend.script.dunders import call_special
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.enums import own_method
 from scriptmode.frontend.script.exceptions import exception_type, is_exception_of
 from scriptmode.frontend.script.flow import branch, choose, merge
 from scriptmode.frontend.script.instances import instance_type, special_method
@@ -26,7 +27,8 @@ def has_next(e: Emitter, value: Sugared) -> bool:
 def object_iterator(e: Emitter, value: Sugared) -> Sugared | None:
     """``iter(value)`` of an instance, before its own iterator is asked; None for other values."""
     if instance_type(value) is None:
-        return None
+        own = own_method(e, value, "__iter__")
+        return None if own is None else e.call_positional(own)
     made = call_special(e, value, "__iter__")
     if made is not None:
         return made

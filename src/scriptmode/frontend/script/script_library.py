@@ -401,3 +401,8 @@ def list_at_most(a: Any, b: Any) -> Any:
         if x != y:
             return x <= y
     return len(a) <= len(b)
+
+
+def flags_among(value: Any, every: Any) -> Any:
+    """The flags that a combination has."""
+    return [flag for flag in every if flag in value]

@@ -14,6 +14,7 @@ from scriptmode.frontend.script.instances import (
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.member_writes import assign_member, delete_member
+from scriptmode.frontend.script.methods import dict_key
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import is_tensor
 from scriptmode.frontend.script.values import (
@@ -178,7 +179,7 @@ def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
         place = index_value(e, index, "a deque's index")
         e.builder.op_node("deque::delitem", [built, place])
     elif isinstance(t, T.DictType):
-        key = e.value_of_type(index, t.key, "the key")
+        key = dict_key(e, built, index)
         e.builder.op_node("dict::delitem", [built, key])
     else:
         e.fail_type(f"items of {container.describe()} cannot be deleted")

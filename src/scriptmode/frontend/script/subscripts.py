@@ -12,7 +12,7 @@ from scriptmode.frontend.script import bytestrings, dict_classes
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
-from scriptmode.frontend.script.enums import enum_attribute, plain
+from scriptmode.frontend.script.enums import enum_attribute, own_method, plain
 from scriptmode.frontend.script.flow import choose, choose_value, when
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS, Table
 from scriptmode.frontend.script.iteration import index_value
@@ -75,6 +75,9 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
         return _subscript_items(e, tuple_items(e, value) or (), index)
     if is_sequence(t):
         return _sequence_subscript(e, value.value, index)
+    own = own_method(e, value, "__getitem__") if isinstance(t, T.EnumType) else None
+    if own is not None:
+        return e.call_positional(own, index)
     if isinstance(t, T.EnumType) and plain(e, value) is not value:
         return e.subscript(plain(e, value), index)
     if T.is_instance_type(t):
@@ -119,7 +122,7 @@ def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
 
 @SUBSCRIPTS(DictDisplay)
 def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
-    if isinstance(index, Constant):
+    if isinstance(index, Constant) and value.has_constant_keys:
         found = value.find(index.value)
         if found is None:
             e.raise_error(KeyError, str(index.value))

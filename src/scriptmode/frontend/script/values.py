@@ -171,9 +171,14 @@ class DictDisplay(Sugared):
     def find(self, key: object) -> Sugared | None:
         """Value of a constant key."""
         for k, v in zip(self.keys, self.values, strict=True):
-            if isinstance(k, Constant) and type(k.value) is type(key) and k.value == key:
+            if isinstance(k, Constant) and hash(k.value) == hash(key) and k.value == key:
                 return v
         return None
+
+    @property
+    def has_constant_keys(self) -> bool:
+        """Whether ``find`` knows every key."""
+        return all(isinstance(k, Constant) for k in self.keys)
 
     def describe(self) -> str:
         return "a dict"
