@@ -282,3 +282,23 @@ def attribute_hooks(n: int = 3):
     t = Tracked(n)
     t.k = 1
     return t.log, t.n
+
+
+class Meters:
+    def __init__(self, n: int):
+        self.n = n
+
+    def __add__(self, other: "Meters"):
+        if self.n < 0:
+            return NotImplemented
+        return self.n + other.n
+
+
+def not_implemented(n: int = 3):
+    """`NotImplemented` as a result, on some run-time paths too"""
+    return Meters(n) + Meters(1)
+
+
+def not_implemented_by_both(n: int = -3):
+    """an operator that both operands give up: `TypeError`"""
+    return Meters(n) + Meters(1)

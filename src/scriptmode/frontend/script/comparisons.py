@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable
 
 from scriptmode.frontend import operators as tensor_operators
-from scriptmode.frontend.script import script_library
+from scriptmode.frontend.script import not_implemented, script_library
 from scriptmode.frontend.script.classes_as_values import ClassOf, is_same_class
 from scriptmode.frontend.script.conditions import (
     is_type,
@@ -383,6 +383,9 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     divided = _by_member(e, a, b, identical)
     if divided is not None:
         return divided
+    for value, other in ((a, b), (b, a)):
+        if not_implemented.is_given_up(value) and not_implemented.may_give_up(e, other):
+            return IRValue(is_type(e, e.value(other), [not_implemented.given_up_type(e)]))
     s, t = e.type_of(a), e.type_of(b)
     if isinstance(a, Constant) and isinstance(b, Constant):
         if isinstance(a.value, (int, float, complex, str)) and type(a.value) not in _SINGLETONS:

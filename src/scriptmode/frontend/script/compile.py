@@ -37,6 +37,7 @@ from scriptmode.frontend.script import (
     local_classes,
     matching,
     module_calls,
+    not_implemented,
     number_methods,
     object_methods,
     operator_calls,
@@ -364,6 +365,9 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
     if instance.return_type is not None and T.has_choice(instance.return_type):
         span = target.source.span(target.source.node)
         unit.fail_at(span, "SM0202", "a function cannot be returned to Python")
+    if instance.return_type is not None and not_implemented.mentions(instance.return_type):
+        span = target.source.span(target.source.node)
+        unit.fail_at(span, "SM0202", "NotImplemented cannot be returned to Python")
     assert target.function is not None
     _complete_signature(instance, target.function)
     return instance

@@ -7,7 +7,7 @@ order they are tried, and that a method may return ``NotImplemented``.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from scriptmode.frontend.script.classes import static_attribute
@@ -23,6 +23,7 @@ from scriptmode.frontend.script.instances import (
     special_method,
     under_each,
 )
+from scriptmode.frontend.script.not_implemented import is_given_up, or_else
 from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
 from scriptmode.ir import types as T
 
@@ -34,6 +35,7 @@ _SYMBOLS = {
 }  # fmt: skip
 
 Attempt = Callable[[], "Sugared | None"]
+Otherwise = Callable[[bool], Sugared]
 
 
 def concerns(a: Sugared, b: Sugared | None = None) -> bool:
@@ -72,8 +74,7 @@ def _attempt(
     if is_generated_comparison(method):
         return call_source(e, method, Arguments([value, other], {}))
     result = e.call_positional(e.unit.wrap(e, method, name), value, other)
-    given_up = isinstance(result, Constant) and result.value is NotImplemented
-    return None if given_up else result
+    return None if is_given_up(result) else result
 
 
 def call_generated_comparison(e: Emitter, method: types.FunctionType, given: Arguments) -> Sugared:
@@ -91,9 +92,19 @@ def call_generated_comparison(e: Emitter, method: types.FunctionType, given: Arg
 
 
 def _in_order(
-    e: Emitter, name: str, reflected: str, a: Sugared, ca: type | None, b: Sugared, cb: type | None
-) -> Sugared | None:
-    """The first result that the operands' methods give, in Python's order."""
+    e: Emitter,
+    name: str,
+    reflected: str,
+    a: Sugared,
+    ca: type | None,
+    b: Sugared,
+    cb: type | None,
+    otherwise: Otherwise,
+) -> Sugared:
+    """The first result that the operands' methods give, in Python's order.
+
+    ``otherwise`` where none gives one; it is told whether that shows at run time only.
+    """
 
     def own() -> Sugared | None:
         return _attempt(e, a, ca, name, b, cb)
@@ -109,11 +120,19 @@ def _in_order(
             attempts = [other, own]
         elif ca is cb and not is_comparison:
             attempts = [own]
-    for attempt in attempts:
-        result = attempt()
-        if result is not None:
-            return result
-    return None
+    return _first(e, attempts, otherwise)
+
+
+def _first(
+    e: Emitter, attempts: Sequence[Attempt], otherwise: Otherwise, *, at_run_time: bool = False
+) -> Sugared:
+    """The first result of ``attempts`` that is not NotImplemented."""
+    if not attempts:
+        return otherwise(at_run_time)
+    result, rest = attempts[0](), attempts[1:]
+    if result is None:
+        return _first(e, rest, otherwise, at_run_time=at_run_time)
+    return or_else(e, result, lambda v: v, lambda: _first(e, rest, otherwise, at_run_time=True))
 
 
 def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = False) -> Sugared:
@@ -121,16 +140,19 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
     a, b = e.settle(a), e.settle(b)
 
     def act(x: Sugared, ca: type | None, y: Sugared, cb: type | None) -> Sugared:
-        if in_place:
-            done = _attempt(e, x, ca, f"__i{name}__", y, cb)
-            if done is not None:
-                return done
-        result = _in_order(e, f"__{name}__", f"__r{name}__", x, ca, y, cb)
-        if result is None:
-            e.fail_type(f"`{_SYMBOLS[name]}{'=' if in_place else ''}` is not defined for "
-                        f"{_kind(e, x, ca)} and {_kind(e, y, cb)}",
+        def otherwise(at_run_time: bool) -> Sugared:
+            symbol = f"{_SYMBOLS[name]}{'=' if in_place else ''}"
+            if at_run_time:
+                e.raise_error(TypeError, f"unsupported operand type(s) for {symbol}: "
+                              f"'{_name(e, x, ca)}' and '{_name(e, y, cb)}'")  # fmt: skip
+            e.fail_type(f"`{symbol}` is not defined for {_kind(e, x, ca)} and {_kind(e, y, cb)}",
                         help=f"define `__{name}__` in the class")  # fmt: skip
-        return result
+
+        def plainly() -> Sugared:
+            return _in_order(e, f"__{name}__", f"__r{name}__", x, ca, y, cb, otherwise)
+
+        done = _attempt(e, x, ca, f"__i{name}__", y, cb) if in_place else None
+        return plainly() if done is None else or_else(e, done, lambda v: v, plainly)
 
     return _exactly(e, a, lambda x, ca: _exactly(e, b, lambda y, cb: act(x, ca, y, cb)))
 
@@ -139,26 +161,43 @@ def _kind(e: Emitter, value: Sugared, cls: type | None) -> str:
     return f"`{cls.__name__}`" if cls is not None else str(e.type_of(value) or value.describe())
 
 
+def _name(e: Emitter, value: Sugared, cls: type | None) -> str:
+    """A class's name in Python's messages."""
+    return cls.__name__ if cls is not None else str(e.type_of(value) or value.describe())
+
+
 def compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     """``a op b`` for eq, ne, lt, le, gt, ge where one is an instance."""
     a, b = e.settle(a), e.settle(b)
 
     def act(x: Sugared, ca: type | None, y: Sugared, cb: type | None) -> Sugared:
-        result = _in_order(e, f"__{name}__", f"__{_REFLECTED[name]}__", x, ca, y, cb)
-        if result is not None:
-            return result
-        if name == "ne":
-            equal = _in_order(e, "__eq__", "__eq__", x, ca, y, cb)
-            if equal is None:
-                equal = e.unit.identical(e, x, y)
-            return e.unit.negated(e, equal)
-        if name == "eq":
-            same: Sugared = e.unit.identical(e, x, y)
-            return same
-        e.fail_type(f"`{_SYMBOLS[name]}` is not defined for {_kind(e, x, ca)} and "
-                    f"{_kind(e, y, cb)}", help=f"define `__{name}__` in the class")  # fmt: skip
+        def otherwise(at_run_time: bool) -> Sugared:
+            if name == "eq":
+                same: Sugared = e.unit.identical(e, x, y)
+                return same
+            if name == "ne":
+                return _not_equal(e, x, ca, y, cb)
+            if at_run_time:
+                e.raise_error(TypeError, f"'{_SYMBOLS[name]}' not supported between instances of "
+                              f"'{_name(e, x, ca)}' and '{_name(e, y, cb)}'")  # fmt: skip
+            e.fail_type(f"`{_SYMBOLS[name]}` is not defined for {_kind(e, x, ca)} and "
+                        f"{_kind(e, y, cb)}", help=f"define `__{name}__` in the class")  # fmt: skip
+
+        return _in_order(e, f"__{name}__", f"__{_REFLECTED[name]}__", x, ca, y, cb, otherwise)
 
     return _exactly(e, a, lambda x, ca: _exactly(e, b, lambda y, cb: act(x, ca, y, cb)))
+
+
+def _not_equal(e: Emitter, x: Sugared, ca: type | None, y: Sugared, cb: type | None) -> Sugared:
+    """``x != y`` where neither class has ``__ne__``: the opposite of ``==``, else of ``is``."""
+
+    def otherwise(at_run_time: bool) -> Sugared:
+        same: Sugared = e.unit.identical(e, x, y)
+        return same
+
+    equal = _in_order(e, "__eq__", "__eq__", x, ca, y, cb, otherwise)
+    negated: Sugared = e.unit.negated(e, equal)
+    return negated
 
 
 def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
@@ -307,10 +346,10 @@ def hash_exactly(e: Emitter, value: Sugared, cls: type) -> Sugared:
 def equal_exactly(e: Emitter, value: Sugared, cls: type, other: Sugared) -> Sugared:
     """``value == other`` of an instance of exactly this class."""
     t = instance_type(other)
-    result = _in_order(
-        e, "__eq__", "__eq__", value, cls, other, None if t is None else python_class(t)
+    other_cls = None if t is None else python_class(t)
+    return _in_order(
+        e, "__eq__", "__eq__", value, cls, other, other_cls, lambda at_run_time: Constant(False)
     )
-    return Constant(False) if result is None else result
 
 
 def integer(e: Emitter, value: Sugared, what: str) -> Sugared:

@@ -589,6 +589,7 @@ def _settle_result(e: Emitter, instance: Instance) -> bool:
         (node, e.returned[node]) for node in graph.walk() if node in e.returned
     ]
     instance.result = None
+    returned = e.unit.given_up_at_run_time(e, returned)
     if any(e.type_of(v) is None for _, v in returned):
         returned = _return_static(e, instance, returned)
     elif returned:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from scriptmode.frontend.script.attribute_hooks import own_new
 from scriptmode.frontend.script.classes import static_attribute
+from scriptmode.frontend.script.conditions import truth
 from scriptmode.frontend.script.dunders import text_exactly
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.instances import (
     create,
@@ -15,6 +17,7 @@ from scriptmode.frontend.script.instances import (
     under_each,
 )
 from scriptmode.frontend.script.member_writes import assign_member, delete_member
+from scriptmode.frontend.script.not_implemented import GivenUp
 from scriptmode.frontend.script.values import Arguments, Constant, IRValue, PythonObject, Sugared
 
 
@@ -98,3 +101,13 @@ def _text(e: Emitter, given: Arguments) -> Sugared:
     return under_each(
         e, owner, lambda c: c, lambda v, c: text_exactly(e, v, python_class(c), "repr")
     )
+
+
+@OBJECT_CALLS(object.__eq__)
+def _equal(e: Emitter, given: Arguments) -> Sugared:
+    """``object.__eq__(self, other)``: True of the same object, else NotImplemented."""
+    owner = _owner(e, given, "__eq__", 2)
+    same = truth(e, e.unit.identical(e, owner, given.positional[1]))
+    if isinstance(same, bool):
+        return Constant(True if same else NotImplemented)
+    return choose(e, same, lambda: Constant(True), lambda: Constant(GivenUp.NOT_IMPLEMENTED))

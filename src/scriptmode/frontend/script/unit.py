@@ -38,6 +38,7 @@ from scriptmode.frontend.script import (
     module_containers,
     module_state,
     modules,
+    not_implemented,
     number_methods,
     objects,
     operators,
@@ -694,6 +695,7 @@ class Unit:
     bind_itself = staticmethod(bind_itself)
     refreshed = staticmethod(choices.refreshed)
     finish_with = staticmethod(statements.finish_with)
+    given_up_at_run_time = staticmethod(not_implemented.at_run_time)
     kept = staticmethod(iterators.kept)
     iterator_of = staticmethod(iterators.iterator_of)
     in_turn = staticmethod(iterators.in_turn)
