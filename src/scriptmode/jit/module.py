@@ -46,6 +46,7 @@ from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import Compiled, ScriptFunction, types_of_examples
 from scriptmode.jit.own_tree import OwnTree, own_tree
 from scriptmode.jit.pipeline import compile_native
+from scriptmode.jit.state_dicts import STATE_HOOKS, with_own_state_methods
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptAttributeError
@@ -111,6 +112,8 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         """A module without state, or ``made`` become one."""
         if isinstance(original, ScriptModule) and not isinstance(original, RecursiveScriptModule):
             cls = compiled_class(cls, type(original))
+        else:
+            cls = with_own_state_methods(cls, type(original))
         if made is None:
             return cls.__new__(cls)
         made.__dict__.clear()
@@ -139,7 +142,7 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         state["_build"] = build
         state["_dispatchers"] = {}
         state["_methods"] = {}
-        for shared in (*_SHARED, *(_HOOKS if build.runs_hooks else ())):
+        for shared in (*_SHARED, *STATE_HOOKS, *(_HOOKS if build.runs_hooks else ())):
             state[shared] = original.__dict__[shared]
         if instance is not None and instance.has_slot("training"):
             del state["training"]  # compiled code may change it
@@ -170,6 +173,16 @@ class RecursiveScriptModule(ScriptModule, Compiled):
     @property
     def _dispatcher(self) -> Dispatcher:
         return self._dispatcher_for(self._build.entry)
+
+    def _call_own(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the original's class."""
+        if self._build.is_method(self, name):
+            return self._method(name)(*args, **kwargs)
+        function = getattr(type(self._original), name)
+        if self._instance is None:
+            return function(self._original, *args, **kwargs)
+        with self._instance.lent() as module:
+            return function(module, *args, **kwargs)
 
     # ---- calls and attributes
 
@@ -227,6 +240,8 @@ class RecursiveScriptModule(ScriptModule, Compiled):
             if isinstance(found, property) and found.fset is not None:
                 found.fset(self, value)
                 return
+            if name in state["_modules"] and _replaced(self, name, value):
+                return
             self._refuse_constant(name)
         super().__setattr__(name, value)
 
@@ -271,7 +286,7 @@ class RecursiveScriptModule(ScriptModule, Compiled):
         original = vars(eager)
         of_class = getattr(type(eager), name, None)
         if name in self._modules:
-            what = f"submodule `{name}` of a compiled module cannot be replaced"
+            what = f"submodule `{name}` of a compiled module can be replaced by a compiled one only"
         elif name == "training" or name.startswith("_"):
             return
         elif name in original or not (of_class is None or callable(of_class)):
@@ -588,6 +603,25 @@ def _compile_in_place(made: ScriptModule) -> None:
         eager = type(made).__new__(type(made))
         eager.__dict__.update(made.__dict__)
     script_module(eager, script_methods(type(eager)), made=made)
+
+
+def _replaced(module: RecursiveScriptModule, name: str, value: Any) -> bool:
+    """Compile a module anew with another compiled submodule; False where that is not done."""
+    build = module._build
+    if module._path or not isinstance(build, ScriptBuild):
+        return False
+    if not isinstance(value, RecursiveScriptModule):
+        return False
+    eager, own = module.to_eager(), dict(module.__dict__)
+    before, eager._modules[name] = eager._modules[name], value
+    try:
+        script_module(eager, list(build.methods), made=module)
+    except BaseException:
+        eager._modules[name] = before
+        raise
+    for key in own.keys() - module.__dict__.keys():
+        module.__dict__[key] = own[key]
+    return True
 
 
 def compiled_class(base: type[RecursiveScriptModule], authored: type) -> Any:
