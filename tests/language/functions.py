@@ -6,6 +6,8 @@ from typing import Callable, List
 
 SCALE = 3
 TABLE = {"a": 1, "b": 2}
+COUNT = 0
+SEEN: List[int] = []
 
 
 def twice(function):
@@ -142,6 +144,17 @@ def itertools_functions(n: int = 3):
     a, b = itertools.tee(range(n))
     groups = [(k, list(g)) for k, g in itertools.groupby([1, 1, n, n])]
     return groups, next(a), list(zip(a, b)), list(itertools.product([n], "ab", [1, 2]))
+
+
+def assigned_outside(n: int = 2):
+    """`global` and `nonlocal` of what is outside, captured containers changed in place"""
+    global COUNT
+    COUNT += n
+    SEEN.append(COUNT)
+    result = COUNT, len(SEEN), SEEN[0]
+    COUNT = 0
+    SEEN.clear()
+    return result
 
 
 def captured(n: int = 2):

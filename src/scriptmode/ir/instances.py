@@ -10,8 +10,10 @@ import types
 from typing import Any
 
 from scriptmode.ir import types as T
+from scriptmode.support.outside import OutsideVariable
 
 _NOTHING = object()
+_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, OutsideVariable)
 
 
 def is_hooked(t: T.Type, hook: str) -> bool:
@@ -37,7 +39,7 @@ def _find_slot(owner: Any, name: str) -> Any:
         return own[name]
     for cls in type(owner).__mro__:
         member = vars(cls).get(name)
-        if isinstance(member, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+        if isinstance(member, _DESCRIPTORS):
             try:
                 return member.__get__(owner)
             except AttributeError:

@@ -24,7 +24,7 @@ from scriptmode.frontend.trace import Callee, call_program, is_compiled, is_trac
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
-from scriptmode.jit.observed import unknown_facts
+from scriptmode.jit.observed import held_types, unknown_facts
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.values import keywords_class, type_of_value
 from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
@@ -107,6 +107,15 @@ class Variant:
     entry: Callable[..., Any]
     types: tuple[T.Type, ...]
     guards: CapturedRows
+    held: Mapping[str, str]  # types of what captured containers held when it was compiled
+
+    def held_otherwise(self) -> list[str]:
+        """Captured containers in which Python has put values of other types."""
+        if not self.guards.misfits:
+            return []
+        self.guards.misfits = False
+        now = held_types(self.program)
+        return [name for name, text in now.items() if self.held.get(name) != text]
 
     @property
     def graph(self) -> Graph:
@@ -204,7 +213,9 @@ class Dispatcher:
             raise self._refused(str(error), "script the module again") from None
         entry = in_step(entry, program, self.instance)
         types = tuple(p.type for p in self._parameters_of(graph))
-        variant = Variant(program, function, compiled, entry, types, guards)
+        variant = Variant(
+            program, function, compiled, entry, types, guards, held_types(program)
+        )  # fmt: skip
         self._variants[types] = variant
         self._all_variants.append(variant)
         return variant
@@ -287,7 +298,7 @@ class Dispatcher:
                 if not variant.guards.is_stale():
                     continue
                 failed = True
-                changed = variant.program.captures.changed()
+                changed = variant.program.captures.changed() + variant.held_otherwise()
                 if changed:
                     self._recompile(variant, changed)
                 else:  # equal values in other objects

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from torch import nn
+
 from scriptmode.frontend.script import ClassFacts, is_user_class
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
 from scriptmode.ir.instances import attributes_of
 from scriptmode.jit.values import type_of_value
 from scriptmode.support.diagnostics import ArgumentError, Diagnostic
+from scriptmode.support.outside import is_holder_class, variables_of
 
 
 def unknown_facts(values: Iterable[Any], program: Program) -> ClassFacts | None:
@@ -46,6 +49,20 @@ def unknown_facts(values: Iterable[Any], program: Program) -> ClassFacts | None:
         found.lacking.update((cls, name) for name in lacking)
         is_new |= bool(lacking)
     return found if is_new else None
+
+
+def held_types(program: Program) -> dict[str, str]:
+    """By name, the types of what the captured containers, objects and variables hold."""
+    found: dict[str, str] = {}
+    for name, obj in program.globals.items():
+        if isinstance(obj, nn.Module):
+            continue
+        if is_user_class(type(obj)):
+            own = variables_of(obj) if is_holder_class(type(obj)) else attributes_of(obj)
+            found[name] = ", ".join(f"{n}: {_type_of_attribute(v, None)}" for n, v in own.items())
+        else:
+            found[name] = str(_type_of_attribute(obj, None))
+    return found
 
 
 def _hidden(cls: type, name: str) -> ArgumentError:

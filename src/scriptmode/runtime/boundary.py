@@ -28,7 +28,7 @@ from scriptmode.ir.graph import Graph, Node, Program, Value
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.code import manage
-from scriptmode.runtime.crossing import Crossing
+from scriptmode.runtime.crossing import OUTSIDE, Crossing
 from scriptmode.runtime.instance import (
     PLAIN_TENSORS,
     NativeInstance,
@@ -36,7 +36,6 @@ from scriptmode.runtime.instance import (
     may_hold_containers,
 )
 from scriptmode.runtime.tree import Tree
-from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 from scriptmode.support.source import Span
 
 Slow = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -111,6 +110,10 @@ def make_entry(
     captured_roots = link_captured(compiled, tree)
     record.captured = [found for found, _ in captured_roots]
     roots += captured_roots
+    if reaches_outside(compiled.program):
+        record.set(frame.REC_OUTER_TURN, OUTSIDE.address)
+        if guards is not None:
+            tree.memory.mirrors.captured.append(guards)
     if touches_containers(compiled.program):
         mirrors = tree.memory.mirrors
         record.kept += [mirrors, tree]
@@ -205,16 +208,8 @@ def link_captured(compiled: CompiledProgram, tree: Tree) -> list[tuple[NativeIns
             if node.attributes["name"] == name
         )
         class_type = node.output.type
-        if not isinstance(class_type, T.ClassType):
-            raise NotBuiltError(
-                Diagnostic(
-                    "SM0104",
-                    f"the captured value `{name}` of type {class_type} is not built yet",
-                    node.span,
-                    help="pass it as an argument, or keep it in a module as a buffer or attribute",
-                )
-            )
-        if not class_type.is_module:
+        if not (isinstance(class_type, T.ClassType) and class_type.is_module):
+            plans.check_supported(class_type, f"the captured `{name}`")
             _link_object(cell, module, class_type, tree)
             continue
         instance = NativeInstance.of(class_type, module, tree)
@@ -226,8 +221,8 @@ def link_captured(compiled: CompiledProgram, tree: Tree) -> list[tuple[NativeIns
     return found
 
 
-def _link_object(cell: int, obj: object, t: T.ClassType, tree: Tree) -> None:
-    """Give the program a captured instance of a user class, by reference."""
+def _link_object(cell: int, obj: object, t: T.Type, tree: Tree) -> None:
+    """Give the program a captured container or instance of a user class, by reference."""
     if ctypes.c_int64.from_address(cell).value == 0:
         tree.memory.fill(cell, t)
         with Crossing(tree.memory.mirrors) as crossing:
@@ -329,6 +324,15 @@ def touches_containers(program: Program) -> bool:
 
 def _is_module_value(value: Value) -> bool:
     return isinstance(value.type, T.ClassType) and value.type.is_module
+
+
+def reaches_outside(program: Program) -> bool:
+    """Whether the program reaches captured containers, objects or variables by reference."""
+    return any(
+        node.kind == "prim::Global" and not _is_module_value(node.output)
+        for graph in program.functions.values()
+        for node in graph.walk()
+    )
 
 
 def state_names(program: Program) -> frozenset[str]:

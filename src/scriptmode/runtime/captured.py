@@ -118,6 +118,7 @@ class CapturedRows:
 
     def __init__(self, captures: Captures) -> None:
         self.captures = captures
+        self.misfits = False  # a captured container holds values of other types than it did
         self.kept: list[object] = []
         self.block = (ctypes.c_int64 * CAP_WORDS)()
         self.refresh()
@@ -128,8 +129,8 @@ class CapturedRows:
         return ctypes.addressof(self.block) if len(self.captures) else 0
 
     def is_stale(self) -> bool:
-        """Whether some captured value is not the object that was expected."""
-        return any(not guard.is_same() for guard in self.captures)
+        """Whether some captured value is not the object, or not of the type, that was expected."""
+        return self.misfits or any(not guard.is_same() for guard in self.captures)
 
     def refresh(self) -> None:
         """Expect the objects that the guards hold now."""

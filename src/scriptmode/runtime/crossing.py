@@ -60,6 +60,9 @@ class Turn:
 _TURNS: weakref.WeakSet[Turn] = weakref.WeakSet()
 
 
+OUTSIDE = Turn()  # of calls that use captured containers, objects and variables by reference
+
+
 def _free_turns() -> None:
     for turn in list(_TURNS):
         turn.free()

@@ -73,6 +73,7 @@ from scriptmode.runtime.frame import (
     REC_N_POSITIONAL,
     REC_NAMES,
     REC_OFFSETS,
+    REC_OUTER_TURN,
     REC_OWNER,
     REC_PLANS,
     REC_REASON_COUNTS,
@@ -169,12 +170,17 @@ def sm_entry(self: ptr, args: ptr, nargs: i64, kwnames: ptr) -> ptr:
     store(ptr, place, 0, ptr(0))
     # the record must outlive the call even if the callable is dropped meanwhile
     Py_IncRef(self)
+    outer = load(ptr, record, REC_OUTER_TURN)
+    if outer != 0:
+        sm_turn_take(outer)
     turn = load(ptr, record, REC_TURN)
     if turn != 0:
         sm_turn_take(turn)
     outcome = run(frame, record, values, place)
     if turn != 0:
         sm_turn_give(turn)
+    if outer != 0:
+        sm_turn_give(outer)
     if outcome == MISFIT:
         result = slow(record, args, nargs, kwnames, load(i64, frame, FRAME_REASON))
     else:
@@ -387,8 +393,7 @@ def run(frame: ptr, record: ptr, values: ptr, place: ptr) -> i64:
     is_keeping = load(ptr, record, REC_MIRRORS) != 0
     fits = FITS
     if is_keeping and load(i64, load(ptr, record, REC_MIRRORED)) > 0:
-        if enter_state(frame, record) == 0:
-            fits = FAILED
+        fits = enter_state(frame, record)
     if likely(fits == FITS):
         fits = unbox_arguments(frame, record, values, area)
     if fits == FITS and load(i64, frame, FRAME_MEMO_CAPACITY) != 0:

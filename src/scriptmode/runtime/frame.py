@@ -101,7 +101,8 @@ REC_CAPTURED = 184  # ptr to the guards of captured values, or null
 REC_MIRRORS = 192  # the Python object of the state's mirrors, or null: no such state is touched
 REC_MIRRORED = 200  # ptr to i64: how many containers of the state Python has
 REC_TURN = 208  # the turn of the tree whose state the program uses, or null
-REC_WORDS = 27
+REC_OUTER_TURN = 216  # the turn of what programs have captured, or null; taken first
+REC_WORDS = 28
 
 # fill row: which attribute goes where in the tensor table
 FILL_DICT = 0

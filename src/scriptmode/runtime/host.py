@@ -45,6 +45,7 @@ from scriptmode.runtime.frame import (
     MISFIT,
     PLAN_DESCRIPTOR,
     PLAN_KIND,
+    REC_OUTER_TURN,
     REC_OWNER,
     REC_TURN,
     STATE_CATCH,
@@ -227,13 +228,14 @@ def sm_host_python_call(
     frame = load(ptr, ctx, CTX_CALL)
     answer = ptr(0)
     if write_back(frame) and publish_tensors(frame):
-        turn = load(ptr, load(ptr, frame, FRAME_RECORD), REC_TURN)
-        depth = 0
-        if turn != 0:
-            depth = give_whole_turn(turn)
+        record = load(ptr, frame, FRAME_RECORD)
+        outer = load(ptr, record, REC_OUTER_TURN)
+        turn = load(ptr, record, REC_TURN)
+        depth = give_whole_turn(turn)
+        outer_depth = give_whole_turn(outer)
         answer = _call(frame, function, n, descriptors, slots)
-        if turn != 0:
-            take_whole_turn(turn, depth)
+        take_whole_turn(outer, outer_depth)
+        take_whole_turn(turn, depth)
         if take_over(frame, answer != 0) == 0:
             Py_DecRef(answer)
             answer = ptr(0)

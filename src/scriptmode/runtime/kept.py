@@ -5,6 +5,7 @@ from __future__ import annotations
 from scriptmode.abi.objects import LIST_DATA, LIST_LENGTH
 from scriptmode.codegen.native import i32, i64, load, native, ptr, stack, store
 from scriptmode.runtime.frame import (
+    FAILED,
     FITS,
     IN_DICT,
     IN_LIST,
@@ -13,6 +14,7 @@ from scriptmode.runtime.frame import (
     MEMO_PLAN,
     PLAN_DESCRIPTOR,
     PLAN_KIND,
+    REASON_CAPTURED,
     REC_MIRRORS,
     STATE_ENTER,
     STATE_KEEP,
@@ -20,6 +22,7 @@ from scriptmode.runtime.frame import (
 from scriptmode.runtime.host import new_snapshot, read_back_row
 from scriptmode.runtime.memo import memo_row
 from scriptmode.runtime.pyapi import (
+    NONE,
     Py_DecRef,
     PyErr_Fetch,
     PyErr_NoMemory,
@@ -31,7 +34,7 @@ from scriptmode.runtime.pyapi import (
     sm_list_from,
     state,
 )
-from scriptmode.runtime.unboxing import fill_unboxed, remember_object
+from scriptmode.runtime.unboxing import fill_unboxed, misfit, remember_object
 
 
 @native
@@ -46,8 +49,15 @@ def _tell(frame: ptr, record: ptr, helper: ptr) -> i64:
 
 @native(noinline=True)
 def enter_state(frame: ptr, record: ptr) -> i64:
-    """The containers of the state that Python has are known to the call; 0 on failure."""
-    return _tell(frame, record, state(STATE_ENTER))
+    """The containers of the state that Python has are known to the call: FITS, FAILED or MISFIT."""
+    call = PyLong_FromVoidPtr(frame)
+    helper = state(STATE_ENTER)
+    done = PyObject_CallFunctionObjArgs(helper, load(ptr, record, REC_MIRRORS), call, ptr(0))
+    Py_DecRef(call)
+    Py_DecRef(done)
+    if done == 0:
+        return FAILED
+    return i64(FITS) if done == NONE else misfit(frame, REASON_CAPTURED)
 
 
 @native(noinline=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 from scriptmode.abi import layouts, objects
 from scriptmode.runtime import frame, nativelib, plans
+from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.crossing import (
     Crossing,
     boundary_function,
@@ -49,6 +50,7 @@ class Mirrors:
         self._pairs: dict[int, _Pair] = {}
         self._roots: list[tuple[int, int]] = []  # slots of the state, and their plans
         self._count = ctypes.c_int64(0)
+        self.captured: list[CapturedRows] = []  # of programs that have captured containers
 
     @property
     def count_address(self) -> int:
@@ -66,7 +68,10 @@ class Mirrors:
             _add_row(call, pair)
 
     def enter(self, call: int) -> None:
-        """Begin a call: the pairs are rows of its memo, natively as Python has left them."""
+        """Begin a call: the pairs are rows of its memo, natively as Python has left them.
+
+        TypeError when Python has put values of other types into them.
+        """
         for native, pair in list(self._pairs.items()):
             if sys.getrefcount(pair.obj) <= _OWN_REFERENCES and not _is_changed(pair):
                 self._end(native)
@@ -264,9 +269,20 @@ def _size_function(name: str) -> Any:
     return ctypes.PYFUNCTYPE(ctypes.c_int64, _POINTER)(nativelib.address(name))
 
 
-def enter_state(mirrors: Mirrors, call: int) -> None:
-    """Begin a call of a program that reads containers of the state."""
-    mirrors.enter(call)
+def enter_state(mirrors: Mirrors, call: int) -> bool | None:
+    """Begin a call of a program that reads containers of the state.
+
+    True when captured containers hold values of types that the program does not know.
+    """
+    try:
+        mirrors.enter(call)
+    except TypeError:
+        if not mirrors.captured:
+            raise
+        for rows in mirrors.captured:
+            rows.misfits = True
+        return True
+    return None
 
 
 def keep_state(mirrors: Mirrors, call: int) -> None:

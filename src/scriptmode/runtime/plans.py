@@ -24,6 +24,7 @@ from scriptmode.runtime import descriptors, frame
 from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 from scriptmode.support.futures import Future
 from scriptmode.support.locks import held_while_forking
+from scriptmode.support.outside import OutsideVariable
 
 _lock = held_while_forking(threading.RLock())
 _plans: dict[int, int] = {}  # by descriptor: class types of one name differ there
@@ -60,6 +61,7 @@ _CLASSES: Mapping[T.Type, type] = {
     T.BYTES: bytes,
     T.RANGE: range,
 }
+_SLOTS = (types.MemberDescriptorType, OutsideVariable)
 _CONTAINERS: Mapping[type[T.Type], type] = {
     T.DictType: dict,
     T.OrderedDictType: collections.OrderedDict,
@@ -213,7 +215,7 @@ def _object_fields(t: T.ClassType, descriptor: int) -> dict[int, int]:
     _kept.extend([cls, names, absent, maker])
     flags, places = [], []
     for name in names:
-        in_slot = isinstance(inspect.getattr_static(cls, name, None), types.MemberDescriptorType)
+        in_slot = isinstance(inspect.getattr_static(cls, name, None), _SLOTS)
         lacks = t.may_lack(name)
         flags.append(frame.FIELD_MAY_LACK * lacks + frame.FIELD_IN_DICT * (not in_slot))
         places.append(offsets[name] + lacks * instances.value_offset(t.attributes[name]))

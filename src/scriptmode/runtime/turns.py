@@ -71,7 +71,9 @@ def sm_turn_give(turn: ptr) -> None:
 
 @native
 def give_whole_turn(turn: ptr) -> i64:
-    """Give the turn back however often it was taken: the number of times."""
+    """Give the turn back however often it was taken: the number of times; of null, nothing."""
+    if turn == 0:
+        return 0
     depth = load(i64, turn, TURN_DEPTH)
     store(i64, turn, TURN_DEPTH, 0)
     atomic_store(i64, turn + TURN_OWNER, 0)
@@ -81,5 +83,6 @@ def give_whole_turn(turn: ptr) -> i64:
 @native
 def take_whole_turn(turn: ptr, depth: i64) -> None:
     """The opposite of ``give_whole_turn``."""
-    sm_turn_take(turn)
-    store(i64, turn, TURN_DEPTH, depth)
+    if turn != 0:
+        sm_turn_take(turn)
+        store(i64, turn, TURN_DEPTH, depth)

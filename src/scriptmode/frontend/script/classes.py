@@ -351,7 +351,7 @@ class ClassTable:
             if not T.is_exception(t):  # which shows all its attributes when it leaves
                 t.attributes = {n: k for n, k in t.attributes.items() if n in used}
             for name, kind in t.attributes.items():
-                settled = _without_never(kind)
+                settled = without_never(kind)
                 if settled != kind:
                     self.replace(t, name, settled)
         for family in _families(self.types):
@@ -466,13 +466,13 @@ def join_fields(a: T.Type, b: T.Type) -> T.Type:
     return T.join(a, b) or T.ANY
 
 
-def _without_never(t: T.Type) -> T.Type:
+def without_never(t: T.Type) -> T.Type:
     """Containers of which nothing is known hold tensors."""
     if not t.contained:
         return t
     if isinstance(t, T.DictType) and t.key == T.NEVER:
         return T.DictType([T.STR, T.TENSOR])
-    return t.with_contained([T.TENSOR if c == T.NEVER else _without_never(c) for c in t.contained])
+    return t.with_contained([T.TENSOR if c == T.NEVER else without_never(c) for c in t.contained])
 
 
 def names_for(function: types.FunctionType) -> Mapping[str, Any]:

@@ -49,6 +49,7 @@ from scriptmode.frontend.script import (
     tries,
     type_info,
 )
+from scriptmode.frontend.script.captured_objects import OutsideObjects
 from scriptmode.frontend.script.cells import CellTable
 from scriptmode.frontend.script.choices import ChoiceTable
 from scriptmode.frontend.script.class_functions import complete_classes
@@ -57,6 +58,7 @@ from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
 from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
+from scriptmode.frontend.script.outside_variables import OutsideVariables
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_of_shape
 from scriptmode.frontend.script.shared_objects import SharedTable, is_kept
 from scriptmode.frontend.script.source import place_of, source_of
@@ -258,7 +260,7 @@ def _build(
 ) -> Program:
     learnt: dict[tuple[type, str], T.Type] = {}
     late: dict[tuple[type, str], T.Type] = {}
-    objects: dict[int, Any] = {}
+    objects, outside = OutsideObjects(), OutsideVariables()
     choices, cells, learnt_facts = ChoiceTable(), CellTable(), ClassFacts.of(facts)
     shared = SharedTable()
     data_enums: list[Any] = []
@@ -268,6 +270,7 @@ def _build(
                 learnt,
                 late,
                 objects,
+                outside,
                 choices,
                 cells,
                 shared,
@@ -279,6 +282,7 @@ def _build(
                 unit.classes.enter_known()
                 build(unit)
                 complete_classes(unit)
+                unit.objects.settle(unit)
                 unit.classes.finish()
             except AttributeLearnt:
                 continue

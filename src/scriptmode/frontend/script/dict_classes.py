@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scriptmode.frontend.script import script_library
+from scriptmode.frontend.script.captured_objects import MADE
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose, discard_after
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
@@ -26,12 +27,6 @@ from scriptmode.frontend.script.values import (
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 
-_MADE: dict[Any, T.Type] = {
-    int: T.INT, float: T.FLOAT, bool: T.BOOL, str: T.STR, complex: T.COMPLEX, bytes: T.BYTES,
-    list: T.ListType([T.NEVER]), dict: T.DictType([T.NEVER, T.NEVER]), set: T.SetType([T.NEVER]),
-    collections.deque: T.DequeType([T.NEVER]), collections.Counter: T.CounterType([T.NEVER]),
-    collections.OrderedDict: T.OrderedDictType([T.NEVER, T.NEVER]),
-}  # fmt: skip
 _ZEROS: dict[T.Type, Any] = {
     T.INT: 0, T.FLOAT: 0.0, T.BOOL: False, T.STR: "", T.COMPLEX: 0j, T.BYTES: b"",
 }  # fmt: skip
@@ -143,8 +138,8 @@ def _defaultdict(e: Emitter, given: Arguments) -> Sugared:
 
 def _made_by(e: Emitter, factory: Sugared) -> T.Type:
     """The type of what a factory makes, which must be empty or zero."""
-    if isinstance(factory, PythonObject) and factory.object in _MADE:
-        return _MADE[factory.object]
+    if isinstance(factory, PythonObject) and factory.object in MADE:
+        return MADE[factory.object]
     if isinstance(factory, (LocalFunction, PythonObject)):
         mark, block = e.builder.block.last, e.builder.block
         made = e.settle(_result_of(e, factory))

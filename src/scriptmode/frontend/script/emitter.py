@@ -323,7 +323,7 @@ class Emitter:
                     [self.value(i, t) for i, t in zip(items, inner, strict=True)]
                 )
             case ListDisplay() | DictDisplay() if value.captured is not None:
-                self._refuse_captured(value, value.captured)
+                self._refuse_captured(value, value.captured.name)
             case ListDisplay():
                 return self._list(value, expected)
             case DictDisplay():
@@ -341,6 +341,7 @@ class Emitter:
         )
 
     def _refuse_captured(self, value: ListDisplay | DictDisplay, name: str) -> NoReturn:
+        self.unit.make_run_time(self, value)
         kind = "list" if isinstance(value, ListDisplay) else "dict"
         self.fail(
             "SM0212",
@@ -444,6 +445,7 @@ class Emitter:
             self.forget_elements()
         for name in writes - {ELEMENTS}:
             self.env.forget_attributes(name)
+            self.env.forget_free(name)
             self.epoch += 1
 
     def forget_elements(self) -> None:
@@ -475,6 +477,9 @@ class Emitter:
             return self.unit.read_cell(self, name, captured, is_free=True)
         if captured is not None:
             return self.unit.usable(self, name, captured)
+        outside: Sugared | None = self.unit.read_outside(self, name)
+        if outside is not None:
+            return outside
         obj = self.scope.find_object(name, self.unit.program.captures)
         if obj is MISSING:
             if name == "__class__" and self.scope.owner_class is not None:
@@ -489,19 +494,23 @@ class Emitter:
         cell = self.cell_of(name)
         if cell is not None:
             self.unit.write_cell(self, name, cell, settled)
+        elif self.is_outside(name):
+            self.unit.assign_outside(self, name, settled)
         else:
             self.bind(name, settled)
+
+    def is_outside(self, name: str) -> bool:
+        """Whether an assignment of the name is one of a variable outside of the program."""
+        scope = self.scope
+        return name in scope.source.globals or (
+            name in scope.nonlocals and name not in scope.captured and name not in self.env.names
+        )
 
     def cell_of(self, name: str) -> CellVariable | None:
         """The cell in which a variable lives; None for others."""
         found = self.env.names.get(name)
         if found is None and name in self.scope.nonlocals:
             found = self.scope.captured.get(name)
-            if found is None:
-                self.fail_syntax(
-                    f"`nonlocal {name}` of a function outside the compiled program",
-                    help="keep the state in an object or a list, or return the new value",
-                )
         return found if isinstance(found, CellVariable) else None
 
     def bind(self, name: str, value: Sugared) -> None:

@@ -116,6 +116,11 @@ class Environment:
         if self.attributes:
             self.attributes = {p: v for p, v in self.attributes.items() if not is_element(p)}
 
+    def forget_free(self, name: str) -> None:
+        """Forget what is known of a variable outside of the program."""
+        if self.attributes and name not in self.names:
+            self.attributes = {p: v for p, v in self.attributes.items() if p[0] != name}
+
     def forget_attributes(self, name: str | None = None) -> None:
         """Forget what is known of attributes called ``name``, or of all attributes."""
         if self.attributes:

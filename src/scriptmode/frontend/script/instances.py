@@ -292,14 +292,18 @@ def _member_key(e: Emitter, t: T.ClassType, name: str) -> Hashable:
     found = static_attribute(cls, name)
     if isinstance(found, property):
         return ("property", id(found))
+    on_class = id(found) if is_data(found) or is_descriptor(found) else None
+    if e.unit.is_class_variable(e, cls, name):
+        on_class = id(cls)
     if stands_before_fields(found):
         return ("descriptor", id(found), cls)
     if name in t.attributes:
         shared = e.unit.classes.sharing(t, name)
         first = min(str(m) for m in shared if name in m.attributes)
-        behind = id(found) if is_data(found) or is_descriptor(found) else None
-        return ("field", first, t.attributes[name], behind)
+        return ("field", first, t.attributes[name], on_class)
     e.unit.classes.absent.add((t, name))
+    if on_class == id(cls):
+        return ("class variable", cls)
     if isinstance(found, classmethod):
         return ("class method", id(found), cls)
     if is_descriptor(found):
@@ -329,6 +333,8 @@ def _read_member(e: Emitter, value: IRValue, t: T.ClassType, name: str) -> Sugar
             return _from_descriptor(e, value, cls, found)
         case "field":
             return _read_field(e, value, t, name, found)
+        case "class variable":
+            return e.attribute(PythonObject(cls), name)
         case "getattr":
             hook = static_attribute(cls, "__getattr__")
             return e.call_positional(PythonObject(hook), value, Constant(name))
@@ -337,6 +343,7 @@ def _read_member(e: Emitter, value: IRValue, t: T.ClassType, name: str) -> Sugar
 
 def bind_member(e: Emitter, value: IRValue, cls: type, found: Any, name: str) -> Sugared:
     """A class attribute, bound to the instance as Python binds it."""
+    e.unit.program.captures.add_class_attribute(cls, name)
     if isinstance(found, staticmethod):
         return e.unit.wrap(e, found.__func__, name)
     if isinstance(found, classmethod):
@@ -372,11 +379,11 @@ def _read_field(e: Emitter, value: IRValue, t: T.ClassType, name: str, found: An
         return e.lift(node.output)
 
     cls = python_class(t)
-    if is_data(found) or is_descriptor(found):
+    if is_data(found) or is_descriptor(found) or e.unit.is_class_variable(e, cls, name):
         if is_data(found) and e.unit.classes.assume_set(t, name):
             return read()
         return choose(
-            e, has_field(e, value, name), read, lambda: bind_member(e, value, cls, found, name)
+            e, has_field(e, value, name), read, lambda: _behind_field(e, value, cls, found, name)
         )
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
@@ -387,6 +394,23 @@ def _read_field(e: Emitter, value: IRValue, t: T.ClassType, name: str, found: An
             lambda: e.call_positional(PythonObject(hook), value, Constant(name)),
         )  # fmt: skip
     return read()
+
+
+def plain_field(unit: Any, t: T.ClassType, name: str) -> T.Type | None:
+    """The type of an attribute that every class below ``t`` keeps in a field; None of others."""
+    for candidate in unit.classes.concrete(t):
+        if isinstance(static_attribute(python_class(candidate), name), property):
+            return None
+        if candidate.attributes.get(name) != t.attributes.get(name):
+            return None
+    return t.attributes.get(name)
+
+
+def _behind_field(e: Emitter, value: IRValue, cls: type, found: Any, name: str) -> Sugared:
+    """What the class has under the name of an attribute that the instance lacks."""
+    if e.unit.is_class_variable(e, cls, name):
+        return e.attribute(PythonObject(cls), name)
+    return bind_member(e, value, cls, found, name)
 
 
 def _declared(t: T.Type, name: str) -> T.Type | None:

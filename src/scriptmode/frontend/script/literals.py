@@ -110,6 +110,8 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
             node = node.inputs[0].node
     if node is not None and node.kind == "prim::GetAttr":
         _widen_attribute(e, node, wanted)
+    if node is not None and node.kind == "prim::Global":
+        e.unit.learn_captured(e, node.attributes["name"], wanted)
     sites = sites_of(e, value)
     if not sites:
         return False

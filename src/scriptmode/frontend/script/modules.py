@@ -381,6 +381,8 @@ def module_attribute(e: Emitter, module: ModuleValue, name: str) -> Sugared | No
         return _children_dict(e, module)
     if name in ("_parameters", "_buffers"):
         return _tensors_dict(e, module, getattr(info.python, name))
+    if e.unit.is_class_variable(e, type(info.python), name):
+        return e.attribute(PythonObject(type(info.python)), name)
     if on_class is not None:
         return _class_attribute(e, module, on_class, name)
     if is_assigned(type(info.python), name):

@@ -20,6 +20,7 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script import iterator_library, script_library
 from scriptmode.frontend.script.annotations import named_tuple
 from scriptmode.frontend.script.arguments import COUNTED_CLASSES, check_arguments
+from scriptmode.frontend.script.captured_objects import SET_CHANGES
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import by_name, by_value
@@ -55,6 +56,11 @@ from scriptmode.support.markers import IGNORE, UNUSED, modifier_of
 def object_attribute(e: Emitter, value: PythonObject, name: str) -> Sugared | None:
     """An attribute of a Python module, class or other object."""
     obj = value.object
+    if type(obj) is set and name in SET_CHANGES:
+        e.unit.make_run_time(e, value)
+    outside = e.unit.read_attribute_outside(e, obj, name)
+    if outside is not None:
+        return outside
     own = inspect.getattr_static(type(obj), name, None)
     if isinstance(own, property) and not is_fixed(type(obj).__module__):
         return e.call_positional(e.unit.wrap(e, own.fget, name), value)

@@ -223,6 +223,8 @@ def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool)
 
 def _fail_binary(e: Emitter, name: str, a: Sugared, b: Sugared) -> NoReturn:
     left, right = e.type_of(a) or a.describe(), e.type_of(b) or b.describe()
+    for value in (a, b):
+        e.unit.make_run_time(e, value)
     e.fail_type(f"`{SYMBOLS[name]}` is not defined for {left} and {right}")
 
 

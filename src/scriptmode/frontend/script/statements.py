@@ -44,15 +44,7 @@ BINARY = {
 
 @STATEMENTS(ast.Pass, ast.Global, ast.Nonlocal)
 def _nothing(e: Emitter, node: ast.stmt) -> None:
-    if isinstance(node, ast.Global):
-        stored = {n.id for s in ast.walk(e.scope.source.node)
-                  if isinstance(n := s, ast.Name) and isinstance(n.ctx, ast.Store)}  # fmt: skip
-        written = [n for n in node.names if n in stored]
-        if written:
-            e.fail_syntax(
-                f"the global variable `{written[0]}` cannot be assigned",
-                help="keep state in a module's attribute, or return the new value",
-            )
+    pass
 
 
 @STATEMENTS(ast.Expr)
@@ -73,7 +65,9 @@ def assign_target(e: Emitter, target: ast.expr, value: Sugared) -> None:
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
                 _assign_many(e, targets, value)
             case ast.Attribute(value=owner, attr=attr):
+                value = e.settle(value)
                 assign_attribute(e, e.expression(owner), attr, value)
+                _assume_assigned(e, target, attr, value)
             case ast.Subscript(value=owner, slice=index):
                 container = e.expression(owner)
                 assign_subscript(e, container, e.expression(index), value)
@@ -81,6 +75,17 @@ def assign_target(e: Emitter, target: ast.expr, value: Sugared) -> None:
                 e.fail_syntax("a starred target must stand in a tuple or list")
             case _:
                 e.fail_syntax(f"assignment to {type(target).__name__} is not supported")
+
+
+def _assume_assigned(e: Emitter, target: ast.Attribute, name: str, value: Sugared) -> None:
+    """An attribute that may be of several types is of the type that was assigned."""
+    place = e.unit.place_of(target)
+    known = e.unit.field_type(e, target)
+    t = e.type_of(value)
+    if place is None or known is None or t is None or t == known:
+        return
+    if isinstance(known, (T.OptionalType, T.UnionType)) and T.is_subtype(t, known):
+        e.env.attributes[place] = value
 
 
 def _assign_many(e: Emitter, targets: Sequence[ast.expr], value: Sugared) -> None:
@@ -208,6 +213,8 @@ def _delete(e: Emitter, node: ast.Delete) -> None:
             match target:
                 case ast.Name(id=name) if (cell := e.cell_of(name)) is not None:
                     e.unit.delete_cell(e, name, cell)
+                case ast.Name(id=name) if e.is_outside(name):
+                    e.unit.delete_outside(e, name)
                 case ast.Name(id=name):
                     unbind(e, name)
                 case ast.Subscript(value=owner, slice=index):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from scriptmode.frontend import calls
 from scriptmode.frontend.script import module_state
+from scriptmode.frontend.script.classes_as_values import ClassOf
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.exceptions import assign_exception_attribute
 from scriptmode.frontend.script.instances import (
     instance_type,
     not_none,
+    python_class,
+    under_each,
 )
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
@@ -23,6 +26,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     ListDisplay,
     ModuleValue,
+    PythonObject,
     SliceValue,
     Sugared,
 )
@@ -43,11 +47,25 @@ def assign_attribute(e: Emitter, owner: Sugared, name: str, value: Sugared) -> N
         return
     elif is_tensor(e, owner):
         calls.assign_tensor_attribute(e.builder, e.value(owner), name, operand(e, value), e.span)
-    else:
+    elif isinstance(owner, ClassOf):
+        _assign_to_class(e, owner, name, value)
+    elif not e.unit.assign_attribute_outside(e, owner, name, value):
         e.unit.make_run_time(e, owner)
         e.not_built(f"assignment to an attribute of {owner.describe()} is")
     e.env.forget_attributes(name)
     e.epoch += 1
+
+
+def _assign_to_class(e: Emitter, owner: ClassOf, name: str, value: Sugared) -> None:
+    """``type(x).name = value``, of the class that ``x`` has at run time."""
+    value = e.settle(value)
+    assert isinstance(owner.owner, IRValue)
+
+    def act(v: IRValue, t: T.ClassType) -> Sugared:
+        assign_attribute(e, PythonObject(python_class(t)), name, value)
+        return Constant(None)
+
+    under_each(e, owner.owner, lambda c: c, act)
 
 
 def _assign_to_one_of(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None:

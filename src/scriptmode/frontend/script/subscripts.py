@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -107,16 +108,33 @@ def _tuple_subscript(e: Emitter, value: TupleDisplay, index: Sugared) -> Sugared
     return _subscript_items(e, value.items, index)
 
 
+def _hand_out(e: Emitter, value: ListDisplay | DictDisplay) -> None:
+    """A container inside a captured one is chosen at run time, perhaps to be changed."""
+    inner = value.items if isinstance(value, ListDisplay) else value.values
+    if value.captured is not None and not e.is_reading:
+        if any(isinstance(i, (ListDisplay, DictDisplay)) for i in inner):
+            e.unit.make_run_time(e, value)
+
+
+def _is_copied(e: Emitter, value: ListDisplay) -> bool:
+    """Whether a slice of a captured list is a list of run-time values."""
+    return value.captured is not None and e.type_of(reading(value)) is not None
+
+
 @SUBSCRIPTS(ListDisplay)
 def _list_subscript(e: Emitter, value: ListDisplay, index: Sugared) -> Sugared:
-    if isinstance(index, SliceValue) and value.frozen:
+    if isinstance(index, SliceValue) and value.frozen and not _is_copied(e, value):
         bounds = _constant_slice(index)
         if bounds is not None:
             return ListDisplay(value.items[bounds], frozen=True)
     if isinstance(index, Constant) and isinstance(index.value, int):
         return _subscript_items(e, value.items, index)
     if isinstance(index, SliceValue):
-        return e.subscript(IRValue(e.value(reading(value))), index)
+        copy = reading(value)
+        if isinstance(copy, ListDisplay) and copy is not value:
+            copy = replace(copy, site=("sliced", e.span))
+        return e.subscript(IRValue(e.value(copy)), index)
+    _hand_out(e, value)
     return _subscript_items(e, value.items, index)
 
 
@@ -129,6 +147,7 @@ def _dict_subscript(e: Emitter, value: DictDisplay, index: Sugared) -> Sugared:
         return found
     if all(e.type_of(v) is None for v in value.values):
         return _chosen_by_key(e, value, index, 0)
+    _hand_out(e, value)
     return e.subscript(IRValue(e.value(reading(value))), index)
 
 

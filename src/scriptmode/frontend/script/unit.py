@@ -42,6 +42,7 @@ from scriptmode.frontend.script import (
     number_methods,
     objects,
     operators,
+    outside_variables,
     ranges,
     sets,
     shared_objects,
@@ -55,6 +56,7 @@ from scriptmode.frontend.script import (
 )
 from scriptmode.frontend.script import dunders as special_methods
 from scriptmode.frontend.script.call_expressions import call_arguments
+from scriptmode.frontend.script.captured_objects import OutsideObjects
 from scriptmode.frontend.script.cells import CellTable
 from scriptmode.frontend.script.choices import ChoiceTable
 from scriptmode.frontend.script.classes import (
@@ -78,12 +80,14 @@ from scriptmode.frontend.script.linking import ProgramLinker, source_object
 from scriptmode.frontend.script.loops import run_cursor, run_while
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
+from scriptmode.frontend.script.outside_variables import OutsideVariables
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static
 from scriptmode.frontend.script.shared_objects import SharedTable
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
     Arguments,
+    Captured,
     Constant,
     DictDisplay,
     GeneratorObject,
@@ -136,7 +140,8 @@ class Unit:
         self,
         attribute_types: dict[tuple[type, str], T.Type],
         late: dict[tuple[type, str], T.Type],
-        objects: dict[int, Any],
+        objects: OutsideObjects,
+        outside: OutsideVariables,
         choices: ChoiceTable,
         cells: CellTable,
         shared: SharedTable,
@@ -155,7 +160,8 @@ class Unit:
         self.late = late  # attributes of modules that may be unbound
         self.data_enums = data_enums  # enumerations whose members are numbers or strings
         self._asked_of_any: set[type] = set()
-        self.objects = objects  # instances from outside that are needed at run time, by id
+        self.outside = outside  # variables that the program assigns
+        self.objects = objects  # objects from outside that are needed at run time
         self.stand_ins = stand_ins  # modules used instead of others, by the others' ids
         self.modules = ModuleTable(self)
         self.classes = ClassTable(self, facts)
@@ -165,7 +171,7 @@ class Unit:
         self.generator_codes: dict[Hashable, GeneratorCode] = {}
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
-        self._is_guarding = True
+        self.is_guarding = True
         self._emitter: Emitter | None = None
         self._annotations: dict[type, dict[str, Any]] = {}
 
@@ -263,11 +269,11 @@ class Unit:
     def unguarded(self) -> Iterator[None]:
         """What is read within the ``with`` is not guarded against change."""
         kept, self.program.captures = self.program.captures, Captures()
-        before, self._is_guarding = self._is_guarding, False
+        before, self.is_guarding = self.is_guarding, False
         try:
             yield
         finally:
-            self.program.captures, self._is_guarding = kept, before
+            self.program.captures, self.is_guarding = kept, before
 
     def wrap(self, e: Emitter, obj: Any, name: str) -> Sugared:
         """A Python object as a symbolic value."""
@@ -294,6 +300,9 @@ class Unit:
         if isinstance(obj, torch.Size):
             sizes = [e.int_constant(n) for n in obj]
             return e.op("size::from_list", e.builder.list(sizes, T.INT))
+        found = captured_objects.run_time_value(e, obj, name)
+        if found is not None:
+            return found
         if type(obj) in (list, dict):
             self.program.captures.add_items(obj, name)
         if isinstance(obj, range):
@@ -303,28 +312,25 @@ class Unit:
             return SliceValue(*(self.wrap(e, p, name) for p in (obj.start, obj.stop, obj.step)))
         if type(obj) is list:
             items = tuple(self.wrap(e, o, f"{name}[{i}]") for i, o in enumerate(obj))
-            return ListDisplay(items, frozen=True, captured=self._captured(name))
+            return ListDisplay(items, frozen=True, captured=self._captured(name, obj))
         if type(obj) in (dict, types.MappingProxyType):
             keys = tuple(self.wrap(e, k, name) for k in obj)
             values = tuple(self.wrap(e, v, f"{name}[{k!r}]") for k, v in obj.items())
-            captured = self._captured(name) if type(obj) is dict else None
+            captured = self._captured(name, obj) if type(obj) is dict else None
             return DictDisplay(keys, values, frozen=True, captured=captured)
         if isinstance(obj, types.MethodType) and isinstance(obj.__self__, nn.Module):
             from_module = self._module(e, obj.__self__, name)
             return e.attribute(from_module, obj.__name__)
         if isinstance(obj, (types.FunctionType, type)):
             obj = vars(obj).get(STANDS_FOR, obj)  # another thread may be tracing
-        found = captured_objects.run_time_value(e, obj, name)
-        if found is not None:
-            return found
         return PythonObject(obj)
 
     def stand_in(self, module: nn.Module) -> nn.Module:
         """The module that is compiled in the place of ``module``."""
         return self.stand_ins.get(id(module), module)
 
-    def _captured(self, name: str) -> str | None:
-        return name if self._is_guarding else None
+    def _captured(self, name: str, obj: Any) -> Captured | None:
+        return Captured(name, obj) if self.is_guarding else None
 
     def _tensor(self, e: Emitter, tensor: torch.Tensor) -> Sugared:
         """A captured tensor: the very object, so that later changes in place are seen."""
@@ -339,13 +345,23 @@ class Unit:
         return found
 
     def captured_object(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
-        """An instance of a user class that is reached by reference."""
+        """An instance or a container that is reached by reference."""
         return self._global(e, obj, name, t)
 
     def make_run_time(self, e: Emitter, value: Sugared) -> None:
         """Start again with an object known at compile time as a run-time value, if it can be."""
-        if isinstance(value, PythonObject):
-            captured_objects.make_run_time(e, value)
+        captured_objects.make_run_time(e, value)
+
+    def learn_captured(self, e: Emitter, name: str, t: T.Type) -> None:
+        """Start again with another type of a captured container."""
+        if T.has_choice(t):
+            e.fail(
+                "SM0212",
+                f"a function cannot be put into the captured `{name}`, which Python sees",
+                error=ScriptTypeError,
+                help="keep functions in a container that is made in compiled code",
+            )
+        self.objects.learn(self, self.program.globals[name], t)
 
     def _global(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
         known = self._globals.get(id(obj))
@@ -656,6 +672,60 @@ class Unit:
     def start_again(self) -> NoReturn:
         """Start the unit again with what has been learnt of it."""
         raise AttributeLearnt
+
+    # variables outside of the program
+
+    def read_outside(self, e: Emitter, name: str) -> Sugared | None:
+        """The value of a free name that the program assigns; None of others."""
+        place = outside_variables.owner_of_global(e, name)
+        if place is None or self.outside.holder(place[0], name) is None:
+            return None
+        known = e.env.attributes.get((name,))
+        if known is not None:
+            return known
+        found: Sugared | None = outside_variables.read(
+            e, *place, name, NameError, f"name '{name}' is not defined"
+        )
+        return found
+
+    def assign_outside(self, e: Emitter, name: str, value: Sugared) -> None:
+        """Assign a name that is declared ``global``, or ``nonlocal`` of a function outside."""
+        place = outside_variables.owner_of_global(e, name)
+        if place is None:
+            e.fail_syntax(f"the variable `{name}` of a function outside cannot be assigned")
+        outside_variables.assign(e, *place, name, value)
+
+    read_attribute_outside = staticmethod(outside_variables.read_attribute)
+    is_class_variable = staticmethod(outside_variables.is_class_variable)
+
+    def delete_outside(self, e: Emitter, name: str) -> None:
+        """``del`` of a name that is declared ``global``, or ``nonlocal`` of a function outside."""
+        place = outside_variables.owner_of_global(e, name)
+        if place is None:
+            e.fail_syntax(f"the variable `{name}` of a function outside cannot be deleted")
+        outside_variables.delete(e, *place, name)
+
+    def field_type(self, e: Emitter, node: ast.Attribute) -> T.Type | None:
+        """The type of an attribute that is a plain field of an instance or module."""
+        if not isinstance(node.value, ast.Name):
+            return None
+        owner = e.env.names.get(node.value.id)
+        if isinstance(owner, ModuleValue):
+            info = owner.info
+            on_class = inspect.getattr_static(type(info.python), node.attr, None)
+            late = node.attr in info.type.late or isinstance(on_class, property)
+            return None if late else info.type.attributes.get(node.attr)
+        t = None if owner is None else instances.instance_type(owner)
+        return None if t is None else instances.plain_field(self, t, node.attr)
+
+    def assign_attribute_outside(self, e: Emitter, owner: Sugared, name: str, v: Sugared) -> bool:
+        """Assign an attribute of a class, Python module or plain object, if it can be."""
+        if not isinstance(owner, PythonObject):
+            return False
+        place = outside_variables.owner_of_attribute(owner.object)
+        if place is not None:
+            outside_variables.assign(e, *place, name, e.settle(v))
+        return place is not None
 
     # variables in cells
 

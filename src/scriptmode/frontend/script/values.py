@@ -102,17 +102,25 @@ class TupleDisplay(Sugared):
         return "a tuple"
 
 
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """A Python container from outside of the program, and the name it was reached by."""
+
+    name: str
+    object: Any
+
+
 @dataclass(eq=False)
 class ListDisplay(Sugared):
     """A list of known length, not built yet; ``frozen`` ones cannot be changed.
 
-    ``captured`` is the name of the Python list that it stands for: a copy must not take its place.
+    ``captured`` is the Python list that it stands for: a copy must not take its place.
     """
 
     items: tuple[Sugared, ...]
     site: Hashable = None
     frozen: bool = False
-    captured: str | None = None
+    captured: Captured | None = None
 
     def parts(self) -> tuple[Sugared, ...]:
         return self.items
@@ -147,14 +155,14 @@ class ModuleSlice(ListDisplay):
 class DictDisplay(Sugared):
     """A dict with known keys, not built yet; ``frozen`` ones cannot be changed.
 
-    ``captured`` is the name of the Python dict that it stands for: a copy must not take its place.
+    ``captured`` is the Python dict that it stands for: a copy must not take its place.
     """
 
     keys: tuple[Sugared, ...]
     values: tuple[Sugared, ...]
     site: Hashable = None
     frozen: bool = False
-    captured: str | None = None
+    captured: Captured | None = None
 
     def parts(self) -> tuple[Sugared, ...]:
         return (*self.keys, *self.values)
