@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from typing import Callable, List
+from typing import Callable, List, Type
 
 SCALE = 3
 TABLE = {"a": 1, "b": 2}
@@ -155,6 +155,11 @@ def assigned_outside(n: int = 2):
     COUNT = 0
     SEEN.clear()
     return result
+
+
+def function_arguments(g: Callable[[int], int] = abs, kind: Type[float] = float, n: int = -2):
+    """functions, lambdas, closures, partials, classes and modules as arguments of entries"""
+    return g(n), kind(n)
 
 
 def captured(n: int = 2):

@@ -11,19 +11,23 @@ from __future__ import annotations
 import collections
 import contextlib
 import inspect
+import operator
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CellType
 from typing import Any
 
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.frontend.script import ClassFacts
+from scriptmode.frontend.script.known import UNKNOWN, KnownType, known_values
 from scriptmode.frontend.trace import Callee, call_program, is_compiled, is_tracing, plain_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
+from scriptmode.jit.known import Known, holds_known, prepared, variables
 from scriptmode.jit.observed import held_types, unknown_facts
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.values import keywords_class, type_of_value
@@ -108,6 +112,23 @@ class Variant:
     types: tuple[T.Type, ...]
     guards: CapturedRows
     held: Mapping[str, str]  # types of what captured containers held when it was compiled
+    known: Mapping[str, Any]  # arguments that it was compiled for
+    cells: list[CellType]  # closure variables of those, which a call sets first
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextlib.contextmanager
+    def lent(self, cells: Sequence[CellType]) -> Iterator[None]:
+        """Around a call: the closure variables hold what those of the call's arguments do."""
+        with self.lock:
+            before = [cell.cell_contents for cell in cells]
+            for own, value in zip(self.cells, before, strict=True):
+                own.cell_contents = value
+            try:
+                yield
+            finally:
+                for cell, own, value in zip(cells, self.cells, before, strict=True):
+                    if own.cell_contents is not value:
+                        cell.cell_contents = own.cell_contents
 
     def held_otherwise(self) -> list[str]:
         """Captured containers in which Python has put values of other types."""
@@ -163,6 +184,8 @@ class Dispatcher:
         self._all_variants: list[Variant] = []
         self._facts = ClassFacts()  # of the instances that calls have passed
         self.primary = self._add_variant(program, function, compiled, self.slow)
+        parameters = self._parameters_of(graph)
+        self._declared = dict(zip([p.name for p in parameters], self.primary.types, strict=True))
         self.entry = self.primary.entry
         self.call = self.entry if unflatten is None else self._call_nested
 
@@ -200,23 +223,28 @@ class Dispatcher:
         function: str,
         compiled: CompiledProgram | None,
         slow: Callable[[tuple[Any, ...], dict[str, Any]], Any],
+        given: Mapping[str, T.Type] | None = None,
     ) -> Variant:
         graph = program.functions[function]
+        types = {p.name: p.type for p in self._parameters_of(graph)}
+        types.update(program.known.get(function, {}) if given is None else given)
+        known = known_values(types)
         compiled = compiled or compile_native(program)
         guards = CapturedRows(program.captures)
         try:
             entry = make_entry(
                 compiled, function, graph,
                 slow=slow, instance=self.instance, defaults=graph.defaults, guards=guards,
+                known=known,
             )  # fmt: skip
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
         entry = in_step(entry, program, self.instance)
-        types = tuple(p.type for p in self._parameters_of(graph))
         variant = Variant(
-            program, function, compiled, entry, types, guards, held_types(program)
+            program, function, compiled, entry, tuple(types.values()), guards,
+            held_types(program), known, list(variables(types)),
         )  # fmt: skip
-        self._variants[types] = variant
+        self._variants[variant.types] = variant
         self._all_variants.append(variant)
         return variant
 
@@ -247,7 +275,7 @@ class Dispatcher:
     def _argument(self, name: str, value: Any) -> Any:
         """An argument as the entry takes it: what ``**keywords`` gets, as a named tuple."""
         is_rest = self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
-        if is_rest and value:
+        if is_rest and value and not holds_known(value):
             try:
                 return keywords_class(tuple(value))(**value)
             except ValueError as error:
@@ -255,10 +283,13 @@ class Dispatcher:
         return value
 
     def _types_of(self, arguments: Mapping[str, Any]) -> dict[str, T.Type]:
-        hints = {p.name: p.type for p in self._parameters_of(self.primary.graph)}
+        known = Known()
         found: dict[str, T.Type] = {}
         for name, value in arguments.items():
-            t = type_of_value(value, hints.get(name))
+            t: T.Type | None = known.type_of(value)
+            if t is None:
+                hint = self._declared.get(name)
+                t = type_of_value(value, None if isinstance(hint, KnownType) else hint)
             if t is None:
                 raise ArgumentError(
                     Diagnostic(
@@ -266,8 +297,8 @@ class Dispatcher:
                         f"{self.name}(): `{name}` is a {type(value).__name__}, "
                         "which has no static type",
                         self.primary.graph.span,
-                        help="pass tensors, numbers, strings, None, or lists, tuples and dicts "
-                        "of one element type",
+                        help="pass tensors, numbers, strings, None, functions, or lists, tuples "
+                        "and dicts of one element type",
                     )
                 )
             found[name] = t
@@ -280,15 +311,28 @@ class Dispatcher:
             return self._record(arguments)
         reason = unusual_state(arguments.values(), self.instance)
         types = self._types_of(arguments)
+        asked = self.primary
         is_fresh = self._follow_captured()
         variant = self._variant_for_any(types, arguments)
         variant = self._knowing(variant, types, arguments)
         if reason is not None:
             return self._interpret(variant, arguments, reason)
-        values = tuple(arguments.values())
-        if variant is self.primary and args == values and not kwargs and not is_fresh:
+        values = tuple({**arguments, **variant.known}.values())
+        is_same = len(args) == len(values) and all(map(operator.is_, args, values))
+        if variant is asked and is_same and not kwargs and not is_fresh:
             return self._interpret(variant, arguments, "arguments refused by the native entry")
-        return variant.entry(*self._positional(arguments), **self._keyword_only(arguments))
+        return self._run(variant, types, arguments)
+
+    def _run(
+        self, variant: Variant, types: Mapping[str, T.Type], arguments: Mapping[str, Any]
+    ) -> Any:
+        """Call the instance; known arguments are passed as those that it was compiled for."""
+        given = {**arguments, **variant.known}
+        positional, keywords = self._positional(given), self._keyword_only(given)
+        if not variant.cells:
+            return variant.entry(*positional, **keywords)
+        with variant.lent(list(variables(types))):
+            return variant.entry(*positional, **keywords)
 
     def _follow_captured(self) -> bool:
         """Compile again what has captured values that changed; whether a guard has failed."""
@@ -306,7 +350,7 @@ class Dispatcher:
             return failed
 
     def _recompile(self, variant: Variant, changed: Sequence[str]) -> None:
-        names = [p.name for p in self._parameters_of(variant.graph)]
+        names = list(self._declared)
         what = ", ".join(f"`{name}`" for name in changed)
         if self._compile_instance is None:
             raise self._refused(f"{self.name}(): the captured {what} changed", "trace it again")
@@ -323,13 +367,10 @@ class Dispatcher:
         place = self._all_variants.index(variant)
         del self._all_variants[place]
         slow = self.slow if is_primary else self._refuse
-        fresh = self._add_variant(program, program.root, None, slow)
+        fresh = self._add_variant(program, program.root, None, slow, types)
         self._all_variants.insert(place, self._all_variants.pop())
         if is_primary:
-            self.primary = fresh
-            self.entry = fresh.entry
-            if self._unflatten is None:
-                self.call = self.entry
+            self._set_primary(fresh)
 
     def _positional(self, arguments: Mapping[str, Any]) -> list[Any]:
         keyword_only = self.primary.graph.kwarg_only
@@ -342,9 +383,15 @@ class Dispatcher:
     def _record(self, arguments: dict[str, Any]) -> Any:
         """Inside a trace: one recorded call of the instance for these arguments."""
         variant = self.variant_for(self._types_of(plain_arguments(arguments)))
+        if variant.cells:
+            raise self._refused(
+                f"{self.name}() is recorded with a function that has closure variables",
+                "pass a function without them, or call it directly",
+            )
         owner = self.self_object
         callee = Callee(variant.program, variant.function, owner, owner)
-        return call_program(callee, tuple(arguments.values()), {})
+        values = tuple(None if n in variant.known else v for n, v in arguments.items())
+        return call_program(callee, values, {})
 
     def _variant_for_any(self, types: dict[str, T.Type], arguments: Mapping[str, Any]) -> Variant:
         """The instance for the very types of containers that are passed as Any, if it compiles.
@@ -398,13 +445,14 @@ class Dispatcher:
     def _compile_variant(
         self, types: Mapping[str, T.Type], facts: ClassFacts | None = None
     ) -> Variant:
-        expected = dict(zip(types, self.primary.types, strict=True))
+        types = prepared(types)
+        expected = self._declared
         wrong = [n for n, t in types.items() if t != expected[n]]
         listed = ", ".join(f"`{n}` is {types[n]}, not {expected[n]}" for n in wrong)
         if self._compile_instance is None:
             raise self._refused(f"{self.name}(): {listed}", "a trace takes the types it was "
                                 "recorded with")  # fmt: skip
-        if len(self._all_variants) >= config.get("max_instances"):
+        if len(self._all_variants) >= config.get("max_instances") and not self._forget_one():
             raise self._refused(
                 f"{self.name}() has {len(self._all_variants)} instances already",
                 "call it with fewer combinations of types, or raise "
@@ -415,16 +463,39 @@ class Dispatcher:
         except CompileError as error:
             raise self._refused(f"{self.name}(): {listed}", "", cause=error) from error
 
-        return self._add_variant(program, program.root, None, self._refuse)
+        is_first = UNKNOWN in self.primary.known.values()
+        slow = self.slow if is_first else self._refuse
+        variant = self._add_variant(program, program.root, None, slow, types)
+        if is_first:
+            self._all_variants.remove(self.primary)
+            self._set_primary(variant)
+        return variant
+
+    def _set_primary(self, variant: Variant) -> None:
+        self.primary = variant
+        self.entry = variant.entry
+        if self._unflatten is None:
+            self.call = self.entry
+
+    def _forget_one(self) -> bool:
+        """Forget the oldest instance for a known argument; whether there is one."""
+        for variant in self._all_variants:
+            if variant.known and variant is not self.primary:
+                self._all_variants.remove(variant)
+                if self._variants.get(variant.types) is variant:
+                    del self._variants[variant.types]
+                return True
+        return False
 
     def _refuse(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that the entry of a further instance does not take."""
         arguments = self._bind(args, kwargs)
         reason = unusual_state(arguments.values(), self.instance)
         is_fresh = self._follow_captured()
-        variant = self.variant_for(self._types_of(arguments))
+        types = self._types_of(arguments)
+        variant = self.variant_for(types)
         if is_fresh and reason is None:
-            return variant.entry(*self._positional(arguments), **self._keyword_only(arguments))
+            return self._run(variant, types, arguments)
         return self._interpret(
             variant, arguments, reason or "arguments refused by the native entry"
         )

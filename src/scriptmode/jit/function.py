@@ -67,11 +67,12 @@ class Compiled:
         """The primary instance's signature, such as ``f(Tensor x, int n=3) -> Tensor``."""
         graph = self.graph
         arguments = []
+        types = self._dispatcher.primary.program.known.get(self._dispatcher.primary.function, {})
         for p in graph.params:
             if p.name.startswith(HIDDEN_PARAMETER):
                 continue  # an object that the program shares
             default = f"={graph.defaults[p.name]!r}" if p.name in graph.defaults else ""
-            arguments.append(f"{p.type} {p.name}{default}")
+            arguments.append(f"{types.get(p.name, p.type)} {p.name}{default}")
         return f"{self._dispatcher.name}({', '.join(arguments)}) -> {graph.return_type}"
 
     @property

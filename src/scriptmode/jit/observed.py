@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from scriptmode.frontend.script import ClassFacts, is_user_class
+from scriptmode.frontend.script.known import is_known_kind
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
 from scriptmode.ir.instances import attributes_of
@@ -96,7 +97,7 @@ def instances_in(values: Iterable[Any]) -> Iterator[Any]:
             inner: Iterable[Any] = value
         elif isinstance(value, dict):
             inner = [*value, *value.values()]
-        elif is_user_class(type(value)):
+        elif is_user_class(type(value)) and not is_known_kind(value):
             inner = attributes_of(value).values()
         else:
             continue

@@ -75,12 +75,14 @@ def make_entry(
     captured: Tree | None = None,
     defaults: Mapping[str, Any] | None = None,
     guards: CapturedRows | None = None,
+    known: Mapping[str, object] | None = None,
 ) -> Callable[..., Any]:
     """A builtin function that runs ``function_name`` of a compiled program.
 
     ``instance`` is passed as first parameter, which callers do not see.  Modules that the program
     has captured get their instances in ``captured``, or in the tree of ``instance``.  While a value
-    that ``guards`` watch is another than it was, calls go to ``slow``.
+    that ``guards`` watch is another than it was, calls go to ``slow``.  The parameters that are
+    ``known`` take one object each.
     """
     boundary_state.load()
     lease = manage(compiled)
@@ -95,7 +97,7 @@ def make_entry(
     record.set(frame.REC_MUTATES, int(changes_containers(compiled.program)))
     record.reason_counts = (ctypes.c_int64 * len(frame.REASONS))()
     record.set(frame.REC_REASON_COUNTS, ctypes.addressof(record.reason_counts))
-    _describe_parameters(record, graph, instance, defaults or {})
+    _describe_parameters(record, graph, instance, defaults or {}, known or {})
     result = Edges(compiled.program, graph).result_type or T.NONE
     plans.check_supported(result, "a result")
     record.set(frame.REC_RESULT_PLAN, plans.plan(result))
@@ -132,6 +134,7 @@ def _describe_parameters(
     graph: Graph,
     instance: NativeInstance | None,
     defaults: Mapping[str, Any],
+    known: Mapping[str, object],
 ) -> None:
     params = graph.params[1:] if instance is not None else graph.params
     for p in params:
@@ -144,7 +147,12 @@ def _describe_parameters(
     record.set(frame.REC_N_PARAMS, len(params))
     positional = [name for name in names if name not in graph.kwarg_only]
     record.set(frame.REC_N_POSITIONAL, len(positional))
-    record.array(frame.REC_PLANS, [plans.plan(p.type) for p in params])
+    fixed = {name: plans.known(obj) for name, obj in known.items()}
+    record.kept.append(fixed)
+    record.array(
+        frame.REC_PLANS,
+        [fixed[p.name][0] if p.name in fixed else plans.plan(p.type) for p in params],
+    )
     record.array(frame.REC_OFFSETS, offsets)
     record.set(frame.REC_AREA_SIZE, size)
     record.array(frame.REC_NAMES, map(id, names))

@@ -41,7 +41,8 @@ FIELD_IN_DICT = 2  # the attribute is in the instance's __dict__, not in a slot 
     IN_TUPLE, IN_NAMED_TUPLE, IN_VAR_TUPLE, IN_SIZE, IN_OPTIONAL_POINTER, IN_OPTIONAL_VALUE,
     IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_MODULE, IN_UNSUPPORTED, IN_FUTURE,
     IN_OBJECT, IN_SET, IN_FROZEN_SET, IN_DEQUE, IN_BYTES, IN_RANGE, IN_EXCEPTION,
-) = range(31)  # fmt: skip
+    IN_KNOWN,
+) = range(32)  # fmt: skip
 # kinds that boxing_collections deals with
 FIRST_COLLECTION = IN_SET
 LAST_COLLECTION = IN_RANGE

@@ -115,6 +115,20 @@ def plan(t: T.Type) -> int:
         return found
 
 
+def known(obj: object) -> tuple[int, object]:
+    """The plan of an argument that must be one Python object, and what must live as long."""
+    block = (ctypes.c_int64 * frame.PLAN_WORDS)()
+    fields = {
+        frame.PLAN_KIND: frame.IN_KNOWN,
+        frame.PLAN_DESCRIPTOR: descriptors.descriptor(T.NONE),
+        frame.PLAN_SIZE: layouts.size_of(T.NONE),
+        frame.PLAN_CLASS: id(obj),
+    }
+    for offset, value in fields.items():
+        block[offset // 8] = value
+    return ctypes.addressof(block), (block, obj)
+
+
 def plan_of_descriptor(address: int | None) -> int:
     """The plan of a type met at run time, by its descriptor; None: a value without Python form."""
     if address is None:

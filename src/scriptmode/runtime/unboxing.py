@@ -59,6 +59,7 @@ from scriptmode.runtime.frame import (
     IN_FLOAT,
     IN_GENERATOR,
     IN_INT,
+    IN_KNOWN,
     IN_LIST,
     IN_NAMED_TUPLE,
     IN_NONE,
@@ -250,6 +251,8 @@ def unbox(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         return unbox(frame, obj, plan_child(plan, 0), slot + plan_offset(plan, 0))
     if kind == IN_NONE:
         return FITS if obj == NONE else misfit(frame, REASON_TYPE)
+    if kind == IN_KNOWN:
+        return FITS if obj == load(ptr, plan, PLAN_CLASS) else misfit(frame, REASON_TYPE)
     if kind == IN_STR:
         return unbox_str(frame, obj, slot)
     if kind == IN_LIST:

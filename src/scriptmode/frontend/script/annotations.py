@@ -88,7 +88,7 @@ def resolve(annotation: Any, names: Mapping[str, Any], type_of_class: TypeOf) ->
         return resolve(value, names, type_of_class)
     if isinstance(annotation, type):
         return _class(annotation, names, type_of_class)
-    if annotation in (typing.Callable, typing.Optional):
+    if annotation is typing.Optional:
         raise BadAnnotation(f"`{annotation}` says nothing of what it contains")
     return None
 
@@ -110,6 +110,21 @@ def resolve_known(
     parts = [resolve_known(a, names, type_of_class) for a in typing.get_args(annotation)]
     known = [p for p in parts if p is not None]
     return T.union_of(known) if known else None
+
+
+def means_known(annotation: Any, names: Mapping[str, Any]) -> bool:
+    """Whether an annotation is one of functions, classes or modules, or of containers of some."""
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        annotation = evaluate(annotation, names)
+    origin = typing.get_origin(annotation) or annotation
+    if origin in (collections.abc.Callable, type) or (
+        isinstance(origin, type)
+        and (issubclass(origin, nn.Module) or getattr(origin, "_is_protocol", False))
+    ):
+        return True
+    return any(means_known(part, names) for part in typing.get_args(annotation))
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
@@ -206,6 +221,8 @@ def _generic(
     annotation: Any, origin: Any, names: Mapping[str, Any], type_of_class: TypeOf
 ) -> T.Type | None:
     arguments = typing.get_args(annotation)
+    if origin in (collections.abc.Callable, type):
+        return None  # known when the function is called
     if not arguments and hasattr(annotation, "_nparams"):  # ``typing.List`` and the like, bare
         if origin in (list, dict, tuple):
             return resolve(origin, names, type_of_class)

@@ -56,6 +56,13 @@ from scriptmode.frontend.script.class_functions import complete_classes
 from scriptmode.frontend.script.classes import AttributeLearnt, ClassFacts
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.functions import Instance, Target, instance_of
+from scriptmode.frontend.script.known import (
+    UNKNOWN_TYPE,
+    KnownType,
+    called_parameters,
+    is_known_kind,
+    mark_variables,
+)
 from scriptmode.frontend.script.linking import source_object
 from scriptmode.frontend.script.modules import fits, type_of_object
 from scriptmode.frontend.script.outside_variables import OutsideVariables
@@ -67,6 +74,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     ModuleValue,
+    PythonObject,
     Sugared,
     TupleDisplay,
 )
@@ -111,8 +119,9 @@ def compile_function(
         return compile_module(function.__self__, [function.__name__])
     plain = _plain_function(source_object(function))
 
-    def attempt(open_type: T.Type | None) -> Program:
+    def attempt(open_type: T.Type | None, defers: bool = False) -> Program:
         def build(unit: Unit) -> None:
+            unit.is_deferring = defers
             target = Target(source_of(plain), plain, plain.__globals__, closure_of(plain))
             shapes = _entry_shapes(unit, target, arg_types, None, open_type)
             instance = _compile_entry(unit, target, shapes)
@@ -136,7 +145,8 @@ def compile_module(
     """
     names = list(methods) if methods is not None else entry_methods(module)
 
-    def build(unit: Unit, open_type: T.Type | None) -> None:
+    def build(unit: Unit, open_type: T.Type | None, defers: bool) -> None:
+        unit.is_deferring = defers
         info = unit.modules.info(module)
         unit.program.self_object = module
         for name in names:
@@ -154,8 +164,8 @@ def compile_module(
             root = "forward" if "forward" in names else names[0]
             unit.program.root = info.type.methods[root]
 
-    def attempt(open_type: T.Type | None) -> Program:
-        return _build(lambda unit: build(unit, open_type), module, stand_ins or {}, facts)
+    def attempt(open_type: T.Type | None, defers: bool = False) -> Program:
+        return _build(lambda unit: build(unit, open_type, defers), module, stand_ins or {}, facts)
 
     every = [(_method(module, name), (arg_types or {}).get(name)) for name in names]
     return _first_that_compiles(attempt, every)
@@ -169,7 +179,7 @@ _GUESSES = (
 
 
 def _first_that_compiles(
-    attempt: Callable[[T.Type | None], Program],
+    attempt: Callable[..., Program],
     entries: Sequence[tuple[types.FunctionType, Mapping[str, T.Type] | None]],
 ) -> Program:
     """The primary instance: with parameters of open types as the first type that compiles.
@@ -189,7 +199,20 @@ def _first_that_compiles(
         except CompileError as error:
             first = first or error
     assert first is not None
+    if any(_calls_parameters(function, given or {}) for function, given in entries):
+        with contextlib.suppress(CompileError):
+            return attempt(guesses[0], defers=True)
     raise first
+
+
+def _calls_parameters(function: types.FunctionType, given: Mapping[str, T.Type]) -> bool:
+    """Whether the function calls a parameter of which nothing is said."""
+    free = [
+        p.name
+        for p in _own_parameters(function)
+        if p.name not in given and p.annotation is p.empty and p.default is p.empty
+    ]
+    return bool(free) and bool(called_parameters(source_of(function).node, free))
 
 
 def _openness(function: types.FunctionType, given: Mapping[str, T.Type]) -> str:
@@ -372,6 +395,7 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
     if instance.return_type is not None and not_implemented.mentions(instance.return_type):
         span = target.source.span(target.source.node)
         unit.fail_at(span, "SM0202", "NotImplemented cannot be returned to Python")
+    unit.program.known[instance.name] = dict(target.known)
     assert target.function is not None
     _complete_signature(instance, target.function)
     return instance
@@ -430,7 +454,13 @@ def _entry_shapes(
             shapes[name] = Static(nothing, nothing.key(), ())
         else:
             t = given.pop(name) if name in given else comments.get(name)
-            shapes[name] = Leaf(t or _parameter_type(unit, function, parameter, open_type))
+            t = t or _parameter_type(unit, function, parameter, open_type)
+            if isinstance(t, KnownType):
+                target.known[name] = t
+                mark_variables(unit, t)
+                shapes[name] = Static(PythonObject(t.value), ("known", t.key), ())
+                continue
+            shapes[name] = Leaf(t)
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 if isinstance(t, T.NamedTupleType):
                     target.keyword_tuples = (name,)
@@ -507,6 +537,10 @@ def _parameter_type(
                 Diagnostic("SM0209", f"parameter `{parameter.name}`: {problem}", place)
             ) from None
         if annotated is None:
+            if default is not parameter.empty and is_known_kind(default):
+                return KnownType(default, ("object", id(default)))
+            if A.means_known(parameter.annotation, names):
+                return UNKNOWN_TYPE
             raise ScriptTypeError(
                 Diagnostic(
                     "SM0209",
@@ -529,7 +563,10 @@ def _parameter_type(
             return T.optional_of(annotated)
         return annotated
     if default is inspect.Parameter.empty:
-        return T.TENSOR
+        called = called_parameters(source_of(function).node, [parameter.name])
+        return UNKNOWN_TYPE if unit.is_deferring and called else T.TENSOR
+    if is_known_kind(default):
+        return KnownType(default, ("object", id(default)))
     if default is None:
         return T.NONE  # a call with a value compiles an instance for it
     found = type_of_object(default)

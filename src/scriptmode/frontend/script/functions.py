@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from scriptmode.frontend.script.dataclass_sources import is_generated_comparison
 from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
 from scriptmode.frontend.script.environment import Scope, closure_of
+from scriptmode.frontend.script.known import UNKNOWN, KnownType
 from scriptmode.frontend.script.literals import ParameterGrows, settle_literals, widen
 from scriptmode.frontend.script.shapes import (
     Leaf,
@@ -75,6 +76,7 @@ class Target:
     parameter_names: dict[str, list[str]] = field(default_factory=dict)
     empty_keywords: tuple[str, ...] = ()  # of an entry
     keyword_tuples: tuple[str, ...] = ()  # of an entry: they come as named tuples
+    known: dict[str, KnownType] = field(default_factory=dict)  # of an entry
 
     def key(self) -> Hashable:
         """Identity of the function."""
@@ -514,10 +516,7 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
             with contextlib.suppress(DeadCode):
                 unit.emit_generator(e, instance)
         else:
-            _bind_parameters(e, instance, scope)
-            unit.make_cells(e)
-            unit.check_entry(e, target)
-            _run_body(e, node)
+            _run_function(e, instance, scope)
         settle_literals(e)
     except Restart:
         if instance.generator is not None:
@@ -526,6 +525,16 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
     if instance.generator is not None and instance.generator.has_changed:
         return None
     return e
+
+
+def _run_function(e: Emitter, instance: Instance, scope: Scope) -> None:
+    try:
+        _bind_parameters(e, instance, scope)
+    except DeadCode:
+        return
+    e.unit.make_cells(e)
+    e.unit.check_entry(e, instance.target)
+    _run_body(e, instance.target.source.node)
 
 
 def _run_body(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
@@ -562,11 +571,24 @@ def _bind_parameters(e: Emitter, instance: Instance, scope: Scope) -> None:
         names = instance.target.parameter_names.get(name, names)
         params = [e.graph.add_param(t, n) for t, n in zip(kinds, names, strict=True)]
         value = rebuild(e, shape, iter(params))
+        if name in instance.target.known:
+            e.graph.add_param(T.NONE, name)
+            continue
         if name != plain:
             scope.captured[plain] = value
         else:
             e.env.names[name] = value
+    for name, t in instance.target.known.items():
+        e.env.names[name] = _known_argument(e, name, t.value)
     bind_itself(instance, scope)
+
+
+def _known_argument(e: Emitter, name: str, obj: Any) -> Sugared:
+    """An argument that is known; an entry of which it is not known yet raises."""
+    if obj is UNKNOWN:
+        e.raise_error(TypeError, f"the parameter `{name}` is known when the function is called")
+    found: Sugared = e.unit.wrap(e, obj, name)
+    return found
 
 
 def bind_itself(instance: Instance, scope: Scope) -> None:

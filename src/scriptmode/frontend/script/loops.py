@@ -251,7 +251,7 @@ def unrollable(e: Emitter, value: Sugared) -> Sugared:
 
 
 def _is_uniform(e: Emitter, value: IRValue) -> bool:
-    return not getattr(value.type, "elements", None)
+    return getattr(value.type, "elements", None) is None
 
 
 def run_cursor(

@@ -43,11 +43,15 @@ class OutsideVariables:
         found = self._holders.get(id(owner))
         return found[1] if found is not None and has_variable(found[1], name) else None
 
-    def add(self, unit: Unit, owner: Any, label: str, name: str) -> NoReturn:
-        """The program assigns the variable."""
+    def holder_for(self, owner: Any, label: str) -> Any:
+        """The holder of an owner's variables, made if it is new."""
         if id(owner) not in self._holders:
             self._holders[id(owner)] = (owner, holder_of(owner, label))
-        add_variable(self._holders[id(owner)][1], name)
+        return self._holders[id(owner)][1]
+
+    def add(self, unit: Unit, owner: Any, label: str, name: str) -> NoReturn:
+        """The program assigns the variable."""
+        add_variable(self.holder_for(owner, label), name)
         unit.start_again()
 
 

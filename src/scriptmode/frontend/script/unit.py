@@ -172,6 +172,7 @@ class Unit:
         self._names: set[str] = set()
         self._globals: dict[int, tuple[str, Any]] = {}
         self.is_guarding = True
+        self.is_deferring = False  # parameters that are called are not known yet
         self._emitter: Emitter | None = None
         self._annotations: dict[type, dict[str, Any]] = {}
 
