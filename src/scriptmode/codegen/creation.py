@@ -2,13 +2,14 @@
 
 The elements are copied into an int64, float64, bool or complex128 tensor, which is then converted
 to the dtype that was asked for or that eager infers.  Conversions that eager checks for each
-element (floats to integers, ints to narrow integers) are refused: at compile time when the dtype
-is constant, else with an error at run time.
+element (floats to integers, ints to narrow integers) and data with tensors in it are left to
+Python; with a dtype that is known at run time only such a conversion is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from llvmlite import ir
@@ -19,9 +20,10 @@ from scriptmode.abi.dtypes import DTYPE_NUMBERS, DTYPES
 from scriptmode.abi.layouts import llvm_type, size_of
 from scriptmode.codegen import tensors
 from scriptmode.codegen.containers import lent_list
-from scriptmode.codegen.function import FunctionEmitter, not_built
+from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.metadata import GET_DEFAULT_DTYPE, one_of, query
+from scriptmode.codegen.python_calls import call_python
 from scriptmode.codegen.slots import Slot
 from scriptmode.codegen.values import Count, coerce, make_struct, truth, zero
 from scriptmode.ir import types as T
@@ -58,8 +60,8 @@ def tensor_from_data(f: FunctionEmitter, node: Node) -> object:
         t = T.ListType([t.elements[0]])
         value = lent_list(f, items[0].type, items)
     element, depth = scalar_type(t)
-    if element not in _EXACT or depth > MOST_DIMENSIONS:
-        raise not_built(node, f"no native code for torch.tensor of {data.type} yet")
+    if element not in _EXACT or depth > MOST_DIMENSIONS or not converts(dtype, element, depth):
+        return call_python(f, node, tensor_in_python)
     if depth == 0 and is_checked(dtype, element):
         converted = checked_scalar(f, value, element, dtype.constant)
     else:
@@ -81,6 +83,19 @@ def tensor_from_data(f: FunctionEmitter, node: Node) -> object:
     f.values[node.output] = loaded(f, converted)
     f.held[node.output] = (converted,)
     return DEFINED
+
+
+def tensor_in_python(data: Any, dtype: Any, device: Any, requires_grad: bool) -> torch.Tensor:
+    """What native code does not make: nested tensors, elements whose fit is checked one by one."""
+    return torch.tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def converts(dtype: Value, element: Type, depth: int) -> bool:
+    """Whether native code converts the elements to the dtype, as far as it is known."""
+    if not dtype.is_constant or dtype.constant is None:
+        return True
+    is_scalar = depth == 0 and is_checked(dtype, element)
+    return is_scalar or DTYPE_NUMBERS[dtype.constant] in _CONVERTIBLE[element]
 
 
 def is_checked(dtype: Value, element: Type) -> bool:
@@ -274,10 +289,6 @@ def target_dtype(
     inferred = inferred_dtype(f, element, sizes)
     if dtype.type == T.NONE or (dtype.is_constant and dtype.constant is None):
         return inferred
-    if dtype.is_constant and DTYPE_NUMBERS[dtype.constant] not in _CONVERTIBLE[element]:
-        raise not_built(
-            node, f"no native code for torch.tensor of {element} with dtype {dtype.constant} yet"
-        )
     given = f.value_as(dtype, T.optional_of(T.DTYPE))
     some, code = truth(f.b, f.b.extract_value(given, 0)), f.b.extract_value(given, 1)
     wanted = f.b.select(some, code, inferred)

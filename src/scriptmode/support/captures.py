@@ -154,8 +154,12 @@ class Captures:
     def add_attribute(self, owner: Any, name: str, value: Any) -> None:
         """An attribute of a Python module, class or other object was read."""
         if isinstance(owner, types.ModuleType):
-            if not is_fixed(owner.__name__):
+            if is_fixed(owner.__name__):
+                return
+            if vars(owner).get(name, MISSING) is value:
                 self._add(owner, Name(vars(owner), name, value))
+            else:  # the module's own ``__getattr__`` gave it
+                self._add(owner, Attribute(owner, name, value))
         elif isinstance(owner, type):
             self.add_class_attribute(owner, name)
         else:

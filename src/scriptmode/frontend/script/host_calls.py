@@ -53,6 +53,13 @@ _ROWS: list[tuple[Callable[..., Any], str, Type]] = [
     *((getattr(cmath, name), "c", T.BOOL) for name in ("isnan", "isinf", "isfinite")),
 ]  # fmt: skip
 
+# the old constructors: of sizes, of numbers, of another tensor
+_LEGACY = [
+    getattr(torch, f"{name}Tensor") for name in (
+        "Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double",
+    )
+]  # fmt: skip
+
 # methods of the generator behind the functions of ``random``
 _RANDOM: list[tuple[str, str, Type]] = [
     ("randint", "ii", T.INT), ("uniform", "ff", T.FLOAT), ("randrange", "i|ii", T.INT),
@@ -106,6 +113,15 @@ def _enter_random(name: str, letters: str, result: Type) -> None:
         return _host(e, function, letters, result, Arguments(rest, given.keywords))
 
 
+def _enter_legacy(cls: Callable[..., Any]) -> None:
+    @OBJECT_CALLS(cls)
+    def call(e: Emitter, given: Arguments) -> Sugared:
+        positional = [e.settle(v) for v in given.positional]
+        return call_python(e, cls, Arguments(positional, given.keywords), T.TENSOR)
+
+
+for _legacy in _LEGACY:
+    _enter_legacy(_legacy)
 for _row in _ROWS:
     _enter_row(*_row)
 for _random in _RANDOM:
@@ -120,6 +136,30 @@ def _manual_seed(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(torch.initial_seed)
 def _initial_seed(e: Emitter, given: Arguments) -> Sugared:
     return _host(e, torch.initial_seed, "", T.INT, given)
+
+
+@OBJECT_CALLS(torch.Generator)
+def _generator(e: Emitter, given: Arguments) -> Sugared:
+    (device,) = take(e, given, "device")
+    values = [] if device is None else [device]
+    return call_python(e, torch.Generator, Arguments(values, {}), T.GENERATOR)
+
+
+def _seed_of(name: str, letters: str, result: Type) -> Callable[..., Sugared]:
+    def call(e: Emitter, owner: Value, given: Arguments) -> Sugared:
+        values = [
+            IRValue(owner),
+            *take(e, given, *("seed" for _ in letters), required=len(letters)),
+        ]
+        return call_python(e, getattr(torch.Generator, name), Arguments(values, {}), result)
+
+    return call
+
+
+METHODS(("Generator", "seed"))(_seed_of("seed", "", T.INT))
+METHODS(("Generator", "initial_seed"))(_seed_of("initial_seed", "", T.INT))
+METHODS(("Generator", "manual_seed"))(_seed_of("manual_seed", "i", T.GENERATOR))
+METHODS(("Generator", "get_state"))(_seed_of("get_state", "", T.TENSOR))
 
 
 @OBJECT_CALLS(cmath.isclose)
