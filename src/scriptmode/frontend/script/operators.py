@@ -7,6 +7,7 @@ Python's conversions spelled out; two constants are folded.
 from __future__ import annotations
 
 import operator
+import typing
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     IRValue,
     IterableValue,
+    PythonObject,
     Sugared,
     TupleDisplay,
     reading,
@@ -126,6 +128,10 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
     """``a op b``; ``in_place`` for ``a op= b``."""
     if name in ("and", "or", "sub", "xor") and IterableValue in (type(a), type(b)):
         a, b = e.unit.view_as_set(e, a), e.unit.view_as_set(e, b)
+    if name == "or" and isinstance(a, PythonObject):
+        union = _union_of_classes(a.object, b)
+        if union is not None:
+            return PythonObject(union)
     if enum_of(e, a) is not None or enum_of(e, b) is not None:
         return _enum_binary(e, name, a, b)
     if isinstance(e.type_of(a), T.NamedTupleType) or isinstance(e.type_of(b), T.NamedTupleType):
@@ -133,6 +139,21 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
         if own is not None:
             return own()
     return _without_enums(e, name, a, b, in_place)
+
+
+def _union_of_classes(cls: Any, other: Sugared) -> Any:
+    """``int | List[str]`` and ``int | None`` as values; None when they are no types."""
+    if isinstance(other, PythonObject):
+        operand = other.object
+    elif isinstance(other, Constant) and other.value is None:
+        operand = None
+    else:
+        return None
+    is_type = isinstance(cls, type) or typing.get_origin(cls) is not None
+    try:
+        return cls | operand if is_type else None
+    except TypeError:
+        return None
 
 
 def _without_enums(
@@ -148,6 +169,9 @@ def _without_enums(
     ):
         asked: Sugared = e.unit.dunders.binary(e, name, a, b, in_place=in_place)
         return asked
+    if name == "mod" and e.type_of(a) == T.STR:
+        formatted: Sugared = e.unit.percent_format(e, a, b)
+        return formatted
     if is_tensor(e, a) or is_tensor(e, b):
         if not needs_split(e.type_of(a)) and not needs_split(e.type_of(b)):
             return _tensor_binary(e, name, a, b, in_place)
@@ -212,12 +236,14 @@ def _typed_binary(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool)
         return e.unit.extend_list(e, a if isinstance(a, IRValue) else IRValue(e.value(a)), b)
     for value in (a, b):
         refuse_optional(e, value, f"`{SYMBOLS[name]}` on")
+    power = e.unit.exact_power if name == "pow" and T.NUMBER in (s, t) else None
+    operate = power or (lambda e, x, y: binary(e, name, x, y, in_place=in_place))
     if isinstance(a, IRValue) and needs_split(s):
-        return split(e, a, lambda v: binary(e, name, v, b, in_place=in_place))
+        if power is not None and isinstance(b, IRValue) and needs_split(t):
+            return split(e, a, lambda v: split(e, b, lambda w: power(e, v, w)))
+        return split(e, a, lambda v: operate(e, v, b))
     if isinstance(b, IRValue) and needs_split(t):
-        return split(e, b, lambda v: binary(e, name, a, v, in_place=in_place))
-    if name == "mod" and s == T.STR:
-        return e.unit.percent_format(e, a, b)
+        return split(e, b, lambda v: operate(e, a, v))
     _fail_binary(e, name, a, b)
 
 

@@ -1,8 +1,8 @@
 """Powers whose type depends on values: ``2 ** -1`` is a float, ``(-8.0) ** 0.5`` complex.
 
 Inside a program a power has one type, int of ints and float of floats, and raises ValueError where
-Python's result is of the other.  What the entry returns may be either, so there it is what Python
-gives.
+Python's result is of the other.  What the entry returns may be either, and so may a power of a
+number whose type is not known (``x.item() ** 2``): there it is what Python gives.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ def returned_power(e: Emitter, node: ast.BinOp) -> Sugared:
     """A power that the entry returns."""
     a, b = plain(e, e.expression(node.left)), plain(e, e.expression(node.right))
     with e.at(node):
-        if isinstance(a, Constant) and isinstance(b, Constant):
-            return binary(e, "pow", a, b)
-        s, t = e.type_of(a), e.type_of(b)
-        if s not in _REAL or t not in _REAL:
-            return binary(e, "pow", a, b)
-        if T.FLOAT not in (s, t):
-            return _int_or_float(e, a, b)
-        return _float_or_complex(e, a, b)
+        return exact_power(e, a, b)
+
+
+def exact_power(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+    """``a ** b`` of the type that Python gives."""
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return binary(e, "pow", a, b)
+    s, t = e.type_of(a), e.type_of(b)
+    if s not in _REAL or t not in _REAL:
+        return binary(e, "pow", a, b)
+    if T.FLOAT not in (s, t):
+        return _int_or_float(e, a, b)
+    return _float_or_complex(e, a, b)
 
 
 def _int_or_float(e: Emitter, a: Sugared, b: Sugared) -> Sugared:

@@ -147,6 +147,13 @@ def concatenate(e: Emitter, parts: Sequence[Sugared]) -> Sugared:
 
 
 _PERCENT = re.compile(r"%([-+ 0#]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+_KINDS = set("sradiuxXoceEfFgG%")
+# what native code formats
+_FORMATTED: dict[str, tuple[T.Type, ...]] = {
+    **dict.fromkeys("diu", (T.INT, T.BOOL, T.FLOAT)),
+    **dict.fromkeys("xXoc", (T.INT, T.BOOL, T.TENSOR)),
+    **dict.fromkeys("eEfFgG", (T.INT, T.BOOL, T.FLOAT, T.TENSOR)),
+}
 _WITH_NAMES = re.compile(r"%\(|%[-+ 0#]*\*|%[-+ 0#]*\d*\.(\*|\D|\d*[diuxXo])|%[-+ 0#]*[\d.]*[hlL]")
 
 
@@ -182,6 +189,9 @@ def percent_format(e: Emitter, template: Sugared, values: Sugared) -> Sugared:
     """``template % values``."""
     if not isinstance(template, Constant) or _WITH_NAMES.search(template.value):
         return _percent_by_python(e, template, values)
+    kinds = [found[4] for found in _PERCENT.finditer(template.value)]
+    if "%" in _PERCENT.sub("", template.value) or not set(kinds) <= _KINDS:
+        return _percent_by_python(e, template, values)  # which says what is wrong with it
     items = tuple_items(e, values)
     rest = list(items) if items is not None else [values]
     parts: list[Sugared] = []
@@ -196,10 +206,7 @@ def percent_format(e: Emitter, template: Sugared, values: Sugared) -> Sugared:
         if not rest:
             e.raise_error(TypeError, "not enough arguments for format string")
         parts.append(_percent_one(e, flags, width, precision, kind, rest.pop(0)))
-    tail = template.value[last:]
-    if "%" in tail:
-        e.not_built(f"the format `{tail}` is")
-    parts.append(Constant(tail))
+    parts.append(Constant(template.value[last:]))
     if rest:
         e.raise_error(TypeError, "not all arguments converted during string formatting")
     return concatenate(e, parts)
@@ -213,27 +220,24 @@ def _percent_one(
         spec = f"{'<' if '-' in flags else '>'}{width}" if width else ""
         return to_format(e, text, Constant(spec + (f".{precision}" if precision else "")))
     t = e.type_of(value)
+    if t not in _FORMATTED[kind]:  # Python converts it, or raises its error
+        dot = "" if precision is None else f".{precision}"
+        return _percent_by_python(e, Constant(f"%{flags}{width}{dot}{kind}"), value)
     if kind in "diu":
         if t == T.FLOAT:
             value = e.op("float::int", e.value(value))
         elif t == T.BOOL:
             value = IRValue(index_value(e, value, "the value of %d"))
-        elif t != T.INT:
-            e.fail_type(f"%{kind} needs a number, not {t}")
         kind, precision = "d", None
-    elif kind == "c" and t == T.STR:
-        return _percent_by_python(e, Constant(f"%{flags}{width}c"), value)
     elif kind in "xXoc":
         value = IRValue(index_value(e, value, f"the value of %{kind}"))
-    elif kind in "eEfFgG":
+    else:
         from_value = e.value(value)
         if from_value.type in (T.INT, T.BOOL):
             value = e.op(f"{from_value.type}::float", from_value)
         elif from_value.type == T.TENSOR:
             value = e.op("tensor::float", from_value)
         precision = precision if precision is not None else "6"
-    else:
-        e.not_built(f"the format `%{kind}` is")
     align = "<" if "-" in flags else ""
     sign = "+" if "+" in flags else " " if " " in flags else ""
     zero = "0" if "0" in flags and not align else ""

@@ -43,6 +43,7 @@ from scriptmode.frontend.script import (
     objects,
     operators,
     outside_variables,
+    powers,
     ranges,
     sets,
     shared_objects,
@@ -83,7 +84,7 @@ from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
 from scriptmode.frontend.script.outside_variables import OutsideVariables
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static
 from scriptmode.frontend.script.shared_objects import SharedTable
-from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.source import commented_result, source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
     Arguments,
@@ -115,6 +116,7 @@ from scriptmode.support.captures import MISSING, Captures
 from scriptmode.support.diagnostics import (
     CompileError,
     Diagnostic,
+    ScriptAnnotationError,
     ScriptAttributeError,
     ScriptNameError,
     ScriptTypeError,
@@ -472,7 +474,7 @@ class Unit:
         try:
             return A.resolve(annotation, self._names_of(e.scope), self.type_of_class)
         except A.BadAnnotation as problem:
-            e.fail("SM0209", str(problem), error=ScriptTypeError)
+            e.fail("SM0209", str(problem), error=ScriptAnnotationError)
 
     def annotation_node(self, e: Emitter, node: ast.expr) -> T.Type | None:
         """The type of an annotation's syntax."""
@@ -624,9 +626,10 @@ class Unit:
     def annotated_result(self, e: Emitter, function: types.FunctionType) -> T.Type:
         """The result type of a function that is not compiled: annotated, else Tensor."""
         annotation = function.__annotations__.get("return", MISSING)
+        names = {**function.__globals__, **closure_of(function)}
         if annotation is MISSING:
-            return T.TENSOR
-        found = A.resolve(annotation, function.__globals__, self.type_of_class)
+            annotation = commented_result(function) or torch.Tensor
+        found = A.resolve(annotation, names, self.type_of_class)
         return found if found is not None else T.ANY
 
     def expected_return(self, e: Emitter) -> T.Type | None:
@@ -1163,6 +1166,7 @@ class Unit:
     to_ascii = staticmethod(text.to_ascii)
     to_format = staticmethod(text.to_format)
     percent_format = staticmethod(text.percent_format)
+    exact_power = staticmethod(powers.exact_power)
     brace_format = staticmethod(text.brace_format)
     brace_format_by_python = staticmethod(text.brace_format_by_python)
     escaped = staticmethod(number_methods.escaped)
