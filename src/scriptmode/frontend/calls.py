@@ -30,7 +30,7 @@ from scriptmode.frontend.signatures import op_signature, op_signatures, signatur
 from scriptmode.frontend.torch_table import FUNCTIONS, PYTHON_METHODS, function_name
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Value
-from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError
+from scriptmode.support.diagnostics import Diagnostic, ScriptAttributeError, ScriptTypeError
 from scriptmode.support.source import Span
 
 __all__ = [
@@ -97,6 +97,9 @@ _PYTHON_METHODS: dict[Any, str] = {
 }
 
 
+_SUBSCRIPTING = {"__getitem__": 1, "__setitem__": 2}  # the number of their arguments
+
+
 def has_method(name: str) -> bool:
     """Whether ``call_method`` knows the Tensor method ``name``."""
     return (
@@ -104,7 +107,7 @@ def has_method(name: str) -> bool:
         or name in PYTHON_METHODS
         or name in _OPERATORS
         or name in _UNARY
-        or name in ("__getitem__", "__setitem__")
+        or name in _SUBSCRIPTING
         or (hasattr(torch.Tensor, name) and bool(signatures(name, is_method=True)))
     )
 
@@ -181,6 +184,10 @@ def call_method(
             return run(builder, operator, left, right, span)
         if name in _UNARY and not args:
             return unary(builder, _UNARY[name], receiver, span)
+        expected = _SUBSCRIPTING.get(name)
+        if expected is not None and (kwargs or len(args) != expected):
+            message = f"Tensor.{name} takes {expected} arguments by position, not {len(args)}"
+            raise ScriptTypeError(Diagnostic("SM0201", message, span))
         if name == "__getitem__":
             return subscript(builder, self_value, args[0], span)
         if name == "__setitem__":

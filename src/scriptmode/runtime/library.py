@@ -43,6 +43,7 @@ from scriptmode.runtime import (
     warned,
 )
 from scriptmode.support.containers import ScriptDict, ScriptList
+from scriptmode.support.diagnostics import ForeignResultError
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
@@ -159,7 +160,7 @@ def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]
 def refuse_result(value: object, descriptor: int) -> None:
     """Raise: a Python function gave what its annotation does not allow."""
     wanted = plans.type_of_descriptor(descriptor)
-    raise TypeError(f"a Python function gave {value!r} where {wanted} is expected")
+    raise ForeignResultError(f"a Python function gave {value!r} where {wanted} is expected")
 
 
 def write_state(offset: int, value: int) -> None:

@@ -165,6 +165,10 @@ class ScriptTypeError(CompileError, TypeError):
     """An operation on types that do not support it."""
 
 
+class ScriptAnnotationError(ScriptTypeError, ValueError):
+    """An annotation that is no type of compiled code."""
+
+
 class ScriptCallError(ScriptTypeError):
     """Arguments that do not fit the parameters of the function that is called."""
 
@@ -183,6 +187,10 @@ class NotBuiltError(NotSupportedError, NotImplementedError):
 
 class ArgumentError(ScriptError, TypeError, RuntimeError):
     """A call of a compiled program with wrong arguments."""
+
+
+class ForeignResultError(TypeError, RuntimeError):
+    """What a function that is left to Python gave is not of its declared type."""
 
 
 class TraceError(ScriptError, RuntimeError):

@@ -21,13 +21,22 @@ from scriptmode.support.diagnostics import ScriptWarning
 _BARE = (list, dict, tuple, typing.List, typing.Dict, typing.Tuple, typing.Optional)  # noqa: UP006
 
 
+def says_nothing_of_elements(target_type: Any) -> bool:
+    """Whether a type is a container's or ``Optional`` without what it contains."""
+    return any(target_type is t for t in _BARE)
+
+
 def is_instance(obj: Any, target_type: Any) -> bool:
     """Whether ``obj`` is of a type, or of one of a tuple of types, elements included."""
     if isinstance(target_type, tuple):
         return any(is_instance(obj, t) for t in target_type)
-    if target_type in _BARE:
+    if says_nothing_of_elements(target_type):
         raise RuntimeError(
             f"{target_type} says nothing of its elements; write List[int], Dict[str, Tensor], ..."
+        )
+    if isinstance(target_type, (list, set, dict)):
+        raise RuntimeError(
+            "the second argument of scriptmode.isinstance must be a type or a tuple of types"
         )
     if isinstance(obj, (list, dict, tuple)) and not obj and typing.get_origin(target_type):
         warnings.warn(
@@ -65,4 +74,4 @@ def _fits(obj: Any, target: Any) -> bool:
     return True
 
 
-__all__ = ["is_instance"]
+__all__ = ["is_instance", "says_nothing_of_elements"]

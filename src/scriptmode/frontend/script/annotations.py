@@ -129,7 +129,8 @@ def means_known(annotation: Any, names: Mapping[str, Any]) -> bool:
 
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     """Evaluate an annotation's text."""
-    scope = {**vars(typing), "torch": torch, "Tensor": torch.Tensor, **names}
+    known = {"torch": torch, "Tensor": torch.Tensor, "number": numbers.Number}
+    scope = {**vars(typing), **known, **names}
     try:
         return eval(text, scope)  # annotations are the user's own code, as typing evaluates it
     except (NameError, AttributeError, TypeError, SyntaxError) as error:

@@ -33,6 +33,8 @@ def check_arguments(
     signature = _signature(function)
     if signature is None:
         least, most = _COUNTS.get(function, (0, inf))
+        if given.keywords and function in _COUNTS and function not in (min, max):
+            e.fail_type(f"{function.__name__}() takes no keyword arguments")
         if not least <= len(positional) <= most:
             wanted = f"at least {least}" if most == inf else f"{least} to {int(most)}"
             e.fail_type(

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from scriptmode.frontend.script.arguments import one
+from scriptmode.frontend.script.arguments import one, take
 from scriptmode.frontend.script.classes_as_values import class_of
 from scriptmode.frontend.script.conditions import (
     fact,
@@ -59,6 +59,7 @@ from scriptmode.frontend.script.values import (
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 from scriptmode.support.instances import is_instance as is_instance_of
+from scriptmode.support.instances import says_nothing_of_elements
 
 _ANY_OF: dict[Any, T.Type] = {
     list: T.ListType([T.TypeVar("t")]),
@@ -110,9 +111,18 @@ _ITERABLES: dict[str, type] = {
 }  # fmt: skip
 
 
-@OBJECT_CALLS(
-    isinstance, is_instance_of, ("torch.jit", "isinstance"), ("torch._jit_internal", "_isinstance")
-)
+@OBJECT_CALLS(is_instance_of, ("torch.jit", "isinstance"), ("torch._jit_internal", "_isinstance"))
+def _looks_into_containers(e: Emitter, given: Arguments) -> Sugared:
+    """``scriptmode.isinstance(value, List[int])``, which a bare ``List`` does not satisfy."""
+    value, spec = take(e, given, "obj", "target_type", required=2)
+    assert value is not None and spec is not None
+    for cls in _class_list(e, spec):
+        if says_nothing_of_elements(cls):
+            e.fail_type(f"{cls} says nothing of its elements; write List[int], for instance")
+    return is_instance(e, Arguments([value, spec], {}, given.node))
+
+
+@OBJECT_CALLS(isinstance)
 def is_instance(e: Emitter, given: Arguments) -> Sugared:
     """``isinstance(value, classes)``: by type, else tested at run time."""
     value, spec = given.positional

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 # bases that say nothing of instances
 _TRANSPARENT = (object, abc.ABC, typing.Generic, typing.Protocol)
+_LIBRARIES = ("torch", "typing", "enum", "abc")  # whose classes are known one by one
 _METACLASSES = (type, abc.ABCMeta, type(typing.Protocol))
 # classes whose instances are something else in compiled code
 _OTHERS = (
@@ -99,7 +100,7 @@ def is_user_class(cls: type) -> bool:
             or isinstance(cls.__new__, types.FunctionType)
             or issubclass(cls, BaseException)
         )
-        and not cls.__module__.startswith(("torch.", "typing", "enum", "abc"))
+        and cls.__module__.partition(".")[0] not in _LIBRARIES
     )
 
 

@@ -84,6 +84,7 @@ from scriptmode.support.diagnostics import (
     CompileError,
     Diagnostic,
     InternalError,
+    ScriptAnnotationError,
     ScriptError,
     ScriptTypeError,
 )
@@ -428,6 +429,15 @@ def _entry_shapes(
             )
         )
     if owner is not None and not (forwarded and _takes_all(parameters)):
+        if not parameters:
+            raise ScriptTypeError(
+                Diagnostic(
+                    "SM0201",
+                    f"{function.__name__}() takes no argument: a method gets the module itself",
+                    place_of(function),
+                    help="make `self` its first parameter, or mark it with `staticmethod`",
+                )
+            )
         shapes[parameters[0].name] = owner
         parameters, forwarded = parameters[1:], forwarded[1:]
         owner = None
@@ -509,7 +519,9 @@ def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[s
         parts = A.evaluate(f"({text[1:-1].strip()},)" if text != "()" else "()", names)
         found = [A.resolve(p, names, unit.type_of_class) for p in parts]
     except A.BadAnnotation as problem:
-        raise ScriptTypeError(Diagnostic("SM0209", str(problem), place_of(function))) from None
+        raise ScriptAnnotationError(
+            Diagnostic("SM0209", str(problem), place_of(function))
+        ) from None
     parameters = list(inspect.signature(function, follow_wrapped=False).parameters)[skip:]
     if len(parameters) != len(found):
         return {}
@@ -533,7 +545,7 @@ def _parameter_type(
         try:
             annotated = A.resolve_known(parameter.annotation, names, unit.type_of_class)
         except A.BadAnnotation as problem:
-            raise ScriptTypeError(
+            raise ScriptAnnotationError(
                 Diagnostic("SM0209", f"parameter `{parameter.name}`: {problem}", place)
             ) from None
         if annotated is None:
@@ -541,7 +553,7 @@ def _parameter_type(
                 return KnownType(default, ("object", id(default)))
             if A.means_known(parameter.annotation, names):
                 return UNKNOWN_TYPE
-            raise ScriptTypeError(
+            raise ScriptAnnotationError(
                 Diagnostic(
                     "SM0209",
                     f"parameter `{parameter.name}`: `{parameter.annotation}` cannot be the type "

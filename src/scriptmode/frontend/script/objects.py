@@ -251,6 +251,23 @@ def call_python(
     return e.lift(node.output)
 
 
+def drop_result(value: Sugared) -> None:
+    """Nothing uses the value of an expression: what a function left to Python gives may be any."""
+    node = value.value.node if isinstance(value, IRValue) else None
+    if node is not None and node.kind == "prim::python_call" and not node.output.uses:
+        node.attributes["function"] = _discarding(node.attributes["function"])
+        node.output.type = T.NONE
+
+
+@functools.cache
+def _discarding(function: Callable[..., Any]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def call(*arguments: Any) -> None:
+        function(*arguments)
+
+    return call
+
+
 @functools.cache
 def with_keywords(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
     """``function`` with its last arguments, called by position, passed by these names."""

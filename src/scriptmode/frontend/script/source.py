@@ -86,6 +86,15 @@ def source_of(function: types.FunctionType) -> FunctionSource:
     return source
 
 
+def commented_result(function: types.FunctionType) -> str | None:
+    """The result type that a comment ``# type: (int) -> Tensor`` names; None without one."""
+    try:
+        comment = getattr(source_of(function).node, "type_comment", None)
+    except CompileError:  # without source: it is not compiled itself
+        return None
+    return comment.rpartition("->")[2].strip() if comment and "->" in comment else None
+
+
 def enter_source(function: types.FunctionType, source: FunctionSource) -> None:
     """Say what the source of a function without text is."""
     code = function.__code__

@@ -14,6 +14,7 @@ from scriptmode.frontend.script.flow import clean_up
 from scriptmode.frontend.script.functions import crossing, local_function
 from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.iteration import unpack
+from scriptmode.frontend.script.objects import drop_result
 from scriptmode.frontend.script.powers import returned_power
 from scriptmode.frontend.script.stores import (
     assign_attribute,
@@ -50,7 +51,7 @@ def _nothing(e: Emitter, node: ast.stmt) -> None:
 @STATEMENTS(ast.Expr)
 def _expression(e: Emitter, node: ast.Expr) -> None:
     if not isinstance(node.value, ast.Constant):
-        e.expression(node.value)
+        drop_result(e.expression(node.value))
 
 
 # assignment
