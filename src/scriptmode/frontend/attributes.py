@@ -28,7 +28,7 @@ _DEVICE_TYPES = {
     f"is_{name}": name
     for name in ("cpu", "cuda", "mps", "xpu", "meta", "xla", "ipu", "maia", "mtia", "vulkan")
 }
-_LAYOUTS = {"is_sparse_csr": torch.sparse_csr, "is_mkldnn": torch._mkldnn}
+_LAYOUTS = {"is_sparse_csr": torch.sparse_csr, "is_mkldnn": getattr(torch, "_mkldnn")}  # noqa: B009
 
 
 def _nbytes(builder: Builder, value: Value) -> Value:

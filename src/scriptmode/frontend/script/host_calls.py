@@ -147,10 +147,8 @@ def _generator(e: Emitter, given: Arguments) -> Sugared:
 
 def _seed_of(name: str, letters: str, result: Type) -> Callable[..., Sugared]:
     def call(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-        values = [
-            IRValue(owner),
-            *take(e, given, *("seed" for _ in letters), required=len(letters)),
-        ]
+        taken = take(e, given, *("seed" for _ in letters), required=len(letters))
+        values = [IRValue(owner), *(v for v in taken if v is not None)]
         return call_python(e, getattr(torch.Generator, name), Arguments(values, {}), result)
 
     return call
