@@ -1,5 +1,4 @@
-from dataclasses import dataclass
-from typing import List, Tuple
+from typing import List
 
 
 class Shape:

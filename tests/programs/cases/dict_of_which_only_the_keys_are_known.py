@@ -1,6 +1,3 @@
-from typing import Dict
-
-
 def f(n: int) -> int:
     a2 = {}
     a2.pop(n, 0)

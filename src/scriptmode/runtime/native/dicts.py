@@ -2,7 +2,7 @@
 
 An entry is ``{i64 hash, key, value}``; the index holds entry numbers and is at most two thirds
 full.  Erased entries stay until the table is rebuilt, so positions are stable while nothing is
-added.  Sizes and the times of rebuilding are CPython's, as a loop over a dict that it changes shows.
+added.  Sizes and times of rebuilding are CPython's, as a loop over a dict that it changes shows.
 Keys and values pass by slot pointer and are borrowed; ``result`` slots get owned values.
 """
 
@@ -555,7 +555,7 @@ def _is_dense(d: ptr) -> i8:
 
 @native
 def _clone_table(d: ptr, other: ptr) -> i64:
-    """Give ``d``, which is empty, the entries of another, erased ones included; 0 without memory."""
+    """Give the empty ``d`` the entries of another, erased ones included; 0 without memory."""
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
     capacity = load(i64, other, DICT_CAPACITY)
     size = load(i64, other, DICT_MASK) + 1
