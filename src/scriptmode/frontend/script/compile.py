@@ -429,15 +429,6 @@ def _entry_shapes(
             )
         )
     if owner is not None and not (forwarded and _takes_all(parameters)):
-        if not parameters:
-            raise ScriptTypeError(
-                Diagnostic(
-                    "SM0201",
-                    f"{function.__name__}() takes no argument: a method gets the module itself",
-                    place_of(function),
-                    help="make `self` its first parameter, or mark it with `staticmethod`",
-                )
-            )
         shapes[parameters[0].name] = owner
         parameters, forwarded = parameters[1:], forwarded[1:]
         owner = None
