@@ -228,3 +228,32 @@ class AppliesFunction(nn.Module):
 
     def forward(self, x):
         return Doubled.apply(x) + 1
+
+
+class FirstUse(nn.Module):
+    """state that is made on first use, of a type that it has from then on"""
+
+    def __init__(self):
+        super().__init__()
+        self.cache = None
+
+    def forward(self, x):
+        if self.cache is None:
+            self.cache = {}
+        self.cache[len(self.cache)] = x
+        return len(self.cache)
+
+
+class OwnCall(nn.Module):
+    """a `__call__` of the class's own; `is` and `==` of modules"""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.same = self.layer
+
+    def __call__(self, x):
+        return super().__call__(x) + 1
+
+    def forward(self, x):
+        return self.layer(x) if self.same is self.layer else x

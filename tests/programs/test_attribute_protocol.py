@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List
+from typing import List, Optional
 
 import pytest
 
@@ -235,6 +235,22 @@ def assigns_read_only(n: int):
     return r.v
 
 
+class Forgetting:
+    """Keeps nothing but None, whatever is assigned."""
+
+    def __init__(self):
+        self.x: Optional[int] = None
+
+    def __setattr__(self, name, value):
+        object.__setattr__(self, name, None)
+
+
+def assigned_through_hooks(n: int):
+    f = Forgetting()
+    f.x = n
+    return f.x
+
+
 @dataclasses.dataclass(frozen=True)
 class Normal:
     a: int
@@ -264,6 +280,7 @@ def test_hooks_of_attributes():
     check(deletes_what_stays, (1,))
     check(assigns_read_only, (1,), (-1,))
     check(frozen_with_setattr, (4,))
+    check(assigned_through_hooks, (4,))
 
 
 class TakesNothing:

@@ -150,6 +150,8 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         return _compare_numbers(e, "eq", a, b)
     if s == T.NONE or t == T.NONE:
         return is_none(e, b if s == T.NONE else a)
+    if _is_module(s) and _is_module(t):
+        return identical(e, a, b)
     divided = split_pair(e, a, b, lambda x, y: compare(e, "eq", x, y))
     if divided is not None:
         return divided
@@ -173,6 +175,13 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     if s == t and isinstance(s, T.EnumType):
         return IRValue(e.builder.node("prim::eq", [e.value(a), e.value(b)], [T.BOOL]).output)
     return Constant(False)
+
+
+def _is_module(t: T.Type) -> bool:
+    """Whether a module, which equals itself only."""
+    if not isinstance(t, T.ClassType) or not t.is_module:
+        return False
+    return getattr(t.python_class, "__eq__", object.__eq__) is object.__eq__
 
 
 def _refuse_any(e: Emitter, symbol: str, *values: Sugared) -> None:
@@ -404,8 +413,6 @@ def identical(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
                 e.fail("SM0206", "`is` between two uses of one nested function is not supported",
                        help="compare something that the functions return")  # fmt: skip
             return Constant(False)
-        if isinstance(a, ModuleValue) and isinstance(b, ModuleValue):
-            e.fail_type("`is` between modules is not supported")
         return Constant(False)
     divided = split_pair(e, a, b, lambda x, y: identical(e, x, y))
     if divided is not None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from scriptmode.frontend.script import annotations as A
@@ -238,13 +239,15 @@ def _openness(function: types.FunctionType, given: Mapping[str, T.Type]) -> str:
 
 
 def entry_methods(module: nn.Module) -> list[str]:
-    """``forward``, when the class has one, and methods marked for export."""
+    """``forward``, a ``__call__`` of the class's own, and methods marked for export."""
     cls = type(module)
     forward = inspect.getattr_static(cls, "forward", None)
     base = inspect.getattr_static(nn.Module, "forward")
     names = [] if forward is base and "forward" not in vars(module) else ["forward"]
-    if not names and inspect.getattr_static(cls, "__call__") is not vars(nn.Module)["__call__"]:
-        names = ["__call__"]
+    is_generated = isinstance(module, torch.fx.GraphModule)  # its __call__ reports errors only
+    if inspect.getattr_static(cls, "__call__") is not vars(nn.Module)["__call__"]:
+        if not is_generated:
+            names.append("__call__")
     for name in dir(cls):
         found = inspect.getattr_static(cls, name, None)
         if name != "forward" and isinstance(found, types.FunctionType):

@@ -123,7 +123,7 @@ class _Merge:
         for place in self.alive[0].env.attributes:
             found = [o.env.attributes.get(place) for o in self.alive]
             if all(f is not None for f in found):
-                attributes[place] = self._merge(".".join(place), found)
+                attributes[place] = self._merge_place(place, [f for f in found if f is not None])
         results = [o.result for o in self.alive]
         result = None
         if all(r is not None for r in results):
@@ -136,6 +136,23 @@ class _Merge:
             self.common_cells,
         )
         return None if result is None else result()
+
+    def _merge_place(
+        self, place: tuple[str, ...], found: Sequence[Sugared]
+    ) -> Callable[[], Sugared]:
+        """Prepare the merge of what is known of an attribute or element."""
+        owners = [o.env.names.get(place[0]) for o in self.alive]
+        is_same = all(v is found[0] for v in found[1:])
+        if len(place) == 2 and not is_same and all(o is owners[0] for o in owners[1:]):
+            joined: T.Type | None = T.NEVER
+            for value in found:
+                t = self.e.type_of(value)
+                joined = None if t is None or joined is None else T.join(joined, t)
+            if joined is not None and self.e.unit.kept_type(owners[0], place[1]):
+                owner, kind = owners[0], joined
+                assert owner is not None
+                return lambda: narrow(self.e, self.e.attribute(owner, place[1]), kind)
+        return self._merge(".".join(place), found)
 
     def _merge(self, name: str, found: Sequence[Sugared | None]) -> Callable[[], Sugared]:
         """Prepare the merge of one variable; the result makes it after the If."""

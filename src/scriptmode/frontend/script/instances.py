@@ -399,7 +399,11 @@ def _read_field(e: Emitter, value: IRValue, t: T.ClassType, name: str, found: An
 def plain_field(unit: Any, t: T.ClassType, name: str) -> T.Type | None:
     """The type of an attribute that every class below ``t`` keeps in a field; None of others."""
     for candidate in unit.classes.concrete(t):
-        if isinstance(static_attribute(python_class(candidate), name), property):
+        cls = python_class(candidate)
+        found = static_attribute(cls, name)
+        if isinstance(found, property) or is_descriptor(found):
+            return None
+        if hook(cls, "__setattr__") is not None or hook(cls, "__getattribute__") is not None:
             return None
         if candidate.attributes.get(name) != t.attributes.get(name):
             return None

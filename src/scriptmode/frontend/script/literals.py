@@ -152,6 +152,8 @@ def _widen_attribute(e: Emitter, node: Node, wanted: T.Type) -> None:
     if info is None:
         return
     name = node.attributes["name"]
+    if isinstance(node.output.type, T.OptionalType):
+        wanted = T.optional_of(wanted)
     e.unit.learn_attribute(e, info, name, wanted, replace=True)
 
 

@@ -25,6 +25,7 @@ from scriptmode.frontend.script.module_containers import dispatch
 from scriptmode.frontend.script.module_methods import METHODS
 from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.values import (
+    KEYWORDS,
     Arguments,
     BoundMethod,
     Constant,
@@ -32,6 +33,7 @@ from scriptmode.frontend.script.values import (
     ModuleChoice,
     ModuleValue,
     PythonObject,
+    StarredDict,
     Sugared,
     TupleDisplay,
 )
@@ -78,6 +80,9 @@ def call_with_hooks(e: Emitter, module: ModuleValue, given: Arguments) -> Sugare
 
 
 def _keywords(e: Emitter, given: Arguments) -> Sugared:
+    spread = given.keywords.get(KEYWORDS)
+    if isinstance(spread, StarredDict):
+        return spread.value
     return e.unit.frozen_dict((Constant(k), v) for k, v in given.keywords.items())
 
 
@@ -116,8 +121,14 @@ def _keyword_pre_hook(e: Emitter, module: ModuleValue, hook: Any, given: Argumen
     answer = e.call_positional(e.unit.wrap(e, hook, "hook"), module, before, _keywords(e, given))
     if e.type_of(answer) == T.NONE:
         return given
+    if isinstance(e.type_of(answer), T.OptionalType):
+        keys = tuple(map(Constant, given.keywords))
+        as_dict = e.settle(DictDisplay(keys, tuple(given.keywords.values())))
+        answer = _unless_none(e, answer, TupleDisplay((before, as_dict)))
     pair = e.unit.tuple_items(e, answer)
     items = None if pair is None or len(pair) != 2 else e.unit.tuple_items(e, pair[0])
+    if pair is not None and items is not None and isinstance(e.type_of(pair[1]), T.DictType):
+        return Arguments(list(items), {KEYWORDS: StarredDict(pair[1])}, given.node)
     if pair is None or items is None or not isinstance(pair[1], DictDisplay):
         e.not_built(
             "a forward pre-hook that changes keyword arguments on some paths only is",

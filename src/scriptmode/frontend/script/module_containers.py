@@ -31,6 +31,7 @@ from scriptmode.frontend.script.values import (
     PythonObject,
     SliceValue,
     Sugared,
+    TupleDisplay,
 )
 from scriptmode.ir import types as T
 
@@ -122,6 +123,8 @@ def contains_key(e: Emitter, module: ModuleValue, item: Sugared) -> Sugared:
 
 def contains_own_key(e: Emitter, module: ModuleValue, item: Sugared) -> Sugared:
     """What the ``__contains__`` of torch's dicts gives."""
+    if isinstance(module.info.python, (nn.ModuleList, nn.Sequential)):
+        return e.unit.among(e, TupleDisplay(tuple(_own_items(e, module) or ())), item)
     names = [n for n, _ in named(e, module)]
     if isinstance(item, Constant):
         return Constant(item.value in names)

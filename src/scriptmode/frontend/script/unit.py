@@ -713,14 +713,17 @@ class Unit:
         """The type of an attribute that is a plain field of an instance or module."""
         if not isinstance(node.value, ast.Name):
             return None
-        owner = e.env.names.get(node.value.id)
+        return self.kept_type(e.env.names.get(node.value.id), node.attr)
+
+    def kept_type(self, owner: Sugared | None, name: str) -> T.Type | None:
+        """The type of an attribute that an instance or module only keeps; None of others."""
         if isinstance(owner, ModuleValue):
             info = owner.info
-            on_class = inspect.getattr_static(type(info.python), node.attr, None)
-            late = node.attr in info.type.late or isinstance(on_class, property)
-            return None if late else info.type.attributes.get(node.attr)
+            on_class = inspect.getattr_static(type(info.python), name, None)
+            late = name in info.type.late or isinstance(on_class, property)
+            return None if late else info.type.attributes.get(name)
         t = None if owner is None else instances.instance_type(owner)
-        return None if t is None else instances.plain_field(self, t, node.attr)
+        return None if t is None else instances.plain_field(self, t, name)
 
     def assign_attribute_outside(self, e: Emitter, owner: Sugared, name: str, v: Sugared) -> bool:
         """Assign an attribute of a class, Python module or plain object, if it can be."""
@@ -769,6 +772,7 @@ class Unit:
     bind_itself = staticmethod(bind_itself)
     refreshed = staticmethod(choices.refreshed)
     finish_with = staticmethod(statements.finish_with)
+    among = staticmethod(comparisons.contains)
     given_up_at_run_time = staticmethod(not_implemented.at_run_time)
     kept = staticmethod(iterators.kept)
     iterator_of = staticmethod(iterators.iterator_of)
