@@ -56,7 +56,7 @@ _UNARY = {"__neg__": "neg", "__pos__": "pos", "__invert__": "invert", "__abs__":
 def is_torch_callable(target: Any) -> bool:
     """Whether ``call_torch`` knows ``target``."""
     if isinstance(target, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
-        return True
+        return not str(target).startswith("prim.")  # those belong to another compiler
     if isinstance(target, types.MethodWrapperType):
         return isinstance(target.__self__, types.GetSetDescriptorType) and (
             getattr(target.__self__, "__objclass__", None) is torch._C.TensorBase
