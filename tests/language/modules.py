@@ -4,6 +4,7 @@ from typing import Dict, List, Optional
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import scriptmode
 
@@ -107,16 +108,18 @@ class Inherited(Base):
 
 
 class Hooks(nn.Module):
-    """forward hooks and pre-hooks"""
+    """forward hooks and pre-hooks; a submodule with backward hooks is left to Python"""
 
     def __init__(self):
         super().__init__()
         self.inner = nn.Linear(4, 4)
         self.inner.register_forward_pre_hook(lambda m, inputs: (inputs[0] * 2,))
         self.inner.register_forward_hook(lambda m, inputs, result: result + 1)
+        self.outer = nn.Linear(4, 4)
+        self.outer.register_full_backward_hook(lambda m, before, after: None)
 
     def forward(self, x):
-        return self.inner(x)
+        return self.outer(self.inner(x))
 
 
 class Parameters(nn.Module):
@@ -221,6 +224,18 @@ class Configured(nn.Module):
 
     def forward(self, x):
         return x * self.options.scale + self.options.names["a"]
+
+
+class Checkpoints(nn.Module):
+    """`torch.utils.checkpoint.checkpoint`, `torch.func.vmap`, `grad`, `jacrev`, ... of functions outside: left to Python"""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = checkpoint(self.inner, x, use_reentrant=False)
+        return y + torch.func.vmap(torch.sin)(x)
 
 
 class AppliesFunction(nn.Module):

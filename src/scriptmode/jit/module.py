@@ -44,6 +44,7 @@ from scriptmode.jit import text
 from scriptmode.jit.authored import extend, script_methods, unwrap_attributes
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import Compiled, ScriptFunction, types_of_examples
+from scriptmode.jit.hook_checks import check_hooks
 from scriptmode.jit.own_tree import OwnTree, own_tree
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.state_dicts import STATE_HOOKS, with_own_state_methods
@@ -533,6 +534,7 @@ def script_module(
             )
         )
     unwrap_attributes(original)
+    check_hooks(original)
     known = {
         name: types_of_examples(_signature(original, name), given)
         for name, given in (examples or {}).items()

@@ -58,7 +58,7 @@ def call_with_hooks(e: Emitter, module: ModuleValue, given: Arguments) -> Sugare
     """``forward`` between the module's hooks."""
     python = module.info.python
     if python._backward_hooks or python._backward_pre_hooks:
-        e.not_built(f"a backward hook on {module.describe()} is", help="remove the hook")
+        return e.unit.call_module_in_python(e, module, given)  # they see the tape
     if python._forward_pre_hooks or python._forward_hooks:
         positional = [e.settle(a) for a in given.positional]  # hooks see the same objects
         keywords = {k: e.settle(v) for k, v in given.keywords.items()}

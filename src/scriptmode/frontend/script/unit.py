@@ -44,6 +44,7 @@ from scriptmode.frontend.script import (
     operators,
     outside_variables,
     powers,
+    python_modules,
     ranges,
     sets,
     shared_objects,
@@ -849,6 +850,10 @@ class Unit:
     def truth(self, e: Emitter, value: Sugared) -> Sugared:
         """``bool(value)``."""
         return conditions.truth_sugared(e, value)
+
+    def call_module_in_python(self, e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+        """``module(...)`` left to Python."""
+        return python_modules.call_module_in_python(e, module, given)
 
     def length(self, e: Emitter, value: Sugared) -> Sugared:
         """``len(value)``."""
