@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 
-from scriptmode.ops.table import op
+from scriptmode.ops.table import Effect, op
 
 op("str::len(str self) -> int")(len)
 op("str::getitem(str self, int index) -> str", raises=[IndexError])(operator.getitem)
@@ -34,6 +34,7 @@ for _name in ("strip", "lstrip", "rstrip"):
 for _name in ("split", "rsplit"):
     op(
         f"str::{_name}(str self, str? sep=None, int maxsplit=-1) -> str[]",
+        effects=Effect.ALLOCATES,
         raises=[ValueError],
     )(getattr(str, _name))
 for _name in ("find", "rfind", "index", "rindex", "count"):
@@ -46,7 +47,9 @@ for _name in ("startswith", "endswith"):
         getattr(str, _name)
     )
 op("str::replace(str self, str old, str new, int count=-1) -> str")(str.replace)
-op("str::splitlines(str self, bool keepends=False) -> str[]")(str.splitlines)
+op("str::splitlines(str self, bool keepends=False) -> str[]", effects=Effect.ALLOCATES)(
+    str.splitlines
+)
 op("str::partition(str self, str sep) -> (str, str, str)", raises=[ValueError])(str.partition)
 op("str::rpartition(str self, str sep) -> (str, str, str)", raises=[ValueError])(str.rpartition)
 op("str::removeprefix(str self, str prefix) -> str")(str.removeprefix)
@@ -57,4 +60,4 @@ for _name in ("center", "ljust", "rjust"):
     )
 op("str::zfill(str self, int width) -> str")(str.zfill)
 op("str::expandtabs(str self, int tabsize=8) -> str")(str.expandtabs)
-op("str::list(str self) -> str[]")(list)
+op("str::list(str self) -> str[]", effects=Effect.ALLOCATES)(list)
