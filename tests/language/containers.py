@@ -124,6 +124,14 @@ def tuples(t: Tuple[int, str, float] = (1, "a", 0.5)):
     )
 
 
+def growing_tuples(n: int = 3):
+    """tuples that grow: `t = t + (x,)` in a loop"""
+    t = ()
+    for i in range(n):
+        t = (*t, i * i)
+    return t, len(t), t[-1], sum(t)
+
+
 def named_tuples(n: int = 4):
     """`NamedTuple` and `namedtuple`: fields, defaults, `_replace`, `_asdict`, comparison"""
     row = Row("k", n)

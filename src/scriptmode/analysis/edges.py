@@ -62,6 +62,10 @@ class Edges:
         """The function that a ``prim::Call``, ``Fork`` or ``Defer`` calls."""
         return self.program.functions[node.attributes["callee"]]
 
+    def _cast(self, node: Node) -> list[Type]:
+        source, target = node.inputs[0].type, node.output.type
+        return [target if T.is_subtype(source, target) else source]
+
     def _call(self, node: Node) -> list[Type]:
         return [p.type for p in self.callee(node).params]
 
@@ -130,6 +134,7 @@ def _loop_of(block: Block | None) -> Node:
 
 
 _RULES = {
+    "prim::unchecked_cast": Edges._cast,
     "prim::Call": Edges._call,
     "prim::Fork": Edges._call,
     "prim::Defer": Edges._call,

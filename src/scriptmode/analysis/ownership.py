@@ -91,6 +91,9 @@ def needs_box(source: Type, target: Type) -> bool:
     """Whether converting a ``source`` to a ``target`` allocates."""
     if source == target or source in (T.NEVER, T.NONE):
         return False
+    if isinstance(source, T.UnionType) and isinstance(target, (T.UnionType, T.VarTupleType)):
+        kept = target.contained if isinstance(target, T.UnionType) else ()
+        return any(needs_box(m, target) for m in source.contained if m not in kept)
     if is_any_like(target):
         if is_any_like(source):
             return False
@@ -99,6 +102,8 @@ def needs_box(source: Type, target: Type) -> bool:
         )
     if isinstance(target, T.OptionalType):
         return needs_box(T.unwrap_optional(source), target.element)
+    if isinstance(source, T.TupleType) and isinstance(target, T.VarTupleType):
+        return True
     if isinstance(target, T.TupleType) and isinstance(source, T.TupleType):
         return any(map(needs_box, source.elements, target.elements))
     return False

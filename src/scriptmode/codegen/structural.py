@@ -17,7 +17,7 @@ from scriptmode.abi.instances import (
     slot_offsets,
     value_offset,
 )
-from scriptmode.abi.layouts import ANY_TYPE, HEAP_PAYLOAD, llvm_type
+from scriptmode.abi.layouts import ANY_TYPE, HEAP_PAYLOAD, llvm_type, size_of_llvm
 from scriptmode.analysis.ownership import is_any_like, needs_box
 from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter, not_built, refuse_tensors
@@ -236,17 +236,72 @@ def boxed(f: FunctionEmitter, value: ir.Value, source: Type, target: Type) -> ir
     if isinstance(target, T.OptionalType):
         inner = boxed(f, value, source, target.element)
         return coerce(f.b, f.unit, inner, target.element, target)
+    if isinstance(source, T.UnionType):
+        return _boxed_member(f, value, source, target)
+    if isinstance(target, T.UnionType) and isinstance(source, T.TupleType):
+        member = next((m for m in target.contained if T.is_subtype(source, m)), source)
+        if member != source:
+            inner = boxed(f, value, source, member)
+            found = boxed(f, inner, member, target)
+            f.release(inner, member)
+            return found
     if is_any_like(target):
         place = f.temporary(ANY_TYPE)
         made = f.native_value("sm_any_new", I64, [place, f.spill(value), f.unit.descriptor(source)])
         f.raise_memory_error_if(f.b.icmp_signed("==", made, ir.Constant(I64, 0)))
         return f.b.load(place, typ=ANY_TYPE)
-    assert isinstance(source, T.TupleType) and isinstance(target, T.TupleType)
+    assert isinstance(source, T.TupleType)
+    if isinstance(target, T.VarTupleType):
+        return _var_tuple(f, value, source, target)
+    assert isinstance(target, T.TupleType)
     parts = [
         boxed(f, f.b.extract_value(value, i), s, t)
         for i, (s, t) in enumerate(zip(source.elements, target.elements, strict=True))
     ]
     return make_struct(f.b, llvm_type(target), parts)
+
+
+def _boxed_member(
+    f: FunctionEmitter, value: ir.Value, source: T.UnionType, target: Type
+) -> ir.Value:
+    """An owned ``target`` made of the member that a borrowed union holds."""
+    kept = target.contained if isinstance(target, T.UnionType) else ()
+    done = f.llvm.append_basic_block("boxed")
+    arms: list[tuple[ir.Value, ir.Block]] = []
+    for index, member in enumerate(source.contained):
+        last = index == len(source.contained) - 1
+        if not last:
+            here, other = (f.llvm.append_basic_block(name) for name in ("member", "other"))
+            f.b.cbranch(has_descriptor(f.b, f.unit, value, member), here, other)
+            f.b.position_at_end(here)
+        if member in kept:
+            f.retain(value, source)
+            made = value
+        else:
+            made = boxed(f, narrow(f.b, f.unit, value, source, member), member, target)
+        arms.append((made, f.b.block))
+        f.b.branch(done)
+        f.b.position_at_end(done if last else other)
+    phi = f.b.phi(llvm_type(target))
+    for made, block in arms:
+        phi.add_incoming(made, block)
+    return phi
+
+
+def _var_tuple(
+    f: FunctionEmitter, value: ir.Value, source: T.TupleType, target: T.VarTupleType
+) -> ir.Value:
+    """An owned tuple of any length made of a borrowed one of a fixed length."""
+    count = ir.Constant(I64, len(source.elements))
+    made = f.native_value("sm_list_new", PTR, [f.unit.descriptor(target), count])
+    f.raise_memory_error_if(is_null(f.b, made))
+    data = tensors.load(f.b, made, PTR, objects.LIST_DATA)
+    size = size_of_llvm(llvm_type(target.element))
+    for index, element in enumerate(source.elements):
+        part = boxed(f, f.b.extract_value(value, index), element, target.element)
+        tensors.store(f.b, part, data, index * size)
+    tensors.store(f.b, count, made, objects.LIST_LENGTH)
+    return made
 
 
 # ---- attributes ----

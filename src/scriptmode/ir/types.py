@@ -531,6 +531,8 @@ def is_subtype(a: Type, b: Type) -> bool:
         return set(a.members) <= set(b.members)
     if isinstance(a, ClassType) and isinstance(b, ClassType):
         return b in a.ancestors
+    if isinstance(b, VarTupleType) and type(a) is TupleType:
+        return all(is_subtype(x, b.element) for x in a.elements)
     if isinstance(a, TupleType) and isinstance(b, TupleType):
         if isinstance(b, NamedTupleType):
             return False  # equal ones were caught above

@@ -36,6 +36,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.cells import unbound_error
+from scriptmode.ir.growth import join_growing
 
 
 class CellTable:
@@ -78,7 +79,7 @@ def _learn(e: Emitter, owner: Hashable, t: T.Type) -> bool:
     old = _learnt(e, owner)
     if T.is_subtype(t, old):
         return False
-    e.unit.cells.types[owner] = T.join(old, t) or T.ANY
+    e.unit.cells.types[owner] = join_growing(old, t) or T.ANY
     return True
 
 

@@ -36,6 +36,7 @@ from scriptmode.frontend.script.definite import definitely_assigned
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.source import source_of
 from scriptmode.ir import types as T
+from scriptmode.ir.growth import join_growing
 from scriptmode.support.diagnostics import CompileError
 from scriptmode.support.markers import is_interface
 
@@ -464,7 +465,7 @@ def join_fields(a: T.Type, b: T.Type) -> T.Type:
             return T.optional_of(join_fields(inner, T.unwrap_optional(other)))
         if isinstance(one, T.OptionalType) and T.NEVER in T.walk(other):
             return T.optional_of(join_fields(inner, T.unwrap_optional(other)))
-    return T.join(a, b) or T.ANY
+    return join_growing(a, b) or T.ANY
 
 
 def without_never(t: T.Type) -> T.Type:

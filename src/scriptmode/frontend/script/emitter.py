@@ -43,6 +43,7 @@ from scriptmode.frontend.script.writes import ELEMENTS, Writes, writes_elements
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
+from scriptmode.ir.growth import join_elements
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ops.aten import schema_of
 from scriptmode.ops.scalars import INT_MAX, INT_MIN
@@ -111,7 +112,7 @@ def _learnt(actual: T.Type, hint: T.Type) -> T.Type:
     """An element type, of which a use has said more."""
     if T.NEVER in T.walk(actual) and type(actual) is type(hint):
         return hint
-    return T.join(actual, hint) or T.ANY
+    return join_elements(actual, hint)
 
 
 class Emitter:

@@ -22,7 +22,7 @@ from scriptmode.frontend.script.shapes import (
     flatten,
     is_visible,
     join_all,
-    join_shapes,
+    join_in_turn,
     leaves,
     rebuild,
     root_of,
@@ -38,6 +38,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import BREAK, CONTINUE, UNREACHABLE, YIELD, Block, Node, Value
+from scriptmode.ir.growth import depth_of
 from scriptmode.ops.scalars import INT_MAX
 from scriptmode.support.source import Span
 
@@ -282,7 +283,7 @@ class LoopContext:
                 )
             found = _outliving(e, found)
             shape = shape_of(e, found, general=True)
-            joined = join_shapes(e, self.seen[index], shape)
+            joined = join_in_turn(e, self.seen[index], shape)
             if joined is None:
                 e.fail_type(
                     f"`{name}` is {found.describe()} after an iteration, another kind before it"
@@ -307,6 +308,7 @@ class LoopContext:
 
 
 _MOST_PASSES = 30
+_MOST_NESTED = 12  # types inside of a type, of a variable that changes in a loop
 
 
 def loop(
@@ -352,6 +354,8 @@ def loop(
             break
         discard_after(e, mark)
         shapes, late_types = context.seen, context.seen_late
+        if any(depth_of(t) > _MOST_NESTED for shape in shapes for t in leaves(shape)):
+            e.fail_type("the types of the loop's variables do not settle", help="annotate them")
     else:
         e.fail_type("the types of the loop's variables do not settle", help="annotate them")
     if memory_key is not None:

@@ -53,6 +53,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Value
+from scriptmode.ir.growth import join_growing
 from scriptmode.support.diagnostics import CompileError, ScriptCallError
 
 if TYPE_CHECKING:
@@ -621,13 +622,17 @@ def _settle_result(e: Emitter, instance: Instance) -> bool:
     actual: T.Type = T.NEVER
     for node, _ in returned:
         actual = T.join(actual, node.inputs[0].type) or T.ANY
+    if isinstance(T.unwrap_optional(actual), T.UnionType):
+        declared = e.unit.return_annotation(instance.target, e)
+        if declared is not None and isinstance(T.unwrap_optional(declared), T.VarTupleType):
+            actual = declared if T.is_subtype(actual, declared) else actual
     if instance.is_recursive:
         assumed = instance.return_type
         assert assumed is not None
         if isinstance(instance.result, Static):  # callers have assumed a run-time value
             instance.result = None
         if not T.is_subtype(actual, assumed):
-            joined = T.join(assumed, actual)
+            joined = join_growing(assumed, actual)
             instance.return_type = joined if joined is not None else T.ANY
             return False
         actual = assumed

@@ -14,6 +14,7 @@ from scriptmode.frontend.script.emitter import Emitter, Restart
 from scriptmode.frontend.script.values import DictDisplay, IRValue, ListDisplay, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
+from scriptmode.ir.growth import join_elements
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeError
 from scriptmode.support.markers import HIDDEN_PARAMETER
 
@@ -182,7 +183,7 @@ def _join_inner(a: T.Type, b: T.Type) -> T.Type:
     if isinstance(a, T.CONTAINERS) and type(a) is type(b):
         if T.NEVER in T.walk(a) or T.NEVER in T.walk(b):
             return _join_elements(a, b) or T.ANY
-    return T.join(a, b) or T.ANY
+    return join_elements(a, b)
 
 
 def reconcile(e: Emitter, found: Sequence[Sugared]) -> None:

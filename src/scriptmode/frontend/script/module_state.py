@@ -18,6 +18,7 @@ from scriptmode.frontend.script.flow import branch, choose
 from scriptmode.frontend.script.values import ModuleValue, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
+from scriptmode.ir.growth import join_growing
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.modules import ModuleInfo
@@ -89,7 +90,7 @@ def assign_module_attribute(e: Emitter, module: ModuleValue, name: str, value: S
     wanted = t if late is None else late
     built = e.value(value, wanted)
     if not T.is_subtype(built.type, wanted):
-        joined = T.join(wanted, built.type)
+        joined = join_growing(wanted, built.type)
         if joined is not None and name not in info.python._parameters:
             e.unit.learn_attribute(e, info, name, joined)
         e.fail_type(f"`self.{name}` is a {wanted}; a {built.type} cannot be assigned to it")
@@ -115,7 +116,7 @@ def _assign_unknown(e: Emitter, module: ModuleValue, name: str, value: Sugared) 
         _refuse(e, module, name, f"{value.describe()} is known at compile time only", "")
     if name in info.static:
         own = type_with_instances(e.unit, info.static[name])
-        joined = None if own is None else T.join(own, actual)
+        joined = None if own is None else join_growing(own, actual)
         if joined is None:
             _refuse(e, module, name, "it is constant in the compiled program",
                     f"set `self.{name}` in __init__, annotated with its type")  # fmt: skip

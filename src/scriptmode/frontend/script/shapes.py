@@ -24,6 +24,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Value, ancestors
+from scriptmode.ir.growth import grown
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,16 @@ def join_shapes(e: Emitter, a: Shape, b: Shape) -> Shape | None:
         return None
     joined = T.join(x, y)
     return None if joined is None else Leaf(joined)
+
+
+def join_in_turn(e: Emitter, before: Shape, after: Shape) -> Shape | None:
+    """The join of the shapes that a variable has in turn: a tuple may grow from one to the next."""
+    x, y = _built_type(e, before), _built_type(e, after)
+    if x is not None and y is not None and x != y:
+        found = grown(x, y)
+        if found is not None:
+            return Leaf(found)
+    return join_shapes(e, before, after)
 
 
 def _built_type(e: Emitter, shape: Shape) -> T.Type | None:

@@ -113,6 +113,7 @@ from scriptmode.frontend.script.writes import WriteTable
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ir.graph import BREAK, Graph, Program, Value
+from scriptmode.ir.growth import join_growing
 from scriptmode.support.captures import MISSING, Captures
 from scriptmode.support.diagnostics import (
     CompileError,
@@ -658,7 +659,7 @@ class Unit:
         if key in self.late:
             self.learn_late(e, info, name, t)
         old = self.attribute_types.get(key)
-        joined = t if old is None or replace else T.join(old, t)
+        joined = t if old is None or replace else join_growing(old, t)
         if joined is None or joined == old:
             e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
         self.attribute_types[key] = joined
@@ -668,7 +669,7 @@ class Unit:
         """Start the unit again with an attribute that may be unbound, and holds a ``t`` else."""
         key = (type(info.python), name)
         old = self.late.get(key)
-        joined = t if old is None else T.join(old, t)
+        joined = t if old is None else join_growing(old, t)
         if joined is None or joined == old:
             e.fail_type(f"the type of attribute `{name}` does not settle; annotate it")
         self.late[key] = joined

@@ -16,6 +16,7 @@ from scriptmode.frontend.script.flow import discard_after, when
 from scriptmode.frontend.script.values import Sugared, Unusable, VariableCell
 from scriptmode.ir import types as T
 from scriptmode.ir.cells import unbound_error
+from scriptmode.ir.growth import join_growing
 
 _MOST_PASSES = 30
 _UNBOUND = Unusable("unbound")
@@ -93,7 +94,7 @@ def write(e: Emitter, cell: VariableCell, value: Sugared) -> None:
     if t is None:
         cell.problem = cell.problem or f"`{cell.name}` is {value.describe()} on some paths"
         return
-    joined = T.join(cell.seen, t)
+    joined = join_growing(cell.seen, t)
     cell.seen = T.ANY if joined is None else joined
     if not cell.problem and T.is_subtype(t, cell.type):
         e.builder.node("prim::CellSet", [cell.value, e.value(value, cell.type)])

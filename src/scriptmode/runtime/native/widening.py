@@ -7,6 +7,7 @@ from scriptmode.abi.objects import (
     DESC_N_CHILDREN,
     DESC_SIZE,
     HEAP_DESCRIPTOR,
+    KIND_ARRAY_TUPLE,
     KIND_NONE,
     KIND_OPTIONAL_POINTER,
     KIND_OPTIONAL_VALUE,
@@ -66,7 +67,11 @@ def slot_widen(target: ptr, wanted: ptr, source: ptr, own: ptr) -> i64:
             target, child(wanted, 0), load(ptr, v, V_SLOT), load(ptr, v, V_DESCRIPTOR)
         )
     if kind == KIND_UNION:
+        if found == KIND_TUPLE:
+            return member_widen(target, wanted, slot, inner)
         return sm_any_new(target, slot, inner)
+    if kind == KIND_ARRAY_TUPLE and found == KIND_TUPLE:
+        return tuple_widen(target, wanted, slot, inner)
     if kind == KIND_TUPLE:
         for i in range(load(i64, wanted, DESC_N_CHILDREN)):
             place = target + child_offset(wanted, i)
@@ -75,6 +80,44 @@ def slot_widen(target: ptr, wanted: ptr, source: ptr, own: ptr) -> i64:
                 return 0
         return 1
     sm_slot_copy(target, slot, inner)
+    return 1
+
+
+@native
+def tuple_widen(target: ptr, wanted: ptr, slot: ptr, own: ptr) -> i64:
+    """Write a tuple of a fixed length as one of any length; 0 without memory."""
+    n = load(i64, own, DESC_N_CHILDREN)
+    r = sm_list_new(wanted, n)
+    if r == 0:
+        return 0
+    element = child(wanted, 0)
+    for i in range(n):
+        place = load(ptr, r, LIST_DATA) + i * load(i64, element, DESC_SIZE)
+        if slot_widen(place, element, slot + child_offset(own, i), child(own, i)) == 0:
+            sm_release(r)
+            return 0
+        store(i64, r, LIST_LENGTH, i + 1)
+    store(ptr, target, 0, r)
+    return 1
+
+
+@native
+def member_widen(target: ptr, wanted: ptr, slot: ptr, own: ptr) -> i64:
+    """Write a tuple as a member of a union, which may have tuples of any length instead of it."""
+    other = wanted
+    for i in range(load(i64, wanted, DESC_N_CHILDREN)):
+        member = child(wanted, i)
+        if member == own:
+            return sm_any_new(target, slot, own)
+        if load(i64, member, DESC_KIND) == KIND_ARRAY_TUPLE:
+            other = member
+    if other == wanted:
+        return sm_any_new(target, slot, own)
+    made = stack(8)
+    if tuple_widen(made, other, slot, own) == 0:
+        return 0
+    store(ptr, target, 0, other)
+    store(ptr, target, 8, load(ptr, made))
     return 1
 
 
