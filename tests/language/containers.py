@@ -160,16 +160,16 @@ def sets(s: Set[int] = {1, 2, 3}):
 
 
 def deques(n: int = 3):
-    """`deque`"""
+    """`deque`: the methods, `maxlen`, `+`, `*`, comparison"""
     d = deque([1, 2, 3], maxlen=4)
     d.append(n)
     d.appendleft(0)
     d.rotate(1)
-    return list(d), d.popleft(), d.pop(), len(d), d[0], d
+    return list(d), d.popleft(), d.pop(), len(d), d[0], d, d * 2, d < deque([9])
 
 
 def default_dicts(words: List[str] = ["a", "b", "a"]):
-    """`defaultdict`, `Counter`, `OrderedDict`"""
+    """`defaultdict` with any factory that closes over constants, `Counter`, `OrderedDict`"""
     groups = defaultdict(list)
     for i, w in enumerate(words):
         groups[w].append(i)
@@ -178,7 +178,10 @@ def default_dicts(words: List[str] = ["a", "b", "a"]):
     ordered["z"] = 1
     ordered["a"] = 2
     ordered.move_to_end("z")
-    return groups, counts.most_common(1), list(ordered)
+    pairs = defaultdict(lambda: [0, 1])
+    pairs["a"][0] += 5
+    counts -= Counter("a")
+    return groups, counts.most_common(1), list(ordered), dict(pairs), +counts
 
 
 def ranges(n: int = 10):

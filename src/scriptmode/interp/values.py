@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from scriptmode.ir import factories
 from scriptmode.ir import types as T
 from scriptmode.ops.iterators import Iteration
 
@@ -76,6 +77,8 @@ _CONTAINER_FACTORIES: Mapping[type[T.Type], Callable[[], Any]] = {
 
 def factory_of(t: T.Type) -> Callable[[], Any] | None:
     """What makes an empty (or zero) value of type ``t``, as a defaultdict's factory."""
+    if isinstance(t, T.FactoryType):
+        return factories.function_of(t)
     if isinstance(t, T.DefaultDictType):
         return functools.partial(defaultdict, factory_of(t.made))
     return _FACTORIES.get(t) or _CONTAINER_FACTORIES.get(type(t))

@@ -166,7 +166,10 @@ class OrderedDictType(DictType):
 
 
 class DefaultDictType(DictType):
-    """``DefaultDict[K, V, F]``: a missing value is an empty (or zero) ``F``, a subtype of ``V``."""
+    """``DefaultDict[K, V, F]``: a missing value is an empty (or zero) ``F``, a subtype of ``V``.
+
+    ``F`` is a ``Factory`` where values are made in another way.
+    """
 
     constructor = "DefaultDict"
 
@@ -309,6 +312,16 @@ class ChoiceType(TupleType):
 
     def with_contained(self, contained: Sequence[Type]) -> Type:
         return self
+
+
+class FactoryType(Type):
+    """What a defaultdict calls for a missing key: a number of ``ir.factories``."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._text = f"Factory<{number}>"
 
 
 class FunctionType(Type):
@@ -734,6 +747,8 @@ class TypeParser:
             return NamedTupleType(name, fields, types, python_class)
         if kind == "Choice":
             return ChoiceType(map(int, name.split("|")))
+        if kind == "Factory":
+            return FactoryType(int(name))
         found = self.resolve(name)
         if found is None:
             raise ValueError(f"unknown {kind} {name!r}")

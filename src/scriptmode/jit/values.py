@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from scriptmode.frontend.script import is_user_class
+from scriptmode.ir import factories
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ops.scalars import check_int
@@ -128,6 +129,10 @@ def _type_of_defaultdict(value: Any, hint: T.Type | None) -> T.Type | None:
     values = _join_all(list(value.values()), held, empty=held or T.TENSOR)
     if keys is None or values is None:
         return None
+    known = collections.Counter, collections.OrderedDict, collections.deque
+    is_empty = made is not None or value.default_factory in (list, dict, set, *known)
+    if not is_empty:
+        return T.DefaultDictType([keys, values, factories.enter_object(value.default_factory)])
     if made is None:
         containers = {list: T.ListType, dict: T.DictType, set: T.SetType}
         if containers.get(value.default_factory) is not type(values):

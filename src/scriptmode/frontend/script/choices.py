@@ -77,6 +77,7 @@ class ChoiceTable:
     def __init__(self) -> None:
         self.members: list[Member] = []
         self._by_key: dict[Hashable, Member] = {}
+        self.factories: dict[int, Sugared] = {}  # of defaultdicts, by the numbers of their types
         self.built: set[Hashable] = set()  # sites of displays of functions that are changed
 
     def enter(self, e: Emitter, shape: Shape) -> Member:

@@ -457,6 +457,12 @@ def join_fields(a: T.Type, b: T.Type) -> T.Type:
         if T.NEVER in T.walk(a) or T.NEVER in T.walk(b):
             parts = [join_fields(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
             return a.with_contained(parts)
+    if isinstance(a, T.DefaultDictType) and isinstance(b, T.DefaultDictType) and a.made != b.made:
+        # an annotation does not say how missing values are made
+        made = next((d.made for d in (a, b) if isinstance(d.made, T.FactoryType)), None)
+        if made is not None:
+            parts = [join_fields(x, y) for x, y in zip(a.contained, b.contained, strict=True)]
+            return T.DefaultDictType([*parts, made])
     if type(a) is T.TupleType and type(b) is T.TupleType and len(a.elements) == len(b.elements):
         return T.TupleType([join_fields(x, y) for x, y in zip(a.elements, b.elements, strict=True)])
     for one, other in ((a, b), (b, a)):

@@ -244,6 +244,8 @@ def _equal_in_order(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) 
 
 
 def _equal_containers(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
+    if isinstance(e.type_of(a), T.CounterType) and isinstance(e.type_of(b), T.CounterType):
+        return e.unit.counter_compare(e, "eq", a, b)
     x, y = e.value(a, e.type_of(b)), e.value(b, e.type_of(a))
     if T.TENSOR in T.walk(x.type) or T.TENSOR in T.walk(y.type):
         return _equal_with_tensors(e, x, y)
@@ -307,6 +309,10 @@ def _order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     divided = split_pair(e, a, b, lambda x, y: compare(e, name, x, y))
     if divided is not None:
         return divided
+    if isinstance(s, T.CounterType) and isinstance(t, T.CounterType):
+        return e.unit.counter_compare(e, name, a, b)
+    if isinstance(s, T.DequeType) and isinstance(t, T.DequeType):
+        return compare(e, name, *(e.op("deque::list", e.value(v)) for v in (a, b)))
     if isinstance(s, T.SetType) and isinstance(t, T.SetType):
         return _compare_sets(e, name, e.value(a), e.value(b))
     x, y = tuple_items(e, a), tuple_items(e, b)

@@ -24,7 +24,9 @@ from scriptmode.ir.graph import Value
 
 @OBJECT_CALLS(collections.deque)
 def _deque(e: Emitter, given: Arguments) -> Sugared:
-    parts = [*given.positional[1:], *([given.keywords["maxlen"]] if given.keywords else [])]
+    named = [given.keywords[k] for k in ("maxlen",) if k in given.keywords]
+    items = given.positional or [given.keywords[k] for k in ("iterable",) if k in given.keywords]
+    parts = [*given.positional[1:], *named]
     limit = e.int_constant(-1)
     if parts and e.type_of(parts[0]) != T.NONE:
         limit = index_value(e, parts[0], "maxlen")
@@ -35,8 +37,8 @@ def _deque(e: Emitter, given: Arguments) -> Sugared:
     node = e.builder.node("deque::new", [limit], [t], schema=schema)
     if given.node is not None:
         e.sites[node] = given.node
-    if given.positional:
-        _extend(e, node.output, given.positional[0], "extend")
+    if items:
+        _extend(e, node.output, items[0], "extend")
     return IRValue(node.output)
 
 
@@ -140,6 +142,21 @@ def _as_list(name: str) -> Callable[..., Sugared]:
 
 for _name in ("index", "count"):
     METHODS(("deque", _name))(_as_list(_name))
+
+
+@operator_of(("deque", "number"), ("number", "deque"))
+def _repeated(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sugared | None:
+    if not isinstance(e.type_of(a), T.DequeType):
+        a, b = b, a
+    if name != "mul" or e.type_of(b) not in (T.INT, T.BOOL):
+        return None
+    owner = e.value(a)
+    whole = e.builder.op("deque::list", owner)
+    repeated = e.builder.op("list::repeat", whole, index_value(e, b, "the factor"))
+    made = owner if in_place else e.builder.op("deque::copy", owner)
+    e.builder.op_node("deque::clear", [made])
+    e.builder.op_node("deque::extend", [made, repeated])
+    return IRValue(made)
 
 
 @operator_of(("deque", "deque"))

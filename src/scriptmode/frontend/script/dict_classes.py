@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import collections
 from collections.abc import Callable
 from typing import Any
 
-from scriptmode.frontend.script import script_library
-from scriptmode.frontend.script.captured_objects import MADE
+from scriptmode.frontend.script import default_factories, script_library
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.flow import choose, discard_after
+from scriptmode.frontend.script.flow import choose, when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import METHODS, dict_key
@@ -20,17 +18,11 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     IRValue,
-    LocalFunction,
     PythonObject,
     Sugared,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
-
-_ZEROS: dict[T.Type, Any] = {
-    T.INT: 0, T.FLOAT: 0.0, T.BOOL: False, T.STR: "", T.COMPLEX: 0j, T.BYTES: b"",
-}  # fmt: skip
-
 
 # making dicts
 
@@ -45,21 +37,6 @@ def new_dict(e: Emitter, t: T.Type, site: object) -> Value:
     return node.output
 
 
-def empty_of(e: Emitter, t: T.Type) -> Value:
-    """What a defaultdict's factory makes."""
-    if t in _ZEROS:
-        return e.builder.constant(_ZEROS[t], t)
-    if isinstance(t, T.ListType):
-        return e.builder.list([], t.element)
-    if isinstance(t, T.DictType):
-        return e.builder.node("prim::DictConstruct", [], [t]).output
-    if isinstance(t, T.SetType):
-        return e.builder.node("prim::SetConstruct", [], [t]).output
-    assert isinstance(t, T.DequeType)
-    schema = e.builder.resolve("deque::new")
-    return e.builder.node("deque::new", [e.int_constant(-1)], [t], schema=schema).output
-
-
 def _fill(e: Emitter, made: Value, given: list[Sugared], keywords: dict[str, Sugared]) -> None:
     """Store what the arguments of a dict's constructor hold."""
     update = METHODS.get(("dict", "update"))
@@ -67,9 +44,14 @@ def _fill(e: Emitter, made: Value, given: list[Sugared], keywords: dict[str, Sug
     update(e, made, Arguments(given, keywords))
 
 
-@OBJECT_CALLS(("builtins", "dict.fromkeys"), ("collections", "OrderedDict.fromkeys"))
+@OBJECT_CALLS(("builtins", "dict.fromkeys"))
 def _fromkeys(e: Emitter, given: Arguments) -> Sugared:
     return fromkeys(e, T.DictType([T.NEVER, T.NEVER]), given)
+
+
+@OBJECT_CALLS(("collections", "OrderedDict.fromkeys"))
+def _ordered_fromkeys(e: Emitter, given: Arguments) -> Sugared:
+    return fromkeys(e, T.OrderedDictType([T.NEVER, T.NEVER]), given)
 
 
 def fromkeys(e: Emitter, t: T.Type, given: Arguments) -> Sugared:
@@ -128,51 +110,11 @@ def _popitem(e: Emitter, owner: Value, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(collections.defaultdict)
 def _defaultdict(e: Emitter, given: Arguments) -> Sugared:
-    if not given.positional:
-        e.not_built("a defaultdict without a factory is", help="use a dict")
-    made = _made_by(e, given.positional[0])
-    found = new_dict(e, T.DefaultDictType([T.NEVER, made, made]), given.node)
-    _fill(e, found, given.positional[1:], given.keywords)
+    factory, rest = (given.positional or [Constant(None)])[0], given.positional[1:]
+    value, made = default_factories.made_by(e, factory)
+    found = new_dict(e, T.DefaultDictType([T.NEVER, value, made]), given.node)
+    _fill(e, found, rest, given.keywords)
     return IRValue(found)
-
-
-def _made_by(e: Emitter, factory: Sugared) -> T.Type:
-    """The type of what a factory makes, which must be empty or zero."""
-    if isinstance(factory, PythonObject) and factory.object in MADE:
-        return MADE[factory.object]
-    if isinstance(factory, (LocalFunction, PythonObject)):
-        mark, block = e.builder.block.last, e.builder.block
-        made = e.settle(_result_of(e, factory))
-        t = e.type_of(made)
-        is_zero = isinstance(made, Constant) and t in _ZEROS and made.value == _ZEROS[t]
-        node = made.value.node if isinstance(made, IRValue) else None
-        is_empty = node is not None and node.kind.endswith("Construct") and not node.inputs
-        if e.builder.block is block:
-            discard_after(e, mark)
-            if t is not None and (is_zero or is_empty):
-                return t
-    e.not_built(
-        "a defaultdict whose factory makes other than an empty or zero value is",
-        help="use `d.setdefault(key, value)` or `d.get(key, value)`",
-    )
-
-
-def _result_of(e: Emitter, factory: Sugared) -> Sugared:
-    """What a call without arguments gives."""
-    if isinstance(factory, LocalFunction) and factory.scope is e.scope:
-        node = factory.source.node
-        if isinstance(node, ast.Lambda):
-            return e.expression(node.body)
-    return e.call_positional(factory)
-
-
-def missing(e: Emitter, owner: Value, index: Sugared) -> Sugared:
-    """``owner[index]`` of a defaultdict, which is entered when it is missing."""
-    t = owner.type
-    assert isinstance(t, T.DefaultDictType)
-    key = e.value(index, t.key)
-    admit(e, owner, key.type, T.NEVER)
-    return e.lift(e.builder.op("dict::setdefault", owner, key, empty_of(e, t.made)))
 
 
 # Counter
@@ -244,12 +186,43 @@ _ARITHMETIC = {
     "add": script_library.counter_add, "sub": script_library.counter_sub,
     "and": script_library.counter_and, "or": script_library.counter_or,
 }  # fmt: skip
+_IN_PLACE = {
+    "add": script_library.counter_iadd, "sub": script_library.counter_isub,
+    "and": script_library.counter_iand, "or": script_library.counter_ior,
+}  # fmt: skip
+_COMPARISONS = {
+    "eq": script_library.counter_eq, "lt": script_library.counter_lt,
+    "le": script_library.counter_le,
+}  # fmt: skip
 
 
 @operator_of(("counter", "counter"))
 def _arithmetic(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sugared | None:
     if name not in _ARITHMETIC:
         return None
-    if in_place:
-        e.not_built("an augmented assignment of a Counter is", help="write `c = c + d`")
-    return e.call_positional(PythonObject(_ARITHMETIC[name]), a, b)
+    function = (_IN_PLACE if in_place else _ARITHMETIC)[name]
+    result = e.call_positional(PythonObject(function), a, b)
+    return a if in_place else result
+
+
+def counter_unary(e: Emitter, name: str, value: Sugared) -> Sugared:
+    """``+counter`` or ``-counter``."""
+    function = script_library.counter_pos if name == "pos" else script_library.counter_neg
+    return e.call_positional(PythonObject(function), value)
+
+
+def counter_compare(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
+    """A comparison of two counters, in which what is missing counts 0."""
+    if name in ("gt", "ge"):
+        a, b, name = b, a, {"gt": "lt", "ge": "le"}[name]
+    return e.call_positional(PythonObject(_COMPARISONS[name]), a, b)
+
+
+def delete_count(e: Emitter, owner: Value, key: Value) -> None:
+    """``del counter[key]``: nothing happens where the key is missing."""
+    known = e.builder.op("dict::contains", owner, key)
+
+    def delete() -> None:
+        e.builder.op_node("dict::delitem", [owner, key])
+
+    when(e, known, delete)

@@ -94,14 +94,16 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
     node = value.node
     if e.generator is not None and value in e.generator.arguments:
         index = e.generator.arguments[value]
-        raise ParameterGrows(index, wanted, _misfit(e, value.type, wanted))
+        raise ParameterGrows(index, wanted, _misfit(e, value.type, wanted.contained))
     if node is None and value.block.owner is None:
         parameter = next((p for p in e.graph.params if p is value), None)
         if parameter is not None and e.unit.stack[-1].target in e.unit.entries:
             if parameter.name.startswith(HIDDEN_PARAMETER):
                 e.unit.learn_shared(e, parameter.name, wanted)
     if node is None and value.block.owner is None and len(e.unit.stack) > 1:
-        raise ParameterGrows(e.graph.params.index(value), wanted, _misfit(e, value.type, wanted))
+        raise ParameterGrows(
+            e.graph.params.index(value), wanted, _misfit(e, value.type, wanted.contained)
+        )
     if node is not None and node.kind in _ELEMENTS and not e.sites.get(node):
         container = node.inputs[0]
         parts = (*container.type.contained[:-1], wanted)
@@ -258,15 +260,15 @@ def admit(e: Emitter, value: Value, *elements: T.Type) -> T.Type:
         widen(e, value, t.with_contained(elements))
     if joined is not None:
         widen(e, value, joined)
-    raise _misfit(e, t, t.with_contained(elements))
+    raise _misfit(e, t, elements)
 
 
-def _misfit(e: Emitter, t: T.Type, wanted: T.Type) -> CompileError:
+def _misfit(e: Emitter, t: T.Type, wanted: Sequence[T.Type]) -> CompileError:
     """The error for elements of ``wanted`` that do not fit into ``t``."""
     new, own, what = next(
         (new, own, what)
         for new, own, what in zip(
-            wanted.contained, t.contained, ("key", "value")[2 - len(t.contained) :], strict=True
+            wanted, t.contained, ("key", "value")[2 - len(t.contained) :], strict=True
         )
         if not T.is_subtype(new, own)
     )

@@ -382,6 +382,12 @@ def _dicts(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> Sug
         if x.type.contained != y.type.contained and (in_place or T.NEVER not in T.walk(y.type)):
             return _merge_items(e, x, y, in_place)
         admit(e, y, *x.type.contained)
+    if type(x.type) is T.DictType and type(y.type) is not T.DictType and not in_place:
+        result = _copied_dict(e, y)  # which is of the more special class
+        e.builder.op_node("dict::clear", [result])
+        e.builder.op_node("dict::update", [result, x])
+        e.builder.op_node("dict::update", [result, y])
+        return IRValue(result)
     result = x if in_place else _copied_dict(e, x)
     e.builder.op_node("dict::update", [result, y])
     return IRValue(result)
@@ -466,6 +472,8 @@ def unary(e: Emitter, name: str, value: Sugared) -> Sugared:
     t = e.type_of(value)
     if isinstance(value, IRValue) and needs_split(t):
         return split(e, value, lambda v: unary(e, name, v))
+    if isinstance(t, T.CounterType) and name in ("pos", "neg"):
+        return e.unit.counter_unary(e, name, value)
     if t == T.BOOL:
         value, t = IRValue(convert_number(e, e.value(value), T.INT)), T.INT
     if name == "pos" and t in RANK:

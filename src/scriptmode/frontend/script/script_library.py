@@ -115,6 +115,78 @@ def counter_or(a: Any, b: Any) -> Any:
     return made
 
 
+def counter_eq(a: Any, b: Any) -> bool:
+    """``a == b``: what is missing counts 0."""
+    return all(a[element] == b[element] for element in a) and all(
+        a[element] == b[element] for element in b
+    )
+
+
+def counter_le(a: Any, b: Any) -> bool:
+    """``a <= b``: no count is larger."""
+    return all(a[element] <= b[element] for element in a) and all(
+        a[element] <= b[element] for element in b
+    )
+
+
+def counter_lt(a: Any, b: Any) -> bool:
+    """``a < b``."""
+    return counter_le(a, b) and not counter_eq(a, b)
+
+
+def counter_iadd(a: Any, b: Any) -> Any:
+    """``a += b``."""
+    for element, count in b.items():
+        a[element] += count
+    return counter_positive(a)
+
+
+def counter_isub(a: Any, b: Any) -> Any:
+    """``a -= b``."""
+    for element, count in b.items():
+        a[element] -= count
+    return counter_positive(a)
+
+
+def counter_ior(a: Any, b: Any) -> Any:
+    """``a |= b``."""
+    for element, count in b.items():
+        if count > a[element]:
+            a[element] = count
+    return counter_positive(a)
+
+
+def counter_iand(a: Any, b: Any) -> Any:
+    """``a &= b``."""
+    for element, count in a.items():
+        other = b[element]
+        if other < count:
+            a[element] = other
+    return counter_positive(a)
+
+
+def counter_positive(counter: Any) -> Any:
+    """``counter`` without the counts that are not positive."""
+    for element in [element for element, count in counter.items() if count <= 0]:
+        del counter[element]
+    return counter
+
+
+def counter_pos(a: Any) -> Any:
+    """``+a``: positive counts only."""
+    return counter_positive(a.copy())
+
+
+def counter_neg(a: Any) -> Any:
+    """``-a``: negative counts only, as positive ones."""
+    made = a.copy()
+    made.clear()
+    for element, count in a.items():
+        if count < 0:
+            made[element] = 0 - count
+    return made
+
+
 # range and slice
 
 

@@ -196,6 +196,8 @@ def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
     elif isinstance(t, T.DequeType):
         place = index_value(e, index, "a deque's index")
         e.builder.op_node("deque::delitem", [built, place])
+    elif isinstance(t, T.CounterType):
+        e.unit.delete_count(e, built, e.value_of_type(index, t.key, "the key"))
     elif isinstance(t, T.DictType):
         key = dict_key(e, built, index)
         e.builder.op_node("dict::delitem", [built, key])

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from scriptmode.frontend import calls
-from scriptmode.frontend.script import bytestrings, dict_classes
+from scriptmode.frontend.script import bytestrings, default_factories, dict_classes
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
@@ -61,7 +61,7 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
     if t == T.BYTES:
         return bytestrings.subscript(e, value.value, index)
     if isinstance(t, T.DefaultDictType):
-        return dict_classes.missing(e, value.value, index)
+        return default_factories.missing(e, value.value, index)
     if isinstance(t, T.CounterType):
         return dict_classes.counted(e, value.value, index)
     if isinstance(t, T.DequeType):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.default_factories import refuse_text
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import enum_of, own_method, written
 from scriptmode.frontend.script.iteration import index_value
@@ -92,6 +93,7 @@ def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
             return split(e, value, lambda v: act(e, v))
     if t is None or isinstance(t, T.ClassType):
         e.fail_type(f"the text of {value.describe()} is not known in compiled code")
+    refuse_text(e, t)
     return IRValue(e.builder.node(f"prim::{kind}", [e.value(value)], [T.STR]).output)
 
 

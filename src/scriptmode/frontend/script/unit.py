@@ -28,6 +28,7 @@ from scriptmode.frontend.script import (
     choices,
     comparisons,
     conditions,
+    dict_classes,
     function_calls,
     generators,
     instances,
@@ -742,6 +743,9 @@ class Unit:
         """Put variables of the function being entered into cells."""
         cells.make_cells(e)
 
+    counter_unary = staticmethod(dict_classes.counter_unary)
+    counter_compare = staticmethod(dict_classes.counter_compare)
+    delete_count = staticmethod(dict_classes.delete_count)
     share_variable = staticmethod(cells.share_variable)
     read_cell = staticmethod(cells.read_cell)
     write_cell = staticmethod(cells.write_cell)
