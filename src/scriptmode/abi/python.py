@@ -18,6 +18,11 @@ OB_TYPE = 8
 OB_SIZE = 16
 LIST_ITEMS = 24  # pointer to the items
 TUPLE_ITEMS = 24  # the items themselves
+# PyASCIIObject: the bits of its state say that its code points, all below 128, lie behind it
+STR_LENGTH = 16
+STR_STATE = 32
+STR_COMPACT_ASCII = 3 << 5
+ASCII_DATA = "".__sizeof__() - 1
 # PySetObject; its table has entries {key, hash}
 PYSET_FILL = 16
 PYSET_USED = 24
@@ -99,6 +104,26 @@ def _is_set_layout_known() -> bool:
     )
 
 
+def _is_str_layout_known() -> bool:
+    """Whether the bits of ``STR_COMPACT_ASCII`` mark the strs that lie at ``ASCII_DATA``."""
+
+    class Text(str):
+        pass
+
+    def has_bits(text: str) -> bool:
+        state = int(ctypes.c_uint32.from_address(id(text) + STR_STATE).value)
+        return state & STR_COMPACT_ASCII == STR_COMPACT_ASCII
+
+    ascii_text = "".join(["a", "bc", "\x7f"])  # not one of the interned constants
+    return (
+        has_bits(ascii_text)
+        and has_bits("x")
+        and not any(map(has_bits, ("\xe9", "a\u6f22", "\U0001f600", Text("abc"))))
+        and read_word(id(ascii_text) + STR_LENGTH) == 4
+        and ctypes.string_at(id(ascii_text) + ASCII_DATA, 5) == b"abc\x7f\0"
+    )
+
+
 @cache
 def check_layout() -> None:
     """Raise ImportError unless every offset above is true in this process."""
@@ -123,6 +148,7 @@ def check_layout() -> None:
         if hasattr(generator, "_cdata")
         else True,
         "set": _is_set_layout_known(),
+        "str": _is_str_layout_known(),
         "float": ctypes.c_double.from_address(id(number) + FLOAT_VALUE).value == number,
         "defaultdict": read_word(id(default) + DEFAULT_FACTORY) == id(int),
         "ctypes": read_word(id(cell) + CDATA_POINTER) == ctypes.addressof(cell),

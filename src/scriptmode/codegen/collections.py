@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I32, I64, PTR
+from scriptmode.abi.convention import I8, I32, I64, PTR
 from scriptmode.abi.layouts import RANGE_TYPE
+from scriptmode.analysis.simple_keys import is_simple_key
 from scriptmode.codegen import tensors
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.values import make_struct
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node
 
 
@@ -51,6 +53,11 @@ def set_from(f: FunctionEmitter, node: Node, values: ir.Value) -> object:
 def set_contains(f: FunctionEmitter, node: Node) -> object:
     """``item in self``; the item may be of any type."""
     self, item = node.inputs
+    if item.type == self.type.contained[0] and is_simple_key(item.type):
+        if item.type == T.INT:
+            return f.native_value("sm_set_has_int", I8, [f.values[self], f.values[item]])
+        place = f.spill(f.values[item])
+        return f.native_value("sm_set_has_simple", I8, [f.values[self], place])
     arguments = [f.values[self], f.spill(f.values[item]), f.unit.descriptor(item.type)]
     f.native_call("sm_set_contains", arguments, node.outputs)
     return DEFINED

@@ -313,8 +313,10 @@ def dict_find(f: FunctionEmitter, node: Node, self: ir.Value, key: ir.Value) -> 
     """The number of a key's entry, or -1."""
     t = node.inputs[0].type
     step = ir.Constant(I64, entry_layout(t)[1])
-    if t.contained[0] != T.INT:
+    if t.contained[0] == T.STR:
         return f.native_value("sm_dict_find_str", I64, [self, key, step])
+    if t.contained[0] != T.INT:
+        return f.native_value("sm_dict_find_simple", I64, [self, f.spill(key), step])
     if not f.unit.level:
         return f.native_value("sm_dict_find_int", I64, [self, key, step])
     return _find_int(f, self, key, step)

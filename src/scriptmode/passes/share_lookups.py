@@ -26,12 +26,13 @@ After::
 
 Searches are pure, so that equal ones are merged later.  A value is stored at the entry that was
 read, if nothing in between may add or remove keys; where the key may have been absent (``get`` with
-a default), the entry decides.  Only int and str keys have the fast search.
+a default), the entry decides.  Only int and str keys and tuples of them have the fast search.
 """
 
 from __future__ import annotations
 
 from scriptmode.analysis.borrowing import may_drop, with_nested
+from scriptmode.analysis.simple_keys import is_simple_key
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import YIELD, Block, Graph, Node, Program, Value
@@ -60,7 +61,7 @@ def _has_fast_search(node: Node) -> bool:
     dictionary, key = node.inputs[:2]
     if type(dictionary.type) is not T.DictType:  # a subclass may make what is missing
         return False
-    return dictionary.type.key in (T.INT, T.STR) and key.type == dictionary.type.key
+    return is_simple_key(key.type) and key.type == dictionary.type.key
 
 
 def _reader_of(store: Node) -> Node | None:
@@ -69,7 +70,7 @@ def _reader_of(store: Node) -> Node | None:
     for _ in range(_FARTHEST):
         if current is None:
             return None
-        if current.kind in ("dict::getitem", "dict::get_default"):
+        if current.kind in _SEARCHING:
             if current.inputs[:2] == store.inputs[:2]:
                 return current
         if any(may_drop(inner, store) for inner in with_nested(current)):

@@ -23,6 +23,7 @@ from scriptmode.abi import python as python_layout
 from scriptmode.codegen import engine, native_lower
 from scriptmode.codegen.object_cache import ObjectCache
 from scriptmode.runtime import (
+    ascii,
     boxing,
     boxing_collections,
     captured,
@@ -47,8 +48,8 @@ from scriptmode.support.diagnostics import ForeignResultError
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    boxing, boxing_collections, captured, ending, entry, frame, gil, host, interrupt, kept, memo,
-    published, pyapi, turns, unboxing, warned,
+    ascii, boxing, boxing_collections, captured, ending, entry, frame, gil, host, interrupt, kept,
+    memo, published, pyapi, turns, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip

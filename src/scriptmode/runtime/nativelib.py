@@ -52,9 +52,11 @@ from scriptmode.runtime.native import (
     iterators,
     keys,
     lists,
+    lookups,
     mathematics,
     memory,
     parsing,
+    quick,
     reprs,
     sets,
     sorting,
@@ -67,8 +69,8 @@ from scriptmode.runtime.native import errors as native_errors
 from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
-    allocation, memory, native_errors, builder, digits, hashing, keys, compare, unicode, reprs,
-    lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
+    allocation, memory, native_errors, builder, digits, hashing, keys, quick, compare, lookups,
+    unicode, reprs, lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
     sorting, tasks, instances, sets, deques, iterators, widening, exceptions,
     cycles,
 )  # fmt: skip

@@ -38,6 +38,7 @@ from scriptmode.codegen.native import (
     store,
     unlikely,
 )
+from scriptmode.runtime.ascii import ascii_str
 from scriptmode.runtime.frame import (
     FAILED,
     FIELD_IN_DICT,
@@ -375,6 +376,10 @@ def unbox_str(frame: ptr, obj: ptr, slot: ptr) -> i64:
     """A str in the smallest width that holds its code points."""
     if load(ptr, obj, OB_TYPE) != UNICODE_TYPE:
         return misfit(frame, REASON_TYPE)
+    text = ascii_str(obj)
+    if text != 0:
+        store(ptr, slot, 0, text)
+        return FITS
     n = PyUnicode_GetLength(obj)
     small = stack(512)
     wide = small

@@ -16,6 +16,7 @@ from scriptmode.codegen.native import (
     likely,
     load,
     lshr,
+    memcpy,
     memset,
     native,
     ptr,
@@ -73,6 +74,18 @@ def deallocate(block: ptr) -> None:
                 store(i64, cache, COUNTS + kind * 8, count + 1)
                 return
     free(block)
+
+
+@native(fast=True)
+def reallocate(block: ptr, used: i64, nbytes: i64) -> ptr:
+    """Memory with the first ``used`` bytes of ``block``, which it replaces; null without memory."""
+    if nbytes > LARGEST_KEPT:
+        return realloc(block, nbytes)
+    moved = allocate(nbytes)
+    if moved != 0:
+        memcpy(moved, block, used)
+        deallocate(block)
+    return moved
 
 
 @native(noinline=True)

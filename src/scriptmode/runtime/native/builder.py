@@ -128,7 +128,8 @@ def _grow(b: ptr, needed: i64, width: i64) -> i64:
             width = old
         moved = ptr(0)
         if needed < MAX_UNITS:
-            moved = realloc(obj, STR_DATA + (capacity + 1) * width)
+            size = STR_DATA + (capacity + 1) * width
+            moved = allocate(size) if obj == 0 else realloc(obj, size)
         if moved == 0:
             b_discard(b)
             store(i64, b, B_FAILED, 1)
@@ -173,8 +174,23 @@ def b_fill(b: ptr, c: i64, count: i64) -> None:
 @native
 def b_ascii(b: ptr, data: ptr, count: i64) -> None:
     """Append ASCII bytes."""
-    for i in range(count):
-        b_char(b, zext(i64, load(i8, data, i)))
+    b_bytes(b, data, count)
+
+
+@native
+def b_bytes(b: ptr, data: ptr, count: i64) -> None:
+    """Append code points below 256."""
+    n = load(i64, b, B_LENGTH)
+    if _grow(b, n + count, 1) == 0:
+        return
+    s = load(ptr, b, B_OBJECT)
+    width = load(i64, b, B_WIDTH)
+    if width == 1:
+        memcpy(s + STR_DATA + n, data, count)
+    else:
+        for i in range(count):
+            put_unit(s, width, n + i, zext(i64, load(i8, data, i)))
+    store(i64, b, B_LENGTH, n + count)
 
 
 @native

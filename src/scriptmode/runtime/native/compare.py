@@ -65,11 +65,6 @@ from scriptmode.abi.objects import (
     SET_MASK,
     SET_TABLE,
     SET_USED,
-    STR_DATA,
-    STR_HASH,
-    STR_LENGTH,
-    STR_ROOM,
-    STR_WIDTH,
     TAG_COMPLEX,
     TAG_FLOAT,
 )
@@ -95,14 +90,14 @@ from scriptmode.codegen.native import (
     urem,
     zext,
 )
-from scriptmode.runtime.native.builder import b_finish, b_init, b_text, unit
+from scriptmode.runtime.native.builder import b_finish, b_init, b_text
 from scriptmode.runtime.native.errors import (
     NOT_IMPLEMENTED_ERROR,
     TYPE_ERROR,
     check_stack,
     raise_from,
 )
-from scriptmode.runtime.native.hashing import HASH_OF_NONE, sm_hash_bytes, sm_hash_state
+from scriptmode.runtime.native.hashing import HASH_OF_NONE, sm_hash_state
 from scriptmode.runtime.native.keys import P61, same_text, sm_hash_int, str_key_hash
 from scriptmode.runtime.native.memory import (
     child,
@@ -111,6 +106,21 @@ from scriptmode.runtime.native.memory import (
     entry_value_offset,
     place_size,
     sm_any_slot,
+)
+from scriptmode.runtime.native.quick import (
+    EQUAL,
+    GREATER,
+    LESS,
+    UNKNOWN,
+    UNORDERED,
+    XX_5,
+    finished,
+    mixed,
+    quick_equal,
+    quick_hash,
+    quick_order,
+    sm_hash_str,
+    sm_str_compare,
 )
 
 # function pointers set by the host: tensor eq, tensor repr, object repr (see HOOKS)
@@ -122,14 +132,6 @@ HOOK_OBJECT_REPR = 16  # i32 (ctx, slot, descriptor, str* result)
 INFINITY = float("inf")
 HASH_INF = 314159
 HASH_IMAG = 1000003
-XX_1 = 11400714785074694791
-XX_2 = 14029467366897019727
-XX_5 = 2870177450012600261
-LESS = -1
-EQUAL = 0
-GREATER = 1
-UNORDERED = 2
-
 OP_LT = 0
 OP_LE = 1
 OP_GT = 2
@@ -265,20 +267,6 @@ def sm_str_equal(a: ptr, b: ptr) -> i8:
 
 
 @native
-def sm_str_compare(a: ptr, b: ptr) -> i64:
-    """Order by code points: -1, 0 or 1."""
-    n = load(i64, a, STR_LENGTH)
-    m = load(i64, b, STR_LENGTH)
-    both = n if n < m else m
-    for i in range(both):
-        x = unit(a, i)
-        y = unit(b, i)
-        if x != y:
-            return i64(LESS) if x < y else GREATER
-    return i64(LESS) if n < m else i64(n > m)
-
-
-@native
 def sm_slot_eq(ctx: ptr, a: ptr, b: ptr, descriptor: ptr, result: ptr) -> i32:
     """``a == b`` of two values of one type, as an i8."""
     return sm_slots_eq(ctx, a, descriptor, b, descriptor, result)
@@ -287,6 +275,11 @@ def sm_slot_eq(ctx: ptr, a: ptr, b: ptr, descriptor: ptr, result: ptr) -> i32:
 @native
 def sm_slots_eq(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, result: ptr) -> i32:
     """``a == b`` of values of any two types, as an i8."""
+    if da == db:
+        known = quick_equal(a, b, da)
+        if known != UNKNOWN:
+            store(i8, result, 0, i8(known))
+            return 0
     va = stack(24)
     vb = stack(24)
     ka = _resolve_data(va, a, da)
@@ -548,10 +541,10 @@ def _ranges_equal(a: ptr, b: ptr) -> bool:
 def _hash_range(r: ptr) -> i64:
     n = range_length(r)
     none = load(i64, sm_hash_state, HASH_OF_NONE)
-    acc = _mixed(XX_5, sm_hash_int(n))
-    acc = _mixed(acc, none if n == 0 else sm_hash_int(load(i64, r)))
-    acc = _mixed(acc, none if n < 2 else sm_hash_int(load(i64, r, 16)))
-    return _finished(acc, 3)
+    acc = mixed(XX_5, sm_hash_int(n))
+    acc = mixed(acc, none if n == 0 else sm_hash_int(load(i64, r)))
+    acc = mixed(acc, none if n < 2 else sm_hash_int(load(i64, r, 16)))
+    return finished(acc, 3)
 
 
 @native
@@ -699,6 +692,11 @@ def sm_slot_compare(ctx: ptr, a: ptr, b: ptr, op: i64, descriptor: ptr, result: 
 @native
 def sm_slots_compare(ctx: ptr, a: ptr, da: ptr, b: ptr, db: ptr, op: i64, result: ptr) -> i32:
     """``a op b`` of values of any two types, as an i8."""
+    if da == db:
+        known = quick_order(a, b, da)
+        if known != UNKNOWN:
+            store(i8, result, 0, _holds(known, op))
+            return 0
     va = stack(24)
     vb = stack(24)
     ka = _resolve_data(va, a, da)
@@ -868,21 +866,10 @@ def sm_hash_float(x: f64) -> i64:
 
 
 @native
-def sm_hash_str(s: ptr) -> i64:
-    """``hash`` of a str or bytes, cached in the object."""
-    cached = load(i64, s, STR_HASH)
-    if cached != 0:
-        return cached
-    width = zext(i64, load(i32, s, STR_WIDTH))
-    hashed = sm_hash_bytes(s + STR_DATA, load(i64, s, STR_LENGTH) * width)
-    store(i64, s, STR_HASH, hashed)
-    store(i32, s, STR_ROOM, 0)  # so that whoever appends in place need not look at the hash
-    return hashed
-
-
-@native
 def sm_slot_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
     """``hash(x)``; TypeError for lists and dicts."""
+    if quick_hash(slot, descriptor, result):
+        return 0
     v = stack(24)
     kind = resolve(v, slot, descriptor)
     s = load(ptr, v, V_SLOT)
@@ -939,21 +926,9 @@ def _hash_tuple(ctx: ptr, v: ptr, result: ptr) -> i32:
     for i in range(n):
         if sm_slot_hash(ctx, tuple_item(v, i), tuple_item_type(v, i), result):
             return 1
-        acc = _mixed(acc, load(i64, result))
-    store(i64, result, 0, _finished(acc, n))
+        acc = mixed(acc, load(i64, result))
+    store(i64, result, 0, finished(acc, n))
     return 0
-
-
-@native
-def _mixed(acc: i64, hashed: i64) -> i64:
-    acc = acc + hashed * XX_2
-    return ((acc << 31) | lshr(acc, 33)) * XX_1
-
-
-@native
-def _finished(acc: i64, n: i64) -> i64:
-    acc = acc + (n ^ (XX_5 ^ 3527539))
-    return i64(1546275796) if acc == -1 else acc
 
 
 @native

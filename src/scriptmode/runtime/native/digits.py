@@ -26,7 +26,7 @@ from scriptmode.codegen.native import (
     utf8,
     zext,
 )
-from scriptmode.runtime.native.builder import b_ascii, b_char, b_fill, b_text
+from scriptmode.runtime.native.builder import b_ascii, b_bytes, b_char, b_fill, b_text
 
 snprintf = extern("snprintf", i32, ptr, i64, ptr, variadic=True)
 strtod = extern("strtod", f64, ptr, ptr)
@@ -61,13 +61,29 @@ def magnitude(value: i64) -> i64:
     return 0 - value if value < 0 else value
 
 
+@native(fast=True)
+def decimal(end: ptr, value: i64) -> ptr:
+    """Write an int in base ten so that it ends before ``end``; where it begins."""
+    left = magnitude(value)
+    while True:
+        rest = udiv(left, 10)
+        end = end - 1
+        store(i8, end, 0, i8(left - rest * 10 + ZERO))
+        left = rest
+        if left == 0:
+            break
+    if value < 0:
+        end = end - 1
+        store(i8, end, 0, MINUS)
+    return end
+
+
 @native
 def b_int(b: ptr, value: i64) -> None:
     """Append an int in base ten."""
-    buffer = stack(64)
-    if value < 0:
-        b_char(b, MINUS)
-    b_ascii(b, buffer, unsigned_digits(buffer, magnitude(value), 10, 97))
+    buffer = stack(32)
+    start = decimal(buffer + 32, value)
+    b_bytes(b, start, i64(buffer + 32) - i64(start))
 
 
 @native

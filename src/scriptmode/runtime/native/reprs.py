@@ -53,6 +53,7 @@ from scriptmode.abi.objects import (
     SET_MASK,
     SET_TABLE,
     SET_USED,
+    STR_DATA,
     STR_LENGTH,
     TAG_BOOL,
 )
@@ -65,6 +66,7 @@ from scriptmode.codegen.native import (
     i64,
     load,
     lshr,
+    memcpy,
     native,
     ptr,
     stack,
@@ -78,6 +80,7 @@ from scriptmode.runtime.native.builder import (
     b_finish,
     b_init,
     b_text,
+    str_new,
     unit,
 )
 from scriptmode.runtime.native.compare import (
@@ -93,7 +96,7 @@ from scriptmode.runtime.native.compare import (
     tuple_item_type,
     tuple_length,
 )
-from scriptmode.runtime.native.digits import b_complex, b_float, b_int
+from scriptmode.runtime.native.digits import b_complex, b_float, b_int, decimal
 from scriptmode.runtime.native.errors import (
     NOT_IMPLEMENTED_ERROR,
     check_stack,
@@ -590,10 +593,15 @@ def sm_slot_str(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
 @native
 def sm_int_str(ctx: ptr, value: i64, result: ptr) -> i32:
     """``str(value)``."""
-    b = stack(40)
-    b_init(b)
-    b_int(b, value)
-    return finish(ctx, b, result)
+    buffer = stack(32)
+    start = decimal(buffer + 32, value)
+    n = i64(buffer + 32) - i64(start)
+    s = str_new(n, 1)
+    if s == 0:
+        return sm_raise_memory_error(ctx)
+    memcpy(s + STR_DATA, start, n)
+    store(ptr, result, 0, s)
+    return 0
 
 
 @native

@@ -7,21 +7,27 @@ orders which are not total, with NaN, come out the same; longer lists with NaN a
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    DESC_KIND,
     DESC_SIZE,
     KIND_FLOAT,
+    KIND_INT,
     KIND_LIST,
+    KIND_STR,
     LIST_CAPACITY,
     LIST_DATA,
     LIST_LENGTH,
 )
 from scriptmode.codegen.native import (
+    bitcast,
     f64,
     i8,
     i32,
     i64,
     load,
+    lshr,
     memcpy,
     memmove,
+    memset,
     native,
     ptr,
     stack,
@@ -45,8 +51,12 @@ from scriptmode.runtime.native.errors import (
 )
 from scriptmode.runtime.native.lists import element
 from scriptmode.runtime.native.memory import free, malloc
+from scriptmode.runtime.native.quick import LESS, UNKNOWN, quick_order
 
 SHORT = 64
+COUNTS_SIZE = 8 * 2048  # for each byte of a key, how many keys have each value of it
+SIGN = -(1 << 63)
+LOWER_BITS = (1 << 63) - 1
 RUN = 32
 FAILED = -1
 
@@ -54,8 +64,11 @@ FAILED = -1
 @native
 def _less(ctx: ptr, keys: ptr, item: ptr, i: i64, j: i64) -> i64:
     """Whether element ``i < j``, or FAILED with the error in the context."""
-    result = stack(8)
     size = load(i64, item, DESC_SIZE)
+    known = quick_order(keys + i * size, keys + j * size, item)
+    if known != UNKNOWN:
+        return i64(known == LESS)
+    result = stack(8)
     if sm_slots_compare(ctx, keys + i * size, item, keys + j * size, item, OP_LT, result):
         return FAILED
     return i64(load(i8, result))
@@ -169,6 +182,57 @@ def _sort_long(ctx: ptr, keys: ptr, item: ptr, order: ptr, spare: ptr, n: i64) -
     return 0
 
 
+@native(fast=True)
+def _sort_numbers(keys: ptr, kind: i64, order: ptr, n: i64) -> bool:
+    """Sort ``order`` by keys that are ints, or floats without NaN; False when memory is short.
+
+    A radix sort from the lowest byte on, stable, of {bits whose unsigned order is that of the
+    keys, element number}; bytes that all keys share are skipped.
+    """
+    counts = malloc(COUNTS_SIZE + n * 32)
+    if counts == 0:
+        return False
+    memset(counts, 0, COUNTS_SIZE)
+    source = counts + COUNTS_SIZE
+    target = source + n * 16
+    for k in range(n):
+        number = load(i64, order, k * 8)
+        bits = load(i64, keys, number * 8)
+        if kind == KIND_FLOAT:
+            bits = bitcast(i64, load(f64, keys, number * 8) + 0.0)  # zeros are equal
+            bits = bits ^ ((bits >> 63) & LOWER_BITS)
+        bits = bits ^ SIGN
+        store(i64, source, k * 16, bits)
+        store(i64, source, k * 16 + 8, number)
+        for byte in range(8):
+            place = counts + byte * 2048 + (lshr(bits, byte * 8) & 255) * 8
+            store(i64, place, 0, load(i64, place) + 1)
+    for byte in range(8):
+        table = counts + byte * 2048
+        shift = byte * 8
+        if load(i64, table, (lshr(load(i64, source), shift) & 255) * 8) == n:
+            continue
+        total = i64(0)
+        for digit in range(256):
+            count = load(i64, table, digit * 8)
+            store(i64, table, digit * 8, total)
+            total += count
+        for k in range(n):
+            bits = load(i64, source, k * 16)
+            place = table + (lshr(bits, shift) & 255) * 8
+            to = load(i64, place)
+            store(i64, place, 0, to + 1)
+            store(i64, target, to * 16, bits)
+            store(i64, target, to * 16 + 8, load(i64, source, k * 16 + 8))
+        swapped = source
+        source = target
+        target = swapped
+    for k in range(n):
+        store(i64, order, k * 8, load(i64, source, k * 16 + 8))
+    free(counts)
+    return True
+
+
 @native
 def _has_nan(slot: ptr, descriptor: ptr) -> bool:
     """Whether a value is NaN or a tuple or list with one."""
@@ -198,14 +262,19 @@ def _sort(ctx: ptr, keys: ptr, order: ptr, spare: ptr, n: i64, reverse: i8) -> i
     for i in range(n):
         store(i64, order, i * 8, n - 1 - i if reverse != 0 else i)
     status = i32(0)
+    kind = load(i64, item, DESC_KIND)
     if n < SHORT:
         status = _sort_short(ctx, data, item, order, n)
     else:
-        for i in range(n):
+        for i in range(0 if kind in (KIND_INT, KIND_STR) else n):
             if _has_nan(data + i * load(i64, item, DESC_SIZE), item):
                 message = text("sorting NaN in a list of 64 or more elements is not supported")
                 return raise_from(ctx, NOT_IMPLEMENTED_ERROR, message)
-        status = _sort_long(ctx, data, item, order, spare, n)
+        is_done = False
+        if kind in (KIND_INT, KIND_FLOAT):
+            is_done = _sort_numbers(data, kind, order, n)
+        if not is_done:
+            status = _sort_long(ctx, data, item, order, spare, n)
     if reverse != 0:
         _reverse(order, n)
     return status

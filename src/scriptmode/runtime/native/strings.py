@@ -43,7 +43,7 @@ from scriptmode.codegen.native import (
     ult,
     zext,
 )
-from scriptmode.runtime.native.allocation import malloc_usable_size
+from scriptmode.runtime.native.allocation import malloc_usable_size, reallocate
 from scriptmode.runtime.native.builder import (
     DESC_STR,
     b_char,
@@ -59,11 +59,7 @@ from scriptmode.runtime.native.builder import (
     unit,
     width_of,
 )
-from scriptmode.runtime.native.compare import (
-    sm_hash_str,
-    sm_str_compare,
-    sm_str_equal,
-)
+from scriptmode.runtime.native.compare import sm_str_equal
 from scriptmode.runtime.native.digits import b_int
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
@@ -75,7 +71,8 @@ from scriptmode.runtime.native.errors import (
 )
 from scriptmode.runtime.native.keys import FACTOR, bytes_key_hash, low_bytes, same_bytes
 from scriptmode.runtime.native.lists import slice_bounds, sm_list_new, sm_list_reserve
-from scriptmode.runtime.native.memory import malloc, realloc, sm_release, sm_retain
+from scriptmode.runtime.native.memory import malloc, sm_release, sm_retain
+from scriptmode.runtime.native.quick import sm_hash_str, sm_str_compare
 from scriptmode.runtime.native.unicode import is_line_break, is_space
 
 DESC_LIST_STR = external("desc.List[str]")
@@ -426,7 +423,7 @@ def sm_str_append(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
         if needed > size:
             # by a half more, so that appending n times copies O(n)
             size = needed + (needed >> 1)
-            moved = realloc(a, size)
+            moved = reallocate(a, STR_DATA + n * width, size)
             if moved == 0:
                 sm_release(a)
                 return sm_raise_memory_error(ctx)
