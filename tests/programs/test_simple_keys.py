@@ -152,3 +152,47 @@ def text_of_arguments(words: list[str]) -> tuple[list[int], str, list[str]]:
 
 def test_texts_from_python():
     check(text_of_arguments, (["", "a", "x" * 200, "é" * 200, "\x7f", "\x80", "漢" * 3, "\0"],))
+
+
+def in_other_cases(s: str) -> list[str]:
+    return [s.lower(), s.upper(), s[::-1], s[::2], s[7:1:-3], s.title(), s.swapcase()]
+
+
+def test_cases_of_ascii_and_others():
+    check(
+        in_other_cases, ("",), ("aZ@[`{",), ("The Fox\n0189 " * 9,), ("abcdefgH",), ("ABCDEFGhi",)
+    )
+    check(in_other_cases, ("é",), ("aÉ" * 20,), ("ΑΣ",), ("ß" + "a" * 9,), ("a" * 7 + "\x80",))
+
+
+def vowels(s: str) -> list[bool]:
+    found: list[bool] = []
+    for c in s:
+        found.append(c in "aeiouÿ")
+        found.append(c in "")
+        found.append(c not in "a漢")
+    return found
+
+
+def characters(codes: list[int]) -> list[str]:
+    found = [chr(c) for c in codes]
+    for i in range(len(codes)):
+        found[i] += chr(97 + i % 26)
+    return found
+
+
+def test_single_characters():
+    check(vowels, ("",), ("hello",), ("ÿé漢字a\U0001f600e\0",))
+    check(characters, ([],), ([0, 65, 127, 128, 255, 256, 0xFFFF, 0x10FFFF],), ([-1],))
+
+
+def classes(s: str) -> list[bool]:
+    found: list[bool] = []
+    for c in s:
+        found += [c.isalpha(), c.isdigit(), c.isspace(), c.isupper(), c.islower(), c.isalnum()]
+        found += [c.isidentifier(), c.isprintable(), c.isnumeric(), c.isdecimal(), c.istitle()]
+    return found
+
+
+def test_classes_of_all_narrow_characters():
+    check(classes, ("".join(map(chr, range(300))),))

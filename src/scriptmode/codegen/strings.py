@@ -167,6 +167,21 @@ def str_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value)
     return result
 
 
+@lower("str::contains")
+def str_contains(f: FunctionEmitter, node: Node, self: ir.Value, part: ir.Value) -> object:
+    """``part in self``: one character of a constant is looked up in a table."""
+    text = node.inputs[0]
+    if not (f.unit.level and is_narrow_text(text) and is_character(node.inputs[1])):
+        return emit_native(f, node, self, part)
+    marks = [int(chr(c) in text.constant) for c in range(objects.N_CHARACTERS)]
+    kind = ir.ArrayType(I8, len(marks))
+    table = f.unit.private("characters", ir.Constant(kind, bytearray(marks)), constant=True)
+    unit = heap.load_field(f.b, part, I8, objects.STR_DATA, TEXT)
+    place = tensors.byte_gep(f.b, tensors.address(table), f.b.zext(unit, I64))
+    mark = f.b.load(place, typ=I8)
+    return f.b.select(is_narrow(f.b, part), mark, ir.Constant(I8, 0))
+
+
 def _register_equality() -> None:
     def is_equal(f: FunctionEmitter, a: ir.Value, b: ir.Value) -> ir.Value:
         """Whether two strs are equal, as an i8; the first code unit often tells."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scriptmode.abi.objects import STR_LENGTH
+from scriptmode.abi.objects import STR_DATA, STR_LENGTH, STR_WIDTH
 from scriptmode.codegen.native import (
     i8,
     i32,
@@ -12,8 +12,12 @@ from scriptmode.codegen.native import (
     ptr,
     stack,
     store,
+    ult,
+    zext,
 )
-from scriptmode.runtime.native.builder import b_char, b_init, unit
+from scriptmode.runtime.native.builder import b_char, b_init, str_new, unit
+from scriptmode.runtime.native.errors import sm_raise_memory_error
+from scriptmode.runtime.native.keys import low_bytes
 from scriptmode.runtime.native.reprs import finish
 from scriptmode.runtime.native.unicode import (
     ALPHA,
@@ -37,6 +41,7 @@ from scriptmode.runtime.native.unicode import (
     map_case,
 )
 
+HIGHS = -0x7F7F7F7F7F7F7F80
 SIGMA = 0x3A3
 FINAL_SIGMA = 0x3C2
 SMALL_SIGMA = 0x3C3
@@ -74,9 +79,39 @@ def _b_lower(b: ptr, s: ptr, at: i64) -> None:
         _b_mapped(b, TO_LOWER, unit(s, at))
 
 
+@native(fast=True)
+def _is_ascii(s: ptr) -> bool:
+    """Whether all code points are below 128; texts begin at a word and lie in whole words."""
+    n = load(i64, s, STR_LENGTH)
+    if load(i32, s, STR_WIDTH) != 1:
+        return False
+    every = i64(0)
+    whole = n & -8
+    for at in range(0, whole, 8):
+        every = every | load(i64, s + at, STR_DATA)
+    every = every | (load(i64, s + whole, STR_DATA) & low_bytes(n - whole))
+    return every & HIGHS == 0
+
+
+@native(fast=True)
+def _other_case(ctx: ptr, s: ptr, first: i64, result: ptr) -> i32:
+    """A str of ASCII with the 26 letters from ``first`` on in the other case."""
+    n = load(i64, s, STR_LENGTH)
+    r = str_new(n, 1)
+    if r == 0:
+        return sm_raise_memory_error(ctx)
+    for i in range(n):
+        c = zext(i64, load(i8, s + i, STR_DATA))
+        store(i8, r + i, STR_DATA, i8(c ^ 32 if ult(c - first, 26) else c))
+    store(ptr, result, 0, r)
+    return 0
+
+
 @native
 def sm_str_lower(ctx: ptr, s: ptr, result: ptr) -> i32:
     """``s.lower()``."""
+    if _is_ascii(s):
+        return _other_case(ctx, s, 65, result)
     b = stack(40)
     b_init(b)
     for i in range(load(i64, s, STR_LENGTH)):
@@ -87,6 +122,8 @@ def sm_str_lower(ctx: ptr, s: ptr, result: ptr) -> i32:
 @native
 def sm_str_upper(ctx: ptr, s: ptr, result: ptr) -> i32:
     """``s.upper()``."""
+    if _is_ascii(s):
+        return _other_case(ctx, s, 97, result)
     b = stack(40)
     b_init(b)
     for i in range(load(i64, s, STR_LENGTH)):

@@ -367,6 +367,12 @@ def sm_str_slice(
     count = load(i64, bounds, 24)
     if by == 1:
         return own(ctx, substring(s, first, count), result)
+    if load(i32, s, STR_WIDTH) == 1:
+        r = str_new(count, 1)
+        if r != 0:
+            for i in range(count):
+                store(i8, r + i, STR_DATA, load(i8, s + (first + i * by), STR_DATA))
+        return own(ctx, r, result)
     b = stack(40)
     b_init(b)
     for i in range(count):
@@ -525,6 +531,8 @@ def sm_int_chr(ctx: ptr, c: i64, result: ptr) -> i32:
         return raise_from(ctx, OVERFLOW_ERROR, message)
     if c < 0 or c > 0x10FFFF:
         return raise_from(ctx, VALUE_ERROR, text("chr() arg not in range(0x110000)"))
+    if c < N_CHARACTERS:
+        return share(sm_characters + c * CHARACTER_SIZE, result)
     b = stack(40)
     b_init(b)
     b_char(b, c)

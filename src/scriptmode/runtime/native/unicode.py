@@ -22,6 +22,7 @@ from scriptmode.codegen.native import (
 )
 
 ROW = 20
+ASCII_BOUNDARIES = 16  # there are at most so many below 128
 
 
 # planes 4 to 13 are unassigned and 15, 16 private: no property below holds there
@@ -37,6 +38,7 @@ def _boundaries(has: Callable[[str], bool]) -> Callable[[], bytes]:
             while at >= 0:
                 found.append(codes.start + at)
                 at, sought = values.find(sought, at), 1 - sought
+        assert sum(code < 128 for code in found) <= ASCII_BOUNDARIES
         return struct.pack(f"<q{len(found)}i", len(found), *found)
 
     return content
@@ -94,6 +96,8 @@ def _rank(boundaries: ptr, c: i64) -> i64:
     """How many boundaries lie at or below a code point."""
     low = 0
     high = load(i64, boundaries)
+    if c < 128 and high > ASCII_BOUNDARIES:
+        high = ASCII_BOUNDARIES
     while low < high:
         middle = lshr(low + high, 1)
         if i64(load(i32, boundaries, 8 + middle * 4)) <= c:
