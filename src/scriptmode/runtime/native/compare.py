@@ -934,6 +934,13 @@ def _hash_tuple(ctx: ptr, v: ptr, result: ptr) -> i32:
 @native
 def key_hash(ctx: ptr, slot: ptr, descriptor: ptr, result: ptr) -> i32:
     """``sm_slot_hash`` for dict entries, but for strs: never the mark of erased ones."""
+    kind = load(i64, descriptor, DESC_KIND)
+    if kind == KIND_INT:  # never the mark
+        store(i64, result, 0, sm_hash_int(load(i64, slot)))
+        return 0
+    if kind == KIND_STR:
+        store(i64, result, 0, str_key_hash(load(ptr, slot)))
+        return 0
     v = stack(24)
     if resolve(v, slot, descriptor) == KIND_STR:
         store(i64, result, 0, str_key_hash(load(ptr, load(ptr, v, V_SLOT))))

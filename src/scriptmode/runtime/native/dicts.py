@@ -165,13 +165,19 @@ def _rebuild(d: ptr, size: i64) -> i64:
         return 0
     memset(index, -1, size * 8)
     old = load(ptr, d, DICT_ENTRIES)
-    count = 0
-    for i in range(load(i64, d, DICT_USED)):
-        entry = old + i * step
-        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
-            memcpy(entries + count * step, entry, step)
-            _place(index, size - 1, load(i64, entry, ENTRY_HASH), count)
-            count += 1
+    used = load(i64, d, DICT_USED)
+    count = used
+    if used == load(i64, d, DICT_LENGTH):
+        memcpy(entries, old, used * step)
+    else:
+        count = 0
+        for i in range(used):
+            entry = old + i * step
+            if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+                memcpy(entries + count * step, entry, step)
+                count += 1
+    for i in range(count):
+        _place(index, size - 1, load(i64, entries + i * step, ENTRY_HASH), i)
     deallocate(load(ptr, d, DICT_INDEX))
     deallocate(old)
     store(ptr, d, DICT_INDEX, index)
@@ -184,7 +190,7 @@ def _rebuild(d: ptr, size: i64) -> i64:
     return 1
 
 
-@native
+@native(fast=True)
 def _add(ctx: ptr, d: ptr, key: ptr, value: ptr, hashed: i64) -> i32:
     """Append an entry for a key that is not there."""
     # erased places count: a search ends only at a free one
@@ -204,7 +210,7 @@ def _add(ctx: ptr, d: ptr, key: ptr, value: ptr, hashed: i64) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def _find(ctx: ptr, d: ptr, key: ptr, hashed: ptr, found: ptr) -> i32:
     """Write the key's hash and its entry number or -1."""
     if key_hash(ctx, key, _key_type(d), hashed):
@@ -243,7 +249,7 @@ def sm_dict_len(ctx: ptr, d: ptr, result: ptr) -> i32:
     return 0
 
 
-@native
+@native(fast=True)
 def sm_dict_setitem(ctx: ptr, d: ptr, key: ptr, value: ptr) -> i32:
     """``d[key] = value``."""
     hashed = stack(8)

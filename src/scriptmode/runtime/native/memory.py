@@ -480,11 +480,16 @@ def sm_slots_retain(data: ptr, n: i64, descriptor: ptr) -> None:
         sm_slot_retain(data + i * size, descriptor)
 
 
-@native
+@native(fast=True)
 def sm_slot_copy(target: ptr, source: ptr, descriptor: ptr) -> None:
     """Make ``target`` a second owner of the value of ``source``."""
-    memcpy(target, source, load(i64, descriptor, DESC_SIZE))
-    sm_slot_retain(target, descriptor)
+    size = load(i64, descriptor, DESC_SIZE)
+    if size == 8:  # most often, and a call of memcpy takes longer
+        store(i64, target, 0, load(i64, source))
+    else:
+        memcpy(target, source, size)
+    if load(i64, descriptor, DESC_FLAGS) & FLAG_PLAIN == 0:
+        sm_slot_retain(target, descriptor)
 
 
 @native
