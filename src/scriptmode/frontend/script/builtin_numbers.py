@@ -233,6 +233,9 @@ def _hash(e: Emitter, given: Arguments) -> Sugared:
     if plain(e, subject) is subject and isinstance(e.type_of(subject), T.EnumType):
         subject = e.attribute(subject, "_name_")
     value = e.value(plain(e, subject))
+    if value.type == T.DEVICE:
+        found: Sugared = e.unit.call_python(e, hash, Arguments([IRValue(value)], {}), T.INT)
+        return found
     unknown = [t for t in T.walk(value.type) if not _has_known_hash(t)]
     if unknown:
         e.not_built(f"hash() of a {unknown[0]} is")

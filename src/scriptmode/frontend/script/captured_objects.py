@@ -44,8 +44,9 @@ _DICTS: dict[type, type[T.DictType]] = {
 # methods of sets that a set known at compile time does not have
 SET_CHANGES = frozenset(name for name in dir(set) if not name.startswith("_"))
 # containers that are never known at compile time
-_ALWAYS = (collections.deque, collections.OrderedDict, collections.Counter,
-           collections.defaultdict)  # fmt: skip
+ALWAYS_RUN_TIME = (
+    collections.deque, collections.OrderedDict, collections.Counter, collections.defaultdict,
+)  # fmt: skip
 # what a defaultdict makes, by its factory
 MADE: dict[Any, T.Type] = {
     int: T.INT, float: T.FLOAT, bool: T.BOOL, str: T.STR, complex: T.COMPLEX, bytes: T.BYTES,
@@ -53,7 +54,7 @@ MADE: dict[Any, T.Type] = {
     collections.deque: T.DequeType([T.NEVER]), collections.Counter: T.CounterType([T.NEVER]),
     collections.OrderedDict: T.OrderedDictType([T.NEVER, T.NEVER]),
 }  # fmt: skip
-_CONTAINERS = (list, dict, set, *_ALWAYS)
+_CONTAINERS = (list, dict, set, *ALWAYS_RUN_TIME)
 
 
 class OutsideObjects:
@@ -116,7 +117,7 @@ def make_run_time(e: Emitter, value: Sugared) -> None:
 def run_time_value(e: Emitter, obj: Any, name: str) -> Sugared | None:
     """The captured object as a run-time value; None when it is known at compile time."""
     if obj not in e.unit.objects:
-        if type(obj) not in _ALWAYS or not e.unit.is_guarding:
+        if type(obj) not in ALWAYS_RUN_TIME or not e.unit.is_guarding:
             return None
         e.unit.objects.add(obj)
     t = e.unit.objects.type_of(e.unit, obj)

@@ -20,6 +20,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from scriptmode.frontend.script.annotations import BadAnnotation, TypeOf, named_tuple
 from scriptmode.frontend.script.captured_objects import (
+    ALWAYS_RUN_TIME,
     holds_run_time_objects,
     type_with_instances,
 )
@@ -191,6 +192,9 @@ class ModuleTable:
             return self.unit.classes.adopt(learnt)
         if holds_run_time_objects(self.unit, value):
             return type_with_instances(self.unit, value)
+        if type(value) in ALWAYS_RUN_TIME:
+            found = type_with_instances(self.unit, value)
+            return None if found is None else _without_never(_filled(found, annotations.get(name)))
         if name != "training" and type(module).__module__.startswith("torch."):
             if isinstance(value, _PLAIN) and not is_assigned(type(module), name):
                 return None  # settings of torch's own modules
@@ -216,6 +220,18 @@ class ModuleTable:
         return None if _mentions_any(actual) else _without_never(actual)
 
 
+def _filled(t: T.Type, declared: Any) -> T.Type:
+    """The type of an empty container, of which an annotation says what it holds."""
+    if t == T.NEVER and isinstance(declared, T.Type):
+        return declared
+    said = declared.contained if isinstance(declared, T.Type) else ()
+    if not t.contained or not said:
+        return t
+    if isinstance(t, T.DefaultDictType):  # key, value, what the factory makes
+        said = (*said[:2], said[1])
+    return t.with_contained([_filled(c, s) for c, s in zip(t.contained, said, strict=False)])
+
+
 def _is_open(t: T.Type) -> bool:
     """Whether a declared type says less than a value that no method replaces."""
     return _mentions_any(t) or isinstance(T.unwrap_optional(t), T.UnionType)
@@ -235,7 +251,7 @@ def _without_never(t: T.Type) -> T.Type:
     if not t.contained:
         return t
     if isinstance(t, T.DictType) and t.key == T.NEVER:
-        return T.DictType([T.STR, T.TENSOR])
+        t = t.with_contained([T.STR, *t.contained[1:]])
     return t.with_contained([T.TENSOR if c == T.NEVER else _without_never(c) for c in t.contained])
 
 
