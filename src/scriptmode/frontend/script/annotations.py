@@ -130,7 +130,8 @@ def means_known(annotation: Any, names: Mapping[str, Any]) -> bool:
 def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     """Evaluate an annotation's text."""
     known = {"torch": torch, "Tensor": torch.Tensor, "number": numbers.Number}
-    scope = {**vars(typing), **known, **names}
+    lists = {f"BroadcastingList{n}": list for n in range(1, 7)}  # torch's own evaluate to None
+    scope = {**vars(typing), **known, **names, **lists}
     try:
         return eval(text, scope)  # annotations are the user's own code, as typing evaluates it
     except (NameError, AttributeError, TypeError, SyntaxError) as error:

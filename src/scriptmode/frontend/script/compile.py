@@ -509,17 +509,32 @@ def _type_comment(unit: Unit, function: types.FunctionType, skip: int) -> dict[s
         return {}
     names = {**function.__globals__, **closure_of(function)}
     text = comment.partition("->")[0].strip()
+    parameters = list(inspect.signature(function, follow_wrapped=False).parameters)[skip:]
     try:
+        if text == "(...)":  # each parameter has a comment of its own
+            return _comments_of_parameters(unit, node, names)
         parts = A.evaluate(f"({text[1:-1].strip()},)" if text != "()" else "()", names)
         found = [A.resolve(p, names, unit.type_of_class) for p in parts]
     except A.BadAnnotation as problem:
         raise ScriptAnnotationError(
             Diagnostic("SM0209", str(problem), place_of(function))
         ) from None
-    parameters = list(inspect.signature(function, follow_wrapped=False).parameters)[skip:]
     if len(parameters) != len(found):
-        return {}
+        message = f"the type comment has {len(found)} types for {len(parameters)} parameters"
+        raise ScriptAnnotationError(Diagnostic("SM0209", message, place_of(function)))
     return {n: t for n, t in zip(parameters, found, strict=True) if t is not None}
+
+
+def _comments_of_parameters(unit: Unit, node: Any, names: dict[str, Any]) -> dict[str, T.Type]:
+    """Types from the comments behind the parameters, ``x,  # type: int``."""
+    arguments: ast.arguments = node.args
+    found: dict[str, T.Type] = {}
+    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        if argument.type_comment is not None:
+            t = A.resolve(A.evaluate(argument.type_comment, names), names, unit.type_of_class)
+            if t is not None:
+                found[argument.arg] = t
+    return found
 
 
 def _parameter_type(
@@ -537,7 +552,8 @@ def _parameter_type(
     _check_default(function, parameter, place)
     if parameter.annotation is not inspect.Parameter.empty:
         try:
-            annotated = A.resolve_known(parameter.annotation, names, unit.type_of_class)
+            annotation = _broadcasting(function, parameter) or parameter.annotation
+            annotated = A.resolve_known(annotation, names, unit.type_of_class)
         except A.BadAnnotation as problem:
             raise ScriptAnnotationError(
                 Diagnostic("SM0209", f"parameter `{parameter.name}`: {problem}", place)
@@ -593,6 +609,17 @@ def _check_default(function: types.FunctionType, parameter: inspect.Parameter, p
                     help=f"write None as the default and make the {kind} inside",
                 )
             )
+
+
+def _broadcasting(function: types.FunctionType, parameter: inspect.Parameter) -> str | None:
+    """The text of an annotation ``BroadcastingList2[int]``, which has evaluated to None."""
+    if parameter.annotation is not None:
+        return None
+    for inner in ast.walk(source_of(function).node.args):
+        if isinstance(inner, ast.arg) and inner.arg == parameter.name and inner.annotation:
+            text = ast.unparse(inner.annotation)
+            return text if "BroadcastingList" in text else None
+    return None
 
 
 def _parameter_place(function: types.FunctionType, name: str) -> Span:
