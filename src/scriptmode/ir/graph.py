@@ -446,6 +446,19 @@ def callees(graph: Graph) -> list[str]:
     return list(dict.fromkeys(name for name in names if name is not None))
 
 
+def callable_functions(program: Program) -> list[str]:
+    """The root function, the methods of the root module and of classes, and all that they call."""
+    found = [program.root]
+    found += [f for t in program.classes.values() if not t.is_module for f in t.methods.values()]
+    if program.graph.params and program.self_object is not None:
+        root = program.graph.params[0].type
+        assert isinstance(root, ClassType)
+        found += [name for name in root.methods.values() if name != program.root]
+    for name in found:
+        found += [c for c in callees(program.functions[name]) if c not in found]
+    return found
+
+
 def ancestors(block: Block | None) -> Iterator[Block]:
     """``block`` and the blocks around it, innermost first."""
     while block is not None:

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scriptmode.codegen.module import CompiledProgram, compile_program
-from scriptmode.ir.graph import Graph, Program, callees, copy_graph
-from scriptmode.ir.types import ClassType
+from scriptmode.ir.graph import Graph, Program, callable_functions, copy_graph
 from scriptmode.ir.verifier import verify
 from scriptmode.ops.aten import schema_of
 from scriptmode.passes.cse import eliminate_common_subexpressions
@@ -123,19 +122,6 @@ def optimize(program: Program, report: list[StageReport] | None = None) -> Progr
                 verify(graph, result, schema_of)
     result.functions = {name: result.functions[name] for name in callable_functions(result)}
     return result
-
-
-def callable_functions(program: Program) -> list[str]:
-    """The root function, the methods of the root module and of classes, and all that they call."""
-    found = [program.root]
-    found += [f for t in program.classes.values() if not t.is_module for f in t.methods.values()]
-    if program.graph.params and program.self_object is not None:
-        root = program.graph.params[0].type
-        assert isinstance(root, ClassType)
-        found += [name for name in root.methods.values() if name != program.root]
-    for name in found:
-        found += [c for c in callees(program.functions[name]) if c not in found]
-    return found
 
 
 def compile_native(program: Program) -> CompiledProgram:

@@ -80,7 +80,7 @@ from scriptmode.frontend.script.values import (
     TupleDisplay,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Program
+from scriptmode.ir.graph import Graph, Program, callable_functions
 from scriptmode.support.diagnostics import (
     CompileError,
     Diagnostic,
@@ -322,8 +322,9 @@ def _build(
             except _DEFECTS as error:
                 raise _internal(unit, subject, error) from error
             program = unit.program
-            root = program.functions.pop(program.root)
-            program.functions = {program.root: root, **program.functions}
+            # others are of attempts that were given up
+            called = callable_functions(program)
+            program.functions = {name: program.functions[name] for name in called}
             return program
     raise CompileError(
         Diagnostic("SM0203", "the types of the attributes do not settle", place_of(subject))

@@ -484,6 +484,9 @@ def _compile(unit: Any, instance: Instance, key: Hashable) -> None:
             before = set(unit.instances)
             emitter = _emit(unit, instance)
             if emitter is not None and _settle_result(emitter, instance):
+                if not instance.is_provisional:  # what they took its result to be was right
+                    for other in unit.instances.keys() - before:
+                        unit.instances[other].is_provisional = False
                 break
             instance.graph = None
             for other in [k for k in unit.instances if k not in before]:

@@ -267,7 +267,7 @@ def _clause(e: Emitter, clause: ast.ExceptHandler, caught: Sugared) -> None:
     if own is not None:
         e.unit.write_cell(e, clause.name, own, caught)
     else:
-        e.env.bind(clause.name, caught)
+        e.bind(clause.name, caught)  # in its cell too, for a `try` inside that binds it again
     e.cleanups.append(ForgottenName(e, clause.name))
     try:
         e.statements(clause.body)
