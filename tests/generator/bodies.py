@@ -40,6 +40,7 @@ class Body(Expressions):
         self.indent = 1
         self.loops = 0
         self.in_closure = 0
+        self.in_loop = False  # where `break` and `continue` may stand
         self.result = INT
         self.fixed: set[str] = set()  # variables that are not assigned here
         choices = [s for s in STATEMENTS if not s[1] or s[1] in features]
@@ -55,8 +56,16 @@ class Body(Expressions):
         head = f"\ndef {signature.name}({parameters}) -> {signature.result.annotation}:"
         self.lines = []
         self.block(self.size)
+        self._show()
         self.write(f"return {self.expr(signature.result)}")
         return "\n".join([head, *self.lines]) + "\n"
+
+    def _show(self) -> None:
+        """Print what is left in some variables."""
+        shown = [n for n, k in self.variables.items() if k.is_printable]
+        if shown:
+            names = self.rng.sample(shown, min(len(shown), 6))
+            self.write(f"print({', '.join(names)})")
 
     def write(self, line: str) -> None:
         """Add a line at the present indentation."""
@@ -80,6 +89,21 @@ class Body(Expressions):
             self.write("pass")
         self.indent -= 1
         self.variables, self.local_functions = saved, functions
+
+    def loop_suite(
+        self, size: int, names: dict[str, Kind] | None = None, *, leave: bool = True
+    ) -> None:
+        """The body of a loop, which may be left early."""
+        self.loops += 1
+        before, self.in_loop = self.in_loop, leave
+        self.suite(size, names)
+        if leave and self.rng.random() < 0.4:
+            self.indent += 1
+            self.write(f"if {self.expr(BOOL)}:")
+            self.write(f"    {self.rng.choice(('break', 'continue'))}")
+            self.indent -= 1
+        self.in_loop = before
+        self.loops -= 1
 
     def writable(self, *constructors: str) -> str | None:
         """A variable that may be assigned or changed."""
@@ -309,21 +333,10 @@ def _for(b: Body) -> None:
     b.write(f"if {guard} > {LOOP_LIMIT}:")
     b.write("    break")
     b.indent -= 1
-    b.loops += 1
-    b.suite(4, names)
-    _leave_loop(b)
-    b.loops -= 1
+    b.loop_suite(4, names)
     if b.rng.random() < 0.15:
         b.write("else:")
         b.suite(2)
-
-
-def _leave_loop(b: Body) -> None:
-    if b.rng.random() < 0.4:
-        b.indent += 1
-        b.write(f"if {b.expr(BOOL)}:")
-        b.write(f"    {b.rng.choice(('break', 'continue'))}")
-        b.indent -= 1
 
 
 @statement(5)
@@ -333,14 +346,11 @@ def _while(b: Body) -> None:
     name = b.fresh("n")
     b.write(f"{name} = 0")
     b.write(f"while {name} < {b.rng.randrange(2, 6)} and {b.expr(BOOL)}:")
-    b.loops += 1
     b.fixed.add(name)
     b.indent += 1
     b.write(f"{name} += 1")
     b.indent -= 1
-    b.suite(3, {name: INT})
-    _leave_loop(b)
-    b.loops -= 1
+    b.loop_suite(3, {name: INT})
     b.fixed.discard(name)
     b.variables[name] = INT
     if b.rng.random() < 0.15:
@@ -437,13 +447,14 @@ def _closure(b: Body) -> None:
     b.indent += 1
     b.in_closure += 1
     loops, b.loops = b.loops, 1
+    in_loop, b.in_loop = b.in_loop, False
     if outer and b.rng.random() < 0.5:
         changed = b.rng.choice(outer)
         b.write(f"nonlocal {changed}")
         b.write(f"{changed} = ({changed} + {b.expr(INT, 1)}) % 1009")
     b.block(2)
     b.write(f"return {b.expr(result, 2)}")
-    b.loops = loops
+    b.loops, b.in_loop = loops, in_loop
     b.in_closure -= 1
     b.indent -= 1
     b.variables, b.fixed = saved, fixed
@@ -476,9 +487,7 @@ def _generator(b: Body) -> None:
         return
     loop = b.fresh("i")
     b.write(f"for {loop} in {call}:")
-    b.loops += 1
-    b.suite(3, {loop: kind})
-    b.loops -= 1
+    b.loop_suite(3, {loop: kind})
 
 
 def _yields(b: Body, count: str, kind: Kind) -> None:

@@ -71,7 +71,7 @@ class Expressions:
         roll = self.rng.random()
         if variable is not None and (roll < 0.4 or depth <= 0):
             return variable
-        if depth <= 0 or roll < 0.52:
+        if depth <= 0 or roll < (0.44 if k == BOOL else 0.5):
             return K.literal(self.rng, k, 2)
         rules = RULES.get(k.name, [])
         for _ in range(4):
@@ -144,6 +144,18 @@ class Expressions:
                 ways += [(f"sorted({name})", kind.inner[0]), (name, kind.inner[0])]
             elif kind == STR:
                 ways.append((f"{name}[:4]", STR))
+            elif kind == K.BOX:
+                ways.append((f"list({name})", INT))
+            elif kind.name == "deque":
+                ways += [(name, kind.inner[0]), (f"reversed({name})", kind.inner[0])]
+            elif kind.name in ("OrderedDict", "defaultdict"):
+                ways += [(name, kind.inner[0]), (f"{name}.items()", K.tuple_of(*kind.inner))]
+            elif kind == K.COUNTER:
+                ways += [(name, STR), (f"{name}.items()", K.tuple_of(STR, INT))]
+            elif kind == K.BYTES:
+                ways.append((name, INT))
+        if "enums" in self.features:
+            ways.append(("Color", K.COLOR))
         return self.rng.choice(ways)
 
     def inside(self, names: dict[str, Kind], make: Callable[[], str]) -> str:
@@ -155,20 +167,22 @@ class Expressions:
         return result
 
     def comprehension(self, make: Callable[[], str], depth: int) -> str:
-        """``ELEMENT for target in iterable [if condition]`` with one or two loops."""
-        source, kind = self.iterable(depth)
-        names, target = self.target(kind)
-
-        def rest() -> str:
-            condition = f" if {self.expr(BOOL, depth)}" if self.rng.random() < 0.4 else ""
-            if self.rng.random() < 0.2:
-                inner_name = self.fresh("i")
-                tail = f" for {inner_name} in range({self.rng.randrange(1, 4)})"
-                element = self.inside({inner_name: INT}, make)
-                return f"{element} for {target} in {source}{condition}{tail}"
-            return f"{make()} for {target} in {source}{condition}"
-
-        return self.inside(names, rest)
+        """``ELEMENT for target in iterable [if condition]...`` with up to three loops."""
+        saved, clauses = dict(self.variables), []
+        for number in range(3):
+            if number == 0 or (number == 1 and self.rng.random() < 0.3):
+                source, kind = self.iterable(depth)
+            else:
+                source, kind = f"range({self.rng.randrange(1, 4)})", INT
+            names, target = self.target(kind)
+            self.variables.update(names)
+            tests = [self.expr(BOOL, depth) for p in (0.4, 0.08) if self.rng.random() < p]
+            clauses.append("".join((f" for {target} in {source}", *(f" if {t}" for t in tests))))
+            if self.rng.random() < 0.8:
+                break
+        element = make()
+        self.variables = saved
+        return element + "".join(clauses)
 
     def target(self, kind: Kind) -> tuple[dict[str, Kind], str]:
         """New loop variables for elements of a kind."""

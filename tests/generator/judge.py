@@ -7,6 +7,7 @@ arguments after the call, the printed text, and the type and own message of an e
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import enum
@@ -63,8 +64,9 @@ class Canonical:
         self.kept: list[Any] = []
 
     def of(self, value: Any) -> Any:
-        if value is None or isinstance(value, (bool, int, float, str, complex, enum.Enum)):
+        if value is None or isinstance(value, (bool, int, float, str, bytes, complex, enum.Enum)):
             name = value.name if isinstance(value, enum.Enum) else value
+            name = value.value if isinstance(value, enum.Flag) else name
             return (type(value).__name__, name)
         if isinstance(value, tuple):
             return (type(value).__name__, *map(self.of, value))
@@ -80,7 +82,10 @@ class Canonical:
             storage = self.seen.setdefault(value.untyped_storage().data_ptr(), len(self.seen))
             return (str(value.dtype), tuple(value.shape), storage, tuple(value.tolist()))
         if isinstance(value, dict):
-            return tuple((self.of(k), self.of(v)) for k, v in value.items())
+            made = getattr(value, "default_factory", None)
+            return (made, *((self.of(k), self.of(v)) for k, v in value.items()))
+        if isinstance(value, collections.deque):
+            return (value.maxlen, *map(self.of, value))
         if isinstance(value, (list, set, frozenset)):
             return tuple(map(self.of, value))
         return tuple((k, self.of(v)) for k, v in sorted(vars(value).items()))

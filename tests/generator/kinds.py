@@ -25,21 +25,26 @@ class Kind:
     def is_hashable(self) -> bool:
         if self.name == "Tuple":
             return all(k.is_hashable for k in self.inner)
-        return self in (INT, BOOL, STR, FLOAT) or self.name in ("Color", "Level", "Key")
+        names = ("Color", "Level", "Key", "Perm", "bytes", "FrozenSet")
+        return self in (INT, BOOL, STR, FLOAT) or self.name in names
 
     @property
     def is_ordered(self) -> bool:
         """Whether values can be sorted."""
         if self.name in ("Tuple", "List"):
             return all(k.is_ordered for k in self.inner)
-        return self in (INT, BOOL, STR, FLOAT) or self.name in ("Level", "Key")
+        names = ("Level", "Key", "Box", "bytes")
+        return self in (INT, BOOL, STR, FLOAT) or self.name in names
 
     @property
     def is_printable(self) -> bool:
         """Whether ``str`` gives the same text in every process and every way of running."""
+        if self.name == "FrozenSet":
+            return False  # the order of members of enumerations and the like is not told
         if self.inner:
             return all(k.is_printable for k in self.inner)
-        return self in (INT, BOOL, STR, FLOAT) or self.name in ("Color", "Level", "Key", "Point")
+        names = ("Color", "Level", "Key", "Point", "Box", "Perm", "bytes")
+        return self in (INT, BOOL, STR, FLOAT) or self.name in names
 
     @property
     def has_tensor(self) -> bool:
@@ -57,6 +62,10 @@ POINT = Kind("Point")  # a dataclass
 KEY = Kind("Key")  # a frozen, ordered dataclass
 SHAPE = Kind("Shape")  # a base class with two subclasses
 NODE = Kind("Node")  # a linked list
+BOX = Kind("Box")  # a class with special methods
+PERM = Kind("Perm")  # a Flag
+BYTES = Kind("bytes")
+COUNTER = Kind("Counter", (STR,))
 
 
 def list_of(k: Kind) -> Kind:
@@ -98,7 +107,15 @@ def random_kind(rng: random.Random, features: frozenset[str], depth: int = 2) ->
             plain.append(POINT)
         if "frozen" in features:
             plain.append(KEY)
+        if "boxes" in features:
+            plain += [BOX, BOX]
+        if "flags" in features:
+            plain.append(PERM)
+        if "bytes" in features:
+            plain.append(BYTES)
         return rng.choice(plain)
+    if choice < 0.52 and "collections" in features:
+        return random_collection(rng, features, depth)
     if choice < 0.62:
         return list_of(random_kind(rng, features, depth - 1))
     if choice < 0.74:
@@ -108,6 +125,8 @@ def random_kind(rng: random.Random, features: frozenset[str], depth: int = 2) ->
             *(random_kind(rng, features, depth - 1) for _ in range(rng.randrange(1, 4)))
         )
     if choice < 0.93 and "sets" in features:
+        if "frozensets" in features and rng.random() < 0.4:
+            return Kind("FrozenSet", (random_key(rng, features),))
         return set_of(random_key(rng, features))
     return optional(random_kind(rng, features, depth - 1))
 
@@ -121,7 +140,24 @@ def random_key(rng: random.Random, features: frozenset[str]) -> Kind:
         keys.append(COLOR)
     if "frozen" in features:
         keys.append(KEY)
+    if "bytes" in features and "keys" in features:
+        keys.append(BYTES)
+    if "frozensets" in features and "keys" in features:
+        keys.append(Kind("FrozenSet", (INT,)))
     return rng.choice(keys)
+
+
+def random_collection(rng: random.Random, features: frozenset[str], depth: int) -> Kind:
+    """A kind of ``collections``."""
+    name = rng.choice(("deque", "deque", "defaultdict", "defaultdict", "Counter", "OrderedDict"))
+    if name == "deque":
+        return Kind(name, (random_kind(rng, features, depth - 1),))
+    if name == "Counter":
+        return COUNTER
+    key = random_key(rng, features)
+    if name == "OrderedDict":
+        return Kind(name, (key, random_kind(rng, features, depth - 1)))
+    return Kind(name, (key, rng.choice((INT, STR, FLOAT, list_of(INT), list_of(STR)))))
 
 
 def literal(rng: random.Random, k: Kind, size: int = 3) -> str:
@@ -149,7 +185,24 @@ def literal(rng: random.Random, k: Kind, size: int = 3) -> str:
         return rng.choice((f"Square({literal(rng, INT)})", f"Round({literal(rng, INT)}, 2)"))
     if k == NODE:
         return f"Node({literal(rng, INT)}, None)"
+    if k == BOX:
+        return f"Box({literal(rng, list_of(INT), 3)})"
+    if k == PERM:
+        return rng.choice(("Perm.R", "Perm.W", "(Perm.R | Perm.X)", "Perm(0)"))
+    if k == BYTES:
+        return rng.choice(("b''", "b'a'", "b'ab'", "b'x y'", "b'\\x00\\xff'", "b'B1'"))
+    if k == COUNTER:
+        return f"Counter({literal(rng, STR)})"
     inner = k.inner
+    if k.name == "deque":
+        return f"deque({literal(rng, list_of(*inner), size)})"
+    if k.name == "FrozenSet":
+        return f"frozenset({literal(rng, list_of(*inner), size)})"
+    if k.name == "OrderedDict":
+        return f"OrderedDict({literal(rng, dict_of(*inner), size)})"
+    if k.name == "defaultdict":
+        factory = "list" if inner[1].inner else inner[1].annotation
+        return f"defaultdict({factory}, {literal(rng, dict_of(*inner), size)})"
     count = rng.randrange(size + 1)
     if k.name == "List":
         return "[" + ", ".join(literal(rng, inner[0], 2) for _ in range(count)) + "]"

@@ -9,21 +9,26 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from tests.generator import collections_of_python as collections_of_python
+from tests.generator import control as control
 from tests.generator import kinds as K
 from tests.generator.bodies import Body, Signature
 from tests.generator.kinds import Kind
+from tests.generator.protocols import BOXES, CALLS, FLAGS
 
 FEATURES = frozenset(["tensors"])  # replaced below when a construct is complete
 ALL_FEATURES = frozenset(
     ["tensors", "sets", "enums", "classes", "dataclasses", "frozen", "keys", "try", "closures", "generators",
-     "match"]
+     "match", "boxes", "flags", "bytes", "collections", "frozensets", "calls"]
 )  # fmt: skip
 
 HEADER = """\
+import functools
 import torch
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
-from enum import Enum, IntEnum
-from typing import Dict, List, Optional, Set, Tuple
+from enum import Enum, Flag, IntEnum
+from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 from torch import Tensor
 """
 
@@ -143,6 +148,12 @@ def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
         parts.append(FROZEN)
     if "try" in used:
         parts.append(ERRORS)
+    if "boxes" in used:
+        parts.append(BOXES)
+    if "flags" in used:
+        parts.append(FLAGS)
+    if "calls" in used:
+        parts.append(CALLS)
     helpers: list[Signature] = []
     for index in range(rng.randrange(0, 3)):
         body = Body(rng, used, tuple(helpers), size=rng.randrange(3, 7))
