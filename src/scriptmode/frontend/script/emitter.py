@@ -382,10 +382,17 @@ class Emitter:
             element = inner
         t = self.hinted(value.site, T.ListType([element]))
         assert isinstance(t, T.ListType)
+        self._adapt_all(items, t.element)
         built = self.builder.list(items, t.element)
         if value.site is not None and built.node is not None:
             self.sites[built.node] = value.site
         return built
+
+    def _adapt_all(self, items: Sequence[Value], element: T.Type) -> None:
+        """Empty containers among others take their element types from them."""
+        for item in items:
+            if T.NEVER in T.walk(item.type):
+                self.unit.adapt(self, item, element)
 
     def _dict(self, value: DictDisplay, expected: T.Type | None) -> Value:
         wanted = T.unwrap_optional(expected) if expected is not None else None
@@ -399,6 +406,8 @@ class Emitter:
                 t = T.join(t, item.type) or T.ANY
             parts.append(want if want is not None and T.is_subtype(t, want) else t)
         dict_type = self.hinted(value.site, T.DictType(parts))
+        self._adapt_all(keys, dict_type.contained[0])
+        self._adapt_all(values, dict_type.contained[1])
         flat = [v for pair in zip(keys, values, strict=True) for v in pair]
         node = self.builder.node("prim::DictConstruct", flat, [dict_type])
         if value.site is not None:

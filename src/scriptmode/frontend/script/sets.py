@@ -23,7 +23,9 @@ from scriptmode.frontend.script.values import (
     GeneratorValue,
     IRValue,
     IterableValue,
+    ListDisplay,
     Sugared,
+    TupleDisplay,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Value
@@ -191,9 +193,17 @@ def from_iterable(e: Emitter, value: Sugared, site: object) -> Value:
     return node.output
 
 
+def _is_empty(given: Arguments) -> bool:
+    """Whether a call makes an empty set, whose element type its uses tell."""
+    displays = (ListDisplay, TupleDisplay)
+    if len(given.positional) > 1:
+        return False
+    return all(isinstance(a, displays) and not a.items for a in given.positional)
+
+
 @OBJECT_CALLS(set)
 def _set(e: Emitter, given: Arguments) -> Sugared:
-    if not given.positional:
+    if _is_empty(given):
         return IRValue(new_set(e, T.NEVER, given.node, []).output)
     (value,) = exactly(e, given, 1, "set")
     return IRValue(from_iterable(e, value, given.node))
@@ -201,7 +211,7 @@ def _set(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(frozenset)
 def _frozenset(e: Emitter, given: Arguments) -> Sugared:
-    if not given.positional:
+    if _is_empty(given):
         made = new_set(e, T.NEVER, given.node, []).output
         return e.op("set::frozenset", made)
     (value,) = exactly(e, given, 1, "frozenset")
