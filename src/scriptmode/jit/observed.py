@@ -8,6 +8,7 @@ is then compiled.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -87,13 +88,16 @@ def _type_of_attribute(value: Any, hint: T.Type | None) -> T.Type | None:
         return None
 
 
+_SEQUENCES = (list, tuple, set, frozenset, collections.deque)
+
+
 def instances_in(values: Iterable[Any]) -> Iterator[Any]:
     """Every instance of a user class that can be reached from ``values``, each once."""
     seen: set[int] = set()
     pending = list(values)
     while pending:
         value = pending.pop()
-        if isinstance(value, (list, tuple, set, frozenset)):
+        if isinstance(value, _SEQUENCES):
             inner: Iterable[Any] = value
         elif isinstance(value, dict):
             inner = [*value, *value.values()]
@@ -104,5 +108,5 @@ def instances_in(values: Iterable[Any]) -> Iterator[Any]:
         if id(value) not in seen:
             seen.add(id(value))
             pending += inner
-            if not isinstance(value, (list, tuple, set, frozenset, dict)):
+            if not isinstance(value, (*_SEQUENCES, dict)):
                 yield value

@@ -7,6 +7,7 @@ Calls that do not fit go to ``slow(args, kwargs)``; ``slow_calls(entry)`` counts
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -427,7 +428,7 @@ def unusual_state(values: Iterable[Any], instance: NativeInstance | None) -> str
 def _holds_subclass(value: Any) -> bool:
     if isinstance(value, torch.Tensor):
         return type(value) not in PLAIN_TENSORS
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, collections.deque)):
         return any(map(_holds_subclass, value))
     if isinstance(value, dict):
         return any(map(_holds_subclass, value.values()))
