@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 
 os.environ.setdefault("SCRIPTMODE_VERIFY", "1")
 os.environ.setdefault("SCRIPTMODE_DEBUG", "1")
+# of the random programs: fresh in each run, the same for the workers of one
+os.environ.setdefault("SCRIPTMODE_TEST_SEED", str(random.SystemRandom().randrange(10**9)))
 
 import pytest
 import torch
@@ -17,6 +20,11 @@ from scriptmode.runtime import nativelib
 
 def pytest_addoption(parser):
     parser.addoption("--update", action="store_true", help="rewrite expected texts of text cases")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell the seeds, so that the run can be repeated."""
+    terminalreporter.write_line(f"SCRIPTMODE_TEST_SEED={os.environ['SCRIPTMODE_TEST_SEED']}")
 
 
 @pytest.fixture(autouse=True)
