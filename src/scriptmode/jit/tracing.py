@@ -12,6 +12,8 @@ import torch
 from scriptmode.frontend.trace import (
     Arguments,
     Frozen,
+    InputTree,
+    OutputTree,
     TracedMethod,
     TraceResult,
     trace_function,
@@ -39,6 +41,7 @@ class TracedFunction(ScriptFunction):
         super().__init__(function, dispatcher)
         self.frozen = list(frozen)
         self.__scriptmode_flat__ = is_flat
+        self.__scriptmode_trees__: tuple[InputTree, OutputTree] | None = None
 
 
 class TracedModule(RecursiveScriptModule):
@@ -67,6 +70,11 @@ class TracedModule(RecursiveScriptModule):
         method = self._build.traced.get("forward")
         return not self._path and method is not None and _is_flat(method)
 
+    @property
+    def __scriptmode_trees__(self) -> tuple[InputTree, OutputTree] | None:
+        method = self._build.traced.get("forward")
+        return None if self._path or method is None else _trees(method)
+
 
 class TraceBuild(Build):
     """Methods that were recorded."""
@@ -90,6 +98,11 @@ class TraceBuild(Build):
         return _dispatcher(
             self.traced[method], self.program, self.compiled, module, module._instance
         )
+
+
+def _trees(method: TracedMethod) -> tuple[InputTree, OutputTree]:
+    """How the arguments and the result of a recording are made of its leaves."""
+    return method.input_tree, method.output_tree
 
 
 def _is_flat(method: TracedMethod) -> bool:
@@ -205,7 +218,9 @@ def _compiled_trace(func: Any, result: TraceResult) -> Any:
     if result.program.self_object is not None:
         return TraceBuild(result).wrap(result.program.self_object)
     dispatcher = _dispatcher(result.root, result.program, compile_native(result.program))
-    return TracedFunction(func, dispatcher, result.frozen, _is_flat(result.root))
+    made = TracedFunction(func, dispatcher, result.frozen, _is_flat(result.root))
+    made.__scriptmode_trees__ = _trees(result.root)
+    return made
 
 
 def _check(

@@ -2,8 +2,8 @@
 
 They are known by the protocol ``__scriptmode_ir__() -> (program, function, module)``.  What was
 scripted is compiled again from its source, for the types of this call.  What was traced has no
-source that may be compiled: its program is merged into this one, when ``__scriptmode_flat__`` says
-that the graph takes and returns what the caller passes, and refused otherwise.
+source that may be compiled: its program is merged into this one.  ``__scriptmode_flat__`` says
+that the graph takes and returns what the caller passes; else ``__scriptmode_trees__`` say how.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any
 from torch import nn
 
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.nested_recordings import flat_inputs, nested_result
 from scriptmode.frontend.script.values import Arguments, Constant, Sugared
 from scriptmode.frontend.trace.scripted import Linker, is_compiled
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program, Value
 
 FLAT = "__scriptmode_flat__"
+TREES = "__scriptmode_trees__"
 
 
 def is_traced(obj: Any) -> bool:
@@ -60,10 +62,7 @@ def call_recording(
 ) -> Sugared:
     """Call a traced function, or the forward of a traced module."""
     if not getattr(traced, FLAT, False):
-        e.not_built(
-            "a call of a traced function with nested or frozen arguments is",
-            help="trace a function of tensors that returns a tensor or a tuple of tensors",
-        )
+        return _call_nested(e, traced, given, owner)
     graph = e.unit.link(traced)
     params = graph.params if owner is None else graph.params[1:]
     values = list(given.positional)
@@ -78,8 +77,22 @@ def call_recording(
     inputs = [] if owner is None else [owner]
     for param, value in zip(params, values, strict=True):
         inputs.append(e.value_of_type(value, param.type, f"argument `{param.name}` of the trace"))
+    return e.lift(_call(e, graph, inputs))
+
+
+def _call(e: Emitter, graph: Graph, inputs: list[Value]) -> Value:
     result = graph.return_type
     assert isinstance(result, T.Type), "a compiled function has its return type"
     output = e.builder.call(graph.name, inputs, result)
     e.forget_written()
-    return e.lift(output)
+    return output
+
+
+def _call_nested(e: Emitter, traced: Any, given: Arguments, owner: Value | None) -> Sugared:
+    trees = getattr(traced, TREES, None)
+    if trees is None:
+        e.not_built("a call of a submodule of a recording is", help="trace that module itself")
+    graph = e.unit.link(traced)
+    inputs = [] if owner is None else [owner]
+    inputs += flat_inputs(e, trees[0], given)
+    return nested_result(e, trees[1], _call(e, graph, inputs), given.node)
