@@ -75,7 +75,19 @@ def row_sum(x: Tensor) -> Tensor:
 
 def transformed(x: Tensor):
     sums = torch.func.vmap(row_sum)(x)
-    return sums, torch.func.grad(row_sum)(x), torch.func.vmap(torch.sin, in_dims=1)(x)
+    products = torch.func.vmap(row_product, in_dims=(0, None))(x, x[0])
+    return sums, products, torch.func.grad(row_sum)(x), torch.func.vmap(torch.sin, in_dims=1)(x)
+
+
+def row_product(x: Tensor, y: Tensor) -> Tensor:
+    return x @ y
+
+
+LINEAR = nn.Linear(3, 3, bias=False)
+
+
+def with_other_weights(x: Tensor):
+    return torch.func.functional_call(LINEAR, {"weight": x}, (x,)) + LINEAR(x)
 
 
 def same_gradients(module, x):
@@ -108,6 +120,10 @@ def test_checkpoint(reentrant):
 
 def test_transforms_of_functions():
     check(transformed, (torch.rand(2, 3),))
+
+
+def test_functional_call():
+    check(with_other_weights, (torch.rand(3, 3),))
 
 
 def test_transforms_of_nested_functions_are_refused():

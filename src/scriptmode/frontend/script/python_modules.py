@@ -24,6 +24,7 @@ from scriptmode.frontend.script.values import (
     ModuleValue,
     PythonObject,
     Sugared,
+    TupleDisplay,
 )
 from scriptmode.ir import types as T
 from scriptmode.support.markers import ignore
@@ -88,19 +89,36 @@ def _bound_first(run: Callable[..., Any], method: str) -> Callable[..., Any]:
     return call
 
 
+@OBJECT_CALLS(torch.func.functional_call)
+def _functional_call(e: Emitter, given: Arguments) -> Sugared:
+    module = given.positional[0] if given.positional else None
+    if not isinstance(module, ModuleValue):
+        e.not_built("functional_call of a module that is chosen at run time is",
+                    help="call it on a module's attribute")  # fmt: skip
+    return call_python(e, torch.func.functional_call, given, _result_type(e, module))
+
+
 def _enter_transform(transform: Callable[..., Any]) -> None:
     @OBJECT_CALLS(transform)
     def call(e: Emitter, given: Arguments) -> Sugared:
         first = given.positional[0] if given.positional else None
-        rest = [*given.positional[1:], *given.keywords.values()]
-        if not isinstance(first, PythonObject) or not all(isinstance(r, Constant) for r in rest):
+        if not isinstance(first, PythonObject):
             e.not_built(
                 f"torch.func.{transform.__name__} of a nested function is",
                 help="define the function at module level",
             )
-        plain = [r.value for r in given.positional[1:] if isinstance(r, Constant)]
-        named = {k: v.value for k, v in given.keywords.items() if isinstance(v, Constant)}
+        plain = [_option(e, v) for v in given.positional[1:]]
+        named = {k: _option(e, v) for k, v in given.keywords.items()}
         return PythonObject(_left(transform(first.object, *plain, **named)))
+
+
+def _option(e: Emitter, value: Sugared) -> Any:
+    """An option of a transform: a constant, or tuples of them."""
+    if isinstance(value, Constant):
+        return value.value
+    if isinstance(value, TupleDisplay):
+        return tuple(_option(e, item) for item in value.items)
+    e.not_built("an option of torch.func that is known at run time only is", help="use a constant")
 
 
 def _left(function: Callable[..., Any]) -> Callable[..., Any]:
