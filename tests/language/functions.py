@@ -157,6 +157,21 @@ def assigned_outside(n: int = 2):
     return result
 
 
+@functools.singledispatch
+def described(x):
+    return "other"
+
+
+@described.register
+def _(x: int):
+    return f"int {x}"
+
+
+def single_dispatch(n: int = 2):
+    """`functools.singledispatch`, by the class of the first argument"""
+    return described(n), described(1.5)
+
+
 def function_arguments(g: Callable[[int], int] = abs, kind: Type[float] = float, n: int = -2):
     """functions, lambdas, closures, partials, classes and modules as arguments of entries"""
     return g(n), kind(n)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -81,7 +83,7 @@ class NativeInstance:
         late = self.class_type.late.get(name)
         if late is None:
             return getattr(self.module, name)
-        return _for_slot(getattr(self.module, name, _UNBOUND), late)
+        return _for_slot(_present(self.module, name), late)
 
     @staticmethod
     def of(class_type: T.ClassType, module: torch.nn.Module, tree: Tree) -> NativeInstance:
@@ -204,7 +206,7 @@ class NativeInstance:
 
     def _write_to(self, module: torch.nn.Module, name: str, value: Any) -> None:
         """Give an eager module the value of an attribute; immutable equal ones stay."""
-        old = getattr(module, name, _UNBOUND)
+        old = _present(module, name)
         if value is old:
             return
         if value is _UNBOUND:
@@ -216,7 +218,7 @@ class NativeInstance:
         """The opposite of ``export_to``."""
         for name in self._filled if names is None else names.intersection(self._filled):
             with self.tree.turn, self._crossing(name) as crossing:
-                value = getattr(module, name, _UNBOUND)
+                value = _present(module, name)
                 own = self._read(name, crossing)
                 holds = may_hold_containers(self.class_type.attributes[name])
                 if own is not value and (holds or not _same(own, value)):
@@ -255,7 +257,7 @@ class NativeInstance:
         for name in self._filled:
             self._write_to(self.module, name, self._read(name, crossing))
         names = (*self._filled, *self.class_type.constants)
-        return {n: getattr(self.module, n, _UNBOUND) for n in names}
+        return {n: _present(self.module, n) for n in names}
 
     def refresh(self, frame: int, before: Mapping[str, Any]) -> None:
         """Take over what a Python function has assigned."""
@@ -265,7 +267,7 @@ class NativeInstance:
             if not (type(value) in PLAIN_TENSORS or (value is None and row.nullable)):
                 raise TypeError(f"`{row.name}` is compiled as a tensor, not {value!r}")
         for name, old in before.items():
-            value = getattr(self.module, name, _UNBOUND)
+            value = _present(self.module, name)
             if value is not old:
                 if name in self.class_type.constants:
                     raise TypeError(f"`{name}` is a constant of the compiled module")
@@ -350,6 +352,13 @@ class TensorRow:
 
 
 _UNBOUND = object()
+
+
+def _present(module: torch.nn.Module, name: str) -> Any:
+    """An attribute that a module has now; a cached property that was not read yet is none."""
+    if isinstance(inspect.getattr_static(type(module), name, None), functools.cached_property):
+        return module.__dict__.get(name, _UNBOUND)
+    return getattr(module, name, _UNBOUND)
 
 
 def may_hold_containers(t: T.Type) -> bool:

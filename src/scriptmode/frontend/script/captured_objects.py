@@ -22,6 +22,7 @@ from torch import nn
 
 from scriptmode.frontend.script.classes import is_user_class, join_fields, without_never
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.known import is_known_kind
 from scriptmode.frontend.script.values import (
     Captured,
     DictDisplay,
@@ -69,6 +70,12 @@ class OutsideObjects:
 
     def __len__(self) -> int:
         return len(self._objects)
+
+    def instances_holding(self, cls: type | None, name: str) -> list[Any]:
+        """The instances of a class, if each has a function or module as this attribute."""
+        found = [o for o in self._objects.values() if type(o) is cls]
+        holding = [o for o in found if is_known_kind(getattr(o, "__dict__", {}).get(name))]
+        return found if len(holding) == len(found) else []
 
     def add(self, obj: Any) -> None:
         """The object is needed at run time."""

@@ -208,7 +208,9 @@ def _first_that_compiles(
 
 
 def _calls_parameters(function: types.FunctionType, given: Mapping[str, T.Type]) -> bool:
-    """Whether the function calls a parameter of which nothing is said."""
+    """Whether the function calls a parameter of which nothing is said, or passes ``*args`` on."""
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in _own_parameters(function)):
+        return True
     free = [
         p.name
         for p in _own_parameters(function)
@@ -574,7 +576,7 @@ def _parameter_type(
                 )
             )
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-        return T.TupleType([])
+        return UNKNOWN_TYPE if unit.is_deferring else T.TupleType([])
     if parameter.kind is inspect.Parameter.VAR_KEYWORD:
         return T.DictType([T.STR, T.TENSOR])
     if annotated == T.ANY and open_type is not None:

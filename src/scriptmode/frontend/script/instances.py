@@ -260,7 +260,8 @@ def plain_member(e: Emitter, value: IRValue, name: str) -> Sugared | None:
         e.not_built("`__dict__` of an instance is", help="name the attributes one by one")
     candidates = e.unit.classes.concrete(t)
     if all(_member_key(e, c, name) is None for c in candidates):
-        return _guessed_member(e, value, t, name)
+        known: Sugared | None = e.unit.known_attribute(e, value, t, name)
+        return known or _guessed_member(e, value, t, name)
     if len({_member_key(e, c, name) for c in candidates}) > 1:
         kinds = {_kind_of(python_class(c), name) for c in candidates}
         if kinds <= {"function"}:
@@ -352,6 +353,9 @@ def bind_member(e: Emitter, value: IRValue, cls: type, found: Any, name: str) ->
         return e.call_positional(e.unit.wrap(e, found.fget, name), value)
     if isinstance(found, functools.cached_property):
         return _cached_property(e, value, found, name)
+    if e.unit.is_bound_specially(found):
+        special: Sugared = e.unit.bind_specially(value, found)
+        return special
     if descriptor_method(found, "__get__") is not None:
         return _from_descriptor(e, value, cls, found)
     if isinstance(found, types.FunctionType) and is_signature(cls, found):

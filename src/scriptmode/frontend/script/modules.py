@@ -8,6 +8,7 @@ which are known at compile time.  Modules of one Python class with equal descrip
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 import types
 from collections.abc import Hashable, Sequence
@@ -389,6 +390,10 @@ def module_attribute(e: Emitter, module: ModuleValue, name: str) -> Sugared | No
         if on_class.fget is None:
             return None
         return e.call_positional(e.unit.wrap(e, on_class.fget, name), module)
+    is_late = name not in info.type.attributes or name in info.type.late
+    if isinstance(on_class, functools.cached_property) and is_late and name not in info.static:
+        cached: Sugared = e.unit.module_cached_property(e, module, on_class, name)
+        return cached
     if name in info.type.attributes:
         return e.lift(get_attribute(e, module, name))
     if name in info.static:
@@ -449,6 +454,9 @@ def _class_attribute(e: Emitter, owner: Sugared, found: Any, name: str) -> Sugar
         return BoundMethod(PythonObject(cls), PythonObject(found.__func__))
     if isinstance(found, types.FunctionType):
         return BoundMethod(owner, PythonObject(found))
+    if e.unit.is_bound_specially(found):
+        special: Sugared = e.unit.bind_specially(owner, found)
+        return special
     if isinstance(found, (types.BuiltinFunctionType, type)):
         return e.unit.wrap(e, found, name)
     return e.unit.wrap(e, found, name)

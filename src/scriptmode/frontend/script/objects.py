@@ -135,6 +135,12 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         return marker
     if calls.is_torch_callable(obj):
         return call_torch(e, obj, given)
+    if e.unit.is_single_dispatch(obj):
+        dispatched: Sugared = e.unit.call_single_dispatch(e, obj, given)
+        return dispatched
+    bound: Sugared | None = e.unit.call_descriptor(e, obj, given)
+    if bound is not None:
+        return bound
     if isinstance(obj, types.FunctionType):
         if given.positional and isinstance(given.positional[0], ModuleValue):
             first = given.positional[0]

@@ -71,6 +71,8 @@ def owner_of_attribute(obj: Any) -> tuple[Any, str] | None:
     """Where the attributes of a class, Python module or plain object live; None if not outside."""
     if isinstance(obj, types.ModuleType) and not is_fixed(obj.__name__):
         return vars(obj), obj.__name__
+    if isinstance(obj, types.FunctionType) and not is_fixed(obj.__module__):
+        return obj, f"function {obj.__qualname__}"
     if isinstance(obj, types.SimpleNamespace):
         return obj, "a SimpleNamespace"
     if isinstance(obj, type) and not is_fixed(obj.__module__) and type(obj).__setattr__ is (

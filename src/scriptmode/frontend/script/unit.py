@@ -28,6 +28,7 @@ from scriptmode.frontend.script import (
     choices,
     comparisons,
     conditions,
+    decorated,
     dict_classes,
     function_calls,
     generators,
@@ -754,6 +755,13 @@ class Unit:
 
     # calls
 
+    is_bound_specially = staticmethod(decorated.is_bound_specially)
+    bind_specially = staticmethod(decorated.bind_specially)
+    call_descriptor = staticmethod(decorated.call_descriptor)
+    is_single_dispatch = staticmethod(decorated.is_single_dispatch)
+    call_single_dispatch = staticmethod(decorated.call_single_dispatch)
+    module_cached_property = staticmethod(decorated.module_cached_property)
+    known_attribute = staticmethod(decorated.known_attribute)
     call_cached = staticmethod(function_calls.call_cached)
     needed_objects = staticmethod(shared_objects.needed)
     learn_shared = staticmethod(shared_objects.learn_type)
