@@ -416,6 +416,8 @@ def call_builtin(e: Emitter, obj: Any, positional: list[Sugared]) -> Sugared | N
     module, name = getattr(obj, "__module__", None), getattr(obj, "__name__", "")
     if module not in ("builtins", "math", "_operator"):
         return None
+    if not positional:
+        return None
     if not any(map(concerns, positional)):
         own = own_method(e, positional[0], f"__{name}__") if name in _OF_MEMBERS else None
         return None if own is None else e.call_positional(own, *positional[1:])
