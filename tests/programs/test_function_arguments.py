@@ -389,6 +389,22 @@ def test_methods_of_modules_take_functions():
     alike(Applied(), (X, torch.neg), (X, double))
 
 
+def returns_it(x, g: Callable):
+    g(x)
+    return g
+
+
+def returns_double(x):
+    return double
+
+
+def test_functions_are_returned():
+    compiled = scriptmode.script(returns_it)
+    for function in (torch.relu, double, make_scaler(2.0), make_scaler(3.0), lambda t: t, int):
+        assert compiled(X.sum(), function) is function
+    assert scriptmode.script(returns_double)(X) is double
+
+
 # ---- what is kept, refused
 
 

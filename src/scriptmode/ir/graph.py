@@ -402,6 +402,7 @@ class Program:
     ``functions[root]`` is its entry.  ``self_object`` is the Python module behind the root's first
     parameter (None for a plain function); ``globals`` are the captured mutable Python objects that
     ``prim::Global[name=...]`` nodes read; ``captures`` guard the Python values taken as constants.
+    ``results`` are the Python objects that entries return which return no value of a type.
     ``known`` are the types of an entry's parameters that have no run-time value, by entry and name.
     """
 
@@ -415,6 +416,7 @@ class Program:
         self.globals: dict[str, Any] = {}
         self.captures = Captures()
         self.known: dict[str, dict[str, Type]] = {}
+        self.results: dict[str, Any] = {}
 
     @property
     def graph(self) -> Graph:

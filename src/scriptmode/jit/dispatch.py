@@ -101,6 +101,23 @@ def in_step(
     return call
 
 
+def returning(entry: Callable[..., Any], result: Any) -> Callable[..., Any]:
+    """``entry``, whose result is always this Python object, unless the call goes elsewhere."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = entry(*args, **kwargs)
+        return found.value if isinstance(found, _Elsewhere) else result
+
+    return call
+
+
+@dataclass
+class _Elsewhere:
+    """The result of a call that another instance, or the interpreter, has taken over."""
+
+    value: Any
+
+
 @dataclass
 class Variant:
     """One instance: the program for certain argument types, and its native code."""
@@ -231,15 +248,23 @@ class Dispatcher:
         known = known_values(types)
         compiled = compiled or compile_native(program)
         guards = CapturedRows(program.captures)
+        elsewhere = slow
+        if function in program.results:
+
+            def elsewhere(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                return _Elsewhere(slow(args, kwargs))
+
         try:
             entry = make_entry(
                 compiled, function, graph,
-                slow=slow, instance=self.instance, defaults=graph.defaults, guards=guards,
+                slow=elsewhere, instance=self.instance, defaults=graph.defaults, guards=guards,
                 known=known,
             )  # fmt: skip
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
         entry = in_step(entry, program, self.instance)
+        if function in program.results:
+            entry = returning(entry, program.results[function])
         variant = Variant(
             program, function, compiled, entry, tuple(types.values()), guards,
             held_types(program), known, list(variables(types)),
@@ -329,10 +354,12 @@ class Dispatcher:
         """Call the instance; known arguments are passed as those that it was compiled for."""
         given = {**arguments, **variant.known}
         positional, keywords = self._positional(given), self._keyword_only(given)
-        if not variant.cells:
-            return variant.entry(*positional, **keywords)
-        with variant.lent(list(variables(types))):
-            return variant.entry(*positional, **keywords)
+        with variant.lent(list(variables(types))) if variant.cells else contextlib.nullcontext():
+            result = variant.entry(*positional, **keywords)
+        for name, compiled_for in variant.known.items():
+            if result is compiled_for:
+                return arguments[name]
+        return result
 
     def _follow_captured(self) -> bool:
         """Compile again what has captured values that changed; whether a guard has failed."""
@@ -511,7 +538,9 @@ class Dispatcher:
         values = list(arguments.values())
         run = Interpreter(variant.program).run
         if self.instance is None:
-            return run(variant.function, *values)
-        # the interpreter works on the eager module, so that containers keep their aliases
-        with self.instance.lent() as module:
-            return run(variant.function, module, *values)
+            result = run(variant.function, *values)
+        else:
+            # the interpreter works on the eager module, so that containers keep their aliases
+            with self.instance.lent() as module:
+                result = run(variant.function, module, *values)
+        return variant.program.results.get(variant.function, result)

@@ -395,7 +395,13 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
     if result is not None and type_of_shape(unit.new_emitter_at(target), result) is None:
         assert isinstance(result, Static)
         span = target.source.span(target.source.node)
-        unit.fail_at(span, "SM0202", f"{result.prototype.describe()} cannot be returned to Python")
+        if _is_returned(result.prototype, target):
+            assert isinstance(result.prototype, PythonObject)
+            unit.program.results[instance.name] = result.prototype.object
+        else:
+            unit.fail_at(
+                span, "SM0202", f"{result.prototype.describe()} cannot be returned to Python"
+            )
     if instance.return_type is not None and T.has_choice(instance.return_type):
         span = target.source.span(target.source.node)
         unit.fail_at(span, "SM0202", "a function cannot be returned to Python")
@@ -406,6 +412,17 @@ def _compile_entry(unit: Unit, target: Target, shapes: dict[str, Shape]) -> Inst
     assert target.function is not None
     _complete_signature(instance, target.function)
     return instance
+
+
+def _is_returned(result: Sugared, target: Target) -> bool:
+    """Whether an entry returns a function or class that is the same Python object at each call."""
+    if not isinstance(result, PythonObject) or not is_known_kind(result.object):
+        return False
+    if any(t.value is result.object for t in target.known.values()):
+        return True
+    # another call may pass a function of the same code
+    is_made = "<" in getattr(result.object, "__qualname__", "")
+    return not (target.known and is_made)
 
 
 def _entry_shapes(
