@@ -155,6 +155,19 @@ def widen(f: FunctionEmitter, node: Node) -> object:
     return described(f, name, node, [f.values[node.inputs[0]]])
 
 
+@lower("object::copy")
+def instance_copy(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """A new instance with the same attributes."""
+    f.native_call("sm_instance_copy", [self], node.outputs)
+    return DEFINED
+
+
+@lower("object::deepcopy")
+def deep_copy(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """New objects for all that can change."""
+    return described(f, "sm_object_deepcopy", node, [f.spill(self)])
+
+
 # ---- bytes ----
 
 

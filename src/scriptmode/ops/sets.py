@@ -6,6 +6,7 @@ an iterable that is no set yields.
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections import deque
 from typing import Any
@@ -90,6 +91,9 @@ op("deque::maxlen(Deque(t) self) -> int?", effects=READS)(lambda self: self.maxl
 # copies whose elements are of a wider type, which the node's output says
 op("list::widen(t[] self) -> Any", effects=NEW)(list)
 op("set::widen(Set(t) self) -> Any", effects=NEW)(lambda self: self.copy())
+
+op("object::copy(t self) -> t", effects=NEW)(copy.copy)  # of an instance
+op("object::deepcopy(t self) -> t", effects=NEW)(copy.deepcopy)
 
 
 # bytes: a str of the same code points under another type

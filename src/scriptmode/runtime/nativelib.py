@@ -41,6 +41,7 @@ from scriptmode.runtime.native import (
     builder,
     characters,
     compare,
+    copying,
     cycles,
     deques,
     dicts,
@@ -71,7 +72,7 @@ from scriptmode.support.locks import held_while_forking
 LIBRARY: tuple[ModuleType, ...] = (
     allocation, memory, native_errors, builder, digits, hashing, keys, quick, compare, lookups,
     unicode, reprs, lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
-    sorting, tasks, instances, sets, deques, iterators, widening, exceptions,
+    sorting, tasks, instances, sets, deques, iterators, widening, copying, exceptions,
     cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes

@@ -184,6 +184,7 @@ class ClassTable:
         self.deleted: set[tuple[T.Type, str]] = set()
         self._assumed: set[tuple[T.Type, str]] = set()
         self.absent: set[tuple[T.Type, str]] = set()  # names taken to be no attributes
+        self.whole: set[T.ClassType] = set()  # whose attributes all count, used or not
 
     @property
     def types(self) -> list[T.ClassType]:
@@ -334,6 +335,18 @@ class ClassTable:
             except CompileError:  # nothing is learnt; a use of the class will report it
                 return
 
+    def keep_whole(self, t: T.ClassType) -> str | None:
+        """Keep all attributes of a class; the name of one that stays unknown, if there is one."""
+        assert t.python_class is not None
+        self.whole.add(t)
+        self.guess(t)
+        for base in user_bases(t.python_class):
+            for name in sorted(_own_stores(base)):
+                found = static_attribute(t.python_class, name)
+                if name not in t.attributes and (inspect.isdatadescriptor(found) or found is MISSING):
+                    return name
+        return None
+
     def note_made(self, t: T.ClassType) -> None:
         """An instance is made: its attributes are learnt from that."""
         assert t.python_class is not None
@@ -350,7 +363,7 @@ class ClassTable:
                 if not inspect.isdatadescriptor(found):
                     t.left_to_class.add(name)
         for t in self.types:
-            if not T.is_exception(t):  # which shows all its attributes when it leaves
+            if t not in self.whole and not T.is_exception(t):  # which shows all its attributes when it leaves
                 t.attributes = {n: k for n, k in t.attributes.items() if n in used}
             for name, kind in t.attributes.items():
                 settled = without_never(kind)

@@ -23,6 +23,7 @@ from scriptmode.frontend.script import (
     builtin_types,
     call_expressions,
     contexts,
+    copies,
     dataclass_functions,
     deques,
     dict_classes,
@@ -95,7 +96,7 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     autograd_functions, builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
-    dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
+    copies, dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
     futures, generator_methods, gradients, host_calls, itertools_calls, library_calls,
     local_classes, matching, module_calls, number_methods, object_methods, operator_calls,
     raising, ranges, sets, special, subscripts, tries, type_info,

@@ -375,6 +375,7 @@ class Emitter:
         wanted = T.unwrap_optional(expected) if expected is not None else None
         inner = wanted.element if isinstance(wanted, T.ListType) else None
         items = [self.value(i, inner) for i in value.items]
+        self._agree(items)
         element: T.Type = T.NEVER
         for item in items:
             element = T.join(element, item.type) or T.ANY
@@ -399,6 +400,7 @@ class Emitter:
         inner = wanted if isinstance(wanted, T.DictType) else None
         keys = [self.value(k, inner.key if inner else None) for k in value.keys]
         values = [self.value(v, inner.value if inner else None) for v in value.values]
+        self._agree(values)
         parts: list[T.Type] = []
         for items, want in ((keys, inner and inner.key), (values, inner and inner.value)):
             t: T.Type = T.NEVER
@@ -413,6 +415,14 @@ class Emitter:
         if value.site is not None:
             self.sites[node] = value.site
         return node.output
+
+    def _agree(self, items: Sequence[Value]) -> None:
+        """Let the empty containers among a display's items take their types from the others."""
+        kinds = [v.type for v in items if isinstance(v.type, T.CONTAINERS)]
+        known = next((t for t in kinds if T.NEVER not in T.walk(t)), None)
+        if known is not None and len({type(t) for t in kinds}) == 1 and len(set(kinds)) > 1:
+            for item in items:
+                self.unit.adapt(self, item, known)
 
     def lift(self, value: Value) -> Sugared:
         """An IR value as a symbolic value; None and Never are recognised by their types."""
