@@ -1,5 +1,6 @@
 """Containers"""
 
+import copy
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from typing import Dict, List, NamedTuple, Set, Tuple
 
@@ -157,6 +158,15 @@ def sets(s: Set[int] = {1, 2, 3}):
         sorted(s),
         list(s),
     )
+
+
+def copies(n: int = 3):
+    """`copy.copy`, `copy.deepcopy`: nested, what is shared stays shared"""
+    row = [n]
+    grid = [row, row]
+    deep, flat = copy.deepcopy(grid), copy.copy(grid)
+    deep[0].append(1)
+    return grid, deep, flat[0] is row, deep[0] is deep[1]
 
 
 def deques(n: int = 3):

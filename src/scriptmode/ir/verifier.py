@@ -338,6 +338,8 @@ def _completes(node: Node) -> bool:
         return False  # a Leave may be anywhere inside
     if node.kind in ("prim::If", "prim::Try"):
         return any(b.is_terminated and b.terminator.kind == YIELD for b in node.blocks)
+    if any(o.type == T.NEVER for o in node.outputs):
+        return False  # an element of an empty container
     return node.kind not in _MAY_NEVER_COMPLETE
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.arguments import one, take
 from scriptmode.frontend.script.comparisons import compare
 from scriptmode.frontend.script.conditions import (
@@ -12,12 +13,13 @@ from scriptmode.frontend.script.conditions import (
     truth_sugared,
 )
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.flow import choose, when
+from scriptmode.frontend.script.flow import choose, narrow, when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import (
     as_built_list,
     cursor_of,
     items_of,
+    unpack,
 )
 from scriptmode.frontend.script.loops import run_cursor, unrollable
 from scriptmode.frontend.script.operators import (
@@ -38,6 +40,7 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     ListDisplay,
     ModuleValue,
+    PythonObject,
     SliceValue,
     Sugared,
     TupleDisplay,
@@ -145,10 +148,7 @@ def _dict(e: Emitter, given: Arguments) -> Sugared:
     else:
         items = items_of(e, value)
         if items is not None:
-            pairs = [items_of(e, i) for i in items]
-            known = [p for p in pairs if p is not None and len(p) == 2]
-            if len(known) < len(pairs):
-                e.fail_type("dict() needs pairs")
+            known = [unpack(e, i, 2, None) for i in items]
             keys, values = tuple(p[0] for p in known), tuple(p[1] for p in known)
             result = DictDisplay(keys, values, given.node)
             if not given.keywords:
@@ -161,10 +161,8 @@ def _dict(e: Emitter, given: Arguments) -> Sugared:
 def _dict_of_pairs(e: Emitter, value: Sugared, given: Arguments) -> Sugared:
     def fill(store: Callable[[Sugared, Sugared], None]) -> None:
         def body(item: Sugared) -> None:
-            pair = tuple_items(e, item)
-            if pair is None or len(pair) != 2:
-                e.fail_type("dict() needs pairs")
-            store(*pair)
+            key, value = unpack(e, item, 2, None)
+            store(key, value)
 
         run_cursor(e, cursor_of(e, value), [], body)
 
@@ -257,6 +255,9 @@ def _sum(e: Emitter, given: Arguments) -> Sugared:
     t = e.type_of(iterable)
     if start is None and t == T.ListType([T.INT]):
         return e.op("list::sum_int", e.value(iterable))
+    if start is not None and e.type_of(start) in (T.STR, T.BYTES):
+        kind, joined = ("strings", "''") if e.type_of(start) == T.STR else ("bytes", "b''")
+        e.raise_error(TypeError, f"sum() can't sum {kind} [use {joined}.join(seq) instead]")
     return _reduce(e, iterable, start or Constant(0), lambda a, b: binary(e, "add", a, b))
 
 
@@ -331,16 +332,50 @@ def _extreme(name: str) -> Callable[[Emitter, Arguments], Sugared]:
     return run
 
 
+_BEST = {"min": script_library.least_by, "max": script_library.greatest_by}
+_BEST_OF_SOME = {"min": script_library.least_by_some, "max": script_library.greatest_by_some}
+
+
+def _known(e: Emitter, key: Sugared) -> Sugared:
+    """A key that is compared: not None."""
+    t = e.type_of(key)
+    if not isinstance(t, T.OptionalType):
+        return key
+    missing = e.builder.node("prim::is_none", [e.value(key)], [T.BOOL]).output
+    message = "a comparison is not supported with None"
+    when(e, missing, lambda: e.raise_error(TypeError, message))
+    return narrow(e, key, t.element)
+
+
+def _best_of(e: Emitter, operator: str, items: Sequence[Sugared], key: Sugared | None) -> Sugared:
+    """The first of the extreme items of a display; each item's key is made once."""
+
+    def with_key(item: Sugared) -> TupleDisplay:
+        return TupleDisplay((item, item if key is None else e.call_positional(key, item)))
+
+    def better(best: TupleDisplay, new: TupleDisplay) -> TupleDisplay:
+        keys = [p.items[1] if key is None else _known(e, p.items[1]) for p in (new, best)]
+        outcome = truth(e, compare(e, operator, *keys))
+        if isinstance(outcome, bool):
+            return new if outcome else best
+        if key is None:
+            return TupleDisplay(
+                (choose(e, outcome, lambda: new.items[0], lambda: best.items[0]),) * 2
+            )
+        chosen = choose(e, outcome, lambda: new, lambda: best)
+        return TupleDisplay(tuple_items(e, chosen) or ())
+
+    return functools.reduce(better, (with_key(i) for i in items)).items[0]
+
+
 def _best(
     e: Emitter, name: str, items: Sugared, key: Sugared | None, default: Sugared | None
 ) -> Sugared:
     operator = "lt" if name == "min" else "gt"
-
-    def key_of(item: Sugared) -> Sugared:
-        return item if key is None or e.type_of(key) == T.NONE else e.call_positional(key, item)
+    has_key = key is not None and e.type_of(key) != T.NONE
 
     def better(best: Sugared, item: Sugared) -> Sugared:
-        outcome = truth(e, compare(e, operator, key_of(item), key_of(best)))
+        outcome = truth(e, compare(e, operator, item, best))
         if isinstance(outcome, bool):
             return item if outcome else best
         return choose(e, outcome, lambda: item, lambda: best)
@@ -349,10 +384,7 @@ def _best(
     if known is not None:
         if not known:
             return default or e.raise_error(ValueError, _EMPTY.format(name))
-        result = known[0]
-        for item in known[1:]:
-            result = better(result, item)
-        return result
+        return _best_of(e, operator, known, key if has_key else None)
     whole = as_built_list(e, items) if isinstance(items, IterableValue) else items
     whole = IRValue(as_list(e, e.value(whole))) if is_sequence(e.type_of(whole)) else IRValue(
         e.value(as_built_list(e, whole))
@@ -360,6 +392,11 @@ def _best(
     empty = unary(e, "not", truth_sugared(e, whole))
 
     def fold() -> Sugared:
+        if key is not None and has_key:
+            keys = e.unit.sort_keys(e, e.value(whole), key)
+            several = isinstance(keys.type.contained[0], T.OptionalType)
+            functions = _BEST_OF_SOME if several else _BEST
+            return e.call_positional(PythonObject(functions[name]), whole, IRValue(keys))
         return _reduce(e, whole, e.subscript(whole, Constant(0)), better)
 
     if default is not None:

@@ -59,7 +59,7 @@ def _by_type(e: Emitter, value: Sugared, act: Callable[[Sugared], Sugared]) -> S
 
 def _conversion(cls: type, target: T.Type) -> Callable[[Emitter, Arguments], Sugared]:
     def run(e: Emitter, given: Arguments) -> Sugared:
-        if not given.positional:
+        if not given.positional and not given.keywords:
             return Constant(cls())
         if len(given.positional) > 1 or given.keywords:
             return _convert_two(e, cls, given)
@@ -88,6 +88,10 @@ def _convert_two(e: Emitter, cls: type, given: Arguments) -> Sugared:
         return e.op("str::int_base", whole, index_value(e, base, "the base"))
     if cls is complex:
         parts = take(e, given, "real", "imag")
+        if any(e.type_of(p) == T.COMPLEX for p in parts if p is not None):
+            real, imag = (p or Constant(0.0) for p in parts)
+            turned = binary(e, "mul", imag, Constant(1j))
+            return binary(e, "add", real, turned)
         built = [float_value(e, p or Constant(0.0), "a part of complex()") for p in parts]
         return e.op("complex::make", *built)
     e.fail_type(f"{cls.__name__}() takes one argument")

@@ -157,6 +157,8 @@ def _bytes(e: Emitter, given: Arguments) -> Sugared:
     if t == T.BYTES:
         return value
     if isinstance(value, Constant) and isinstance(value.value, int):
+        if value.value < 0:
+            e.raise_error(ValueError, "negative count")
         return Constant(bytes(value.value))
     if t in (T.INT, T.BOOL):
         return e.unit.call_python(e, bytes, Arguments([value], {}), T.BYTES)

@@ -343,7 +343,8 @@ class ClassTable:
         for base in user_bases(t.python_class):
             for name in sorted(_own_stores(base)):
                 found = static_attribute(t.python_class, name)
-                if name not in t.attributes and (inspect.isdatadescriptor(found) or found is MISSING):
+                is_field = found is MISSING or inspect.isdatadescriptor(found)
+                if is_field and name not in t.attributes:
                     return name
         return None
 
@@ -363,7 +364,8 @@ class ClassTable:
                 if not inspect.isdatadescriptor(found):
                     t.left_to_class.add(name)
         for t in self.types:
-            if t not in self.whole and not T.is_exception(t):  # which shows all its attributes when it leaves
+            # an exception shows all its attributes when it leaves
+            if t not in self.whole and not T.is_exception(t):
                 t.attributes = {n: k for n, k in t.attributes.items() if n in used}
             for name, kind in t.attributes.items():
                 settled = without_never(kind)

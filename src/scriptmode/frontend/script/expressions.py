@@ -474,6 +474,7 @@ def collected(
     inner: T.Type | None = None,
 ) -> Sugared:
     """A new list that ``fill`` appends to; its element type is known when that is done."""
+    site = ("made at", e.span) if site is None else site
     hint = e.hints.get(site)
     element: T.Type = hint.contained[0] if hint is not None else T.NEVER
     result = e.builder.list([], element)
@@ -573,9 +574,11 @@ def _dict_comprehension(e: Emitter, node: ast.DictComp, expected: T.Type | None)
     result = built_node.output
     e.sites[built_node] = node
     seen: list[tuple[Value, Value]] = []
+    wanted = T.unwrap_optional(expected) if hint is None and expected is not None else hint
+    inner = wanted.value if isinstance(wanted, T.DictType) and wanted.value != T.NEVER else None
 
     def body() -> None:
-        k, v = e.value(e.expression(node.key)), e.value(e.expression(node.value))
+        k, v = e.value(e.expression(node.key)), e.value(e.expression(node.value, inner), inner)
         seen.append((k, v))
         stored = e.builder.node("dict::setitem", [result, k, v], [])
         stored.schema = e.builder.resolve("dict::setitem")

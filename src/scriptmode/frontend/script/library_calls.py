@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import heapq
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     heapq.heapify: script_library.heapify,
     heapq.nlargest: script_library.nlargest,
     heapq.nsmallest: script_library.nsmallest,
+    functools.cmp_to_key: script_library.comparing,
 }
 
 

@@ -207,15 +207,15 @@ def reconcile(e: Emitter, found: Sequence[Sugared]) -> None:
 
 def _reconcile_displays(e: Emitter, found: Sequence[Sugared], built: Sequence[IRValue]) -> None:
     """Displays that meet a container of another type are to be of that type, if they can."""
-    for display in found:
-        if not isinstance(display, (ListDisplay, DictDisplay)) or display.site is None:
-            continue
+    displays = [v for v in found if isinstance(v, (ListDisplay, DictDisplay))]
+    kinds = [v.type for v in built] + [e.type_of(d) for d in displays if not d.frozen]
+    for display in displays:
         own = e.type_of(display)
-        if own is None or display.frozen:
+        if own is None or display.frozen or display.site is None:
             continue
-        for other in built:
-            joined = _join_elements(own, other.type)
-            if joined == other.type and own != joined and T.NEVER in T.walk(own):
+        for other in kinds:
+            joined = None if other is None else _join_elements(own, other)
+            if joined is not None and joined == other and own != joined and T.NEVER in T.walk(own):
                 e.hints[display.site] = joined
                 raise Restart
 

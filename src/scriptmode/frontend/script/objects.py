@@ -19,7 +19,7 @@ from torch import nn
 from scriptmode.frontend import calls
 from scriptmode.frontend.script import iterator_library, script_library
 from scriptmode.frontend.script.annotations import named_tuple
-from scriptmode.frontend.script.arguments import COUNTED_CLASSES, check_arguments
+from scriptmode.frontend.script.arguments import COUNTED_CLASSES, check_arguments, one
 from scriptmode.frontend.script.captured_objects import SET_CHANGES
 from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import Emitter
@@ -130,6 +130,8 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
             positional = [reading(a) for a in given.positional]
             given = Arguments(positional, given.keywords, given.node)
         return handler(e, given)
+    if isinstance(obj, typing.NewType):
+        return one(e, given)
     marker = marker_call(e, obj, given)
     if marker is not None:
         return marker

@@ -31,6 +31,8 @@ def _slice_attribute(e: Emitter, value: SliceValue, name: str) -> Sugared | None
 
 @ATTRIBUTES(IterableValue)
 def _range_attribute(e: Emitter, value: IterableValue, name: str) -> Sugared | None:
+    if value.kind in ("keys", "items") and name == "isdisjoint":
+        return e.attribute(e.unit.view_as_set(e, value), name)
     if value.kind != "range":
         return None
     if name in _PARTS:

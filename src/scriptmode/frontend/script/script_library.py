@@ -115,6 +115,67 @@ def counter_or(a: Any, b: Any) -> Any:
     return made
 
 
+class Compared:
+    """An item whose order is that of a comparison function, for ``functools.cmp_to_key``."""
+
+    def __init__(self, function: Any, item: Any) -> None:
+        self.function = function
+        self.item = item
+
+    def __lt__(self, other: Compared) -> bool:
+        return bool(self.function(self.item, other.item) < 0)
+
+    def __gt__(self, other: Compared) -> bool:
+        return bool(self.function(self.item, other.item) > 0)
+
+
+def comparing(function: Any) -> Any:
+    """``functools.cmp_to_key(function)``."""
+    return lambda item: Compared(function, item)
+
+
+def least_by(items: Any, keys: Any) -> Any:
+    """The first item whose key is the least."""
+    best = 0
+    for i in range(1, len(keys)):
+        if keys[i] < keys[best]:
+            best = i
+    return items[best]
+
+
+def greatest_by(items: Any, keys: Any) -> Any:
+    """The first item whose key is the greatest."""
+    best = 0
+    for i in range(1, len(keys)):
+        if keys[i] > keys[best]:
+            best = i
+    return items[best]
+
+
+def least_by_some(items: Any, keys: Any) -> Any:
+    """``least_by`` of keys that may be None, which are refused when they are compared."""
+    best = 0
+    for i in range(1, len(keys)):
+        new, old = keys[i], keys[best]
+        if new is None or old is None:
+            raise TypeError("'<' not supported between these keys, one of which is None")
+        if new < old:
+            best = i
+    return items[best]
+
+
+def greatest_by_some(items: Any, keys: Any) -> Any:
+    """``greatest_by`` of keys that may be None, which are refused when they are compared."""
+    best = 0
+    for i in range(1, len(keys)):
+        new, old = keys[i], keys[best]
+        if new is None or old is None:
+            raise TypeError("'>' not supported between these keys, one of which is None")
+        if new > old:
+            best = i
+    return items[best]
+
+
 def counter_eq(a: Any, b: Any) -> bool:
     """``a == b``: what is missing counts 0."""
     return all(a[element] == b[element] for element in a) and all(

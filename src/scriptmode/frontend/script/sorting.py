@@ -19,7 +19,7 @@ def sort(e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
     key = options.get("key", Constant(None))
     keys = owner
     if e.type_of(key) != T.NONE:
-        keys = _keys(e, owner, key)
+        keys = sort_keys(e, owner, key)
     reverse = e.unit.truth(e, options.get("reverse", Constant(False)))
     if any(_is_compared_by_program(t) for t in T.walk(keys.type)):
         if keys is owner:
@@ -39,7 +39,8 @@ def _is_compared_by_program(t: T.Type) -> bool:
     return t == T.TENSOR or isinstance(t, T.ClassType)
 
 
-def _keys(e: Emitter, owner: Value, key: Sugared) -> Value:
+def sort_keys(e: Emitter, owner: Value, key: Sugared) -> Value:
+    """The keys of a list's elements, each made once, in order."""
     cursor = cursor_of(e, IRValue(owner))
 
     def fill(append: Callable[[Sugared], None]) -> None:

@@ -17,6 +17,7 @@ from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
     IRValue,
+    IterableValue,
     PythonObject,
     Sugared,
 )
@@ -82,7 +83,17 @@ def to_ascii(e: Emitter, value: Sugared) -> Sugared:
     return escaped
 
 
+def _text_of_view(e: Emitter, value: IterableValue) -> Sugared:
+    """``dict_keys([...])``."""
+    t = e.type_of(value.arguments[0])
+    prefix = "odict" if isinstance(t, T.OrderedDictType) else "dict"
+    inside = to_repr(e, e.unit.collect(e, value))
+    return concatenate(e, [Constant(f"{prefix}_{value.kind}("), inside, Constant(")")])
+
+
 def _structural(e: Emitter, kind: str, value: Sugared) -> Sugared:
+    if isinstance(value, IterableValue) and value.kind in ("keys", "values", "items"):
+        return _text_of_view(e, value)
     t = e.type_of(value)
     if e.unit.dunders.concerns(value):
         asked: Sugared = e.unit.dunders.to_text(e, value, kind)
@@ -111,7 +122,7 @@ def to_format(e: Emitter, value: Sugared, spec: Sugared) -> Sugared:
     if isinstance(value, Constant) and isinstance(spec, Constant):
         try:
             return Constant(format(value.value, spec.value))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             e.raise_error(type(error), str(error))
     t = e.type_of(value)
     if e.unit.dunders.concerns(value):
@@ -252,6 +263,7 @@ def brace_format(e: Emitter, template: str, given: Arguments) -> Sugared:
     """``template.format(...)``."""
     parts: list[Sugared] = []
     automatic = 0
+    numbered: set[bool] = set()
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -264,6 +276,12 @@ def brace_format(e: Emitter, template: str, given: Arguments) -> Sugared:
         name = head.group() if head is not None else ""
         if field != name or (spec and "{" in spec):
             return brace_format_by_python(e, Constant(template), given)
+        if name == "" or name.isdigit():
+            numbered.add(name != "")
+            if len(numbered) > 1:
+                ways = ("automatic field numbering", "manual field specification")
+                before, now = ways if name else ways[::-1]
+                e.raise_error(ValueError, f"cannot switch from {before} to {now}")
         if name == "":
             name, automatic = str(automatic), automatic + 1
         if name.isdigit():

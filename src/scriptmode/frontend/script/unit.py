@@ -744,6 +744,7 @@ class Unit:
         """Put variables of the function being entered into cells."""
         cells.make_cells(e)
 
+    sort_keys = staticmethod(sorting.sort_keys)
     counter_unary = staticmethod(dict_classes.counter_unary)
     counter_compare = staticmethod(dict_classes.counter_compare)
     delete_count = staticmethod(dict_classes.delete_count)
