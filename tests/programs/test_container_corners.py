@@ -5,8 +5,11 @@ from __future__ import annotations
 import bisect
 import functools
 import heapq
+import os
+import subprocess
+import sys
 from collections import OrderedDict
-from typing import Dict, List, NewType
+from typing import Any, Dict, List, NewType
 
 import pytest
 
@@ -136,13 +139,29 @@ def test_arguments_that_conversions_refuse(number: int) -> None:
         return f"{-1:c}"
 
     def mixed(n: int):
-        return "{} {1}".format(1, 2)
+        return "{} {1}".format(1, 2)  # noqa: F525
 
     def parts(n: int):
         return complex(real=1, imag=2), complex(1j, 2), complex(1, 2j), complex(imag=n)
 
     def other(n: int):
-        return "{1} {}".format(1, 2)
+        return "{1} {}".format(1, 2)  # noqa: F525
 
     functions = [strings, negative, character, mixed, parts, other]
     check(functions[number], (1,))
+
+
+def endless(n: int):
+    a: List[Any] = [n]
+    a.append([a, a])
+    return a
+
+
+def test_a_list_that_contains_itself_is_returned() -> None:
+    # in another process: rings of lists of `Any` are not given back yet
+    program = (
+        "import scriptmode; from tests.programs.test_container_corners import endless\n"
+        "made = scriptmode.script(endless)(1)\n"
+        "assert made[0] == 1 and made[1][0] is made and made[1][1] is made"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ})

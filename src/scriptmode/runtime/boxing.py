@@ -370,24 +370,29 @@ def box_list(frame: ptr, value: ptr, plan: ptr) -> ptr:
     row = memo_find(frame, value, MEMO_NATIVE)
     if row != 0:
         return _new_reference(load(ptr, row, MEMO_OBJECT))
-    made = new_list(frame, value, plan)
-    if made != 0 and memo_add(frame, made, value, plan, ptr(0)) == 0:
+    made = PyList_New(load(i64, value, LIST_LENGTH))
+    if made == 0:
+        return made
+    if memo_add(frame, made, value, plan, ptr(0)) == 0:  # first: it may contain itself
         Py_DecRef(made)
         return PyErr_NoMemory()
-    return made
+    return _filled(frame, made, value, plan)
+
+
+@native
+def new_list(frame: ptr, value: ptr, plan: ptr) -> ptr:
+    """A new Python list with the elements of a native one."""
+    made = PyList_New(load(i64, value, LIST_LENGTH))
+    return _filled(frame, made, value, plan) if made != 0 else made
 
 
 @native(noinline=True)
-def new_list(frame: ptr, value: ptr, plan: ptr) -> ptr:
-    """A new Python list with the elements of a native one."""
-    n = load(i64, value, LIST_LENGTH)
-    made = PyList_New(n)
-    if made == 0:
-        return made
+def _filled(frame: ptr, made: ptr, value: ptr, plan: ptr) -> ptr:
+    """A Python list as long as a native one, with its elements; null when that fails."""
     element = plan_child(plan, 0)
     size = load(i64, element, PLAN_SIZE)
     data = load(ptr, value, LIST_DATA)
-    for i in range(n):
+    for i in range(load(i64, value, LIST_LENGTH)):
         item = box(frame, data + i * size, element)
         if item == 0:
             Py_DecRef(made)
