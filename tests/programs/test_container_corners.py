@@ -119,6 +119,13 @@ def test_the_least_of_nothing() -> None:
     check(g, (1,))
 
 
+def test_conversions_of_nothing() -> None:
+    def f(n: int):
+        return int(), float(), complex(), bool(), str(), n
+
+    check(f, (1,))
+
+
 def test_new_types() -> None:
     def f(n: int):
         user = UserId(n)
