@@ -109,6 +109,31 @@ def assertion(n: int = 5):
     return n
 
 
+@contextlib.contextmanager
+def tagged(log: List[str], name: str):
+    log.append(name)
+    try:
+        yield name
+    finally:
+        log.append("end of " + name)
+
+
+def context_functions(n: int = 3):
+    """`contextlib.contextmanager` as `with` and decorator, `ExitStack`, managers chosen at run time"""
+    log: List[str] = []
+
+    @tagged(log, "call")
+    def double(x: int):
+        return x * 2
+
+    with contextlib.ExitStack() as stack:
+        for i in range(n):
+            stack.enter_context(tagged(log, str(i)))
+    with tagged(log, "a") if n > 2 else contextlib.nullcontext("b") as name:
+        log.append(name)
+    return double(n), log
+
+
 def with_statements(log: List[str] = []):
     """`with` of user classes, several items, suppression"""
     with Guard(log) as g, Guard(g.log):

@@ -139,6 +139,45 @@ def generators(n: int = 4):
     return first, list(g), sum(squares), [a for a in countdown(3) if a > 1]
 
 
+def generators_with_ends(n: int = 4):
+    """`yield` inside `try`, `finally`, `with`; a generator left early or closed runs them"""
+    log: List[str] = []
+
+    def guarded():
+        try:
+            yield from range(n)
+        finally:
+            log.append("end")
+
+    for x in guarded():
+        if x == 1:
+            break
+    it = guarded()
+    log.append(str(next(it)))
+    it.close()
+    return log
+
+
+def coroutines(n: int = 4):
+    """`x = yield v`, `send`, `throw`, `StopIteration.value`, results of `yield from`"""
+
+    def summing():
+        total = 0
+        while True:
+            x = yield total
+            if x is None:
+                return total
+            total += x
+
+    def outer():
+        result = yield from summing()
+        yield -result
+
+    it = outer()
+    next(it)
+    return it.send(n), it.send(2), next(it)
+
+
 def itertools_functions(n: int = 3):
     """`itertools`, `groupby` and `tee` among them"""
     a, b = itertools.tee(range(n))

@@ -6,11 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import List, Optional  # noqa: UP035
 
-import pytest
 import torch
 
-import scriptmode
-from scriptmode.support.diagnostics import CompileError
 from tests.fourway import check
 
 # ruff: noqa: E731, B023, B007
@@ -493,20 +490,6 @@ def test_yield_inside_try() -> None:
         return [v for v in g()], log
 
     check(f, ([1, 0, 3, 2],))
-
-
-def test_yield_inside_finally_and_with_is_refused() -> None:
-    def closing(n: int):
-        try:
-            yield n
-        finally:
-            print(n)
-
-    def f(n: int):
-        return list(closing(n))
-
-    with pytest.raises(CompileError, match="finally"):
-        scriptmode.script(f)
 
 
 def test_a_suspended_generator_sees_outer_variables_change() -> None:

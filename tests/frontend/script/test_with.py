@@ -10,7 +10,7 @@ import torch
 import scriptmode
 from tests.exceptions_alike import check_alike
 from tests.fourway import check
-from tests.programs import context_functions, contexts
+from tests.programs import context_functions, contexts, managers
 
 
 @pytest.mark.parametrize("case", contexts.CASES, ids=lambda case: case[0].__name__)
@@ -55,34 +55,39 @@ def delegates():
     yield from range(3)
 
 
-def test_a_context_manager_that_delegates_is_refused():
+def test_a_context_manager_that_delegates():
     def f(n: int):
         with delegates() as k:
             return k + n
 
-    with pytest.raises(scriptmode.CompileError, match="yield from"):
-        scriptmode.script(f)
+    check(f, (1,))
 
 
-def test_a_context_manager_chosen_at_run_time_is_refused():
+@pytest.mark.parametrize("case", managers.CASES, ids=lambda case: case[0].__name__)
+def test_managers_of_contextlib_do_what_they_do_in_python(case):
+    check(*case)
+
+
+def test_output_is_not_redirected_inside():
     def f(n: int):
-        log: list[str] = []
-        first, second = context_functions.logged(log, "a"), context_functions.logged(log, "b")
-        with first if n > 1 else second:
-            log.append("x")
-        return log
+        with contextlib.redirect_stdout(None):
+            print(n)
 
-    with pytest.raises(scriptmode.CompileError, match="chosen at run time"):
+    with pytest.raises(scriptmode.CompileError, match="redirected"):
         scriptmode.script(f)
 
 
-def test_a_generator_that_is_left_inside_a_with_is_refused():
+def test_a_generator_suspended_under_a_mode():
     def f(n: int):
         def items():
             with torch.no_grad():
                 yield n
+                yield n + 1
 
-        return list(items())
+        inside = [torch.is_grad_enabled() for _ in items()]
+        for _ in items():
+            break
+        return inside, torch.is_grad_enabled()
 
-    with pytest.raises(scriptmode.CompileError, match="yield"):
-        scriptmode.script(f)
+    check(f, (1,))
+    assert torch.is_grad_enabled()

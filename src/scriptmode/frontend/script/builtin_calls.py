@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.arguments import one, take
 from scriptmode.frontend.script.comparisons import compare
 from scriptmode.frontend.script.conditions import (
+    is_type,
     truth,
     truth_sugared,
 )
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.flow import choose, narrow, when
+from scriptmode.frontend.script.flow import branch, choose, narrow, when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import (
     as_built_list,
@@ -31,6 +33,7 @@ from scriptmode.frontend.script.operators import (
     tuple_items,
     unary,
 )
+from scriptmode.frontend.script.raising import raise_new
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -181,15 +184,24 @@ def _iter(e: Emitter, given: Arguments) -> Sugared:
     return IterableValue("iter", (one(e, given),))
 
 
+def stop_iteration(e: Emitter, returned: Sugared) -> NoReturn:
+    """Raise what ``next`` raises at the end of a generator that has ``returned`` a value."""
+    if not (isinstance(returned, Constant) and returned.value is None):
+
+        def give() -> None:
+            raise_new(e, StopIteration, Arguments([returned], {}))
+
+        branch(e, is_type(e, e.value(returned), [T.NONE]), lambda: None, give)
+    e.raise_error(StopIteration, None)
+
+
 @OBJECT_CALLS(next)
 def _next(e: Emitter, given: Arguments) -> Sugared:
     iterator, default = take(e, given, "iterator", "default", required=1)
     assert iterator is not None
 
     def ended(returned: Sugared) -> Sugared:
-        if default is not None:
-            return default
-        e.raise_error(StopIteration, None)
+        return stop_iteration(e, returned) if default is None else default
 
     if isinstance(iterator, (IterableValue, GeneratorValue)):  # consumed here only
         items = items_of(e, iterator)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import collections
+import inspect
+import types
 
 import torch
 
@@ -15,10 +18,12 @@ from scriptmode.frontend.script.transposing import transposed
 from scriptmode.frontend.script.values import (
     KEYWORDS,
     Arguments,
+    BoundMethod,
     BuiltinMethod,
     Constant,
     DictDisplay,
     IRValue,
+    LocalFunction,
     PythonObject,
     StarredDict,
     StarredList,
@@ -138,4 +143,31 @@ def call(e: Emitter, node: ast.Call, expected: T.Type | None) -> Sugared:
             return e.unit.call_python(e, torch.Tensor.tolist, given, expected)
     given = call_arguments(e, node, function)
     with e.at(node):
-        return e.call(function, given)
+        held: list[Sugared] = []
+        if e.fresh and _consumes(function):
+            held = e.unit.take_fresh(e, *given.positional, *given.keywords.values())
+        if not held:
+            return e.call(function, given)
+        result = e.unit.with_drops(e, held, node, lambda: e.settle(e.call(function, given)))
+        assert isinstance(result, Sugared)
+        t = e.type_of(result)
+        if t is None or T.has_choice(t):
+            e.unit.refuse_held(e)
+        return result
+
+
+def _consumes(function: Sugared) -> bool:
+    """Whether a call has done with a generator that it is given when it returns."""
+    if isinstance(function, PythonObject):
+        obj = function.object
+        is_plain = isinstance(obj, types.FunctionType) and not inspect.isgeneratorfunction(obj)
+        return is_plain or any(obj is c for c in _CONSUMERS)
+    if isinstance(function, LocalFunction):
+        return not function.source.is_generator
+    return isinstance(function, (BuiltinMethod, BoundMethod))
+
+
+_CONSUMERS = (
+    next, list, tuple, set, frozenset, dict, sum, any, all, max, min, sorted, collections.deque,
+    collections.Counter, collections.OrderedDict,
+)  # fmt: skip

@@ -25,6 +25,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import own_method
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.functions import crossing
+from scriptmode.frontend.script.generator_facts import GeneratorFacts
 from scriptmode.frontend.script.handlers import CALLS
 from scriptmode.frontend.script.shapes import (
     Leaf,
@@ -48,6 +49,7 @@ from scriptmode.frontend.script.values import (
     IteratorObject,
     ListDisplay,
     LocalFunction,
+    ManagerValue,
     ModuleValue,
     PartialFunction,
     PythonObject,
@@ -58,7 +60,8 @@ from scriptmode.ir.graph import Value
 from scriptmode.support.diagnostics import ScriptCallError
 
 _KINDS = (
-    BoundMethod, BuiltinMethod, GeneratorObject, IteratorObject, LocalFunction, PartialFunction,
+    BoundMethod, BuiltinMethod, GeneratorObject, IteratorObject, LocalFunction, ManagerValue,
+    PartialFunction,
 )  # fmt: skip
 
 
@@ -79,6 +82,7 @@ class ChoiceTable:
         self._by_key: dict[Hashable, Member] = {}
         self.factories: dict[int, Sugared] = {}  # of defaultdicts, by the numbers of their types
         self.built: set[Hashable] = set()  # sites of displays of functions that are changed
+        self.generators = GeneratorFacts()
 
     def enter(self, e: Emitter, shape: Shape) -> Member:
         """The member for values of this shape."""
@@ -165,6 +169,19 @@ def member_shape(e: Emitter, shape: Shape) -> Shape | None:
 
 def build_choice(e: Emitter, value: Sugared) -> Value | None:
     """The run-time value of a value known at compile time; None when it has none."""
+    if e.unit.has_ends(e, value):
+        e.unit.refuse_held(e)
+    return _build(e, value)
+
+
+def build_owned(e: Emitter, generator: Sugared) -> Value:
+    """The run-time value of a generator, for the slot of the variable that holds it."""
+    built = _build(e, generator)
+    assert built is not None
+    return built
+
+
+def _build(e: Emitter, value: Sugared) -> Value | None:
     value = crossing(e, value)
     t = choice_type(e, value)
     if t is None:

@@ -37,6 +37,7 @@ from scriptmode.frontend.script import (
     itertools_calls,
     library_calls,
     local_classes,
+    managers,
     matching,
     module_calls,
     not_implemented,
@@ -98,7 +99,7 @@ HANDLERS = (  # they enter themselves
     autograd_functions, builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
     copies, dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
     futures, generator_methods, gradients, host_calls, itertools_calls, library_calls,
-    local_classes, matching, module_calls, number_methods, object_methods, operator_calls,
+    local_classes, managers, matching, module_calls, number_methods, object_methods, operator_calls,
     raising, ranges, sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000

@@ -17,7 +17,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import types
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import torch
 
 from scriptmode.frontend.script.arguments import take
-from scriptmode.frontend.script.conditions import truth
+from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.exceptions import (
     ExceptionClass,
@@ -35,18 +34,14 @@ from scriptmode.frontend.script.exceptions import (
 from scriptmode.frontend.script.flow import branch, choose, merge
 from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
 from scriptmode.frontend.script.instances import instance_type, special_method
-from scriptmode.frontend.script.source import source_of
 from scriptmode.frontend.script.statements import assign_target
 from scriptmode.frontend.script.tries import Region, protect, raise_again, run_finally
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
-    DictDisplay,
-    GeneratorObject,
     IRValue,
     ListDisplay,
-    LocalFunction,
-    PartialFunction,
+    ManagerValue,
     PythonObject,
     Sugared,
     TupleDisplay,
@@ -102,12 +97,19 @@ def enter(e: Emitter, manager: Sugared) -> tuple[Sugared, Sugared]:
     """Enter a manager: what is to be left, and what ``as`` binds."""
     if isinstance(manager, PythonObject):
         manager = _made_before(e, manager.object) or manager
-    if isinstance(manager, Mode):
+    if isinstance(manager, Manager):
         return manager.enter(e)
-    if isinstance(manager, Suppress):
-        return manager, Constant(None)
-    if isinstance(manager, GeneratorManager):
-        return manager, manager.enter(e)
+    if is_chosen(manager):
+
+        def enter_one(one: Sugared) -> Sugared:
+            return TupleDisplay(enter(e, one))
+
+        entered = each_chosen(e, manager, enter_one)
+        items = e.unit.tuple_items(e, entered)
+        if items is None:
+            e.not_built("a `with` of these context managers, chosen at run time, is",
+                        help="write one `with` on each path")  # fmt: skip
+        return items[0], items[1]
     if instance_type(manager) is not None:
         _protocol_method(e, manager, "__exit__")
         return manager, e.settle(e.call_positional(_protocol_method(e, manager, "__enter__")))
@@ -122,15 +124,68 @@ def enter(e: Emitter, manager: Sugared) -> tuple[Sugared, Sugared]:
 def run_entered(e: Emitter, region: Region, manager: Sugared, body: Body) -> None:
     """The body of a ``with`` under a manager that has been entered, and its end."""
     if isinstance(manager, Mode):
-        _run_mode(e, region, body, manager)
-    elif isinstance(manager, Suppress):
-        _run_suppress(e, region, manager, body)
-    elif isinstance(manager, GeneratorManager):
-        run_finally(
-            e, region, body, lambda: manager.leave(e), lambda caught: manager.throw(e, caught)
-        )
+        run_mode(e, region, body, manager)
     else:
-        _run_instance(e, region, manager, body)
+        run_finally(
+            e, region, body,
+            lambda: leave_manager(e, manager), lambda caught: handle_error(e, manager, caught),
+        )  # fmt: skip
+
+
+def leave_manager(e: Emitter, manager: Sugared) -> None:
+    """The end of a ``with`` whose body has come to its end, or jumps."""
+    if isinstance(manager, Manager):
+        manager.leave(e)
+    elif is_chosen(manager):
+
+        def leave_one(one: Sugared) -> Sugared:
+            leave_manager(e, one)
+            return Constant(None)
+
+        each_chosen(e, manager, leave_one)
+    else:
+        none = Constant(None)
+        e.call_positional(_protocol_method(e, manager, "__exit__"), none, none, none)
+
+
+def handle_error(e: Emitter, manager: Sugared, caught: Value) -> None:
+    """The end of a ``with`` whose body has raised: it raises again, unless that is swallowed."""
+    if isinstance(manager, Manager):
+        manager.handle(e, caught)
+        return
+    if is_chosen(manager):
+
+        def handle_one(one: Sugared) -> Sugared:
+            handle_error(e, one, caught)
+            return Constant(None)
+
+        each_chosen(e, manager, handle_one)
+        return
+    leave, error = _protocol_method(e, manager, "__exit__"), IRValue(caught)
+    swallows = truth(e, e.call_positional(leave, ExceptionClass(error), error, Traceback()))
+    if swallows is False:
+        raise_again(e)
+    if not isinstance(swallows, bool):
+        branch(e, swallows, lambda: None, lambda: raise_again(e))
+
+
+def is_chosen(manager: Sugared) -> bool:
+    """Whether a manager is one of several kinds, known at run time only."""
+    if not isinstance(manager, IRValue):
+        return False
+    possible = members(manager.type)
+    return isinstance(manager.type, T.ChoiceType) or (
+        len(possible) > 1 and all(T.is_instance_type(m) for m in possible)
+    )
+
+
+def each_chosen(e: Emitter, manager: Sugared, act: Callable[[Sugared], Sugared]) -> Sugared:
+    """``act`` on a manager as each kind that it may be."""
+    assert isinstance(manager, IRValue)
+    if isinstance(manager.type, T.ChoiceType):
+        result: Sugared = e.unit.by_member(e, manager.value, act)
+        return result
+    return split(e, manager, act)
 
 
 def _made_before(e: Emitter, obj: Any) -> Sugared | None:
@@ -147,16 +202,18 @@ def _made_before(e: Emitter, obj: Any) -> Sugared | None:
     return None
 
 
-def _run_mode(e: Emitter, region: Region, body: Body, mode: Mode) -> None:
-    """A body under a mode that ends without failing."""
+def run_mode(
+    e: Emitter, region: Region, body: Callable[[], Sugared | None], mode: Mode
+) -> Sugared | None:
+    """A body under a mode that ends without failing; its result."""
 
     def leave() -> None:
         mode.leave(e)
 
-    def protected() -> None:
+    def protected() -> Sugared | None:
         e.cleanups.append(lambda kind, value: leave())
         try:
-            body()
+            return body()
         finally:
             e.cleanups.pop()
 
@@ -167,35 +224,9 @@ def _run_mode(e: Emitter, region: Region, body: Body, mode: Mode) -> None:
     node, ends = protect(e, region, protected, handler)
     if not ends:
         e.die()
-    merge(e, node, ends)
+    result = merge(e, node, ends)
     leave()
-
-
-def _run_suppress(e: Emitter, region: Region, manager: Suppress, body: Body) -> None:
-    def handler(caught: Value) -> None:
-        fits = is_exception_of(e, caught, caught_classes(e, manager.classes))
-        branch(e, fits, lambda: None, lambda: raise_again(e))
-
-    run_finally(e, region, body, lambda: None, handler)
-
-
-def _run_instance(e: Emitter, region: Region, manager: Sugared, body: Body) -> None:
-    """A context manager of a user class."""
-    leave = _protocol_method(e, manager, "__exit__")
-    none = Constant(None)
-
-    def handler(caught: Value) -> None:
-        error = IRValue(caught)
-        swallows = truth(e, e.call_positional(leave, ExceptionClass(error), error, Traceback()))
-        if swallows is False:
-            raise_again(e)
-        if not isinstance(swallows, bool):
-            branch(e, swallows, lambda: None, lambda: raise_again(e))
-
-    def last() -> None:
-        e.call_positional(leave, none, none, none)
-
-    run_finally(e, region, body, last, handler)
+    return result
 
 
 def _protocol_method(e: Emitter, manager: Sugared, name: str) -> Sugared:
@@ -218,15 +249,27 @@ class Traceback(Sugared):
 # managers
 
 
-class Mode(Sugared):
-    """A context manager of torch, whose end cannot fail."""
+class Manager(ManagerValue):
+    """A context manager that is no instance."""
 
-    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
-        """Enter it: the mode to be left, and what ``as`` binds."""
+    def enter(self, e: Emitter) -> tuple[Sugared, Sugared]:
+        """Enter it: the manager to be left, and what ``as`` binds."""
         return self, Constant(None)
 
     def leave(self, e: Emitter) -> None:
         """End what has been entered."""
+
+    def handle(self, e: Emitter, caught: Value) -> None:
+        """End what has been entered after an exception: raise it again, or let it go."""
+        self.leave(e)
+        raise_again(e)
+
+    def describe(self) -> str:
+        return "a context manager"
+
+
+class Mode(Manager):
+    """A context manager of torch, whose end cannot fail."""
 
     def describe(self) -> str:
         return "a mode of torch"
@@ -247,7 +290,7 @@ class NullContext(Mode):
     def key(self) -> Hashable:
         return "null context"
 
-    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+    def enter(self, e: Emitter) -> tuple[Sugared, Sugared]:
         return self, self.entered
 
 
@@ -266,7 +309,7 @@ class GradMode(Mode):
     def key(self) -> Hashable:
         return "grad mode"
 
-    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+    def enter(self, e: Emitter) -> tuple[Sugared, Sugared]:
         before = e.op("torch::is_grad_enabled")
         _set_grad(e, e.value(self.mode))
         return SetGrad(before), Constant(None)
@@ -310,7 +353,7 @@ class InferenceMode(Mode):
     def key(self) -> Hashable:
         return "inference mode"
 
-    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+    def enter(self, e: Emitter) -> tuple[Sugared, Sugared]:
         mode = e.value_of_type(self.mode, T.BOOL, "the mode")
         token = IRValue(e.builder.op("torch::enter_inference_mode", mode))
         return EnteredInferenceMode(token), Constant(None)
@@ -364,7 +407,7 @@ class Autocast(Mode):
     def key(self) -> Hashable:
         return "autocast"
 
-    def enter(self, e: Emitter) -> tuple[Mode, Sugared]:
+    def enter(self, e: Emitter) -> tuple[Sugared, Sugared]:
         def ask(kind: str) -> Sugared:
             return on_device(e, self.device, lambda name: e.op(kind, name))
 
@@ -406,7 +449,7 @@ class EnteredAutocast(Autocast):
         self.switch(e, -1)
 
 
-class Suppress(Sugared):
+class Suppress(Manager):
     """``contextlib.suppress(*classes)``."""
 
     def __init__(self, classes: tuple[Sugared, ...]) -> None:
@@ -421,88 +464,9 @@ class Suppress(Sugared):
     def key(self) -> Hashable:
         return ("suppress", len(self.classes))
 
-
-class GeneratorManager(Sugared):
-    """What a function under ``contextlib.contextmanager`` returns."""
-
-    def __init__(self, generator: Sugared) -> None:
-        self.generator = generator
-
-    def parts(self) -> tuple[Sugared, ...]:
-        return (self.generator,)
-
-    def with_parts(self, parts: Sequence[Sugared]) -> Sugared:
-        return GeneratorManager(parts[0])
-
-    def key(self) -> Hashable:
-        return "generator manager"
-
-    def describe(self) -> str:
-        return "a context manager"
-
-    def _known(self, e: Emitter) -> GeneratorObject:
-        if not isinstance(self.generator, GeneratorObject):
-            e.not_built("a context manager chosen at run time is",
-                        help="write one `with` on each path")  # fmt: skip
-        return self.generator
-
-    def enter(self, e: Emitter) -> Sugared:
-        """Run the generator up to its ``yield``."""
-        out, has, t = e.unit.resume(e, self._known(e))
-        branch(e, has, lambda: None, lambda: e.unit.call_python_source(e, _did_not_yield))
-        return e.lift(e.builder.cast(e.builder.tuple_index(out, 1), t))
-
-    def leave(self, e: Emitter) -> None:
-        """Run the generator to its end."""
-        _, has, _ = e.unit.resume(e, self._known(e))
-        _unless(e, e.builder.op("bool::not", has), "generator didn't stop")
-
-    def throw(self, e: Emitter, caught: Value) -> None:
-        """Raise what the body has raised at the ``yield``; the end of the generator swallows it."""
-        _, has, _ = e.unit.resume(e, self._known(e), caught)
-        _unless(e, e.builder.op("bool::not", has), "generator didn't stop after throw()")
-
-
-def _did_not_yield() -> None:
-    try:
-        raise StopIteration
-    except StopIteration:
-        raise RuntimeError("generator didn't yield") from None
-
-
-def _unless(e: Emitter, holds: Value, message: str) -> None:
-    branch(e, holds, lambda: None, lambda: e.raise_error(RuntimeError, message))
-
-
-@OBJECT_CALLS(("contextlib", "_GeneratorContextManager"))
-def _generator_manager(e: Emitter, given: Arguments) -> Sugared:
-    function, arguments, keywords = given.positional
-    node = None
-    if isinstance(function, PythonObject) and isinstance(function.object, types.FunctionType):
-        node = source_of(function.object).node
-    elif isinstance(function, LocalFunction):
-        node = function.source.node
-    items = e.unit.tuple_items(e, arguments)
-    if node is None or items is None or not isinstance(keywords, DictDisplay):
-        e.not_built("this `contextlib.contextmanager` function is",
-                    help="write a class with `__enter__` and `__exit__`")  # fmt: skip
-    e.unit.context_functions.add(id(node))
-    names = [k.value for k in keywords.keys if isinstance(k, Constant)]
-    named = dict(zip(names, keywords.values, strict=True))
-    generator = e.call(function, Arguments(list(items), named, given.node))
-    if not isinstance(generator, GeneratorObject):
-        e.fail_type("a `contextlib.contextmanager` function must be a generator function")
-    return GeneratorManager(generator)
-
-
-def context_function(function: Any, *arguments: Any, **keywords: Any) -> Any:
-    """What ``contextlib.contextmanager(function)`` does when it is called."""
-    return contextlib._GeneratorContextManager(function, arguments, keywords)
-
-
-@OBJECT_CALLS(contextlib.contextmanager)
-def _context_manager(e: Emitter, given: Arguments) -> Sugared:
-    return PartialFunction(PythonObject(context_function), (given.positional[0],), {})
+    def handle(self, e: Emitter, caught: Value) -> None:
+        fits = is_exception_of(e, caught, caught_classes(e, self.classes))
+        branch(e, fits, lambda: None, lambda: raise_again(e))
 
 
 # making them

@@ -61,6 +61,7 @@ from scriptmode.support.source import Span
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.flow import LoopContext
+    from scriptmode.frontend.script.generator_ends import Fresh
     from scriptmode.frontend.script.generators import Suspension
     from scriptmode.frontend.script.unit import Unit
 
@@ -133,6 +134,9 @@ class Emitter:
         self.returned: dict[Node, Sugared] = {}
         self.loop_memory: dict[Hashable, Any] = {}
         self.generator: Suspension | None = None  # in the resume function of a generator
+        self.fresh: list[Fresh] = []  # generators that only the present expression holds
+        self.owned: dict[str, Value] = {}  # slots of the variables that hold generators
+        self.managed: set[Value] = set()  # states of generators that a `with` closes
         self.epoch = 0  # counts points at which attributes may have changed
         self.is_reading = False  # the value of the expression is only looked into
         self.element_writes = 0  # counts points at which elements of containers may have
@@ -198,8 +202,14 @@ class Emitter:
             with self.at(node):
                 if handler is None:
                     self.fail_syntax(f"`{type(node).__name__}` statements are not supported")
+                before = len(self.fresh)
                 self.unit.run_statement(self, node, handler)
+                self.unit.check_held(self, before)
             self.check_alive()
+
+    def forget_erased(self) -> None:
+        """Forget generators whose making has been discarded."""
+        self.fresh = [f for f in self.fresh if not f.is_erased()]
 
     def check_alive(self) -> None:
         """Raise DeadCode when the current block has its terminator."""
@@ -511,6 +521,7 @@ class Emitter:
     def assign(self, name: str, value: Sugared) -> None:
         """Bind a variable; containers get their identity now."""
         settled = self.settle(self.unit.kept(self, value), self.scope.declared.get(name))
+        self.unit.own(self, name, settled)
         cell = self.cell_of(name)
         if cell is not None:
             self.unit.write_cell(self, name, cell, settled)

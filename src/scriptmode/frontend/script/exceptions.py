@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scriptmode.frontend.script.classes import NATIVE_ATTRIBUTES, static_attribute
 from scriptmode.frontend.script.classes_as_values import ClassOf
 from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, OBJECT_CALLS
 from scriptmode.frontend.script.instances import (
     find_member,
@@ -163,7 +164,9 @@ def exception_attribute(e: Emitter, value: IRValue, name: str) -> Sugared | None
     if any(issubclass(t.python_class, c) and name == n for c, n in inner):
         args = exception_attribute(e, value, "args")
         assert args is not None
-        return e.subscript(args, Constant(0))
+        count = e.call_positional(PythonObject(len), args)
+        empty = e.builder.op("int::eq", e.value(count), e.int_constant(0))
+        return choose(e, empty, lambda: Constant(None), lambda: e.subscript(args, Constant(0)))
     return find_member(e, value, name)
 
 

@@ -374,6 +374,13 @@ def _generators(
     if iterable is None:
         iterable = unrollable(e, e.expression(first.iter))
     iterable = e.unit.in_turn(e, iterable)
+    held = e.unit.take_fresh(e, iterable)
+    if held:
+        place = ast.copy_location(ast.ListComp(ast.Constant(None), list(generators)), first.iter)
+        e.unit.with_drops(
+            e, held, place, lambda: _generators(e, generators, body, iterable, unroll)
+        )
+        return
     items = items_of(e, iterable)
     if items is None and unroll:
         items = constant_range(iterable)

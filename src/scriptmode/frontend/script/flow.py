@@ -437,6 +437,7 @@ def discard_after(e: Emitter, mark: Node | None) -> None:
     block = e.builder.block
     while block.last is not mark and block.last is not None:
         block.last.erase()
+    e.forget_erased()
 
 
 def terminates(block: Block) -> bool:

@@ -98,6 +98,7 @@ class Instance:
     is_provisional: bool = False  # compiled against another instance's assumption
     hints: dict[Hashable, T.Type] = field(default_factory=dict)
     generator: GeneratorCode | None = None  # of the resume function of a generator
+    owned: dict[str, T.Type] = field(default_factory=dict)  # variables that hold generators
 
 
 # binding
@@ -418,6 +419,7 @@ def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugare
     if isinstance(instance.result, Static):
         result = _taken_apart(e, instance.result, output)
         e.unit.check_escaping(e, result)
+        e.unit.note_returned(e, result)
         return result
     return e.lift(output)
 
@@ -538,16 +540,16 @@ def _run_function(e: Emitter, instance: Instance, scope: Scope) -> None:
         return
     e.unit.make_cells(e)
     e.unit.check_entry(e, instance.target)
-    _run_body(e, instance.target.source.node)
+    _run_body(e, instance, instance.target.source.node)
 
 
-def _run_body(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
+def _run_body(e: Emitter, instance: Instance, node: ast.FunctionDef | ast.Lambda) -> None:
     try:
         if isinstance(node, ast.Lambda):
             value = e.expression(node.body)
             e.unit.finish(e, e.settle(value))
         else:
-            e.statements(node.body)
+            e.unit.with_owned(e, instance, lambda: e.statements(node.body))
             e.unit.finish(e, Constant(None))
     except DeadCode:
         assert e.builder.block.is_terminated, "dead code without a terminator"

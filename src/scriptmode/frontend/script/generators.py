@@ -18,21 +18,17 @@ is alive at some ``yield``; what is known of a variable at compile time stays kn
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NoReturn
 
 from scriptmode.frontend.script.conditions import is_type
-from scriptmode.frontend.script.contexts import kept_name, region_of, run_entered
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.environment import Environment
 from scriptmode.frontend.script.exceptions import construct, exception_type, is_exception_of
-from scriptmode.frontend.script.flow import branch, leave_loop, loop
+from scriptmode.frontend.script.flow import branch
 from scriptmode.frontend.script.functions import Instance, Target, crossing, instance_of
-from scriptmode.frontend.script.handlers import EXPRESSIONS
-from scriptmode.frontend.script.iterators import iterator_of, pull
 from scriptmode.frontend.script.literals import ParameterGrows, widen
-from scriptmode.frontend.script.loops import assigned_names, broken_flag, run_else, with_else
 from scriptmode.frontend.script.raising import raise_value
 from scriptmode.frontend.script.shapes import (
     Shape,
@@ -44,14 +40,7 @@ from scriptmode.frontend.script.shapes import (
     stable_key,
 )
 from scriptmode.frontend.script.source import loaded_names, nonlocal_names, own_yields
-from scriptmode.frontend.script.statements import assign_target, binary_of
-from scriptmode.frontend.script.tries import (
-    ForgottenName,
-    Region,
-    protect,
-    raise_again,
-    run_finally,
-)
+from scriptmode.frontend.script.tries import NOTHING, protect, raise_again
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -62,13 +51,14 @@ from scriptmode.frontend.script.values import (
     Unusable,
 )
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import BREAK, YIELD, Graph, Value
+from scriptmode.ir.graph import YIELD, Graph, Value
+from scriptmode.support.diagnostics import CompileError, NotBuiltError
 
 STATE = T.ListType([T.INT])
 STARTED = T.TupleType([STATE, T.ANY])
 FINISHED = -1
 RUNNING = -2
-_RETURNED = "%returned"  # what a `yield from` will give
+RETURNED = "%returned"  # what a `yield from` will give
 _ENTRY = 0
 
 Slot = tuple[str, int]  # a variable, and the number of the run-time value inside it
@@ -83,18 +73,27 @@ class GeneratorCode:
     target: Target
     shapes: dict[str, Shape]
     start: str
-    is_context: bool = False  # of a context manager: resumed exactly once, perhaps by an error
+    takes_errors: bool = False  # a `yield` may raise: what is around it runs when it is closed
+    is_thrown_into: bool = False  # errors of any kind, not only that of `close`
+    sent: T.Type = T.NEVER  # what `send` gives it
+    needs_sent: bool = False  # a `yield` that is resumed without a value raises TypeError
     instance: Instance | None = None
     started: Instance | None = None  # for which ``start`` has been made
     item: T.Type = T.NEVER
+    returned: T.Type = T.NEVER  # what is returned at the first time that it ends
     points: list[int] = field(default_factory=list)  # yields by state, from state 1 on
     alive: dict[int, dict[str, Shape | None]] = field(default_factory=dict)
     slots: dict[Slot, T.Type] = field(default_factory=dict)
     has_changed: bool = False
 
+    @property
+    def node(self) -> ast.AST:
+        """The function."""
+        return self.target.source.node
+
     def forget(self) -> None:
         """Forget the variables' types, when containers are known better."""
-        self.item = T.NEVER
+        self.item = self.returned = T.NEVER
         self.points.clear()
         self.alive.clear()
         self.slots.clear()
@@ -111,7 +110,8 @@ class Suspension:
     code: GeneratorCode
     state: Value
     rows: Value
-    error: Value | None = None  # what a context manager's body has raised
+    error: Value | None = None  # what the `yield` is to raise
+    sent: Value | None = None  # the value of the `yield`
     saved: dict[Slot, list[Value]] = field(default_factory=dict)
     restored: dict[Value, Slot] = field(default_factory=dict)
     arguments: dict[Value, int] = field(default_factory=dict)  # of ``start``, by number
@@ -124,19 +124,46 @@ class Suspension:
 
 
 def code_of(
-    e: Emitter, target: Target, shapes: dict[str, Shape], is_context: bool
+    e: Emitter, target: Target, shapes: dict[str, Shape], is_context: bool = False
 ) -> GeneratorCode:
     """The code of a generator function for these arguments, compiled now if it is new."""
     key = (target.key(), tuple((n, stable_key(s)) for n, s in shapes.items()))
     found: GeneratorCode | None = e.unit.generator_codes.get(key)
     if found is None:
         start = e.unit.unique_name(f"{target.source.module}.{target.source.qualname}.start")
-        found = e.unit.generator_codes[key] = GeneratorCode(key, target, shapes, start, is_context)
-    found.instance = instance_of(e.unit, target, found.shapes, e, found)
+        found = e.unit.generator_codes[key] = GeneratorCode(key, target, shapes, start)
+        known = e.unit.choices.generators
+        found.takes_errors = found.is_thrown_into = is_context or key in known.thrown_into
+        found.sent, found.needs_sent = known.sent.get(key, T.NEVER), key in known.needs_sent
+    try:
+        found.instance = instance_of(e.unit, target, found.shapes, e, found)
+    except CompileError as problem:
+        _use_sent(e, found, problem)
     if found.instance.graph is not None and found.instance is not found.started:
         add_start(e, found)
         found.started = found.instance
     return found
+
+
+def _use_sent(e: Emitter, code: GeneratorCode, problem: CompileError) -> NoReturn:
+    """Start again with a generator that uses what is sent to it without a test for None."""
+    known = e.unit.choices.generators
+    uses = any(_is_used(s) for s in ast.walk(code.target.source.node))
+    if code.needs_sent or not uses or isinstance(problem, NotBuiltError):
+        raise problem
+    if code.sent != T.NEVER:
+        known.needs_sent.add(code.key)
+    elif code.key in known.starved:
+        raise problem
+    else:
+        known.starved.add(code.key)
+    e.unit.start_again()
+
+
+def _is_used(statement: ast.AST) -> bool:
+    if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)):
+        return isinstance(statement.value, (ast.Yield, ast.YieldFrom))
+    return False
 
 
 def make_generator(
@@ -155,35 +182,67 @@ def make_generator(
         raise grown.error from None
     started = e.builder.call(code.start, inputs, STARTED)
     parts = [IRValue(e.builder.tuple_index(started, i)) for i in range(2)]
-    return GeneratorObject(code, TupleDisplay(tuple(parts)))
+    made = GeneratorObject(code, TupleDisplay(tuple(parts)))
+    e.unit.note_made(e, made, list(values.values()))
+    return made
 
 
-def resume(
-    e: Emitter, generator: GeneratorObject, error: Value | None = None
-) -> tuple[Value, Value, T.Type]:
-    """Run a generator to its next ``yield``; its answer, whether that has an item, of what type.
-
-    The answer is (has an item, the item or None, what was returned at the end).  The generator of
-    a context manager may be given an ``error``, which its ``yield`` raises.
-    """
+def present_code(e: Emitter, generator: GeneratorObject) -> GeneratorCode:
+    """The code of a generator in the present attempt to compile the unit."""
     code: GeneratorCode = generator.code
     if e.unit.generator_codes.get(code.key) is not code:  # of an earlier attempt
         fresh = {n: e.unit.refreshed(e, s) for n, s in code.shapes.items()}
-        code = code_of(e, code.target, fresh, code.is_context)
-    elif code.instance is None or code.instance.graph is None:
-        code = code_of(e, code.target, code.shapes, code.is_context)
+        return code_of(e, code.target, fresh)
+    if code.instance is None or code.instance.graph is None:
+        return code_of(e, code.target, code.shapes)
+    return code
+
+
+def resume(
+    e: Emitter,
+    generator: GeneratorObject,
+    error: Value | None = None,
+    sent: Sugared | None = None,
+) -> tuple[Value, Value, T.Type]:
+    """Run a generator to its next ``yield``; its answer, whether that has an item, of what type.
+
+    The answer is (has an item, the item or None, what was returned at the end).  The ``yield``
+    at which it was suspended raises ``error``, or has the value ``sent``.
+    """
+    code = present_code(e, generator)
+    if sent is not None:
+        _learn_sent(e, code, sent)
+    if error is not None and not code.takes_errors:
+        if code.instance is not None and code.instance in e.unit.stack:
+            code.takes_errors = code.has_changed = True  # it throws into its own kind
+        else:
+            e.unit.choices.generators.thrown_into.add(code.key)
+            e.unit.start_again()
     instance = code.instance
     assert instance is not None and instance.return_type is not None
     parts = e.unit.tuple_items(e, generator.frame) or ()
     inputs = [e.value(p) for p in parts]
-    if code.is_context:
+    if code.takes_errors:
         nothing = e.builder.constant(None) if error is None else error
         inputs.append(e.builder.cast(nothing, _thrown(e)))
+    if code.sent != T.NEVER:
+        given = Constant(None) if sent is None else sent
+        inputs.append(e.value(given, T.optional_of(code.sent)))
     out = e.builder.call(instance.name, inputs, instance.return_type)
     e.forget_written(e.unit.writes.of(instance.name))
     if instance.return_type == T.NEVER:
         e.die()
     return out, e.builder.tuple_index(out, 0), code.item
+
+
+def _learn_sent(e: Emitter, code: GeneratorCode, sent: Sugared) -> None:
+    """Start the unit again when a generator is sent what it was not sent before."""
+    built = e.value(e.settle(sent))
+    joined = T.join(code.sent, built.type) or T.ANY
+    if built.type != T.NONE and not T.is_subtype(built.type, T.optional_of(code.sent)):
+        e.unit.choices.generators.sent[code.key] = joined
+        e.unit.choices.generators.starved.discard(code.key)
+        e.unit.start_again()
 
 
 def _thrown(e: Emitter) -> T.Type:
@@ -204,24 +263,46 @@ def emit_generator(e: Emitter, instance: Instance) -> None:
     state = e.graph.add_param(STATE, "state")
     frame = e.graph.add_param(T.ANY, "frame")
     rows = e.builder.cast(frame, T.ListType([code.row()]))
-    error = e.graph.add_param(_thrown(e), "error") if code.is_context else None
-    e.generator = Suspension(code, state, rows, error)
+    error = e.graph.add_param(_thrown(e), "error") if code.takes_errors else None
+    sent = None
+    if code.sent != T.NEVER:
+        sent = e.graph.add_param(T.optional_of(code.sent), "sent")
+    e.generator = Suspension(code, state, rows, error, sent)
     zero = e.int_constant(0)
     number = e.builder.op("list::getitem", state, zero)
     known = [_ENTRY, *range(1, len(code.points) + 1)]
 
     def pick(first: int) -> None:
         if first == len(known):
-            e.unit.finish(e, Constant(None))
+            throw_given(e)
+            if e.generator is not None and e.generator.is_guarded:
+                set_state(e, state, FINISHED)
+            again = TupleDisplay((Constant(False), Constant(None), Constant(None)))
+            e.unit.finish_with(e, again)
             raise DeadCode
         here = e.builder.op("int::eq", number, e.int_constant(known[first]))
         branch(e, here, lambda: _run_state(e, instance, known[first]), lambda: pick(first + 1))
 
-    if _runs_other_code(instance.target.source.node):
+    if code.takes_errors or _runs_other_code(instance.target.source.node):
         _guarded(e, number, lambda: pick(0))
     else:
         set_state(e, state, FINISHED)
         pick(0)
+
+
+def throw_given(e: Emitter) -> None:
+    """Raise the error that the generator was resumed with, if there is one."""
+    assert e.generator is not None
+    error = e.generator.error
+    if error is None:
+        return
+
+    def throw() -> None:
+        raised = e.builder.cast(error, exception_type(e.unit, BaseException))
+        e.builder.node("prim::raise_object", [raised])
+        e.die()
+
+    branch(e, is_type(e, error, [T.NONE]), lambda: None, throw)
 
 
 def set_state(e: Emitter, state: Value, number: int) -> None:
@@ -234,6 +315,8 @@ def finish_generator(e: Emitter, value: Sugared) -> Sugared:
     assert e.generator is not None
     if e.generator.is_guarded:
         set_state(e, e.generator.state, FINISHED)
+    code = e.generator.code
+    code.returned = T.join(code.returned, e.value(e.settle(value)).type) or T.ANY
     return TupleDisplay((Constant(False), Constant(None), value))
 
 
@@ -255,7 +338,7 @@ def _guarded(e: Emitter, number: Value, body: Callable[[], None]) -> None:
         stops = is_exception_of(e, caught, [exception_type(e.unit, StopIteration)])
         branch(e, stops, lambda: _stopped(e, caught), lambda: raise_again(e))
 
-    protect(e, Region((), frozenset(), (), False), body, handler)
+    protect(e, NOTHING, body, handler)
     e.die()
 
 
@@ -294,13 +377,15 @@ def _run_state(e: Emitter, instance: Instance, state: int) -> None:
         _find_captured(e)
         e.unit.bind_itself(instance, e.scope)
         e.unit.make_cells(e)
-        e.statements(node.body)
+        throw_given(e)
+        e.unit.with_owned(e, instance, lambda: e.statements(node.body))
     else:
         point = code.points[state - 1]
         e.env = Environment(_restored(e, code, code.alive[point]))
         _find_captured(e)
         e.unit.bind_itself(instance, e.scope)
-        _resume_block(e, node.body, next(y for y in own_yields(node) if id(y) == point))
+        resumed = next(y for y in own_yields(node) if id(y) == point)
+        e.unit.with_owned(e, instance, lambda: e.unit.resume_body(e, node.body, resumed))
     e.unit.finish(e, Constant(None))
     raise DeadCode
 
@@ -354,7 +439,7 @@ def _alive(e: Emitter, code: GeneratorCode) -> dict[str, Sugared]:
     found = {
         n: v for n, v in e.env.names.items()
         if (n in read or n.startswith("%")) and not isinstance(v, Unusable)
-        and not n.startswith(_RETURNED)
+        and not n.startswith(RETURNED)
         and (n in e.scope.locals or n not in e.scope.captured)  # it is found as captured below
     }  # fmt: skip
     found |= {
@@ -367,7 +452,7 @@ def _alive(e: Emitter, code: GeneratorCode) -> dict[str, Sugared]:
     return crossed
 
 
-def _save(e: Emitter, node: Yielding) -> int:
+def save(e: Emitter, node: Yielding) -> int:
     """Store what is alive into the row; the number of the state."""
     assert e.generator is not None
     code, point = e.generator.code, id(node)
@@ -433,293 +518,3 @@ def add_start(e: Emitter, code: GeneratorCode) -> None:
     graph.block.terminate(YIELD, [started], graph.span)
     graph.return_type = STARTED
     e.unit.program.functions[code.start] = graph
-
-
-# yield
-
-
-def _suspend(e: Emitter, node: Yielding, item: Sugared) -> None:
-    """Leave the function at a ``yield``."""
-    assert e.generator is not None
-    code = e.generator.code
-    if not code.is_context and not all(isinstance(c, ForgottenName) for c in e.cleanups):
-        e.not_built(
-            "`yield` inside `with`, or `try` with `finally`, is",
-            help="leave the statement before the `yield`",
-        )
-    built = e.value(e.settle(item, _item_annotation(e)))
-    code.item = _joined(code, built.type)
-    set_state(e, e.generator.state, _save(e, node))
-    e.unit.finish_with(e, TupleDisplay((Constant(True), IRValue(built), Constant(None))))
-    raise DeadCode
-
-
-def _joined(code: GeneratorCode, t: T.Type) -> T.Type:
-    joined = T.join(code.item, t) or T.ANY
-    code.has_changed |= joined != code.item
-    return joined
-
-
-def _item_annotation(e: Emitter) -> T.Type | None:
-    """The type of the items by the function's annotation, for displays."""
-    assert e.generator is not None
-    node = e.generator.code.target.source.node
-    returns = node.returns if isinstance(node, ast.FunctionDef) else None
-    if isinstance(returns, ast.Subscript):
-        first = returns.slice.elts[0] if isinstance(returns.slice, ast.Tuple) else returns.slice
-        found: T.Type | None = e.unit.quiet_annotation(e, first)
-        return found
-    return None
-
-
-@EXPRESSIONS(ast.Yield)
-def _yield(e: Emitter, node: ast.Yield, expected: T.Type | None) -> Sugared:
-    _check_place(e, node)
-    item: Sugared = Constant(None) if node.value is None else e.expression(node.value)
-    _suspend(e, node, item)
-    raise DeadCode
-
-
-@EXPRESSIONS(ast.YieldFrom)
-def _yield_from(e: Emitter, node: ast.YieldFrom, expected: T.Type | None) -> Sugared:
-    _check_place(e, node)
-    iterator = iterator_of(e, e.expression(node.value))
-    e.env.bind(_hidden(node), iterator)
-    return _run_from(e, node)
-
-
-def _hidden(node: ast.expr | ast.stmt) -> str:
-    """The variable that holds the iterator of a loop or ``yield from``."""
-    return f"%iterator{node.lineno}.{node.col_offset}"
-
-
-def _run_from(e: Emitter, node: ast.YieldFrom) -> Sugared:
-    """Yield what is left of an iterator; its return value."""
-    name, result = _hidden(node), f"{_RETURNED}{node.lineno}.{node.col_offset}"
-    e.env.bind(result, Constant(None))
-
-    def end(returned: Sugared) -> Sugared:
-        e.env.bind(result, returned)
-        leave_loop(e, BREAK)
-
-    def body(index: Value) -> None:
-        item = pull(e, e.env.names[name], lambda found: found, end)
-        _suspend(e, node, item)
-
-    loop(e, None, None, [result], body)
-    returned = e.env.names[result]
-    e.env.unbind(name)
-    e.env.unbind(result)
-    return returned
-
-
-def _check_place(e: Emitter, node: Yielding) -> None:
-    if e.generator is None:
-        e.fail_syntax("`yield` outside of a generator function")
-    function = e.scope.source.node
-    is_context = e.generator.code.is_context
-    if is_context and isinstance(node, ast.YieldFrom):
-        e.not_built("`yield from` in a context manager is", help="write `yield`")
-    for outer in [] if is_context else ast.walk(function):
-        if isinstance(outer, ast.With) and _contains(outer.body, node):
-            e.not_built("`yield` inside `with` is", help="leave the statement before the `yield`")
-        if isinstance(outer, ast.Try) and _contains(outer.body, node):
-            for handler in outer.handlers:
-                if handler.type is None or _catches_exit(e, handler.type):
-                    e.not_built(
-                        "`yield` where GeneratorExit is caught is", help="catch `Exception` instead"
-                    )
-    if not any(getattr(n, "value", None) is node for n in _statements(function)):
-        e.not_built("`yield` inside an expression is", help="write `value = yield ...` on its own")
-
-
-def _catches_exit(e: Emitter, node: ast.expr) -> bool:
-    names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
-    found = [getattr(e.lookup(n), "object", None) for n in names]
-    return any(isinstance(f, type) and issubclass(GeneratorExit, f) for f in found)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.stmt]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.stmt):
-            if not isinstance(child, (ast.FunctionDef, ast.ClassDef)):
-                yield child
-        if not isinstance(child, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
-            yield from _statements(child)
-
-
-# going on
-
-
-def _contains(root: ast.AST | Sequence[ast.AST], node: Yielding) -> bool:
-    roots = [root] if isinstance(root, ast.AST) else root
-    return any(inner is node for r in roots for inner in ast.walk(r))
-
-
-def _resume_block(e: Emitter, body: Sequence[ast.stmt], node: Yielding) -> None:
-    """Go on after a ``yield`` that is somewhere in ``body``."""
-    index = next(i for i, s in enumerate(body) if _contains(s, node))
-    statement = body[index]
-    with e.at(statement):
-        handler = _RESUME.get(type(statement))
-        if handler is None:
-            e.not_built(f"`yield` inside `{type(statement).__name__.lower()}` is")
-        handler(e, statement, node)
-    e.check_alive()
-    e.statements(body[index + 1 :])
-
-
-def _received(e: Emitter, node: Yielding) -> Sugared:
-    """The value of a ``yield`` expression, or the error that it raises."""
-    assert e.generator is not None
-    error = e.generator.error
-    if error is not None:
-
-        def throw() -> None:
-            caught = e.builder.cast(error, exception_type(e.unit, BaseException))
-            e.builder.node("prim::raise_object", [caught])
-            e.die()
-
-        branch(e, is_type(e, error, [T.NONE]), lambda: None, throw)
-    return _run_from(e, node) if isinstance(node, ast.YieldFrom) else Constant(None)
-
-
-def _resume_expression(e: Emitter, statement: ast.Expr, node: Yielding) -> None:
-    _received(e, node)
-
-
-def _resume_assign(e: Emitter, statement: ast.Assign | ast.AnnAssign, node: Yielding) -> None:
-    value = _received(e, node)
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    for target in targets:
-        assign_target(e, target, value)
-
-
-def _resume_augmented(e: Emitter, statement: ast.AugAssign, node: Yielding) -> None:
-    if not isinstance(statement.target, ast.Name):
-        e.not_built("`yield` in an augmented assignment to a part is")
-    old = e.lookup(statement.target.id)  # not assigned since: frames are not shared
-    e.assign(statement.target.id, binary_of(e, statement.op, old, _received(e, node)))
-
-
-def _resume_return(e: Emitter, statement: ast.Return, node: Yielding) -> None:
-    e.unit.finish(e, e.settle(_received(e, node)))
-    raise DeadCode
-
-
-def _resume_if(e: Emitter, statement: ast.If, node: Yielding) -> None:
-    arm = statement.body if _contains(statement.body, node) else statement.orelse
-    _resume_block(e, arm, node)
-
-
-def _resume_try(e: Emitter, statement: ast.Try, node: Yielding) -> None:
-    if not statement.finalbody:
-        _resume_except(e, statement, node)
-        return
-    assert e.generator is not None
-    if not e.generator.code.is_context:
-        e.not_built("`yield` inside `try` with `finally` is")
-    if _contains(statement.finalbody, node):
-        e.not_built("`yield` inside `finally` is", help="leave the statement before it")
-    inner = [*statement.body, *statement.handlers, *statement.orelse]
-    run_finally(
-        e, Region.of(e, statement, inner),
-        lambda: _resume_except(e, statement, node),
-        lambda: e.statements(statement.finalbody),
-    )  # fmt: skip
-
-
-def _resume_except(e: Emitter, statement: ast.Try, node: Yielding) -> None:
-    if _contains(statement.body, node) and not statement.handlers:
-        _resume_block(e, statement.body, node)
-        e.statements(statement.orelse)
-    elif _contains(statement.body, node):
-        e.unit.run_except(e, statement, lambda: _resume_block(e, statement.body, node))
-    elif _contains(statement.orelse, node):
-        _resume_block(e, statement.orelse, node)
-    else:
-        e.not_built("`yield` inside `except` is", help="leave the handler before it")
-
-
-def _resume_with(e: Emitter, statement: ast.With, node: Yielding) -> None:
-    def go_on(items: Sequence[ast.withitem]) -> None:
-        if not items:
-            _resume_block(e, statement.body, node)
-            return
-        item, rest = items[0], items[1:]
-        name = kept_name(item)
-        region = region_of(e, statement, items)
-        run_entered(e, region, e.env.names[name], lambda: go_on(rest))
-        e.env.unbind(name)
-
-    go_on(statement.items)
-
-
-def _resume_while(e: Emitter, statement: ast.While, node: Yielding) -> None:
-    if _contains(statement.orelse, node):
-        _resume_block(e, statement.orelse, node)
-        return
-    e.unit.run_while(e, statement, lambda: _resume_block(e, statement.body, node))
-
-
-def _resume_for(e: Emitter, statement: ast.For, node: Yielding) -> None:
-    if _contains(statement.orelse, node):
-        _resume_block(e, statement.orelse, node)
-        return
-    _run_for(e, statement, lambda: _resume_block(e, statement.body, node))
-
-
-def generator_for(e: Emitter, node: ast.For) -> None:
-    """A ``for`` with a ``yield`` inside: its iterator lives in the frame."""
-    iterable = e.expression(node.iter)
-    with e.at(node.iter):
-        iterator = iterator_of(e, iterable)
-    e.env.bind(_hidden(node), iterator)
-    _run_for(e, node, None)
-
-
-def _run_for(e: Emitter, node: ast.For, rest: Callable[[], None] | None) -> None:
-    """The loop; ``rest`` is the first iteration when it goes on inside of one."""
-    flagged = with_else(e, node) if rest is None else broken_flag(node) in e.env.names
-    assigned = assigned_names(e, [node.target, *node.body], broken_flag(node) if flagged else "")
-
-    def end(returned: Sugared) -> Sugared:
-        leave_loop(e, BREAK)
-
-    def iteration() -> None:
-        item = pull(e, e.env.names[_hidden(node)], lambda found: found, end)
-        assign_target(e, node.target, item)
-        e.statements(node.body)
-
-    run_first(e, assigned, rest, iteration)
-    e.env.unbind(_hidden(node))
-    run_else(e, node, flagged)
-
-
-def run_first(
-    e: Emitter, assigned: Sequence[str], first: Callable[[], None] | None, rest: Callable[[], None]
-) -> bool:
-    """A loop whose first iteration is ``first``; whether it has a break."""
-
-    def body(index: Value) -> None:
-        if first is None:
-            rest()
-            return
-        going_on = e.builder.op("int::eq", index, e.int_constant(0))
-        branch(e, going_on, first, rest)
-
-    return loop(e, None, None, assigned, body)
-
-
-_RESUME: dict[type[ast.stmt], Callable[[Emitter, Any, Yielding], None]] = {
-    ast.Expr: _resume_expression,
-    ast.Assign: _resume_assign,
-    ast.AnnAssign: _resume_assign,
-    ast.AugAssign: _resume_augmented,
-    ast.Return: _resume_return,
-    ast.If: _resume_if,
-    ast.Try: _resume_try,
-    ast.With: _resume_with,
-    ast.While: _resume_while,
-    ast.For: _resume_for,
-}

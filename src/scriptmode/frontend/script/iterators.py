@@ -165,6 +165,18 @@ def _range(e: Emitter, value: IterableValue) -> Sugared:
     return IteratorObject("range", (IRValue(start), IRValue(step), IRValue(trips), _place(e)))
 
 
+def answered(
+    e: Emitter, answer: tuple[Value, Value, T.Type], found: Found, ended: Ended
+) -> Sugared:
+    """``found`` of what a generator has yielded, or ``ended`` of what it has returned."""
+    out, has, t = answer
+    return choose(
+        e, has,
+        lambda: found(_yielded(e, out, t)),
+        lambda: ended(e.lift(e.builder.tuple_index(out, 2))),
+    )  # fmt: skip
+
+
 def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
     """``found`` of the next element, or ``ended``; the merge of their results."""
     if isinstance(iterator, IRValue) and isinstance(iterator.type, T.ChoiceType):
@@ -180,12 +192,7 @@ def pull(e: Emitter, iterator: Sugared, found: Found, ended: Ended) -> Sugared:
             lambda: ended(Constant(None)),
         )  # fmt: skip
     if isinstance(iterator, GeneratorObject):
-        answer, has, t = e.unit.resume(e, iterator)
-        return choose(
-            e, has,
-            lambda: found(_yielded(e, answer, t)),
-            lambda: ended(e.lift(e.builder.tuple_index(answer, 2))),
-        )  # fmt: skip
+        return answered(e, e.unit.resume(e, iterator), found, ended)
     if instance_type(iterator) is not None:
         return next_of_object(e, iterator, found, ended)
     if not isinstance(iterator, IteratorObject):

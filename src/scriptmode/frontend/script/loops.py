@@ -15,6 +15,7 @@ from scriptmode.frontend.script.flow import (
     loop,
 )
 from scriptmode.frontend.script.handlers import STATEMENTS
+from scriptmode.frontend.script.instances import instance_type
 from scriptmode.frontend.script.iteration import Cursor, constant_range, cursor_of, items_of
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.source import stored_names
@@ -223,6 +224,17 @@ def _for(e: Emitter, node: ast.For) -> None:
         e.unit.generator_for(e, node)
         return
     iterable = unrollable(e, e.unit.in_turn(e, e.expression(node.iter)))
+    if instance_type(iterable) is not None:
+        with e.at(node.iter):
+            iterable = e.unit.iterator_of(e, iterable)
+    held = e.unit.take_fresh(e, iterable)
+    if held:
+        e.unit.with_drops(e, held, node, lambda: _for_over(e, node, iterable))
+    else:
+        _for_over(e, node, iterable)
+
+
+def _for_over(e: Emitter, node: ast.For, iterable: Sugared) -> None:
     items = None if isinstance(iterable, IRValue) and _is_uniform(e, iterable) else items_of(
         e, iterable
     )  # fmt: skip

@@ -11,12 +11,10 @@ from scriptmode.frontend.script.enums import own_method
 from scriptmode.frontend.script.exceptions import exception_type, is_exception_of
 from scriptmode.frontend.script.flow import branch, choose, merge
 from scriptmode.frontend.script.instances import instance_type, special_method
-from scriptmode.frontend.script.tries import Region, protect, raise_again
+from scriptmode.frontend.script.tries import NOTHING, protect, raise_again
 from scriptmode.frontend.script.values import Constant, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
-
-_NOTHING = Region((), frozenset(), (), False)
 
 
 def has_next(e: Emitter, value: Sugared) -> bool:
@@ -57,7 +55,7 @@ def next_of_object(
         stops = is_exception_of(e, caught, [exception_type(e.unit, StopIteration)])
         branch(e, stops, lambda: None, lambda: raise_again(e))
 
-    node, ends = protect(e, _NOTHING, body, handler)
+    node, ends = protect(e, NOTHING, body, handler)
     if not ends:
         e.die()
     t = items[0].type if items else T.NONE

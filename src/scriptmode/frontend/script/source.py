@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from scriptmode.frontend.script.yield_hoisting import hoist_yields
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptSyntaxError
 from scriptmode.support.source import Span
 
@@ -40,6 +41,9 @@ class FunctionSource:
     is_given: bool = False  # no text: the tree of a generated method
 
     def __post_init__(self) -> None:
+        node = self.node
+        if isinstance(node, ast.FunctionDef) and own_yields(node):
+            hoist_yields(node, lambda: local_names(node))
         self.locals = local_names(self.node)
         self.globals, self.nonlocals = outer_names(self.node)
         self.is_generator = bool(own_yields(self.node))

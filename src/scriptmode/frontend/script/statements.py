@@ -30,6 +30,7 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     ListDisplay,
     Sugared,
+    TupleDisplay,
     Unusable,
 )
 from scriptmode.ir import types as T
@@ -95,7 +96,16 @@ def _assign_many(e: Emitter, targets: Sequence[ast.expr], value: Sugared) -> Non
         e.fail_syntax("only one target may be starred")
     if not isinstance(value, GeneratorValue):
         value = e.settle(value)
-    found = unpack(e, value, len(targets), stars[0] if stars else None)
+    star = stars[0] if stars else None
+    held = e.unit.take_fresh(e, value)
+    if held:
+        whole = e.unit.with_drops(
+            e, held, None, lambda: TupleDisplay(tuple(unpack(e, value, len(targets), star)))
+        )
+        assert whole is not None
+        found = list(whole.parts())
+    else:
+        found = unpack(e, value, len(targets), star)
     for target, item in zip(targets, found, strict=True):
         inner = target.value if isinstance(target, ast.Starred) else target
         assign_target(e, inner, item)
@@ -218,6 +228,7 @@ def _delete(e: Emitter, node: ast.Delete) -> None:
                     e.unit.delete_outside(e, name)
                 case ast.Name(id=name):
                     unbind(e, name)
+                    e.unit.release(e, name)
                 case ast.Subscript(value=owner, slice=index):
                     delete_subscript(e, e.expression(owner), e.expression(index))
                 case ast.Attribute(value=owner, attr=name):
@@ -240,6 +251,7 @@ def _return(e: Emitter, node: ast.Return) -> None:
     value: Sugared = Constant(None)
     if node.value is not None:
         value = e.settle(_returned(e, node.value, expected), expected)
+        e.unit.returns(e, node.value, value)
     return_value(e, value)
 
 

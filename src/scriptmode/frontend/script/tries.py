@@ -26,7 +26,7 @@ from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.loops import jump
 from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import return_value
-from scriptmode.frontend.script.values import IRValue, Sugared, Unusable
+from scriptmode.frontend.script.values import Constant, IRValue, Sugared, Unusable
 from scriptmode.frontend.script.variables import after_error, read_bound, with_cells
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import LEAVE, RETURN, YIELD, Node, Value
@@ -49,7 +49,42 @@ def _try(e: Emitter, node: ast.Try) -> None:
             e.statements([*node.body, *node.orelse])
 
     inner = [*node.body, *node.handlers, *node.orelse]
-    run_finally(e, Region.of(e, node, inner), body, lambda: e.statements(node.finalbody))
+    run_finally(
+        e, Region.of(e, node, inner), body, lambda: e.statements(node.finalbody),
+        finally_handler(e, node),
+    )  # fmt: skip
+
+
+def finally_handler(e: Emitter, node: ast.Try) -> Handler | None:
+    """The handler of a ``finally`` in which a generator may be suspended: it keeps the error."""
+    name = pending_name(node)
+    if e.generator is None or not _has_yield(node.finalbody):
+        return None
+    if _has_jumps([*node.body, *node.handlers, *node.orelse]):
+        e.not_built("`yield` in a `finally` that a `return`, `break` or `continue` runs is",
+                    help="leave the statement before the `yield`")  # fmt: skip
+    e.env.bind(name, Constant(None))
+
+    def handler(caught: Value) -> None:
+        e.env.bind(name, IRValue(caught))
+        e.statements(node.finalbody)
+        raise_again(e)
+
+    return handler
+
+
+def _has_yield(body: Sequence[ast.stmt]) -> bool:
+    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in ast.walk(s))
+
+
+def pending_name(node: ast.Try) -> str:
+    """The variable that holds the error with which a ``finally`` was entered, or None."""
+    return f"%pending{node.lineno}.{node.col_offset}"
+
+
+def handled_name(clause: ast.ExceptHandler) -> str:
+    """The variable that holds what a clause has caught, in which a generator is suspended."""
+    return f"%handled{clause.lineno}.{clause.col_offset}"
 
 
 if hasattr(ast, "TryStar"):
@@ -114,11 +149,13 @@ def _has_jumps(nodes: Sequence[ast.AST], in_loop: bool = False) -> bool:
     return False
 
 
+NOTHING = Region((), frozenset(), (), False)  # of code that binds no variable
+
 # the Try node
 
 
 def protect(
-    e: Emitter, region: Region, body: Callable[[], None], handler: Handler
+    e: Emitter, region: Region, body: Callable[[], Sugared | None], handler: Handler
 ) -> tuple[Node, list[Outcome]]:
     """A Try of ``body`` and ``handler``, to be merged; its outcomes, that of the body first.
 
@@ -133,15 +170,17 @@ def protect(
         after_error(e, region.assigned, region.deleted, outer.names)
         handler(caught)
 
-    for block, act in zip(blocks, (body, handle), strict=True):
+    acts: tuple[Callable[[], Sugared | None], ...] = (body, handle)
+    for block, act in zip(blocks, acts, strict=True):
         e.env = outer.copy()
         with e.builder.at(block):
+            result = None
             try:
-                act()
+                result = act()
             except DeadCode:
                 assert block.is_terminated, "dead code without a terminator"
         if not block.is_terminated:
-            ends.append(Outcome(block, e.env, None))
+            ends.append(Outcome(block, e.env, result))
     e.env = outer
     return node, ends
 
@@ -259,6 +298,8 @@ def _clauses(e: Emitter, handlers: Sequence[ast.ExceptHandler], caught: Value) -
 
 
 def _clause(e: Emitter, clause: ast.ExceptHandler, caught: Sugared) -> None:
+    if e.generator is not None and _has_yield(clause.body):
+        e.env.bind(handled_name(clause), caught)
     if clause.name is None:
         e.statements(clause.body)
         return
@@ -268,9 +309,17 @@ def _clause(e: Emitter, clause: ast.ExceptHandler, caught: Sugared) -> None:
         e.unit.write_cell(e, clause.name, own, caught)
     else:
         e.bind(clause.name, caught)  # in its cell too, for a `try` inside that binds it again
+    run_clause(e, clause, lambda: e.statements(clause.body))
+
+
+def run_clause(e: Emitter, clause: ast.ExceptHandler, body: Callable[[], None]) -> None:
+    """The body of a clause, or what is left of it; its name is unbound after it."""
+    if clause.name is None:
+        body()
+        return
     e.cleanups.append(ForgottenName(e, clause.name))
     try:
-        e.statements(clause.body)
+        body()
     finally:
         e.cleanups.pop()
     _forget(e, clause.name)

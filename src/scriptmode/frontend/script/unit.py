@@ -31,6 +31,7 @@ from scriptmode.frontend.script import (
     decorated,
     dict_classes,
     function_calls,
+    generator_ends,
     generators,
     instances,
     iteration,
@@ -57,6 +58,7 @@ from scriptmode.frontend.script import (
     text,
     tries,
     variables,
+    yields,
 )
 from scriptmode.frontend.script import dunders as special_methods
 from scriptmode.frontend.script.call_expressions import call_arguments
@@ -100,6 +102,7 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     IteratorObject,
     ListDisplay,
+    ManagerValue,
     ModuleChoice,
     ModuleValue,
     Place,
@@ -775,12 +778,36 @@ class Unit:
         """Call a function of the front end's own library of Python functions."""
         return iterators.call_library(e, function, Arguments(list(given), {}))
 
+    def note_returned(self, e: Emitter, value: Sugared) -> None:
+        """A call has returned ``value``; what generators are inside, nothing else holds."""
+        if isinstance(value, ManagerValue):
+            return  # what enters it ends it
+        if isinstance(value, GeneratorObject):
+            generator_ends.note_made(e, value)
+        for part in value.parts():
+            self.note_returned(e, part)
+
     # generators and iterators
 
     make_generator = staticmethod(generators.make_generator)
     emit_generator = staticmethod(generators.emit_generator)
     finish_generator = staticmethod(generators.finish_generator)
-    generator_for = staticmethod(generators.generator_for)
+    generator_for = staticmethod(yields.generator_for)
+    resume_body = staticmethod(yields.resume_block)
+    check_held = staticmethod(generator_ends.check_held)
+    has_ends = staticmethod(generator_ends.has_ends)
+    places_of = staticmethod(generator_ends.places_of)
+    note_made = staticmethod(generator_ends.note_made)
+    own = staticmethod(generator_ends.own)
+    refuse_held = staticmethod(generator_ends.refuse)
+    release = staticmethod(generator_ends.release)
+    returns = staticmethod(generator_ends.returned)
+    take_fresh = staticmethod(generator_ends.take_fresh)
+    with_drops = staticmethod(generator_ends.with_drops)
+    with_owned = staticmethod(generator_ends.with_owned)
+    build_owned = staticmethod(choices.build_owned)
+    run_clause = staticmethod(tries.run_clause)
+    finally_handler = staticmethod(tries.finally_handler)
     resume = staticmethod(generators.resume)
     run_except = staticmethod(tries.run_except)
     run_while = staticmethod(run_while)
@@ -920,7 +947,15 @@ class Unit:
 
     def _looked_for(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
         function = iterator_library.contains_item
-        return iterators.call_library(e, function, Arguments([container, item], {}))
+        given = Arguments([container, item], {})
+        held = generator_ends.take_fresh(e, container)
+        if not held:
+            return iterators.call_library(e, function, given)
+        found = generator_ends.with_drops(
+            e, held, None, lambda: iterators.call_library(e, function, given)
+        )
+        assert found is not None
+        return found
 
     def generated_items(self, e: Emitter, value: GeneratorValue) -> Sequence[Sugared] | None:
         """What a generator expression yields, if their number is known."""

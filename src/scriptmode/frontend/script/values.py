@@ -529,6 +529,10 @@ class SuperValue(Sugared):
         return ("super", self.after)
 
 
+class ManagerValue(Sugared):
+    """A context manager that is no instance: of torch, or of ``contextlib``."""
+
+
 @dataclass(eq=False)
 class PartialFunction(Sugared):
     """``functools.partial(function, *args, **kwargs)``."""
