@@ -473,21 +473,58 @@ def _generator(b: Body) -> None:
     b.fixed |= set(b.variables)
     b.in_closure += 1
     b.indent += 1
+    guarded = "try" in b.features and b.rng.random() < 0.5
+    if guarded:
+        b.write("try:")
+        b.indent += 1
     b.write(f"for {item} in range({count} % 6):")
     b.indent += 1
-    _yields(b, count, kind)
-    b.indent -= 2
+    if "try" in b.features and b.rng.random() < 0.4:
+        _guarded_yields(b, name, count, kind)
+    else:
+        _yields(b, count, kind)
+    b.indent -= 1
+    if guarded:
+        b.indent -= 1
+        b.write("finally:")
+        b.write(f"    print('end of {name}')")
+    b.indent -= 1
     b.in_closure -= 1
     b.variables, b.fixed = saved, fixed
     call = f"{name}({b.expr(INT, 1)})"
     found = b.fresh()
-    if b.rng.random() < 0.5:
+    way = b.rng.random()
+    if way < 0.4:
         b.write(f"{found} = list({call})")
         b.variables[found] = K.list_of(kind)
+        return
+    if way < 0.5:
+        b.write(f"{found} = next({call}, {b.expr(kind, 1)})")
+        b.variables[found] = kind
         return
     loop = b.fresh("i")
     b.write(f"for {loop} in {call}:")
     b.loop_suite(3, {loop: kind})
+
+
+def _guarded_yields(b: Body, name: str, count: str, kind: Kind) -> None:
+    """The body of a generator's loop with `yield` inside `try`, its clauses and `finally`."""
+    b.write("try:")
+    b.indent += 1
+    _yields(b, count, kind)
+    if b.rng.random() < 0.4:
+        b.write(f"if {b.expr(BOOL, 1)}:")
+        b.write("    raise ValueError('inside')")
+    b.indent -= 1
+    if b.rng.random() < 0.6:
+        b.write("except ValueError as error:")
+        b.write("    print(error)")
+        if b.rng.random() < 0.6:
+            b.write(f"    yield {b.expr(kind, 1)}")
+        if b.rng.random() < 0.3:
+            b.write("    raise")
+    b.write("finally:")
+    b.write(f"    print('left {name}')")
 
 
 def _yields(b: Body, count: str, kind: Kind) -> None:

@@ -539,7 +539,38 @@ def explicit_exc(n: int):
     return log
 
 
+def names_of_clauses(n: int):
+    log: List[str] = []
+
+    def g():
+        for i in range(n):
+            try:
+                yield i
+                if i == 1:
+                    raise ValueError("inside")
+            except ValueError as error:
+                log.append(str(error))
+                yield 100
+            finally:
+                log.append("left")
+
+    def h():
+        k = 0
+        while k < n:
+            k += 1
+            try:
+                raise ValueError(str(k))
+            except ValueError as error:
+                yield k
+                log.append(str(error))
+
+    for x in g():
+        log.append(str(x))
+    return log, list(h())
+
+
 CASES = [
+    (names_of_clauses, (4,)),
     (exhaust, (3,)),
     (brk, (2,), (20,)),
     (brk_nested, (1,), (2,), (9,)),

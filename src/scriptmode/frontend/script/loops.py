@@ -26,6 +26,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     ListDisplay,
     Sugared,
+    Unusable,
 )
 from scriptmode.ir.graph import BREAK, CONTINUE, Value
 
@@ -140,6 +141,44 @@ def assigned_names(e: Emitter, nodes: Sequence[ast.AST], flag: str) -> list[str]
     return [*names, flag] if flag else names
 
 
+def run_first(
+    e: Emitter,
+    node: ast.For | ast.While,
+    assigned: Sequence[str],
+    first: Callable[[], None] | None,
+    rest: Callable[[], None],
+    late: Sequence[str] = (),
+) -> bool:
+    """A loop whose first iteration is ``first``, if that is given; whether it has a break."""
+    if first is None:
+        return loop(e, None, None, assigned, lambda index: rest(), key=id(node), late=late)
+    forgotten = [n for n in _clause_names(e, node) if n in e.env.names]
+
+    def again() -> None:
+        for name in forgotten:
+            e.env.bind(name, Unusable("unbound", e.span))
+        rest()
+
+    def body(index: Value) -> None:
+        branch(e, e.builder.op("int::eq", index, e.int_constant(0)), first, again)
+
+    carried = [n for n in assigned if n not in forgotten]
+    has_break = loop(e, None, None, carried, body, late=late)
+    for name in forgotten:
+        e.env.bind(name, Unusable("unbound", e.span))
+    return has_break
+
+
+def _clause_names(e: Emitter, node: ast.AST) -> list[str]:
+    """Names that `except` clauses in ``node`` bind, and nothing else in the function."""
+    other = {
+        n.id for n in ast.walk(e.scope.source.node)
+        if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
+    }  # fmt: skip
+    names = [h.name for h in ast.walk(node) if isinstance(h, ast.ExceptHandler) and h.name]
+    return [n for n in dict.fromkeys(names) if n not in other]
+
+
 def has_yield(node: ast.For | ast.While) -> bool:
     """Whether a generator may be suspended inside of a loop."""
     return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node))
@@ -191,13 +230,6 @@ def run_while(e: Emitter, node: ast.While, first: Callable[[], None] | None) -> 
     assigned = assigned_names(e, [node.test, *node.body], broken_flag(node) if flagged else "")
     endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
 
-    def body(index: Value) -> None:
-        if first is not None:
-            going_on = e.builder.op("int::eq", index, e.int_constant(0))
-            branch(e, going_on, first, iteration)
-        else:
-            iteration()
-
     def iteration() -> None:
         outcome, facts = condition(e, node.test)
         if outcome is False:
@@ -210,9 +242,8 @@ def run_while(e: Emitter, node: ast.While, first: Callable[[], None] | None) -> 
             branch(e, outcome, go_on, lambda: leave_loop(e, BREAK))
         e.statements(node.body)
 
-    has_break = loop(
-        e, None, None, assigned, body, key=id(node), late=_late_names(e, node, assigned)
-    )
+    late = _late_names(e, node, assigned)
+    has_break = run_first(e, node, assigned, first, iteration, late)
     if endless and not has_break:
         e.die()
     run_else(e, node, flagged)

@@ -38,7 +38,13 @@ from scriptmode.frontend.script.generators import (
 )
 from scriptmode.frontend.script.handlers import EXPRESSIONS
 from scriptmode.frontend.script.iterators import Ended, Found, answered, iterator_of, pull
-from scriptmode.frontend.script.loops import assigned_names, broken_flag, run_else, with_else
+from scriptmode.frontend.script.loops import (
+    assigned_names,
+    broken_flag,
+    run_else,
+    run_first,
+    with_else,
+)
 from scriptmode.frontend.script.statements import assign_target, binary_of
 from scriptmode.frontend.script.tries import (
     NOTHING,
@@ -469,24 +475,9 @@ def _run_loop(e: Emitter, node: ast.For, rest: Callable[[], None] | None) -> Non
         assign_target(e, node.target, item)
         e.statements(node.body)
 
-    run_first(e, assigned, rest, iteration)
+    run_first(e, node, assigned, rest, iteration)
     e.env.unbind(_hidden(node))
     run_else(e, node, flagged)
-
-
-def run_first(
-    e: Emitter, assigned: Sequence[str], first: Callable[[], None] | None, rest: Callable[[], None]
-) -> bool:
-    """A loop whose first iteration is ``first``; whether it has a break."""
-
-    def body(index: Value) -> None:
-        if first is None:
-            rest()
-            return
-        going_on = e.builder.op("int::eq", index, e.int_constant(0))
-        branch(e, going_on, first, rest)
-
-    return loop(e, None, None, assigned, body)
 
 
 RESUMPTIONS: dict[type[ast.stmt], Callable[[Emitter, Any, Yielding], None]] = {
