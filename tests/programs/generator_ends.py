@@ -569,7 +569,145 @@ def names_of_clauses(n: int):
     return log, list(h())
 
 
+def cond_var(n: int):
+    log: List[str] = []
+
+    def g(k: int):
+        try:
+            yield k
+            yield 2
+        finally:
+            log.append("fin" + str(k))
+
+    out = 0
+    if n > 0:
+        it = g(n)
+        out += next(it)
+    log.append("mid")
+    for i in range(n):
+        jt = g(i + 10)
+        for x in jt:
+            out += x
+            if i == 1:
+                break
+        log.append("l")
+    return out, log
+
+
+def rec_loop(n: int):
+    log: List[str] = []
+
+    def walk(k: int):
+        if k > 0:
+            for x in walk(k - 1):
+                yield x * 10
+        try:
+            yield k
+        finally:
+            log.append("f" + str(k))
+
+    for x in walk(n):
+        log.append(str(x))
+        if x == 10:
+            break
+    return log, list(walk(2))
+
+
+def throw_rec(n: int):
+    log: List[str] = []
+
+    def walk(k: int):
+        try:
+            if k > 0:
+                yield from walk(k - 1)
+            yield k
+        except ValueError:
+            log.append("caught" + str(k))
+            yield -k
+
+    it = walk(n)
+    next(it)
+    log.append(str(it.throw(ValueError("x"))))
+    for x in it:
+        log.append(str(x))
+    return log
+
+
+def nested_try_yield(n: int):
+    log: List[str] = []
+
+    def g():
+        try:
+            try:
+                yield 1
+                if n == 1:
+                    raise KeyError("a")
+            finally:
+                log.append("inner")
+                yield 2
+        except KeyError as e:
+            log.append("outer" + repr(e))
+            try:
+                yield 3
+                raise ValueError("b")
+            except ValueError as v:
+                log.append(repr(v.__context__))
+                yield 4
+        else:
+            log.append("else")
+            yield 5
+
+    return list(g()), log
+
+
+def return_in_try(n: int):
+    log: List[str] = []
+
+    def g():
+        for i in range(5):
+            try:
+                yield i
+                if i == n:
+                    return 77
+                if i == n + 1:
+                    break
+            finally:
+                log.append("f")
+        return 5
+
+    def h():
+        r = yield from g()
+        log.append("r" + str(r))
+
+    return list(h()), log
+
+
+def gen_in_dict_comp(n: int):
+    log: List[str] = []
+
+    def g(k: int):
+        try:
+            yield from range(k)
+        finally:
+            log.append("f")
+
+    return (
+        {x: x * x for x in g(n)},
+        [x + y for x in g(2) for y in g(x + 1)],
+        sum(x for x in g(3) if x),
+        max(g(n)),
+        sorted(g(3), key=lambda v: -v),
+        log,
+    )
+
+
 CASES = [
+    (cond_var, (0,), (3,)),
+    (rec_loop, (2,), (1,)),
+    (throw_rec, (2,)),
+    (nested_try_yield, (0,), (1,)),
+    (return_in_try, (2,), (9,)),
+    (gen_in_dict_comp, (3,)),
     (names_of_clauses, (4,)),
     (exhaust, (3,)),
     (brk, (2,), (20,)),

@@ -550,7 +550,38 @@ def cm_with_stack(n: int):
     return log
 
 
+def with_in_gen_exc(n: int):
+    log: List[str] = []
+
+    @contextmanager
+    def cm(name: str):
+        log.append("+" + name)
+        try:
+            yield name
+        except ValueError:
+            log.append("!" + name)
+            if n == 2:
+                raise
+        finally:
+            log.append("-" + name)
+
+    def g():
+        with cm("a") as a, cm("b"):
+            yield a
+            if n:
+                raise ValueError("v")
+            yield a + "2"
+
+    try:
+        for x in g():
+            log.append(x)
+    except ValueError:
+        log.append("out")
+    return log
+
+
 CASES = [
+    (with_in_gen_exc, (0,), (1,), (2,)),
     (decorated, (1,)),
     (in_except, (1,)),
     (in_finally, (0,), (1,)),

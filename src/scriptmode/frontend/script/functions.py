@@ -325,8 +325,23 @@ def close(e: Emitter, function: LocalFunction, seen: tuple[ast.AST, ...] = ()) -
             if value.source.node in seen:
                 continue
             value = close(e, value, (*seen, node))
-        captured[name] = value
+        captured[name] = _close_parts(e, value, (*seen, node))
     return dataclasses.replace(function, captured=captured, own_names=tuple(own_names))
+
+
+def _close_parts(e: Emitter, value: Sugared, seen: tuple[ast.AST, ...]) -> Sugared:
+    """A decorated function, or another value with functions inside, with their free variables."""
+    parts = value.parts()
+    if isinstance(value, LocalFunction) or not parts:
+        return value
+    closed = [
+        close(e, p, seen)
+        if isinstance(p, LocalFunction) and p.source.node not in seen
+        else _close_parts(e, p, seen)
+        for p in parts
+    ]
+    same = all(new is old for new, old in zip(closed, parts, strict=True))
+    return value if same else value.with_parts(closed)
 
 
 def _with_recursion(e: Emitter, function: LocalFunction) -> LocalFunction:
