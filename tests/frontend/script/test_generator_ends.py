@@ -84,13 +84,17 @@ def passed_on(n: int):
     return next(same(guarded(log))), log
 
 
-def test_a_generator_inside_of_what_is_returned() -> None:
-    check(returned_inside, (1,))
-
-
 @pytest.mark.parametrize(
     "function",
-    [in_a_list, in_an_attribute, chosen, second_name, returned_with_what_it_holds, passed_on],
+    [
+        in_a_list,
+        in_an_attribute,
+        chosen,
+        second_name,
+        returned_with_what_it_holds,
+        returned_inside,
+        passed_on,
+    ],
 )
 def test_where_the_end_of_a_generator_is_not_known_it_is_refused(function) -> None:
     with pytest.raises(CompileError, match="a generator with `yield` inside `try` or `with`"):

@@ -285,9 +285,10 @@ def with_owned(e: Emitter, instance: Instance, act: Callable[[], None]) -> None:
 
 def returned(e: Emitter, node: ast.expr | None, value: Sugared) -> None:
     """A function returns ``value``, with the generators that only it holds."""
-    if not has_ends(e, value):
-        return
-    if any(f.held for f in _taken(e, value)):
+    fresh = _taken(e, value)
+    if any(f.held for f in fresh):
         refuse(e)
-    if isinstance(node, ast.Name) and not let_go(e, node.id):
+    if fresh or not has_ends(e, value):
+        return
+    if not isinstance(node, ast.Name) or not let_go(e, node.id):
         refuse(e)

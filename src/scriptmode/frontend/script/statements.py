@@ -251,6 +251,8 @@ def _return(e: Emitter, node: ast.Return) -> None:
     value: Sugared = Constant(None)
     if node.value is not None:
         value = e.settle(_returned(e, node.value, expected), expected)
+        if e.fresh:
+            value = e.unit.kept(e, value)
         e.unit.returns(e, node.value, value)
     return_value(e, value)
 
