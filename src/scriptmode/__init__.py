@@ -77,6 +77,7 @@ from scriptmode.support.markers import (
     unused,
 )
 from scriptmode.tools.explain import explain
+from scriptmode.transforms.gradients import grad, hessian, jvp, value_and_grad, vjp
 from scriptmode.version import __version__
 
 # What a compiled program raises is the exception itself: this is the base of all of them.
@@ -92,10 +93,12 @@ __all__ = [
     "TracingCheckError", "Value", "_IgnoreContextManager", "__version__", "_awaitable",
     "_awaitable_nowait", "_awaitable_wait", "_overload", "_overload_method", "_unwrap_optional",
     "annotate", "bailout_count", "config", "enable_onednn_fusion", "explain", "export",
-    "export_opnames", "fork", "freeze", "frontend", "fuser", "ignore", "interface",
-    "is_scripting", "is_tracing", "isinstance", "jit_module_from_flatbuffer",
+    "export_opnames", "fork", "freeze", "frontend", "fuser", "grad", "hessian", "ignore",
+    "interface",
+    "is_scripting", "is_tracing", "isinstance", "jit_module_from_flatbuffer", "jvp",
     "last_executed_optimized_graph", "link", "load", "onednn_fusion_enabled",
     "optimize_for_inference", "optimized_execution", "run_frozen_optimizations", "save",
     "save_jit_module_to_flatbuffer", "script", "script_if_tracing", "script_method",
-    "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "wait",
+    "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "value_and_grad",
+    "vjp", "wait",
 ]  # fmt: skip

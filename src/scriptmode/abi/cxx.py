@@ -43,6 +43,8 @@ class Kind(Enum):
     COUNTED = "counted"  # invisible reference to a cell with an intrusive_ptr
     OPTIONAL_COUNTED = "optional counted"
     STREAM = "stream"
+    TENSOR_VECTOR = "tensor vector"  # std::vector<at::Tensor> const&
+    OPTIONAL_TENSOR_VECTOR = "optional tensor vector"  # the same, undefined ones for missing ones
 
 
 class Passing(Enum):
@@ -209,6 +211,7 @@ class ResultKind(Enum):
     TENSOR = "tensor"  # an owned at::Tensor
     TENSOR_REFERENCE = "tensor reference"  # at::Tensor&, a cell that the caller passed
     TENSOR_LIST = "tensor list"  # std::vector<at::Tensor>
+    OPTIONAL_TENSOR_LIST = "optional tensor list"  # the same, of which some may be undefined
     SCALAR = "scalar"
     SYM_INT = "symint"
     INT = "int"

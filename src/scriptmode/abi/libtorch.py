@@ -70,9 +70,25 @@ class Route:
     in_python: bool = False
 
 
+def _autograd_grad() -> OpTarget:
+    reference = cxx.Passing.REFERENCE
+    tensors = cxx.CxxArgument(cxx.TENSOR, cxx.Kind.TENSOR_VECTOR, reference)
+    maybe = cxx.CxxArgument(cxx.TENSOR, cxx.Kind.OPTIONAL_TENSOR_VECTOR, reference)
+    flag, optional_flag = cxx.ARGUMENTS["bool"], cxx.ARGUMENTS["bool?"]
+    result = cxx.CxxResult(cxx.ResultKind.OPTIONAL_TENSOR_LIST, 24, 8, True)
+    return OpTarget(
+        "_ZN5torch8autograd4gradERKSt6vectorIN2at6TensorESaIS3_EES7_S7_St8optionalIbEbb",
+        (tensors, tensors, maybe, optional_flag, flag, flag),
+        (result,),
+    )
+
+
 @cache
 def find_target(schema: OpSchema) -> OpTarget | None:
     """The exported ``at::_ops::...::call`` whose signature follows from ``schema``."""
+    if schema.kind == "autograd::grad":
+        found = _autograd_grad()
+        return found if find_symbol(found.symbol) is not None else None
     if schema.namespace != "aten":
         return None
     results = cxx.result_types(schema)

@@ -31,6 +31,7 @@ from scriptmode.codegen import (
     control,
     creation,
     futures,
+    gradients,
     metadata,
     scalar_operands,
     scalars,
@@ -60,8 +61,8 @@ from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
-    aten, cells, collections, constants, containers, control, creation, futures, metadata,
-    scalar_operands, scalars, services, strings, structural, tries,
+    aten, cells, collections, constants, containers, control, creation, futures, gradients,
+    metadata, scalar_operands, scalars, services, strings, structural, tries,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -172,7 +173,8 @@ def emit_program(program: Program) -> Unit:
 
 def link_requirements(unit: Unit, native: NativeLibrary) -> None:
     """Make every external symbol resolvable; what has no native code is a NotBuiltError."""
-    native.describe([*unit.descriptors, T.ListType([T.TENSOR])])  # thunks make lists of tensors
+    lists = [T.ListType([t]) for t in (T.TENSOR, T.optional_of(T.TENSOR))]  # thunks make such
+    native.describe([*unit.descriptors, *lists])
     for schema, node in unit.thunks.items():
         route = libtorch.route(schema)
         if route.name is None:

@@ -52,6 +52,8 @@ SYM_INTS_VALID = "sm_sym_ints_valid"
 STR_VIEW = "sm_str_view"
 SCALARS_NEW = "sm_scalars_new"
 OPTIONAL_TENSORS_NEW = "sm_optional_tensors_new"
+UNDEFINED_FOR_NULL = "sm_undefined_for_null"
+NULL_FOR_UNDEFINED = "sm_null_for_undefined"
 
 PERSONALITY = "__gxx_personality_v0"
 FORCED_UNWIND = "_ZTIN10__cxxabiv115__forced_unwindE"
@@ -71,6 +73,8 @@ SIGNATURES: dict[str, ir.FunctionType] = {
     STR_VIEW: ir.FunctionType(VOID, [PTR, PTR]),
     SCALARS_NEW: ir.FunctionType(PTR, [PTR]),
     OPTIONAL_TENSORS_NEW: ir.FunctionType(PTR, [PTR]),
+    UNDEFINED_FOR_NULL: ir.FunctionType(PTR, [PTR]),
+    NULL_FOR_UNDEFINED: ir.FunctionType(I64, [PTR]),
     "__cxa_begin_catch": ir.FunctionType(PTR, [PTR]),
     "__cxa_end_catch": ir.FunctionType(VOID, []),
     CURRENT_EXCEPTION: ir.FunctionType(VOID, [PTR]),
@@ -81,7 +85,7 @@ SIGNATURES: dict[str, ir.FunctionType] = {
 }
 
 LIST_NEW = "sm_list_new"  # of the runtime library: (descriptor, capacity) -> empty list
-TENSOR_LIST = T.ListType([T.TENSOR])
+TENSOR, MAYBE_TENSOR = T.TENSOR, T.optional_of(T.TENSOR)
 
 SYM_INT_MIN = -(1 << 62)  # smallest integer that a c10::SymInt holds inline
 
@@ -144,6 +148,8 @@ def define_support(module: ir.Module, *, debug: bool = False) -> None:
         (SYM_INTS_VALID, _emit_sym_ints_valid),
         (STR_VIEW, _emit_str_view),
         (SCALARS_NEW, _emit_scalars_new),
+        (UNDEFINED_FOR_NULL, _emit_undefined_for_null),
+        (NULL_FOR_UNDEFINED, _emit_null_for_undefined),
         (OPTIONAL_TENSORS_NEW, partial(_emit_optional_tensors_new, debug=debug)),
     ):
         function = support_function(module, name)
@@ -274,10 +280,11 @@ def _append_utf8(builder: ir.IRBuilder, buffer: ir.Value, used: ir.Value, point:
             put(builder.or_(bits, constant(0x80)))
 
 
-def new_tensor_list(builder: ir.IRBuilder, length: ir.Value) -> ir.Value:
-    """A new native list[Tensor] of ``length`` elements, which the caller fills."""
+def new_tensor_list(builder: ir.IRBuilder, length: ir.Value, element: T.Type = TENSOR) -> ir.Value:
+    """A new native list of ``length`` tensors, which the caller fills."""
     module = builder.module
-    descriptor = extern_global(module, layouts.descriptor_symbol(TENSOR_LIST), I64)
+    symbol = layouts.descriptor_symbol(T.ListType([element]))
+    descriptor = extern_global(module, symbol, I64)
     list_new = extern_function(module, LIST_NEW, ir.FunctionType(PTR, [PTR, I64]))
     made = builder.call(list_new, [address(descriptor), length])
     store(builder, length, made, layouts.LIST_LENGTH)
@@ -305,6 +312,40 @@ def _emit_scalars_new(function: ir.Function, builder: ir.IRBuilder) -> None:
         target = byte_gep(builder, array, builder.mul(index, constant(SCALAR_SIZE)))
         store_scalar(builder, number, target)
     builder.ret(array)
+
+
+def _emit_undefined_for_null(function: ir.Function, builder: ir.IRBuilder) -> None:
+    """An array of the tensors of a native list[Optional[Tensor]], lent; freed by ``free``."""
+    tensors = function.args[0]
+    length = load(builder, tensors, I64, layouts.LIST_LENGTH)
+    data = load(builder, tensors, PTR, layouts.LIST_DATA)
+    size = builder.shl(builder.add(length, constant(1)), constant(3))
+    array = call(builder, "malloc", size)
+    undefined = undefined_tensor(function.module)
+    with for_range(builder, length) as index:
+        at = builder.shl(index, constant(3))
+        impl = load(builder, byte_gep(builder, data, at), PTR)
+        is_null = builder.icmp_unsigned("==", impl, NULL)
+        store(builder, builder.select(is_null, undefined, impl), byte_gep(builder, array, at))
+    builder.ret(array)
+
+
+def _emit_null_for_undefined(function: ir.Function, builder: ir.IRBuilder) -> None:
+    """Make undefined tensors in a new list None; returns how many there are of the others."""
+    tensors = function.args[0]
+    length = load(builder, tensors, I64, layouts.LIST_LENGTH)
+    data = load(builder, tensors, PTR, layouts.LIST_DATA)
+    present = stack_slot(builder, 8)
+    builder.store(constant(0), present)
+    undefined = undefined_tensor(function.module)
+    with for_range(builder, length) as index:
+        place = byte_gep(builder, data, builder.shl(index, constant(3)))
+        impl = load(builder, place, PTR)
+        is_defined = builder.icmp_unsigned("!=", impl, undefined)
+        store(builder, builder.select(is_defined, impl, NULL), place)
+        count = builder.add(load(builder, present, I64), builder.zext(is_defined, I64))
+        builder.store(count, present)
+    builder.ret(load(builder, present, I64))
 
 
 def _emit_optional_tensors_new(function: ir.Function, builder: ir.IRBuilder, debug: bool) -> None:

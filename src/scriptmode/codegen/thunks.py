@@ -32,6 +32,7 @@ from scriptmode.codegen.tensors import (
     RELEASE_COUNTED,
     RETAIN,
     RETAIN_COUNTED,
+    byte_gep,
     constant,
     count_live,
     extern_function,
@@ -325,6 +326,13 @@ class _OpsThunk:
         if kind is Kind.TENSOR_ILIST:
             data, length, _ = self.list_words(value)
             return self.cell(data, length, constant(0))  # tag 0: an ArrayRef
+        if kind is Kind.TENSOR_VECTOR:
+            data, length, _ = self.list_words(value)
+            return self.vector(data, length)
+        if kind is Kind.OPTIONAL_TENSOR_VECTOR:
+            array = support.call(builder, support.UNDEFINED_FOR_NULL, value)
+            self.cleanups.append(lambda b: support.call(b, "free", array))
+            return self.vector(array, load(builder, value, I64, layouts.LIST_LENGTH))
         if kind is Kind.OPTIONAL_TENSOR_LIST:
             made = support.call(builder, support.OPTIONAL_TENSORS_NEW, value)
             return self.owned_cell(made)
@@ -332,6 +340,11 @@ class _OpsThunk:
             builder.call(tensor_function(self.module, RETAIN_COUNTED), [value])
             return self.owned_cell(value, kind is Kind.OPTIONAL_COUNTED)
         raise NotImplementedError(f"{self.schema.kind}: no conversion for {kind.value}")
+
+    def vector(self, data: ir.Value, length: ir.Value) -> ir.Value:
+        """A std::vector of tensors that is only lent."""
+        end = byte_gep(self.builder, data, self.builder.shl(length, constant(3)))
+        return self.cell(data, end, end)
 
     def cell(self, *words: ir.Value) -> ir.Value:
         """Stack memory that holds ``words``."""
@@ -391,6 +404,10 @@ class _OpsThunk:
         elif result.kind is ResultKind.TENSOR_LIST:
             assert memory is not None
             self.store_tensor_list(value, load(builder, memory, PTR, offset + 8), pointer)
+        elif result.kind is ResultKind.OPTIONAL_TENSOR_LIST:
+            assert memory is not None
+            end = load(builder, memory, PTR, offset + 8)
+            self.store_tensor_list(value, end, pointer, is_optional=True)
         elif result.kind is ResultKind.SCALAR:
             assert memory is not None
             self.store_number(memory, offset, pointer)
@@ -401,18 +418,28 @@ class _OpsThunk:
         else:
             builder.store(value, pointer)
 
-    def store_tensor_list(self, begin: ir.Value, end: ir.Value, pointer: ir.Value) -> None:
-        """Move the tensors of a std::vector into a new native list and free the vector."""
+    def store_tensor_list(
+        self, begin: ir.Value, end: ir.Value, pointer: ir.Value, is_optional: bool = False
+    ) -> None:
+        """Move the tensors of a std::vector into a new native list and free the vector.
+
+        In a list of Optionals, undefined ones become None.
+        """
         builder = self.builder
         first, last = builder.ptrtoint(begin, I64), builder.ptrtoint(end, I64)
         size = builder.sub(last, first)
-        made = support.new_tensor_list(builder, builder.ashr(size, constant(3)))
+        element = support.MAYBE_TENSOR if is_optional else support.TENSOR
+        made = support.new_tensor_list(builder, builder.ashr(size, constant(3)), element)
         memcpy = extern_function(self.module, "memcpy", ir.FunctionType(PTR, [PTR, PTR, I64]))
         builder.call(memcpy, [load(builder, made, PTR, layouts.LIST_DATA), begin, size])
         builder.call(tensor_function(self.module, OPERATOR_DELETE), [begin])
         builder.store(made, pointer)
+        if is_optional:
+            present = support.call(builder, support.NULL_FOR_UNDEFINED, made)
+        else:
+            present = builder.ashr(size, constant(3))
         if self.debug:
-            count_live(builder, builder.ashr(size, constant(3)))
+            count_live(builder, present)
 
     def store_number(self, memory: ir.Value, offset: int, pointer: ir.Value) -> None:
         """Convert a c10::Scalar to a number."""
@@ -436,6 +463,7 @@ _RESULT_REGISTERS: dict[ResultKind, ir.Type] = {
     ResultKind.TENSOR: PTR,
     ResultKind.TENSOR_REFERENCE: PTR,
     ResultKind.TENSOR_LIST: PTR,
+    ResultKind.OPTIONAL_TENSOR_LIST: PTR,
     ResultKind.SCALAR: I32,
     ResultKind.SYM_INT: I64,
     ResultKind.INT: I64,

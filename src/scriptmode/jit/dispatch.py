@@ -27,6 +27,7 @@ from scriptmode.frontend.trace import Callee, call_program, is_compiled, is_trac
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
+from scriptmode.jit.gradients import Gradients
 from scriptmode.jit.known import Known, holds_known, prepared, variables
 from scriptmode.jit.observed import held_types, unknown_facts
 from scriptmode.jit.pipeline import compile_native
@@ -131,6 +132,7 @@ class Variant:
     held: Mapping[str, str]  # types of what captured containers held when it was compiled
     known: Mapping[str, Any]  # arguments that it was compiled for
     cells: list[CellType]  # closure variables of those, which a call sets first
+    gradients: Gradients
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextlib.contextmanager
@@ -263,11 +265,13 @@ class Dispatcher:
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
         entry = in_step(entry, program, self.instance)
+        gradients = Gradients(program, function, entry, self.instance, self.self_object)
+        entry = gradients.around(graph)
         if function in program.results:
             entry = returning(entry, program.results[function])
         variant = Variant(
             program, function, compiled, entry, tuple(types.values()), guards,
-            held_types(program), known, list(variables(types)),
+            held_types(program), known, list(variables(types)), gradients,
         )  # fmt: skip
         self._variants[variant.types] = variant
         self._all_variants.append(variant)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.frontend.script import ClassFacts, compile_function
 from scriptmode.ir import types as T
 from scriptmode.ir.code import print_code
@@ -56,6 +57,18 @@ class Compiled:
         graph = copy_graph(primary.graph)
         inline_calls(graph, primary.program)
         return graph
+
+    @property
+    def grad_graph(self) -> Graph:
+        """The reverse program: cotangents of arguments and parameters from those of the results.
+
+        That of the last call that needed gradients, else one by everything.  Raises RuntimeError
+        where the program has none, and calls record torch's own tape instead.
+        """
+        try:
+            return self._dispatcher.primary.gradients.differentiated().reverse
+        except NotDifferentiable as error:
+            raise RuntimeError(f"there is no reverse program: {error}") from None
 
     @property
     def code(self) -> str:

@@ -1,5 +1,7 @@
 """Op tables; importing the package declares every op."""
 
-from scriptmode.ops import containers, iterators, prim, scalars, sets, strings, tensors
+from scriptmode.ops import containers, gradients, iterators, prim, scalars, sets, strings, tensors
 
-__all__ = ["containers", "iterators", "prim", "scalars", "sets", "strings", "tensors"]
+__all__ = [
+    "containers", "gradients", "iterators", "prim", "scalars", "sets", "strings", "tensors",
+]  # fmt: skip

@@ -23,6 +23,7 @@ from scriptmode.abi.python import METH_FASTCALL_KEYWORDS, MethodDef, new_builtin
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.ownership import is_counted
 from scriptmode.codegen.engine import Engine
+from scriptmode.codegen.gradients import WITHOUT_GIL
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
@@ -96,6 +97,8 @@ def make_entry(
     record.set(frame.REC_SLOW, id(slow))
     record.set(frame.REC_FUNCTION, compiled.address(function_name))
     record.set(frame.REC_MUTATES, int(changes_containers(compiled.program)))
+    if _needs_no_gil(compiled.program):
+        record.set(frame.REC_KEEP_GIL, -1)
     record.reason_counts = (ctypes.c_int64 * len(frame.REASONS))()
     record.set(frame.REC_REASON_COUNTS, ctypes.addressof(record.reason_counts))
     _describe_parameters(record, graph, instance, defaults or {}, known or {})
@@ -128,6 +131,11 @@ def make_entry(
         tree.memory.use(lease)
         _describe_tensors(record, compiled, roots)
     return _builtin(record, graph)
+
+
+def _needs_no_gil(program: Program) -> bool:
+    """Whether the program calls what must not be called with the GIL held."""
+    return any(graph.find_all(WITHOUT_GIL) for graph in program.functions.values())
 
 
 def _describe_parameters(
@@ -409,7 +417,7 @@ def native_calls(entry: Callable[..., Any]) -> int:
 
 def keeps_gil(entry: Callable[..., Any]) -> bool:
     """Whether the entry's calls are short enough to keep the GIL."""
-    return bool(_record_of(entry).words[frame.REC_KEEP_GIL // 8])
+    return bool(_record_of(entry).words[frame.REC_KEEP_GIL // 8] > 0)
 
 
 def unusual_state(values: Iterable[Any], instance: NativeInstance | None) -> str | None:

@@ -46,6 +46,7 @@ from scriptmode.runtime.frame import (
     FRAME_MEMO_N,
     FRAME_RECORD,
     IN_BOOL,
+    IN_CELL,
     IN_CODE,
     IN_COMPLEX,
     IN_DEVICE,
@@ -95,6 +96,7 @@ from scriptmode.runtime.frame import (
     STATE_LEND,
     STATE_PLAN,
 )
+from scriptmode.runtime.handles import box_cell
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row
 from scriptmode.runtime.pyapi import (
     DICT_TYPE,
@@ -222,6 +224,8 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
         return box_module(frame, load(ptr, slot))
     if kind == IN_EXCEPTION:
         return box_exception(frame, load(ptr, slot), plan)
+    if kind == IN_CELL:
+        return box_cell(load(ptr, slot))
     return PyObject_CallFunctionObjArgs(state(STATE_PLAN), NONE, ptr(0))  # raises
 
 

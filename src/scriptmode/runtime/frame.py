@@ -41,8 +41,8 @@ FIELD_IN_DICT = 2  # the attribute is in the instance's __dict__, not in a slot 
     IN_TUPLE, IN_NAMED_TUPLE, IN_VAR_TUPLE, IN_SIZE, IN_OPTIONAL_POINTER, IN_OPTIONAL_VALUE,
     IN_UNION, IN_ENUM, IN_DEVICE, IN_CODE, IN_GENERATOR, IN_MODULE, IN_UNSUPPORTED, IN_FUTURE,
     IN_OBJECT, IN_SET, IN_FROZEN_SET, IN_DEQUE, IN_BYTES, IN_RANGE, IN_EXCEPTION,
-    IN_KNOWN,
-) = range(32)  # fmt: skip
+    IN_KNOWN, IN_CELL,
+) = range(33)  # fmt: skip
 # kinds that boxing_collections deals with
 FIRST_COLLECTION = IN_SET
 LAST_COLLECTION = IN_RANGE
@@ -93,7 +93,7 @@ REC_N_FILL = 112  # tensor attributes that the program uses
 REC_FILL = 120  # ptr to fill rows
 REC_N_GUARDS = 128
 REC_GUARDS = 136  # ptr to guard rows
-REC_KEEP_GIL = 144  # 1: calls are short
+REC_KEEP_GIL = 144  # 1: calls are short; -1: it is never kept
 REC_SHORT_CALLS = 152  # short calls in a row while the GIL was released
 REC_CALLS = 160
 REC_REASON_COUNTS = 168  # ptr to i64 per reason

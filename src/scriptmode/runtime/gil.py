@@ -99,7 +99,7 @@ def enter_run(frame: ptr) -> None:
     record = load(ptr, frame, FRAME_RECORD)
     thread = PyThreadState_GetID(PyThreadState_Get())
     store(i64, frame, CTX_STACK_LIMIT, stack_limit(thread))
-    keeps = load(i64, record, REC_KEEP_GIL)
+    keeps = load(i64, record, REC_KEEP_GIL) > 0
     flag = sm_ticker + TICK_NO_FLAG
     if pthread_self() == load(i64, sm_python, STATE_MAIN_THREAD):
         calls = sm_ticker + TICK_MAIN_CALLS
@@ -147,6 +147,8 @@ def leave_run(frame: ptr) -> None:
 @native
 def _learn(frame: ptr, record: ptr) -> None:
     """Keep the GIL after four short calls in a row, release it after a long one."""
+    if load(i64, record, REC_KEEP_GIL) < 0:
+        return
     seconds = load(i64, frame, FRAME_STOP) - load(i64, frame, FRAME_START)
     elapsed = load(i64, frame, FRAME_STOP + 8) - load(i64, frame, FRAME_START + 8)
     if seconds * 1000000000 + elapsed >= SHORT_CALL:

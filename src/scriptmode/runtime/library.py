@@ -31,6 +31,7 @@ from scriptmode.runtime import (
     entry,
     frame,
     gil,
+    handles,
     host,
     interrupt,
     kept,
@@ -48,8 +49,8 @@ from scriptmode.support.diagnostics import ForeignResultError
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    ascii, boxing, boxing_collections, captured, ending, entry, frame, gil, host, interrupt, kept,
-    memo, published, pyapi, turns, unboxing, warned,
+    ascii, boxing, boxing_collections, captured, ending, entry, frame, gil, handles, host,
+    interrupt, kept, memo, published, pyapi, turns, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip

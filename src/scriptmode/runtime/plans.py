@@ -197,6 +197,7 @@ def _kind(t: T.Type) -> int:
         (T.UnionType, frame.IN_UNION),
         (T.EnumType, frame.IN_ENUM),
         (T.FutureType, frame.IN_FUTURE),
+        (T.CellType, frame.IN_CELL),
     ):
         if isinstance(t, constructor):
             if getattr(t, "python_class", t) is None:
@@ -212,7 +213,7 @@ def _children(t: T.Type, kind: int, descriptor: int) -> tuple[Sequence[T.Type], 
         return (T.INT,), 0
     if t == T.ANY:
         return _ANY_MEMBERS, 0
-    if kind in (frame.IN_UNSUPPORTED, frame.IN_MODULE, frame.IN_EXCEPTION):
+    if kind in (frame.IN_UNSUPPORTED, frame.IN_MODULE, frame.IN_EXCEPTION, frame.IN_CELL):
         return (), 0
     return t.contained, offsets
 

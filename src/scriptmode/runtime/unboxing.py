@@ -51,6 +51,7 @@ from scriptmode.runtime.frame import (
     FRAME_REASON,
     FRAME_RECORD,
     IN_BOOL,
+    IN_CELL,
     IN_CODE,
     IN_COMPLEX,
     IN_DEVICE,
@@ -109,6 +110,7 @@ from scriptmode.runtime.frame import (
     STATE_SCRIPT_LIST,
     STATE_TENSOR,
 )
+from scriptmode.runtime.handles import unbox_cell
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row, memo_truncate
 from scriptmode.runtime.pyapi import (
     BOOL_TYPE,
@@ -313,6 +315,8 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
         return FITS
     if kind == IN_EXCEPTION and PyType_IsSubtype(t, load(ptr, plan, PLAN_CLASS)):
         return unbox_exception(frame, obj, plan, slot)
+    if kind == IN_CELL and unbox_cell(obj, plan, slot) == FITS:
+        return FITS
     return misfit(frame, REASON_UNSUPPORTED)
 
 

@@ -7,6 +7,7 @@
     == after fold ==        a diff for each pass that changed something
     == native IR ==         with retain and release
     == LLVM ==              the module as it was compiled
+    == gradients ==         what is saved for the reverse program, and the program
     == instances and bail-outs ==
 """
 
@@ -16,6 +17,8 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
+from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.ir import types as T
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.pipeline import StageReport, optimize
 
@@ -56,6 +59,7 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
     if assembly:
         yield "== assembly =="
         yield primary.compiled.assembly
+    yield from _gradients(dispatcher)
     yield "== instances and bail-outs =="
     for variant in dispatcher.variants:
         yield f"instance ({', '.join(map(str, variant.types))}) -> {variant.graph.return_type}"
@@ -65,6 +69,23 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
         yield "no call left native code"
     for reason, count in dispatcher.bailouts.items():
         yield f"{count} calls interpreted: {reason}"
+
+
+def _gradients(dispatcher: Dispatcher) -> Iterator[str]:
+    """The reverse program, and what is saved for it and why."""
+    graph = dispatcher.primary.graph
+    if graph.return_type is None or T.TENSOR not in T.walk(graph.return_type):
+        return
+    yield "== gradients =="
+    try:
+        found = dispatcher.primary.gradients.differentiated()
+    except NotDifferentiable as error:
+        yield f"calls that need gradients record torch's tape: {error}"
+        return
+    for where, saved in found.saved:
+        span = saved.value.node.span if saved.value.node is not None else graph.span
+        yield f"saved in {where}: {saved.value.type} of line {span.line}, {saved.reason}"
+    yield str(found.reverse)
 
 
 def _diff(stage: StageReport) -> Iterator[str]:

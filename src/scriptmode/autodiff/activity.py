@@ -1,0 +1,151 @@
+"""Which tensors may carry a gradient.
+
+``Activity(graph, roots)`` answers ``is_active(value, path)`` for a graph whose blocks end with
+their Yields: whether the tensor at ``path`` inside the value (() for a tensor, (1, 0) for the first
+element of the second element of a tuple) depends differentiably on one of ``roots``.  Around loops
+the answer is a fixed point.
+
+Example: with the root ``%x`` ::
+
+    graph f(%x: Tensor, %y: Tensor):
+      %a: Tensor = aten::mul.Tensor(%x, %y)    active
+      %b: Tensor = aten::detach(%a)            not active
+      %c: Tensor = aten::gt.Tensor(%a, %y)     not active
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scriptmode.autodiff.dual import DUAL, TO_TENSORS
+from scriptmode.autodiff.rule import is_without_gradient
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
+
+Path = tuple[int, ...]
+Key = tuple[Value, Path]
+
+
+def tensor_paths(t: T.Type) -> Iterator[Path]:
+    """Where the tensors are inside a value of this type: in tuples, Optional or not."""
+    t = T.unwrap_optional(t)
+    if t == DUAL:
+        return  # it has a cell
+    if t == T.TENSOR:
+        yield ()
+    elif isinstance(t, T.TupleType):
+        for index, element in enumerate(t.elements):
+            for path in tensor_paths(element):
+                yield (index, *path)
+
+
+def root_paths(t: T.Type) -> Iterator[Path]:
+    """The tensors in an argument of this type that may be differentiated by; a list is one."""
+    if t == T.ListType([T.TENSOR]):
+        yield ()
+    else:
+        yield from tensor_paths(t)
+
+
+class Activity:
+    """The tensors of ``graph`` that depend on ``roots``; a list of tensors has the path ()."""
+
+    def __init__(self, graph: Graph, roots: Iterable[Key]) -> None:
+        self._active: set[Key] = set(roots)
+        if self._active:
+            self._block(graph.block)
+
+    def is_active(self, value: Value, path: Path = ()) -> bool:
+        """Whether the tensor at ``path`` in ``value`` may carry a gradient."""
+        return (value, path) in self._active
+
+    def add(self, value: Value) -> None:
+        """Take a tensor, or list, that was added to the graph for an active one."""
+        self._active.add((value, ()))
+
+    def paths(self, value: Value) -> list[Path]:
+        """The paths of the active tensors in ``value``."""
+        return [path for path in tensor_paths(value.type) if (value, path) in self._active]
+
+    def any_in(self, value: Value) -> bool:
+        """Whether ``value``, a list of tensors too, holds an active one."""
+        return (value, ()) in self._active or bool(self.paths(value))
+
+    def _mark(self, value: Value, path: Path) -> bool:
+        if (value, path) in self._active:
+            return False
+        self._active.add((value, path))
+        return True
+
+    def _flow(self, source: Value, target: Value, strip: Path = (), add: Path = ()) -> bool:
+        """What is active in ``source`` under ``strip`` is so in ``target`` under ``add``."""
+        changed = False
+        for path in [*self.paths(source), *([()] if self.is_active(source) else [])]:
+            if path[: len(strip)] == strip:
+                changed |= self._mark(target, (*add, *path[len(strip) :]))
+        return changed
+
+    def _block(self, block: Block) -> bool:
+        changed = False
+        for node in block.nodes:
+            changed |= self._node(node)
+        return changed
+
+    def _node(self, node: Node) -> bool:
+        match node.kind:
+            case "prim::If":
+                changed = False
+                for block in node.blocks:
+                    changed |= self._block(block)
+                    if block.terminator.kind != UNREACHABLE:
+                        for value, output in zip(block.returns, node.outputs, strict=True):
+                            changed |= self._flow(value, output)
+                return changed
+            case "prim::Loop":
+                return self._loop(node)
+            case "prim::TupleIndex" if node.inputs[0].type == DUAL:
+                return node.attributes["index"] == 0 and self._mark(node.output, ())
+            case "prim::Call" if node.attributes["callee"] == TO_TENSORS:
+                return self._mark(node.output, ())
+            case "prim::Call":
+                return self._flow(node.inputs[0], node.output)
+            case "prim::TupleConstruct":
+                changed = False
+                for index, value in enumerate(node.inputs):
+                    changed |= self._flow(value, node.output, (), (index,))
+                return changed
+            case "prim::TupleIndex":
+                return self._flow(node.inputs[0], node.output, (node.attributes["index"],))
+            case "prim::unchecked_cast" | "prim::checked_cast":
+                return self._flow(node.inputs[0], node.output)
+            case "prim::ListConstruct" | "tuple::as_list" | "tuple::from_list":
+                active = any(map(self.any_in, node.inputs))
+                return active and self._mark(node.output, ())
+            case "list::getitem":
+                return self.is_active(node.inputs[0]) and self._mark(node.output, ())
+        if is_without_gradient(node.kind) or not any(map(self.any_in, node.inputs)):
+            return False
+        changed = False
+        for output in node.outputs:
+            if _holds_tensors(output.type):
+                changed |= self._mark(output, ())
+        return changed
+
+    def _loop(self, node: Node) -> bool:
+        body = node.blocks[0]
+        changed = False
+        for start, param in zip(node.inputs[2:], body.params[1:], strict=True):
+            changed |= self._flow(start, param)
+        again = True
+        while again:
+            again = self._block(body)
+            for value, param in zip(body.returns[1:], body.params[1:], strict=True):
+                again |= self._flow(value, param)
+            changed |= again
+        for param, output in zip(body.params[1:], node.outputs, strict=True):
+            changed |= self._flow(param, output)
+        return changed
+
+
+def _holds_tensors(t: T.Type) -> bool:
+    return T.unwrap_optional(t) == T.TENSOR or t == T.ListType([T.TENSOR])

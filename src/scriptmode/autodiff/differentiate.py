@@ -1,0 +1,43 @@
+"""From a program to its forward and reverse programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import scriptmode.autodiff.rules  # noqa: F401  (enters the rules)
+from scriptmode.autodiff import dual, helpers
+from scriptmode.autodiff.activity import Activity, Key
+from scriptmode.autodiff.prepare import check, leaves_of, prepare
+from scriptmode.autodiff.recorded import record_ops
+from scriptmode.autodiff.transform import Differentiated, Reverse
+from scriptmode.ir.graph import Graph, Program, Value, callees
+
+Leaf = tuple[Value, tuple[str, ...]]
+
+
+def differentiate(
+    program: Program, name: str, roots_of: Callable[[Graph, Sequence[Leaf]], Sequence[Key]]
+) -> tuple[Differentiated, list[Leaf]]:
+    """The forward and reverse graphs of a function, and the tensors of modules that it reads.
+
+    ``roots_of`` chooses, among the parameters and those tensors, what to differentiate by.  Raises
+    NotDifferentiable.
+    """
+    graph = prepare(program, name)
+    leaves = leaves_of(graph)
+    roots = roots_of(graph, leaves)
+    modes = record_ops(graph, Activity(graph, roots))
+    check(graph, Activity(graph, roots), modes)
+    return Reverse(graph, roots).run(), leaves
+
+
+def program_of(graph: Graph, original: Program) -> Program:
+    """A program that consists of a forward or reverse graph and of what it calls."""
+    program = Program(graph.name)
+    program.classes, program.enums = original.classes, original.enums
+    program.named_tuples, program.globals = original.named_tuples, original.globals
+    program.add(graph)
+    for name in callees(graph):
+        made = dual.FUNCTIONS.get(name)
+        program.add(helpers.function_graph(name) if made is None else made())
+    return program

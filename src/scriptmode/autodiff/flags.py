@@ -1,0 +1,216 @@
+"""At run time: whether a result depends on what is differentiated by.
+
+``requires_grad`` of a result is that of eager: a tensor made in a branch that was not taken, or
+in a loop that did not run, does not count.  ``Flags(graph, activity)`` gives for a tensor the
+bool that tells, a constant wherever the activity analysis knows it, and otherwise values that it
+adds to the forward program::
+
+    %y: Tensor, %0: bool = prim::If(%c)
+      block0():
+        %a: Tensor = aten::mul.Tensor(%x, %w)
+        %true: bool = prim::Constant[value=True]()
+        -> (%a, %true)
+      block1():
+        %false: bool = prim::Constant[value=False]()
+        -> (%z, %false)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scriptmode.autodiff.activity import Activity, Key, Path
+from scriptmode.autodiff.dual import DUAL
+from scriptmode.autodiff.recorded import RECORDS, STRIPS
+from scriptmode.ir import types as T
+from scriptmode.ir.builder import Builder
+from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
+from scriptmode.ops.aten import schema_of
+
+Flag = Value | bool
+
+
+class Flags:
+    """Flags of the tensors of one graph."""
+
+    def __init__(self, graph: Graph, activity: Activity, roots: Iterable[Key]) -> None:
+        self.graph = graph
+        self.activity = activity
+        self.roots = set(roots)
+        self._known: dict[tuple[Value, Path], Flag] = {}
+
+    def constant(self, flag: Flag, block: Block) -> Value:
+        """The flag as a value at the end of ``block``."""
+        if isinstance(flag, Value):
+            return flag
+        return Builder(block, schema_of).constant(flag)
+
+    def of(self, value: Value, path: Path = ()) -> Flag:
+        """The flag of the tensor at ``path``; of a list: whether an op of it depends on any."""
+        key = (value, path)
+        if key not in self._known:
+            self._known[key] = self._find(value, path)
+        return self._known[key]
+
+    def _find(self, value: Value, path: Path) -> Flag:
+        if not self.activity.is_active(value, path) and not self._is_list(value):
+            return False
+        if (value, path) in self.roots:
+            return True
+        node = value.node
+        if node is None:
+            owner = value.block.owner
+            assert owner is not None, "an active parameter is a root"
+            return self._carried(owner, value.block.params.index(value) - 1, path)[0]
+        match node.kind:
+            case "prim::If":
+                return self._branches(node, node.outputs.index(value), path)
+            case "prim::Loop":
+                return self._carried(node, node.outputs.index(value), path)[1]
+            case "prim::TupleConstruct":
+                return self.of(node.inputs[path[0]], path[1:])
+            case "prim::TupleIndex" if node.inputs[0].type == DUAL:
+                return self._stored(node)
+            case "prim::TupleIndex":
+                return self.of(node.inputs[0], (node.attributes["index"], *path))
+            case "prim::unchecked_cast" | "prim::checked_cast":
+                return self.of(node.inputs[0], path)
+            case "prim::Call" if node.attributes["callee"] in STRIPS:
+                return self._on_tape(node)
+            case "prim::Call" if node.attributes["callee"] in RECORDS:
+                return self.of(node.inputs[0])
+            case "prim::Call":
+                return True
+        return self._any(node)
+
+    def _is_list(self, value: Value) -> bool:
+        return isinstance(value.type, (T.ListType, T.VarTupleType))
+
+    def _stored(self, load: Node) -> Flag:
+        flag = Node("prim::TupleIndex", load.inputs, [T.BOOL], attributes={"index": 2},
+                    span=load.span)  # fmt: skip
+        return flag.insert_after(load).output
+
+    def _on_tape(self, strip: Node) -> Flag:
+        """What torch itself says of a result that it has recorded."""
+        (raw,) = strip.inputs
+        if raw.type != T.TENSOR:
+            return True
+        kind = "tensor::requires_grad"
+        asked = Node(kind, [raw], [T.BOOL], schema=schema_of(kind), span=strip.span)
+        return asked.insert_before(strip).output
+
+    def _any(self, node: Node) -> Flag:
+        """Whether any operand of an op counts."""
+        found: list[Value] = []
+        for value in node.inputs:
+            if self.activity.any_in(value):
+                flag = self.of(value)
+                if flag is True:
+                    return True
+                if isinstance(flag, Value):
+                    found.append(flag)
+        if not found:
+            return False
+        result = found[0]
+        anchor = node
+        for other in found[1:]:
+            joined = Node("bool::or", [result, other], [T.BOOL], schema=schema_of("bool::or"),
+                          span=node.span)  # fmt: skip
+            anchor = joined.insert_after(anchor)
+            result = joined.output
+        return result
+
+    def _branches(self, node: Node, index: int, path: Path) -> Flag:
+        live = [b for b in node.blocks if b.terminator.kind != UNREACHABLE]
+        flags = [self.of(b.returns[index], path) for b in live]
+        if all(f is True for f in flags) or all(f is False for f in flags):
+            return flags[0]
+        for block, flag in zip(live, flags, strict=True):
+            block.terminator.add_input(self.constant(flag, block))
+        return node.add_output(T.BOOL)
+
+    def _carried(self, loop: Node, index: int, path: Path) -> tuple[Flag, Flag]:
+        """The flags of a carried value inside of the loop and behind it."""
+        body = loop.blocks[0]
+        param, output = body.params[1 + index], loop.outputs[index]
+        start = self.of(loop.inputs[2 + index], path)
+        if isinstance(start, bool):
+            self._known[param, path] = start  # a guess, which the body confirms or not
+            if self._guess(body, index, path) == start:
+                self._known[output, path] = start
+                return start, start
+            self._forget(body)
+        assert loop.block is not None
+        holder = Node("prim::Constant", (), [T.BOOL], attributes={"value": start}, span=loop.span)
+        first = start if isinstance(start, Value) else holder.insert_before(loop).output
+        loop.add_input(first)
+        inside = self._known[param, path] = body.add_param(T.BOOL, "flag")
+        behind = self._known[output, path] = loop.add_output(T.BOOL)
+        after = self.of(body.returns[1 + index], path)
+        body.terminator.add_input(self.constant(after, body))
+        return inside, behind
+
+    def _guess(self, body: Block, index: int, path: Path) -> Flag | None:
+        """The flag at the end of the body where it is a constant, without changing anything."""
+        trial = _Trial(self.graph, self.activity, self.roots)
+        trial._known = dict(self._known)
+        try:
+            return trial.of(body.returns[1 + index], path)
+        except _Unsure:
+            return None
+
+    def _forget(self, body: Block) -> None:
+        """Drop what a guess has led to."""
+        inner = set(_values_in(body))
+        self._known = {k: f for k, f in self._known.items() if k[0] not in inner}
+
+
+class _Unsure(Exception):
+    pass
+
+
+class _Trial(Flags):
+    """Flags that are constants; anything else raises."""
+
+    def _on_tape(self, strip: Node) -> Flag:
+        raise _Unsure
+
+    def _stored(self, load: Node) -> Flag:
+        raise _Unsure
+
+    def _branches(self, node: Node, index: int, path: Path) -> Flag:
+        live = [b for b in node.blocks if b.terminator.kind != UNREACHABLE]
+        flags = [self.of(b.returns[index], path) for b in live]
+        if all(f is True for f in flags) or all(f is False for f in flags):
+            return flags[0]
+        raise _Unsure
+
+    def _any(self, node: Node) -> Flag:
+        unsure = False
+        for value in node.inputs:
+            if self.activity.any_in(value):
+                try:
+                    if self.of(value) is True:
+                        return True
+                except _Unsure:
+                    unsure = True
+        if unsure:
+            raise _Unsure
+        return False
+
+    def _carried(self, loop: Node, index: int, path: Path) -> tuple[Flag, Flag]:
+        body = loop.blocks[0]
+        start = self.of(loop.inputs[2 + index], path)
+        self._known[body.params[1 + index], path] = start
+        if self.of(body.returns[1 + index], path) != start or not isinstance(start, bool):
+            raise _Unsure
+        return start, start
+
+
+def _values_in(block: Block) -> Iterable[Value]:
+    yield from block.params
+    for node in block.nodes:
+        yield from node.outputs
+        for inner in node.blocks:
+            yield from _values_in(inner)

@@ -1,0 +1,350 @@
+"""Bring a function into the form that ``transform`` takes, or say why that cannot be.
+
+``prepare(program, name)`` gives a copy of the function in which every call is inlined, every block
+ends with its Yield, and each tensor of a module is read once, at the start.  What has no such form
+raises ``NotDifferentiable``: such programs record torch's own tape instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from scriptmode.analysis.effects import HIDDEN_WRITES
+from scriptmode.autodiff.activity import Activity, Path, tensor_paths
+from scriptmode.autodiff.dual import CELL, DUAL, TO_DUALS, TO_TENSORS, dualize
+from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
+from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Block, Graph, Node, Program, Value, copy_graph
+from scriptmode.passes.cse import eliminate_common_subexpressions
+from scriptmode.passes.dce import eliminate_dead_code
+from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.inline import inline_calls
+from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.rewrite import apply_rules
+from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.structure_exits import structure_exits
+
+TENSORS = T.ListType([T.TENSOR])
+_OWN = (TO_DUALS, TO_TENSORS, *RECORDS, *STRIPS)  # functions that autodiff itself calls
+_MOST_NODES = 20_000
+_NEVER = (
+    "prim::Call", "prim::Try", "prim::Fork", "prim::Defer", "prim::Wait", "prim::python_call",
+    "prim::CreateObject", "autograd::grad",
+)  # fmt: skip
+# what a forward program, which records nothing, would answer otherwise
+_ASKING = (
+    "tensor::requires_grad", "tensor::is_leaf", "tensor::grad", "torch::is_grad_enabled",
+    "aten::requires_grad_", "aten::retain_grad", "aten::is_leaf", "aten::set_data",
+    "aten::_version",
+)  # fmt: skip
+_PRINTING = ("prim::print", "prim::str", "prim::repr", "prim::format")
+
+
+def prepare(program: Program, name: str) -> Graph:
+    """The function in one structured piece."""
+    copies = Program(name)
+    copies.classes, copies.enums = program.classes, program.enums
+    copies.named_tuples, copies.globals = program.named_tuples, program.globals
+    for other, graph in program.functions.items():
+        copies.functions[other] = copy_graph(graph)
+        structure_exits(copies.functions[other], copies)
+    graph = copies.functions[name]
+    inline_calls(graph, copies, _MOST_NODES, _MOST_NODES)
+    fold_constants(graph)
+    apply_rules(graph)
+    simplify_control_flow(graph, copies)
+    _lift_module_tensors(graph)
+    eliminate_common_subexpressions(graph, copies)
+    hoist_loop_invariants(graph, copies)
+    eliminate_dead_code(graph, copies)
+    dualize(graph)
+    return graph
+
+
+def leaves_of(graph: Graph) -> list[tuple[Value, tuple[str, ...]]]:
+    """The tensors of modules that the graph reads, with the names that lead to them."""
+    found = []
+    for node in graph.block.nodes:
+        if node.kind == "prim::GetAttr" and T.unwrap_optional(node.output.type) == T.TENSOR:
+            path = _path(node.output)
+            if path is not None:
+                found.append((node.output, path))
+    return found
+
+
+def _path(value: Value) -> tuple[str, ...] | None:
+    """The attribute names from the function's module to ``value``."""
+    names: list[str] = []
+    while value.node is not None:
+        if value.node.kind != "prim::GetAttr":
+            return None
+        names.append(value.node.attributes["name"])
+        (value,) = value.node.inputs
+    t = value.type
+    is_self = isinstance(t, T.ClassType) and t.is_module and isinstance(value.definition, Block)
+    return tuple(reversed(names)) if is_self else None
+
+
+def _lift_module_tensors(graph: Graph) -> None:
+    """Read every tensor of a module once, at the start of the function."""
+    known: dict[tuple[str, ...], Value] = {}
+    written = {n.attributes["name"] for n in graph.find_all("prim::SetAttr")}
+    for node in list(graph.walk()):
+        if node.kind != "prim::GetAttr" or T.unwrap_optional(node.output.type) != T.TENSOR:
+            continue
+        path = _path(node.output)
+        if path is None or node.attributes["name"] in written:
+            continue
+        found = known.get(path)
+        if found is None:
+            found = known[path] = _read_at_start(graph, path, node)
+        node.output.replace_all_uses_with(found)
+        node.erase()
+
+
+def _read_at_start(graph: Graph, path: tuple[str, ...], node: Node) -> Value:
+    chain: list[Node] = [node]
+    while chain[-1].inputs[0].node is not None:
+        owner = chain[-1].inputs[0].node
+        assert owner is not None
+        chain.append(owner)
+    value = chain[-1].inputs[0]
+    first = graph.block.first
+    assert first is not None
+    for step in reversed(chain):
+        copy = Node(
+            step.kind, [value], [step.output.type],
+            attributes=step.attributes, span=step.span, scope=step.scope,
+        )  # fmt: skip
+        value = copy.insert_before(first).output
+    value.name = "_".join(path)
+    return value
+
+
+def check(graph: Graph, activity: Activity, modes: Collection[Node]) -> None:
+    """Raise NotDifferentiable for what ``transform`` does not take.
+
+    ``modes`` are the nodes that may set the grad mode.
+    """
+    for node in _walk(graph.block):
+        if node.kind in _NEVER and node.attributes.get("callee") not in _OWN:
+            raise NotDifferentiable(f"{node.kind} is not differentiated", node.span)
+        if node.kind.partition(".")[0] in _ASKING and node not in modes:
+            raise NotDifferentiable(f"{node.kind} asks what the tape knows", node.span)
+        if node.kind in _PRINTING and any(T.TENSOR in T.walk(v.type) for v in node.inputs):
+            raise NotDifferentiable("the text of a tensor names its gradient", node.span)
+        sets_mode = node.kind.startswith(("torch::set_", "torch::enter_", "torch::guard_"))
+        if sets_mode and node not in modes:
+            raise NotDifferentiable("a region of another grad mode", node.span)
+        if node.kind == "prim::Global":
+            raise NotDifferentiable("a captured object", node.span)
+        if node.kind == "prim::GetAttr" and T.TENSOR in T.walk(node.output.type):
+            if node.block is not graph.block or _path(node.output) is None:
+                raise NotDifferentiable("a tensor of a module that is assigned", node.span)
+        _check_values(node, activity)
+        _check_writes(node, graph, activity)
+        if node.schema is not None and any(activity.any_in(o) for o in node.outputs):
+            _check_rules(node, activity)
+    (result,) = graph.block.returns
+    _check_result(graph, result, activity)
+
+
+def _walk(block: Block) -> Iterator[Node]:
+    for node in block.nodes:
+        yield node
+        for inner in node.blocks:
+            yield from _walk(inner)
+
+
+def _check_values(node: Node, activity: Activity) -> None:
+    for value in node.outputs:
+        t = T.unwrap_optional(value.type)
+        if T.TENSOR not in T.walk(t) or DUAL in T.walk(t) or t == CELL:
+            continue
+        if t in (TENSORS, T.VarTupleType([T.TENSOR])) and not node.blocks:
+            continue
+        if node.kind == "prim::TupleConstruct" and all(u.node.is_terminator for u in value.uses):
+            continue  # the result: see _check_result
+        if list(T.walk(t)).count(T.TENSOR) != len(list(tensor_paths(t))):
+            raise NotDifferentiable(f"a value of type {value.type}", node.span)
+
+
+def _check_writes(node: Node, graph: Graph, activity: Activity) -> None:
+    if node.kind in ("prim::SetAttr", "prim::DelAttr", "prim::CellSet", "prim::CellDelete"):
+        if node.inputs[0].type != CELL and any(T.TENSOR in T.walk(v.type) for v in node.inputs[1:]):
+            raise NotDifferentiable("a tensor is stored in an object", node.span)
+    schema = node.schema
+    if schema is None:
+        return
+    for value in _written_tensors(node):
+        origins = Sources(graph)
+        origins.follow(value, (), False)
+        is_argument = any(v.definition is graph.block for v in origins.values)
+        carries = any(map(activity.any_in, (*node.inputs, *origins.values)))
+        if value.type != T.TENSOR or is_argument or carries:
+            raise NotDifferentiable(f"{node.kind} writes a tensor", node.span)
+
+
+def _written_tensors(node: Node) -> Iterator[Value]:
+    """The tensors, or lists of them, that an op of torch says it writes."""
+    schema = node.schema
+    if schema is None:
+        return
+    hidden = HIDDEN_WRITES.get(schema.name, ())
+    for argument, value in zip(schema.arguments, node.inputs, strict=True):
+        if argument.alias is not None and argument.alias.is_write and argument.name not in hidden:
+            if value.type == T.TENSOR or (value.type == TENSORS and node.kind[:6] == "aten::"):
+                yield value
+
+
+def written_in(graph: Graph) -> list[Value]:
+    """All tensors that the graph writes; none of them carries a gradient."""
+    return [value for node in _walk(graph.block) for value in _written_tensors(node)]
+
+
+def _check_rules(node: Node, activity: Activity) -> None:
+    if not node.kind.startswith("aten::") or is_without_gradient(node.kind):
+        return
+    if is_recorded(node):
+        return
+    if not has_rules(node.kind):
+        raise NotDifferentiable(f"{node.kind} has no rule", node.span)
+    rules = rules_of(node.kind)
+    assert node.schema is not None
+    for argument, value in zip(node.schema.arguments, node.inputs, strict=True):
+        if activity.any_in(value) and argument.name not in rules:
+            raise NotDifferentiable(f"{node.kind} has no rule for {argument.name}", node.span)
+
+
+def _check_result(graph: Graph, result: Value, activity: Activity) -> None:
+    for path, t in result_parts(result.type):
+        if t == T.TENSOR or T.unwrap_optional(t) == T.TENSOR or t == TENSORS:
+            _check_fresh(result, path, graph)
+        elif T.TENSOR in T.walk(t):
+            raise NotDifferentiable(f"a result of type {result.type}", graph.span)
+
+
+def result_parts(t: T.Type, path: Path = ()) -> Iterator[tuple[Path, T.Type]]:
+    """What a result consists of: everything in it that is no tuple."""
+    if isinstance(t, T.TupleType):
+        for index, element in enumerate(t.elements):
+            yield from result_parts(element, (*path, index))
+    else:
+        yield path, t
+
+
+def sources_of(graph: Graph, path: Path) -> Sources:
+    """What a tensor of the (first part of the) result may be or view."""
+    (result,) = graph.block.returns
+    found = Sources(graph)
+    t = result.type
+    if isinstance(t, T.TupleType) and any(isinstance(e, T.CellType) for e in t.elements):
+        path = (0, *path)  # the forward graph returns its frame too
+    found.follow(result, path, False)
+    return found
+
+
+def sources_of_values(graph: Graph, values: Iterable[Value]) -> set[Value]:
+    """The values that tensors, and elements of lists of them, may be or view."""
+    found = Sources(graph)
+    for value in values:
+        if T.unwrap_optional(value.type) == T.TENSOR or value.type == TENSORS:
+            found.follow(value, (), False)
+    return found.values
+
+
+class Sources:
+    """Follows tensors back to where they were made."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.seen: set[tuple[Value, bool]] = set()
+        self.views_argument = False
+        self.unknown: Node | None = None
+
+    @property
+    def values(self) -> set[Value]:
+        """All that was visited."""
+        return {value for value, _ in self.seen}
+
+    def follow(self, value: Value, path: Path, viewed: bool) -> None:
+        """Visit what ``value`` may be; ``viewed``: behind a view."""
+        if (value, viewed) in self.seen:
+            return
+        self.seen.add((value, viewed))
+        node = value.node
+        if node is None or (node.kind == "prim::GetAttr" and _path(value) is not None):
+            owner = value.block.owner
+            if owner is None or node is not None:
+                self.views_argument |= viewed
+                return
+            index = value.block.params.index(value) - 1
+            self.follow(owner.inputs[2 + index], path, viewed)
+            self.follow(value.block.returns[1 + index], path, viewed)
+            return
+        match node.kind:
+            case "prim::If" | "prim::Loop":
+                index = node.outputs.index(value)
+                offset = 0 if node.kind == "prim::If" else 1
+                if node.kind == "prim::Loop":
+                    self.follow(node.inputs[2 + index], path, viewed)
+                for block in node.blocks:
+                    if block.returns:
+                        self.follow(block.returns[index + offset], path, viewed)
+            case "prim::TupleConstruct":
+                self.follow(node.inputs[path[0]], path[1:], viewed)
+            case "prim::TupleIndex" if node.inputs[0].type == DUAL:
+                self._follow_stored(viewed)
+            case "prim::TupleIndex":
+                inside = (node.attributes["index"], *path)
+                self.follow(node.inputs[0], inside, viewed)
+            case "prim::unchecked_cast" | "prim::checked_cast":
+                self.follow(node.inputs[0], path, viewed)
+            case "list::getitem" | "tuple::as_list" | "tuple::from_list":
+                self.follow(node.inputs[0], (), viewed)
+            case "prim::Call" if node.attributes["callee"] in (*RECORDS, *STRIPS):
+                self.follow(node.inputs[0], (), viewed)
+            case "prim::Call":
+                self._follow_stored(viewed)
+            case "prim::ListConstruct":
+                for element in node.inputs:
+                    self.follow(element, (), viewed)
+            case "prim::Constant" if node.attributes["value"] is None:
+                return
+            case _:
+                schema = node.schema
+                if schema is None or not node.kind.startswith("aten::"):
+                    self.unknown = node
+                elif schema.is_view or schema.name in _MAY_RETURN_INPUT:
+                    self.follow(node.inputs[0], (), True)
+
+    def _follow_stored(self, viewed: bool) -> None:
+        """An element of some container may be whatever was put into any."""
+        for node in _walk(self.graph.block):
+            if (node.kind == "prim::TupleConstruct" and node.output.type == DUAL) or (
+                node.kind == "prim::Call" and node.attributes["callee"] == TO_DUALS
+            ):
+                self.follow(node.inputs[0], (), viewed)
+
+
+def _check_fresh(value: Value, path: Path, graph: Graph) -> None:
+    """Refuse results of which it is not known what they may view."""
+    found = Sources(graph)
+    found.follow(value, path, False)
+    if found.unknown is not None:
+        kind = found.unknown.kind
+        raise NotDifferentiable(f"a result that is the output of {kind}", found.unknown.span)
+
+
+_MAY_RETURN_INPUT = frozenset(
+    f"aten::{name}"
+    for name in (
+        "contiguous", "to", "reshape", "flatten", "dropout", "type_as", "reshape_as", "ravel",
+        "unflatten", "alpha_dropout", "feature_dropout", "expand_as", "broadcast_to", "float",
+        "squeeze", "real", "conj", "resolve_conj", "resolve_neg", "positive", "chunk", "split",
+        "tensor_split", "unbind", "view_as", "atleast_1d", "atleast_2d", "atleast_3d", "movedim",
+        "meshgrid", "broadcast_tensors", "pin_memory", "cpu", "cuda", "_to_copy",
+    )
+)  # fmt: skip

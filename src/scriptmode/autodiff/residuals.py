@@ -1,0 +1,266 @@
+"""What a reverse program takes from its forward program, and its cotangents.
+
+``Residuals`` finds for a value of the forward program the value of the reverse program that equals
+it: a parameter, a constant made again, or a part of the *frame* of the block that defines it, which
+the forward program returns, or yields for a branch, or lists for the iterations of a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scriptmode.autodiff import helpers
+from scriptmode.autodiff.activity import Activity, Key
+from scriptmode.autodiff.rule import Operand
+from scriptmode.ir import types as T
+from scriptmode.ir.builder import Builder
+from scriptmode.ir.graph import Block, Graph, Node, Value, copy_node
+from scriptmode.ir.schema import OpSchema
+from scriptmode.ops.aten import schema_of
+
+MAYBE = T.optional_of(T.TENSOR)
+COTANGENTS = T.ListType([MAYBE])  # the cotangent of a list of tensors
+ALIASES = ("tuple::as_list", "tuple::from_list")
+
+
+@dataclass
+class Saved:
+    """One value of a frame, and why it is kept."""
+
+    value: Value
+    reason: str
+
+
+@dataclass
+class Scope:
+    """A block of the graph and its place in the reverse program.
+
+    ``reads`` are the values of the reverse program that stand for values of this block; they are
+    put in front of ``anchor``, where ``frame`` is known.
+    """
+
+    block: Block
+    parent: Scope | None
+    frame: Value
+    anchor: Node
+    saved: list[Saved] = field(default_factory=list)
+    reads: dict[Value, Value] = field(default_factory=dict)
+    lists: dict[Value, Value] = field(default_factory=dict)
+
+
+class Cotangents:
+    """Cotangents by value and path within one block of the reverse program."""
+
+    def __init__(self) -> None:
+        self.of: dict[Key, Value] = {}
+
+    def add(self, emitter: Residuals, key: Key, cotangent: Value) -> None:
+        """Add a contribution."""
+        before = self.of.get(key)
+        self.of[key] = cotangent if before is None else emitter.accumulate(before, cotangent)
+
+    def take(self, key: Key) -> Value | None:
+        """The whole cotangent, which is then gone."""
+        return self.of.pop(key, None)
+
+
+class Residuals:
+    """The reverse graph under construction, and what it needs of the forward graph."""
+
+    def __init__(self, graph: Graph, roots: Sequence[Key]) -> None:
+        self.graph = graph
+        self.roots = list(roots)
+        self.activity = Activity(graph, roots)
+        self.reverse = Graph(f"{graph.name}.reverse")
+        self.builder = Builder(self.reverse.block, schema_of)
+        self.inputs: dict[Value, Value] = {}  # what the reverse graph takes, by value of the graph
+        self.metadata: dict[tuple[Value, str], Value] = {}
+        self.scope: Scope
+        self.saved: list[tuple[str, Saved]] = []
+
+    def frame_of(self, builder: Builder, scope: Scope, where: str) -> Value:
+        self.saved += [(where, saved) for saved in scope.saved]
+        return builder.tuple([saved.value for saved in scope.saved])
+
+    def mark(self) -> Node:
+        """A place in the reverse program: a node that is removed in the end."""
+        return self.builder.node("prim::Constant", (), [T.NONE], value=None)
+
+    # ---- values of the forward program ----
+
+    def need(self, value: Value, reason: str) -> Value:
+        """The value of the reverse program that equals ``value``."""
+        if value.node is not None and self._is_remade(value.node):
+            return self._remake(value.node, reason)
+        scope: Scope | None = self.scope
+        while scope is not None and scope.block is not value.block:
+            scope = scope.parent
+        assert scope is not None, f"{value!r} is of no block around"
+        found = scope.reads.get(value)
+        if found is None:
+            is_input = scope.parent is None and (
+                value.definition is scope.block or _is_module_tensor(value)
+            )
+            found = self._input(value) if is_input else self.keep(scope, value, reason)
+            scope.reads[value] = found
+        return found
+
+    def _input(self, value: Value) -> Value:
+        found = self.reverse.add_param(value.type, f"{value.name or 'x'}.{len(self.inputs)}")
+        self.inputs[value] = found
+        return found
+
+    def keep(self, scope: Scope, value: Value, reason: str) -> Value:
+        """Make a value of the forward program part of the scope's frame; its reading."""
+        index = len(scope.saved)
+        scope.saved.append(Saved(value, reason))
+        node = Node("prim::TupleIndex", [scope.frame], [value.type], attributes={"index": index},
+                    span=self.builder.span)  # fmt: skip
+        return node.insert_before(scope.anchor).output
+
+    def _is_remade(self, node: Node) -> bool:
+        """Whether a value costs nothing to make again."""
+        if node.kind == "prim::Constant":
+            return True
+        return (
+            node.kind == "prim::ListConstruct"
+            and node.output.type != T.ListType([T.TENSOR])
+            and all(v.node is not None and v.node.kind == "prim::Constant" for v in node.inputs)
+            and not any(_is_written(use.node, node.output) for use in node.output.uses)
+        )
+
+    def _remake(self, node: Node, reason: str) -> Value:
+        mapping = {v: self.need(v, reason) for v in node.inputs}
+        copy = copy_node(node, mapping)
+        self.builder.block.append(copy)
+        return copy.output
+
+    def need_operand(self, node: Node, operand: Operand, needed: Sequence[bool]) -> Value:
+        """An operand of a rule for ``node``, other than a cotangent."""
+        if operand.role == "needed":
+            flags = [self.builder.constant(bool(flag)) for flag in needed]
+            return self.builder.list(flags, T.BOOL)
+        values = node.inputs if operand.role == "argument" else node.outputs
+        value = values[operand.index]
+        if not operand.metadata or T.unwrap_optional(value.type) != T.TENSOR:
+            return self.need(value, f"{operand.role} {operand.index} of {node.kind}")
+        what = operand.metadata.removeprefix("tensor::")
+        return self.need(self.metadata_of(value, operand.metadata), f"{what} for {node.kind}")
+
+    def metadata_of(self, value: Value, kind: str) -> Value:
+        """The shape, dtype or length of a value, read in the forward program."""
+        found = self.metadata.get((value, kind))
+        if found is None:
+            found = self.metadata[value, kind] = self._read_metadata(value, kind)
+        return found
+
+    def _read_metadata(self, value: Value, kind: str) -> Value:
+        schema = schema_of(kind)
+        assert schema is not None
+        node = Node(kind, [value], [r.type for r in schema.returns], schema=schema)
+        if value.node is not None:
+            node.span = value.node.span
+            node.insert_after(value.node)
+        else:
+            block = value.block
+            assert block.first is not None
+            node.insert_before(block.first)
+        return node.output
+
+    # ---- cotangents ----
+
+    def optional(self, value: Value | None) -> Value:
+        if value is None:
+            return self.builder.constant(None, MAYBE)
+        return value
+
+    def accumulate(self, a: Value, b: Value) -> Value:
+        """The sum of two cotangents."""
+        if a.type == T.TENSOR and b.type == T.TENSOR:
+            return self.builder.call_schema(
+                _schema("aten::add.Tensor"), [a, b, self.builder.constant(1)]
+            ).output
+        return self.splice(helpers.accumulate_graph(a.type, b.type), [a, b])
+
+    def splice(self, body: Graph, inputs: Sequence[Value]) -> Value:
+        """The result of a graph's body on these values, in place."""
+        mapping: dict[Value, Value] = dict(zip(body.params, inputs, strict=True))
+        for node in body.nodes:
+            copy = copy_node(node, mapping)
+            _locate(copy, self.builder)
+            self.builder.block.append(copy)
+        (result,) = body.block.returns
+        return mapping.get(result, result)
+
+    def list_cotangent(self, value: Value) -> Value:
+        """The list of cotangents of a list of tensors, in the block where the list was made."""
+        value = root_list(value)
+        scope: Scope | None = self.scope
+        while scope is not None and scope.block is not value.block:
+            scope = scope.parent
+        assert scope is not None
+        found = scope.lists.get(value)
+        if found is None:
+            length = self.need_in(scope, self.metadata_of(value, "list::len"), "length of a list")
+            block, span = self.builder.block, self.builder.span
+            before: list[Node] = []
+            holder = Block(None)
+            self.builder.block = holder
+            nothing = self.builder.list([self.builder.constant(None, MAYBE)], MAYBE)
+            found = self.builder.op("list::repeat", nothing, length)
+            self.builder.block, self.builder.span = block, span
+            node = holder.first
+            while node is not None:
+                before.append(node)
+                node = node.next
+            for node in before:
+                node.detach()
+                node.insert_before(scope.anchor)
+            scope.lists[value] = found
+        return found
+
+    def need_in(self, scope: Scope, value: Value, reason: str) -> Value:
+        """``need``, as seen from ``scope``."""
+        saved, self.scope = self.scope, scope
+        try:
+            return self.need(value, reason)
+        finally:
+            self.scope = saved
+
+
+def _locate(node: Node, builder: Builder) -> None:
+    """Say that a node of a rule belongs to the node that is differentiated."""
+    node.span = builder.span
+    for block in node.blocks:
+        for inner in block.nodes:
+            _locate(inner, builder)
+        block.terminator.span = builder.span
+
+
+def _schema(kind: str) -> OpSchema:
+    found = schema_of(kind)
+    assert found is not None
+    return found
+
+
+def root_list(value: Value) -> Value:
+    """The list behind casts between lists and tuples of any length."""
+    while value.node is not None and value.node.kind in ALIASES:
+        value = value.node.inputs[0]
+    return value
+
+
+def _is_module_tensor(value: Value) -> bool:
+    node = value.node
+    return node is not None and node.kind == "prim::GetAttr"
+
+
+def _is_written(user: Node, value: Value) -> bool:
+    schema = user.schema
+    if schema is None:
+        return False
+    return any(
+        v is value and a.alias is not None and a.alias.is_write
+        for a, v in zip(schema.arguments, user.inputs, strict=False)
+    )

@@ -1,0 +1,224 @@
+"""The reverse of single nodes: ops by their rules, elements of containers, recorded ops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scriptmode.autodiff import dual, helpers
+from scriptmode.autodiff.activity import Key
+from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
+from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
+from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
+from scriptmode.autodiff.rule import Rule, rules_of
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import YIELD, Node, Value
+
+
+class OpReversal(Residuals):
+    """Emits the reverse of nodes without blocks."""
+
+    def _reverse_store(self, node: Node, cotangents: Cotangents) -> None:
+        """A tensor was put beside its cell: its cotangent is what the cell holds."""
+        value, cell, _ = node.inputs
+        if self.activity.is_active(value):
+            held = self.need(cell, "the cell of an element")
+            found = self.builder.node("prim::CellRead", [held], [MAYBE]).output
+            # a second run of the reverse program starts anew
+            self.builder.node("prim::CellSet", [held, self.builder.constant(None, MAYBE)])
+            cotangents.add(self, (value, ()), found)
+
+    def _reverse_load(self, node: Node, cotangents: Cotangents) -> None:
+        """A tensor was taken out of a container: its cotangent goes to the cell beside it."""
+        found = cotangents.take((node.output, ()))
+        if found is None:
+            return
+        cell = Node("prim::TupleIndex", node.inputs, [dual.CELL], attributes={"index": 1},
+                    span=node.span)  # fmt: skip
+        cell.insert_after(node)
+        held = self.need(cell.output, "the cell of an element")
+        before = self.builder.node("prim::CellRead", [held], [MAYBE]).output
+        self.builder.node("prim::CellSet", [held, self.accumulate(before, found)])
+
+    def _reverse_call(self, node: Node, cotangents: Cotangents) -> None:
+        """Elements of a container that became a plain list, or the other way round."""
+        (value,) = node.inputs
+        if node.attributes["callee"] in STRIPS:
+            self._reverse_strip(node, value, cotangents)
+        if node.attributes["callee"] in (*STRIPS, *RECORDS):
+            return
+        if node.attributes["callee"] == TO_TENSORS:
+            parts = self.scope.lists.get(node.output)
+            if parts is not None:
+                cells = self._cells_before(node, value)
+                held = self.need(cells, "the cells of a list")
+                self.splice(dual.scatter_graph(), [held, parts])
+        elif node.attributes["callee"] == TO_DUALS and self.activity.any_in(value):
+            cells = self._cells_before(node.next, node.output)
+            parts = self.splice(dual.gather_graph(), [self.need(cells, "the cells of a list")])
+            into = self.list_cotangent(value)
+            self.splice(helpers.accumulate_list_graph(parts.type), [into, parts])
+
+    def _reverse_strip(self, node: Node, raw: Value, cotangents: Cotangents) -> None:
+        """The cotangent of what torch's tape has recorded is that of the result outside of it."""
+        if raw.type == TENSORS:
+            found = self.scope.lists.get(node.output)
+            if found is not None:
+                self.scope.lists[raw] = found
+            return
+        cotangent = cotangents.take((node.output, ()))
+        if cotangent is not None:
+            cotangents.add(self, (raw, ()), cotangent)
+
+    def _reverse_recorded(self, node: Node, grads: Sequence[Value | None]) -> dict[Key, Value]:
+        """Ask torch for the cotangents of the op's operands."""
+        why = f"{node.kind}, which torch records"
+        outs, given = self._listed([], T.TENSOR), self._listed([], MAYBE)
+        for output, grad in zip(node.outputs, grads, strict=True):
+            if output.type not in (T.TENSOR, TENSORS):
+                continue
+            raw = self.need(output, why)
+            if output.type == TENSORS:
+                count = self.need(self.metadata_of(output, "list::len"), "length of a list")
+                nothing = self._listed([self.builder.constant(None, MAYBE)], MAYBE)
+                parts = grad or self.builder.op("list::repeat", nothing, count)
+                outs = self.builder.op("list::concat", outs, raw)
+                given = self.builder.op("list::concat", given, parts)
+            else:
+                self.builder.op_node("list::append", [outs, raw])
+                self.builder.op_node("list::append", [given, self.optional(grad)])
+        leaves = self._listed([], MAYBE)
+        operands = [(v, o) for v in node.inputs for o in [original(v)] if o is not None]
+        starts = []
+        for value, _ in operands:
+            starts.append(self.builder.op("list::len", leaves))
+            held = self.need(value, why)
+            if value.type == TENSORS:
+                for_each = helpers.append_all_graph()
+                self.splice(for_each, [leaves, held])
+            else:
+                self.builder.op_node("list::append", [leaves, held])
+        pulled = self.splice(helpers.pull_graph(), [outs, given, leaves])
+        found: dict[Key, Value] = {}
+        for (_, value), start in zip(operands, starts, strict=True):
+            if value.type == TENSORS:
+                count = self.need(self.metadata_of(value, "list::len"), "length of a list")
+                stop = self.builder.op("int::add", start, count)
+                part = self.splice(helpers.slice_graph(), [pulled, start, stop])
+            else:
+                part = self.builder.op("list::getitem", pulled, start)
+            self._deliver(value, part, found)
+        return found
+
+    def _listed(self, items: Sequence[Value], element: T.Type) -> Value:
+        return self.builder.list(items, element)
+
+    def _cells_before(self, anchor: Node | None, value: Value) -> Value:
+        """The cells of a list as it is before ``anchor``, in the forward program."""
+        assert anchor is not None
+        call = Node("prim::Call", [value], [dual.CELLS], attributes={"callee": dual.TO_CELLS},
+                    span=anchor.span)  # fmt: skip
+        return call.insert_before(anchor).output
+
+    def _reverse_list(self, node: Node, cotangents: Cotangents) -> None:
+        found = self.scope.lists.get(node.output)
+        if found is None:
+            return
+        for index, value in enumerate(node.inputs):
+            if self.activity.is_active(value):
+                part = self.builder.op("list::getitem", found, self.builder.constant(index))
+                cotangents.add(self, (value, ()), part)
+
+    def _reverse_getitem(self, node: Node, cotangents: Cotangents) -> None:
+        found = cotangents.take((node.output, ()))
+        if found is None:
+            return
+        parts = self.list_cotangent(node.inputs[0])
+        index = self.need(node.inputs[1], "an index")
+        before = self.builder.op("list::getitem", parts, index)
+        self.builder.op_node("list::setitem", [parts, index, self.accumulate(before, found)])
+
+    # ---- ops ----
+
+    def _reverse_op(self, node: Node, cotangents: Cotangents) -> None:
+        """Apply the rules of an op."""
+        grads = [self._grad_of(output, cotangents) for output in node.outputs]
+        if all(g is None for g in grads):
+            return
+        unsure = [g for g in grads if g is not None and g.type == MAYBE]
+        is_sure = any(g is not None and g.type != MAYBE for g in grads) or not unsure
+        if is_sure or len(grads) > 1:
+            found = self._apply_rules(node, grads)
+            for key, value in found.items():
+                cotangents.add(self, key, value)
+            return
+        # only if there is a cotangent at all
+        (grad,) = unsure
+        present = self.builder.op("bool::not", self._is_none(grad))
+        branch = self.builder.if_node(present)
+        with self.builder.at(branch.blocks[0]):
+            sure = self.builder.cast(grad, T.TENSOR)
+            found = self._apply_rules(node, [sure])
+            branch.blocks[0].terminate(YIELD, list(found.values()), node.span)
+        with self.builder.at(branch.blocks[1]):
+            nothing = [self.builder.constant(None, MAYBE) for _ in found]
+            branch.blocks[1].terminate(YIELD, nothing, node.span)
+        for key in found:
+            cotangents.add(self, key, branch.add_output(MAYBE))
+
+    def _is_none(self, value: Value) -> Value:
+        return self.builder.node("prim::is_none", [value], [T.BOOL]).output
+
+    def _grad_of(self, output: Value, cotangents: Cotangents) -> Value | None:
+        if output.type == T.ListType([T.TENSOR]):
+            return self.scope.lists.get(output)
+        return cotangents.take((output, ()))
+
+    def _apply_rules(self, node: Node, grads: Sequence[Value | None]) -> dict[Key, Value]:
+        """The cotangents of the node's active inputs; those of lists are written in place."""
+        if is_recorded(node):
+            return self._reverse_recorded(node, grads)
+        schema = node.schema
+        assert schema is not None
+        names = [a.name for a in schema.arguments]
+        active = [i for i, v in enumerate(node.inputs) if self.activity.any_in(v)]
+        rules = rules_of(node.kind)
+        found: dict[Key, Value] = {}
+        done: set[int] = set()
+        for position in active:
+            rule = rules[names[position]]
+            if id(rule) in done:
+                continue
+            done.add(id(rule))
+            places = [names.index(name) for name in rule.of]
+            result = self._apply_rule(node, rule, grads, [p in active for p in places])
+            parts = self._parts(result, len(places))
+            for place, part in zip(places, parts, strict=True):
+                if place in active and part.type != T.NONE:
+                    self._deliver(node.inputs[place], part, found)
+        return found
+
+    def _parts(self, result: Value, count: int) -> list[Value]:
+        if count == 1:
+            return [result]
+        return [self.builder.tuple_index(result, i) for i in range(count)]
+
+    def _deliver(self, value: Value, part: Value, found: dict[Key, Value]) -> None:
+        if T.unwrap_optional(value.type) == T.TENSOR:
+            key = (value, ())
+            found[key] = part if key not in found else self.accumulate(found[key], part)
+            return
+        self.splice(helpers.accumulate_list_graph(part.type), [self.list_cotangent(value), part])
+
+    def _apply_rule(
+        self, node: Node, rule: Rule, grads: Sequence[Value | None], needed: Sequence[bool]
+    ) -> Value:
+        inputs = []
+        for operand in rule.operands:
+            if operand.role == "grad":
+                given = grads[operand.index]
+                is_list = node.outputs[operand.index].type == T.ListType([T.TENSOR])
+                nothing = COTANGENTS if is_list else MAYBE
+                inputs.append(given if given is not None else self.builder.constant(None, nothing))
+            else:
+                inputs.append(self.need_operand(node, operand, needed))
+        return self.splice(rule.graph([v.type for v in inputs]), inputs)

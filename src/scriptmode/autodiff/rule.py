@@ -1,0 +1,168 @@
+"""The table of derivatives: functions in the script language, found by the schema of their op.
+
+::
+
+    @vjp("aten::tanh(Tensor self) -> Tensor", "self")
+    def tanh(grad: Tensor, result: Tensor) -> Tensor:
+        return grad * (1 - result.conj() * result)
+
+gives the cotangent of ``self`` from that of the result.  What a rule's parameters are called says
+what they are:
+
+``grad``, ``grad0``, ``grad1``     the cotangent of the only result, of result 0, of result 1
+``result``, ``result0``, ...       results of the op
+``NAME``                         the argument of that name
+``NAME_shape``, ``NAME_dtype``     the shape or dtype of an argument or result, saved in its place
+
+Whatever else a parameter names is an error.  Only what the rules in use name is kept for the
+reverse program.  A rule for several arguments at once returns a tuple, and may have a parameter
+``needed: list[bool]``, which of them are asked for.  A cotangent that is None is zero.
+
+``without_gradient`` lists ops whose results carry none.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from scriptmode.frontend.script import compile_function
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph
+from scriptmode.ir.schema import OpSchema, parse_schema
+from scriptmode.ops.aten import schema_of
+from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.inline import inline_calls
+from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.structure_exits import structure_exits
+
+_METADATA = {"shape": "tensor::shape", "dtype": "tensor::dtype"}
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What one parameter of a rule stands for.
+
+    ``role`` is ``grad``, ``result``, ``argument`` or ``needed``; ``index`` counts results or
+    arguments; ``metadata`` is the op that is applied to the value, empty for the value itself.
+    """
+
+    role: str
+    index: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One function of the table."""
+
+    function: Callable[..., Any]
+    of: tuple[str, ...]  # the arguments whose cotangents it gives
+    operands: tuple[Operand, ...]
+
+    def graph(self, types: Sequence[T.Type]) -> Graph:
+        """The function's body for operands of these types, in one piece."""
+        return compiled(self.function, tuple(types))
+
+
+_RULES: dict[str, list[Rule]] = {}
+_WITHOUT_GRADIENT: set[str] = set()
+
+
+def vjp(schema: str, *of: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a rule: the cotangents of the arguments ``of`` for the op of this schema.
+
+    Raises ValueError for a schema that torch does not have, an argument that the op does not have,
+    and a parameter that stands for nothing.
+    """
+    kind = schema.partition("(")[0]
+    found = schema_of(kind)
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        if found is None:
+            return function  # an op of another version of torch
+        if _signature(found) != _signature(parse_schema(schema)):
+            raise ValueError(f"the schema of {kind} is {found.text}, not {schema}")
+        names = [a.name for a in found.arguments]
+        for name in of:
+            if name not in names:
+                raise ValueError(f"{kind} has no argument {name!r}")
+        operands = tuple(_operand(found, p) for p in inspect.signature(function).parameters)
+        _RULES.setdefault(kind, []).append(Rule(function, of, operands))
+        return function
+
+    return enter
+
+
+def without_gradient(*kinds: str) -> None:
+    """Enter ops, by name for all overloads or by kind, whose results carry no gradient."""
+    _WITHOUT_GRADIENT.update(kinds)
+
+
+def rules_of(kind: str) -> Mapping[str, Rule]:
+    """The rules of an op, by the argument whose cotangent they give."""
+    return {name: rule for rule in _RULES.get(kind, ()) for name in rule.of}
+
+
+def has_rules(kind: str) -> bool:
+    """Whether the op has rules of its own."""
+    return kind in _RULES
+
+
+def is_without_gradient(kind: str) -> bool:
+    """Whether no result of the op carries a gradient."""
+    if not kind.startswith(("aten::", "prims::")):
+        return True  # ours: sizes, numbers; those of containers are looked at before
+    return kind in _WITHOUT_GRADIENT or kind.partition(".")[0] in _WITHOUT_GRADIENT
+
+
+def all_rules() -> Mapping[str, Sequence[Rule]]:
+    """Every rule, by kind."""
+    return dict(sorted(_RULES.items()))
+
+
+def _signature(schema: OpSchema) -> object:
+    """What two texts of one schema agree in; defaults print variously."""
+    return [(a.name, a.type, a.alias) for a in schema.arguments], schema.returns
+
+
+def _operand(schema: OpSchema, name: str) -> Operand:
+    base, _, suffix = name.rpartition("_")
+    for candidate, metadata in ((name, ""), (base, _METADATA.get(suffix, ""))):
+        if candidate == name or metadata:
+            found = _plain_operand(schema, candidate)
+            if found is not None:
+                return Operand(*found, metadata)
+    raise ValueError(f"{name!r} is no operand of a rule for {schema.kind}")
+
+
+def _plain_operand(schema: OpSchema, name: str) -> tuple[str, int] | None:
+    for index, argument in enumerate(schema.arguments):
+        if argument.name == name:
+            return "argument", index
+    if name == "needed":
+        return "needed", 0
+    for role in ("grad", "result"):
+        if name == role and len(schema.returns) == 1:
+            return role, 0
+        number = name.removeprefix(role)
+        if name.startswith(role) and number.isdigit() and int(number) < len(schema.returns):
+            return role, int(number)
+    return None
+
+
+@cache
+def compiled(function: Callable[..., Any], types: tuple[T.Type, ...]) -> Graph:
+    """A function of the script language as one graph, for parameters of these types."""
+    names = inspect.signature(function).parameters
+    program = compile_function(function, dict(zip(names, types, strict=True)))
+    for graph in program.functions.values():
+        structure_exits(graph, program)
+    graph = program.graph
+    inline_calls(graph, program, max_nodes=5000)
+    fold_constants(graph)
+    simplify_control_flow(graph, program)
+    return graph

@@ -1,0 +1,34 @@
+"""What many rules share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def conj(x: Tensor) -> Tensor:
+    """The complex conjugate; a real tensor as it is."""
+    return x.conj() if x.dtype.is_complex else x
+
+
+def fit(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """A cotangent summed over broadcast dimensions, in the dtype of what it belongs to."""
+    if grad.dtype.is_complex and not dtype.is_complex:
+        grad = torch.real(grad)
+    if grad.dtype != dtype:
+        grad = grad.to(dtype)
+    if grad.shape != shape:
+        grad = grad.sum_to_size(shape)
+    return grad
+
+
+def cast(grad: Tensor, dtype: torch.dtype) -> Tensor:
+    """A cotangent in the dtype of what it belongs to."""
+    if grad.dtype.is_complex and not dtype.is_complex:
+        grad = torch.real(grad)
+    return grad if grad.dtype == dtype else grad.to(dtype)
+
+
+def wrap(dim: int, ndim: int) -> int:
+    """A dimension counted from the front."""
+    return dim + ndim if dim < 0 else dim

@@ -1,0 +1,474 @@
+"""Calls that need gradients: the forward program, one node on torch's tape, the reverse program.
+
+``Gradients(variant, ...)`` belongs to one instance of a function.  ``call(arguments)`` runs the
+forward program inside of an ``autograd.Function`` whose backward is the reverse program; where the
+function has none (``NotDifferentiable``), the ordinary program records torch's own tape, and
+``reason`` says why.  A forward and a reverse program are compiled for each pattern of which
+arguments and parameters require a gradient.
+
+Results that are arguments stay what they are; they do not pass through the node.  A backward under
+``create_graph=True`` runs the ordinary program once more on torch's tape and differentiates that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
+from scriptmode.autodiff.activity import Key, Path, root_paths
+from scriptmode.autodiff.differentiate import differentiate, program_of
+from scriptmode.autodiff.prepare import written_in
+from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.autodiff.transform import Differentiated
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Graph, Program, Value
+from scriptmode.jit.pipeline import compile_native
+from scriptmode.ops.table import Effect
+from scriptmode.runtime.boundary import make_entry, unusual_state
+from scriptmode.runtime.instance import NativeInstance
+from scriptmode.support import config
+
+Entry = Callable[..., Any]
+Pattern = tuple[bool, ...]
+
+
+class _Frame(torch.Tensor):
+    """An empty tensor that holds a frame: torch drops it with what a node has saved."""
+
+    frame: Any
+
+
+@dataclass
+class Node:
+    """A compiled pair of programs for one pattern."""
+
+    differentiated: Differentiated
+    forward: Entry
+    reverse: Entry
+    inputs: list[int]  # what the reverse program takes: parameters by number, then leaves
+    wrt: list[tuple[int, Path]]  # what it gives the cotangents of
+    is_random: bool
+    writes: bool
+
+
+@dataclass
+class Run:
+    """What one call shares between its forward, its backward and the caller."""
+
+    node: Node
+    owner: Gradients
+    arguments: Sequence[Any]
+    leaves: Sequence[Any]
+    result: Any = None
+    places: list[tuple[Path, int]] | None = None  # outputs of the node, by path in the result
+    taken: list[Any] | None = None  # by cotangent that the reverse takes: outputs of the node or -1
+    state: Any = None
+    views: Sequence[tuple[Path, torch.Tensor, torch.Tensor]] = ()
+
+
+class Gradients:
+    """The differentiated forms of one instance of a function."""
+
+    def __init__(
+        self, program: Program, function: str, entry: Entry, instance: NativeInstance | None,
+        module: Any,
+    ) -> None:  # fmt: skip
+        self.program, self.function, self.entry = program, function, entry
+        self.instance, self.module = instance, module
+        self.reason = ""
+        self._lock = threading.RLock()
+        self._nodes: dict[Pattern, Node | None] = {}
+        self._leaf_paths: list[tuple[str, ...]] | None = None
+        self._places: list[tuple[int, Path]] = []  # of all that may require a gradient
+        self._readers: list[tuple[dict[str, Any], str]] = []
+
+    # ---- calls
+
+    def around(self, graph: Graph) -> Entry:
+        """The entry, with a reverse program for the calls that need one."""
+        if graph.return_type is None or T.TENSOR not in T.walk(graph.return_type):
+            return self.entry
+        params = graph.params[1:] if self.instance is not None else graph.params
+        names = [p.name for p in params]
+        count, defaults, entry = len(names), graph.defaults, self.entry
+        positional = count - len(graph.kwarg_only)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not torch.is_grad_enabled() or self.reason or not config.get("autodiff"):
+                return entry(*args, **kwargs)
+            if len(args) == positional == count and not kwargs:
+                return self.call(args)
+            given = dict(zip(names, args, strict=False))
+            if len(args) > positional or given.keys() & kwargs.keys():
+                return entry(*args, **kwargs)  # which knows what is wrong
+            given = {**defaults, **given, **kwargs}
+            if given.keys() != set(names):
+                return entry(*args, **kwargs)
+            return self.call([given[name] for name in names])
+
+        call.__wrapped__ = entry  # type: ignore[attr-defined]
+        return call
+
+    def call(self, arguments: Sequence[Any]) -> Any:
+        """Run the function on all its arguments, with a node on the tape where one is needed."""
+        leaves = self._leaves()
+        if leaves is None:
+            return self._ordinary(arguments)
+        everything = (*arguments, *leaves)
+        pattern = tuple(_requires_grad(_at(everything[i], path)) for i, path in self._places)
+        if True not in pattern:
+            return self._ordinary(arguments)
+        if _needs_tape(everything):
+            return self._ordinary(arguments)
+        node = self._nodes.get(pattern, _UNKNOWN)
+        if node is _UNKNOWN:
+            node = self._node(pattern)
+        if node is None:
+            return self._ordinary(arguments)
+        assert isinstance(node, Node)
+        run = Run(node, self, arguments, leaves)
+        try:
+            roots = [t for i, path in node.wrt for t in _tensors(_at(everything[i], path))]
+            outputs = _Apply.apply(run, *roots)  # type: ignore[no-untyped-call]
+        except _Misfit:
+            return self._ordinary(arguments)
+        assert run.places is not None
+        # a result leads to the node, which leads to the run
+        result, run.result = run.result, None
+        for path, number in run.places:
+            result = _replaced(result, path, outputs[number])
+        for path, base, view in run.views:  # torch's own view, which has a tape of its own
+            result = _replaced(result, path, _view_of(base, view))
+        run.views = ()
+        return result
+
+    def _ordinary(self, arguments: Sequence[Any]) -> Any:
+        graph = self.program.functions[self.function]
+        split = len(arguments) - len(graph.kwarg_only)
+        named = [p.name for p in graph.params[len(graph.params) - len(graph.kwarg_only) :]]
+        return self.entry(*arguments[:split], **dict(zip(named, arguments[split:], strict=True)))
+
+    def _leaves(self) -> list[Any] | None:
+        """The tensors of modules that the function reads; None when it has no reverse program."""
+        if self._leaf_paths is None:
+            with self._lock:
+                if self.reason:
+                    return None
+                self._find_leaves()
+                if self._leaf_paths is None:
+                    return None
+        return [holder.get(name) for holder, name in self._readers]
+
+    def _find_leaves(self) -> None:
+        try:
+            _, leaves = differentiate(self.program, self.function, lambda graph, found: [])
+        except NotDifferentiable as error:
+            self.reason = str(error)
+            return
+        for _, path in leaves:
+            owner = self.module
+            for name in path[:-1]:
+                owner = getattr(owner, name)
+            held = owner._parameters if path[-1] in owner._parameters else owner._buffers
+            if path[-1] not in held:
+                held = owner.__dict__
+            self._readers.append((held, path[-1]))
+        self._leaf_paths = [path for _, path in leaves]
+        graph = self.program.functions[self.function]
+        own = graph.params[1:] if self.instance is not None else graph.params
+        self._places = [
+            (number, path)
+            for number, t in enumerate([*(p.type for p in own), *(v.type for v, _ in leaves)])
+            for path in root_paths(t)
+        ]
+
+    # ---- compiling
+
+    def _node(self, pattern: Pattern) -> Node | None:
+        with self._lock:
+            if pattern not in self._nodes:
+                try:
+                    self._nodes[pattern] = self._compile(pattern)
+                except NotDifferentiable as error:
+                    self.reason = str(error)
+                    self._nodes[pattern] = None
+            return self._nodes[pattern]
+
+    def differentiated(self) -> Differentiated:
+        """The graphs by which calls that need gradients ran last, else for all that may need one.
+
+        Raises NotDifferentiable.
+        """
+        for node in reversed(self._nodes.values()):
+            if node is not None:
+                return node.differentiated
+        if self._leaves() is None:
+            raise NotDifferentiable(self.reason, self.program.functions[self.function].span)
+        return self._differentiated((True,) * len(self._places))[0]
+
+    def _differentiated(self, pattern: Pattern) -> tuple[Differentiated, list[Value]]:
+        everything: list[Value] = []
+
+        def roots(graph: Graph, leaves: Sequence[tuple[Value, tuple[str, ...]]]) -> list[Key]:
+            own = graph.params[1:] if self.instance is not None else graph.params
+            everything.extend([*own, *(value for value, _ in leaves)])
+            chosen = [p for p, needs in zip(self._places, pattern, strict=True) if needs]
+            return [(everything[number], path) for number, path in chosen]
+
+        found, _ = differentiate(self.program, self.function, roots)
+        return found, everything
+
+    def _compile(self, pattern: Pattern) -> Node:
+        found, everything = self._differentiated(pattern)
+        number = {value: i for i, value in enumerate(everything)}
+        kinds = {n.kind for n in found.forward.walk()}
+        return Node(
+            found,
+            self._entry(found.forward, self.instance),
+            self._entry(found.reverse, None),
+            [number[v] for v in found.inputs],
+            [(number[v], path) for v, path in found.wrt],
+            any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
+            any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds)
+            or bool(written_in(found.forward)),
+        )
+
+    def _entry(self, graph: Graph, instance: NativeInstance | None) -> Entry:
+        program = program_of(graph, self.program)
+        graph.kwarg_only.clear()
+        return make_entry(
+            compile_native(program), graph.name, graph, slow=_misfit, instance=instance
+        )
+
+    # ---- for the node
+
+    def again(self, run: Run) -> Any:
+        """The result of an ordinary call once more, on torch's tape, without other effects."""
+        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+        if run.node.writes and self.module is not None:
+            kept = [(b, b.detach().clone()) for b in self.module.buffers()]
+        with torch.random.fork_rng(devices=[], enabled=run.state is not None):
+            if run.state is not None:
+                torch.set_rng_state(run.state)
+            result = self._ordinary(run.arguments)
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)
+        return result
+
+
+_UNKNOWN: Any = object()
+
+
+def _needs_tape(values: Sequence[Any]) -> bool:
+    """Whether the thread is in a state in which torch's own tape must see every op."""
+    return (
+        torch._C._is_any_autocast_enabled()
+        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+        or forward_ad._current_level >= 0
+        or unusual_state(values, None) is not None
+    )
+
+
+class _Misfit(Exception):
+    """The arguments of a call do not fit the types of the instance, or it runs under a mode."""
+
+
+def _misfit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    raise _Misfit
+
+
+def _requires_grad(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_requires_grad, value))
+    return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    """A root: a tensor, or those of a list that require gradients."""
+    return [v for v in value if v.requires_grad] if isinstance(value, list) else [value]
+
+
+def _at(value: Any, path: Path) -> Any:
+    for index in path:
+        if value is None:
+            return None
+        value = value[index]
+    return value
+
+
+def _view_of(base: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
+    return base.as_strided(view.size(), view.stride(), view.storage_offset())
+
+
+def _replaced(value: Any, path: Path, new: Any) -> Any:
+    """A nested tuple with another element at ``path``."""
+    if not path:
+        return new
+    if isinstance(value, list):  # made by the call
+        value[path[0]] = _replaced(value[path[0]], path[1:], new)
+        return value
+    items = list(value)
+    items[path[0]] = _replaced(items[path[0]], path[1:], new)
+    make = getattr(type(value), "_make", tuple)
+    return make(items)
+
+
+class _Apply(torch.autograd.Function):
+    """The node of one call."""
+
+    @staticmethod
+    def forward(ctx: Any, run: Run, *roots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        node = run.node
+        if node.is_random:
+            run.state = torch.get_rng_state()
+        run.result, frame, flags = node.forward(*run.arguments)
+        everything = (*run.arguments, *run.leaves)
+        given = {id(v): v for v in _all_tensors(everything)}
+        outputs = _Outputs(given)
+        run.places, run.views = outputs.places, outputs.views
+        run.taken = [
+            outputs.take(path, _at(run.result, path), kept, views, flag)
+            for path, kept, views, flag in zip(
+                node.differentiated.outputs,
+                node.differentiated.may_be_saved,
+                node.differentiated.may_view_argument,
+                flags,
+                strict=True,
+            )
+        ]
+        ctx.set_materialize_grads(False)
+        ctx.run = run
+        held = torch.empty(0).as_subclass(_Frame)
+        held.frame = frame
+        ctx.kept = outputs.kept
+        needed = [everything[i] for i in node.inputs]
+        ctx.count = len(roots)
+        ctx.save_for_backward(held, *roots, *_all_tensors(needed))
+        return tuple(outputs.fresh)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
+        run: Run = ctx.run
+        node = run.node
+        held, *saved = ctx.saved_tensors
+        roots, rest = saved[: ctx.count], saved[ctx.count :]
+        if torch.is_grad_enabled():
+            return None, *_again(run, roots, grads)
+        for tensor, version in ctx.kept:
+            if tensor._version != version:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: a result of shape {list(tensor.shape)} is at version "
+                    f"{tensor._version}; expected version {version} instead"
+                )
+        tensors = iter(rest)
+        everything = (*run.arguments, *run.leaves)
+        inputs = [_refilled(everything[i], tensors) for i in node.inputs]
+        assert run.taken is not None
+        given = [_cotangent(number, grads) for number in run.taken]
+        found = node.reverse(held.frame, *inputs, *given)
+        return None, *_by_root(found, [_at(everything[i], path) for i, path in node.wrt])
+
+
+class _Outputs:
+    """The tensors of a result that become outputs of the node: each once, no arguments."""
+
+    def __init__(self, given: dict[int, torch.Tensor]) -> None:
+        self.given = given
+        self.fresh: list[torch.Tensor] = []
+        self.places: list[tuple[Path, int]] = []
+        self.kept: list[tuple[torch.Tensor, int]] = []
+        self.views: list[tuple[Path, torch.Tensor, torch.Tensor]] = []
+        self._numbers: dict[int, int] = {}
+
+    def take(self, path: Path, value: Any, is_kept: bool, may_view: bool, flag: Any) -> Any:
+        """The number of the output whose cotangent belongs to this place; -1 for none.
+
+        ``flag`` tells whether the tensor depends on anything that requires a gradient.
+
+        A list of numbers for a list.  A tensor that the frame keeps gets another object: the frame
+        must not hold what leads to the node, and whether it was written since is checked.
+        """
+        if isinstance(value, list):
+            parts = zip(value, flag, strict=True)
+            return [
+                self.take((*path, i), v, is_kept, may_view, f) for i, (v, f) in enumerate(parts)
+            ]
+        if value is None or not flag or id(value) in self.given:
+            return -1
+        if may_view:
+            base = self._base_of(value)
+            if base is not None:
+                self.views.append((path, base, value))
+                return -1
+        number = self._numbers.get(id(value))
+        is_new = number is None
+        if number is None:
+            number = self._numbers[id(value)] = len(self.fresh)
+            self.fresh.append(value.detach() if is_kept else value)
+            if is_kept:
+                self.kept.append((value, value._version))
+        self.places.append((path, number))
+        return number if is_new else -1  # its cotangent comes with the other one
+
+    def _base_of(self, value: torch.Tensor) -> torch.Tensor | None:
+        """The argument whose memory a result is a view of."""
+        place = value.untyped_storage().data_ptr()
+        for tensor in self.given.values():
+            if place and tensor.untyped_storage().data_ptr() == place:
+                return tensor
+        return None
+
+
+def _cotangent(number: Any, grads: Sequence[Any]) -> Any:
+    if isinstance(number, list):
+        return [_cotangent(n, grads) for n in number]
+    return None if number < 0 else grads[number]
+
+
+def _all_tensors(values: Any) -> Iterator[torch.Tensor]:
+    """The tensors in nested lists and tuples, in order."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _all_tensors(value)
+
+
+def _refilled(value: Any, tensors: Iterator[Any]) -> Any:
+    """The same structure with other tensors."""
+    if isinstance(value, torch.Tensor):
+        return next(tensors)
+    if isinstance(value, (list, tuple)):
+        items = [_refilled(v, tensors) for v in value]
+        return items if isinstance(value, list) else getattr(type(value), "_make", tuple)(items)
+    return value
+
+
+def _by_root(found: Sequence[Any], roots: Sequence[Any]) -> Iterator[Any]:
+    """Cotangents in the order of the node's inputs."""
+    for cotangent, root in zip(found, roots, strict=True):
+        if isinstance(root, list):
+            yield from (c for c, v in zip(cotangent, root, strict=True) if v.requires_grad)
+        else:
+            yield cotangent
+
+
+def _again(run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any]) -> Sequence[Any]:
+    """The cotangents of ``roots`` as functions of ``grads`` and ``roots``."""
+    result = run.owner.again(run)
+    assert run.places is not None
+    by_number = {number: _at(result, path) for path, number in run.places}
+    pairs = [(by_number[i], g) for i, g in enumerate(grads) if g is not None]
+    pairs = [(out, g) for out, g in pairs if out.requires_grad]
+    if not pairs:
+        return [None] * len(roots)
+    outs, given = zip(*pairs, strict=True)
+    return torch.autograd.grad(outs, roots, given, create_graph=True, allow_unused=True)

@@ -1,0 +1,124 @@
+"""``grad``, ``value_and_grad``, ``vjp``, ``jvp``, ``hessian`` against torch.func."""
+
+import pytest
+import torch
+from torch import func
+
+import scriptmode
+
+
+def loss(w, x):
+    h = x
+    for _ in range(3):
+        h = torch.tanh(h @ w)
+    return (h * h).sum()
+
+
+def case():
+    torch.manual_seed(1)
+    return torch.rand(3, 3), torch.rand(2, 3)
+
+
+def close(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_grad_and_value():
+    w, x = case()
+    made = scriptmode.grad(loss)
+    close(made(w, x), func.grad(loss)(w, x))
+    assert not made.reason
+    both = scriptmode.grad(loss, argnums=(0, 1))(w, x)
+    close(both, func.grad(loss, argnums=(0, 1))(w, x))
+    value, slope = scriptmode.value_and_grad(loss, argnums=1)(w, x)
+    close(value, loss(w, x))
+    close(slope, func.grad(loss, argnums=1)(w, x))
+
+
+def with_parts(w, x):
+    y = (x * w).sum()
+    return y, [x * 2]
+
+
+def test_an_auxiliary_result():
+    w, x = torch.rand(3), torch.rand(3)
+    slope, aux = scriptmode.grad(with_parts, has_aux=True)(w, x)
+    close(slope, x)
+    close(aux[0], x * 2)
+
+
+def of_nested(
+    state: tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]], xs: list[torch.Tensor]
+):
+    a, (b, c) = state
+    total = (a * b).sum()
+    for x in xs:
+        total = total + (x * a).sum()
+    return total
+
+
+def test_nested_arguments():
+    a, b, c = torch.rand(3), torch.rand(3), torch.rand(3)
+    xs = [torch.rand(3), torch.rand(3)]
+    made = scriptmode.grad(of_nested, argnums=(0, 1))
+    got = made((a, (b, c)), xs)
+    want = func.grad(of_nested, argnums=(0, 1))((a, (b, c)), xs)
+    close(got[0][0], want[0][0])
+    close(got[0][1][0], want[0][1][0])
+    close(got[0][1][1], torch.zeros(3))
+    close(got[1], want[1])
+    assert not made.reason
+
+
+def of_a_dict(p: dict[str, torch.Tensor], x):
+    return (p["w"] * x).sum()
+
+
+def test_a_dict_as_an_argument():
+    p = {"w": torch.rand(3), "b": torch.rand(2)}
+    got = scriptmode.grad(of_a_dict)(p, torch.ones(3))
+    close(got["w"], torch.ones(3))
+    close(got["b"], torch.zeros(2))
+
+
+def test_gradients_of_gradients():
+    w, x = case()
+    w.requires_grad_()
+    slope = scriptmode.grad(loss)(w, x)
+    (again,) = torch.autograd.grad(slope.sum(), w)
+    want = func.grad(lambda v: func.grad(loss)(v, x).sum())(w.detach())
+    close(again, want)
+
+
+def cubes(v):
+    return (v**3).sum() + v.prod()
+
+
+def test_hessian():
+    v = torch.rand(4)
+    close(scriptmode.hessian(cubes)(v), func.hessian(cubes)(v))
+
+
+def pair(a, b):
+    return a * b, {"s": (a.sin() + b).sum()}
+
+
+def test_vjp_and_jvp():
+    a, b = torch.rand(3), torch.rand(3)
+    result, pull = scriptmode.vjp(pair, a, b)
+    want, want_pull = func.vjp(pair, a, b)
+    close(result[0], want[0])
+    given = (torch.rand(3), {"s": torch.tensor(2.0)})
+    close(pull(given), want_pull(given))
+    close(pull(given), want_pull(given))
+    got = scriptmode.jvp(pair, (a, b), (torch.ones(3), b))
+    want = func.jvp(pair, (a, b), (torch.ones(3), b))
+    close(got[1][0], want[1][0])
+    close(got[1][1]["s"], want[1][1]["s"])
+
+
+def test_what_has_no_gradient():
+    with pytest.raises(RuntimeError, match="scalar tensor"):
+        scriptmode.grad(lambda x: x * 2)(torch.rand(3))
+    with pytest.raises(RuntimeError, match="int64"):
+        scriptmode.grad(lambda x: x.sum())(torch.ones(2, dtype=torch.long))
