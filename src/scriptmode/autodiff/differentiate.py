@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import scriptmode.autodiff.rules  # noqa: F401  (enters the rules)
 from scriptmode.autodiff import dual, helpers
 from scriptmode.autodiff.activity import Activity, Key
+from scriptmode.autodiff.grad_modes import detach_operands, drop_modes
 from scriptmode.autodiff.prepare import check, leaves_of, prepare
 from scriptmode.autodiff.recorded import record_ops
 from scriptmode.autodiff.transform import Differentiated, Reverse
@@ -24,8 +25,10 @@ def differentiate(
     NotDifferentiable.
     """
     graph = prepare(program, name)
+    unrecorded = drop_modes(graph)
     leaves = leaves_of(graph)
     roots = roots_of(graph, leaves)
+    detach_operands(unrecorded, Activity(graph, roots))
     modes = record_ops(graph, Activity(graph, roots))
     check(graph, Activity(graph, roots), modes)
     return Reverse(graph, roots).run(), leaves

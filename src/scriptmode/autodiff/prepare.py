@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from scriptmode.analysis.effects import HIDDEN_WRITES
 from scriptmode.autodiff.activity import Activity, Path, tensor_paths
 from scriptmode.autodiff.dual import CELL, DUAL, TO_DUALS, TO_TENSORS, dualize
+from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
 from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
@@ -49,6 +50,7 @@ def prepare(program: Program, name: str) -> Graph:
     copies.named_tuples, copies.globals = program.named_tuples, program.globals
     for other, graph in program.functions.items():
         copies.functions[other] = copy_graph(graph)
+        unwrap_regions(copies.functions[other])
         structure_exits(copies.functions[other], copies)
     graph = copies.functions[name]
     inline_calls(graph, copies, _MOST_NODES, _MOST_NODES)
