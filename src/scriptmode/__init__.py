@@ -77,6 +77,7 @@ from scriptmode.support.markers import (
     unused,
 )
 from scriptmode.tools.explain import explain
+from scriptmode.transforms import scripted_gradients  # noqa: F401  (grad inside of scripts)
 from scriptmode.transforms.gradients import grad, hessian, jvp, value_and_grad, vjp
 from scriptmode.version import __version__
 

@@ -81,6 +81,27 @@ def test_a_dict_as_an_argument():
     close(got["b"], torch.zeros(2))
 
 
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 4)
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x)).sum()
+
+
+def test_gradients_through_parameters():
+    net, x = Net(), torch.rand(2, 3)
+    scripted = scriptmode.script(net)
+    penalty = scriptmode.grad(scripted)(x).square().sum()
+    penalty.backward()
+    got = net.linear.weight.grad.clone()
+    net.zero_grad()
+    y = x.clone().requires_grad_()
+    torch.autograd.grad(net(y), y, create_graph=True)[0].square().sum().backward()
+    close(got, net.linear.weight.grad)
+
+
 def test_gradients_of_gradients():
     w, x = case()
     w.requires_grad_()
@@ -122,3 +143,53 @@ def test_what_has_no_gradient():
         scriptmode.grad(lambda x: x * 2)(torch.rand(3))
     with pytest.raises(RuntimeError, match="int64"):
         scriptmode.grad(lambda x: x.sum())(torch.ones(2, dtype=torch.long))
+
+
+def slope_inside(w, x):
+    return scriptmode.grad(loss)(w, x) * 2
+
+
+def both_inside(w, x):
+    value, (dw, dx) = scriptmode.value_and_grad(loss, argnums=(0, 1))(w, x)
+    return value, w - 0.1 * dw, dx
+
+
+def descent(w, x, n: int):
+    step = scriptmode.value_and_grad(loss)
+    losses = []
+    for _ in range(n):
+        value, dw = step(w, x)
+        w = w - 0.05 * dw
+        losses.append(value)
+    return w, losses
+
+
+def aux_inside(w, x):
+    return scriptmode.grad(with_parts, has_aux=True)(w, x)
+
+
+def test_gradients_inside_of_compiled_programs():
+    w, x = case()
+    close(scriptmode.script(slope_inside)(w, x), func.grad(loss)(w, x) * 2)
+    value, updated, dx = scriptmode.script(both_inside)(w, x)
+    close(value, loss(w, x))
+    close(updated, w - 0.1 * func.grad(loss)(w, x))
+    close(dx, func.grad(loss, argnums=1)(w, x))
+    scripted = scriptmode.script(descent)
+    got, losses = scripted(w, x, 3)
+    want = w
+    for n in range(3):
+        close(losses[n], loss(want, x))
+        want = want - 0.05 * func.grad(loss)(want, x)
+    close(got, want)
+    slope, aux = scriptmode.script(aux_inside)(torch.ones(3), torch.full((3,), 2.0))
+    close(slope, torch.full((3,), 2.0))
+    close(aux[0], torch.full((3,), 4.0))
+
+
+def test_gradients_inside_are_differentiable_again():
+    w, x = case()
+    w.requires_grad_()
+    (again,) = torch.autograd.grad(scriptmode.script(slope_inside)(w, x).sum(), w)
+    want = func.grad(lambda v: 2 * func.grad(loss)(v, x).sum())(w.detach())
+    close(again, want)

@@ -69,8 +69,8 @@ class Gradient:
     def _value_and_gradients(self, args: tuple[Any, ...]) -> tuple[Any, Sequence[Any]]:
         for number in self.argnums:
             _check_dtypes(args[number])
-        leaves = [t for t in pytree.tree_leaves(args) if isinstance(t, torch.Tensor)]
-        if not (torch.is_grad_enabled() and any(t.requires_grad for t in leaves)):
+        again = torch.is_grad_enabled() and self._counts_outside(args)
+        if not again:
             entry = self._entry(args)
             if entry is not None:
                 try:
@@ -79,7 +79,19 @@ class Gradient:
                         return value, found
                 except _Misfit:
                     pass
-        return self._by_tape(args)
+        return self._by_tape(args, again)
+
+    def _counts_outside(self, args: tuple[Any, ...]) -> bool:
+        """Whether the result may depend on what requires a gradient itself."""
+        if any(isinstance(t, torch.Tensor) and t.requires_grad for t in pytree.tree_leaves(args)):
+            return True
+        primary = self._compiled._dispatcher.primary
+        module = self._compiled._dispatcher.self_object
+        objects = [*primary.program.globals.values(), *([] if module is None else [module])]
+        modules = [o for o in objects if isinstance(o, torch.nn.Module)]
+        tensors = [o for o in objects if isinstance(o, torch.Tensor)]
+        parameters = [p for m in modules for p in m.parameters()]
+        return any(t.requires_grad for t in (*tensors, *parameters))
 
     def _entry(self, args: tuple[Any, ...]) -> Callable[..., Any] | None:
         """The native program for arguments of these types."""
@@ -108,9 +120,8 @@ class Gradient:
             compile_native(program), graph.name, graph, slow=_misfit, instance=instance
         )
 
-    def _by_tape(self, args: tuple[Any, ...]) -> tuple[Any, Sequence[Any]]:
-        """The same by torch's tape; differentiable again where the arguments are."""
-        again = torch.is_grad_enabled()
+    def _by_tape(self, args: tuple[Any, ...], again: bool) -> tuple[Any, Sequence[Any]]:
+        """The same by torch's tape; ``again``: differentiable again."""
         with torch.enable_grad():
             chosen, spec, given, inputs = [], [], list(args), []
             for number in self.argnums:
