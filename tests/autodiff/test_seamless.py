@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import scriptmode
-from tests.autodiff.test_programs import Lstm, Loop
+from tests.autodiff.test_programs import Loop, Lstm
 
 
 class Net(nn.Module):

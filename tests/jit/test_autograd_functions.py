@@ -121,3 +121,18 @@ def test_a_trace_refuses_backward_hooks_that_it_would_lose():
     module[0].register_full_backward_hook(lambda m, before, after: None)
     with pytest.raises(scriptmode.TraceError, match="a backward hook on a Linear"):
         scriptmode.trace(module, torch.ones(1, 2))
+
+
+def test_errors_of_python_code_inside_of_torch_leave_as_themselves():
+    class Refused(Exception):
+        pass
+
+    def refuse(x):
+        raise Refused("no room")
+
+    scripted = scriptmode.script(lambda x, w: torch.sin(x * w))
+    x = torch.rand(3).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(refuse, lambda x: x):
+        with pytest.raises(Refused, match="no room") as raised:
+            scripted(x, x)
+    assert any("torch.sin" in note for note in raised.value.__notes__)

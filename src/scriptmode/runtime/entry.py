@@ -89,6 +89,7 @@ from scriptmode.runtime.frame import (
 from scriptmode.runtime.gil import enter_run, leave_run
 from scriptmode.runtime.kept import enter_state, keep_state
 from scriptmode.runtime.memo import memo_close
+from scriptmode.runtime.pending import take_pending
 from scriptmode.runtime.published import assign_tensor
 from scriptmode.runtime.pyapi import (
     CDATA_POINTER,
@@ -461,6 +462,8 @@ def run_program(frame: ptr, record: ptr, area: ptr, place: ptr) -> i64:
     if unlikely(load(ptr, frame, CTX_TASKS) != 0):
         sm_tasks_join(frame)
     leave_run(frame)
+    if unlikely(status != 0):
+        take_pending(frame)
     if unlikely(load(ptr, frame, CTX_OP_WARNINGS) != 0):
         before = status
         status = late_warnings(frame, before)

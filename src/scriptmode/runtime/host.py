@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from scriptmode.abi.convention import ERROR_PYTHON, ctx_offset
+from scriptmode.abi.convention import ctx_offset
 from scriptmode.abi.objects import (
     DEQUE_SIZE,
     DEQUE_VERSION,
@@ -57,6 +57,7 @@ from scriptmode.runtime.frame import (
 )
 from scriptmode.runtime.gil import clear_flag, release_gil, take_gil
 from scriptmode.runtime.memo import memo_row
+from scriptmode.runtime.pending import take_exception, take_pending
 from scriptmode.runtime.published import publish_tensors, refresh_tensors
 from scriptmode.runtime.pyapi import (
     LIST_ITEMS,
@@ -66,9 +67,7 @@ from scriptmode.runtime.pyapi import (
     PyErr_Clear,
     PyErr_Fetch,
     PyErr_NoMemory,
-    PyErr_NormalizeException,
     PyErr_Restore,
-    PyException_SetTraceback,
     PyGILState_Ensure,
     PyGILState_Release,
     PyLong_AsVoidPtr,
@@ -117,21 +116,6 @@ def finish(ctx: ptr, result: ptr, was_without: bool) -> i32:
     return status
 
 
-@native(noinline=True)
-def take_exception(ctx: ptr) -> None:
-    """Move Python's current exception into the context."""
-    place = stack(32)
-    PyErr_Fetch(place, place + 8, place + 16)
-    PyErr_NormalizeException(place, place + 8, place + 16)
-    error = load(ptr, place, 8)
-    if load(ptr, place, 16) != 0:
-        PyException_SetTraceback(error, load(ptr, place, 16))
-    Py_DecRef(load(ptr, place))
-    Py_DecRef(load(ptr, place, 16))
-    store(i64, ctx, CTX_ERROR_KIND, ERROR_PYTHON)
-    store(ptr, ctx, CTX_ERROR_VALUE, error)
-
-
 @native
 def sm_host_print(ctx: ptr, text: ptr) -> i32:
     """Write a str to ``sys.stdout``."""
@@ -166,6 +150,7 @@ def sm_host_warn(ctx: ptr, category: ptr, message: ptr, location: i64, stackleve
 def sm_host_catch(ctx: ptr, descriptor: ptr) -> i32:
     """Make the C++ or Python exception in the context an exception object."""
     was_without = take_gil(ctx)
+    take_pending(ctx)
     place = PyLong_FromVoidPtr(ctx)
     layout = PyLong_FromVoidPtr(descriptor)
     answer = PyObject_CallFunctionObjArgs(state(STATE_CATCH), place, layout, ptr(0))

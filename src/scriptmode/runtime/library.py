@@ -37,6 +37,7 @@ from scriptmode.runtime import (
     kept,
     memo,
     nativelib,
+    pending,
     plans,
     published,
     pyapi,
@@ -50,7 +51,7 @@ from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
     ascii, boxing, boxing_collections, captured, ending, entry, frame, gil, handles, host,
-    interrupt, kept, memo, published, pyapi, turns, unboxing, warned,
+    interrupt, kept, memo, pending, published, pyapi, turns, unboxing, warned,
     *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
     tasks,
 )  # fmt: skip
