@@ -292,3 +292,58 @@ def test_writes_of_what_carries_no_gradient():
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             result = scripted(x(3))
             (result[0] if function is counts else result).sum().backward()
+
+
+SCALE = 2.0
+
+
+def scaled(a):
+    return a * SCALE
+
+
+def test_captured_values_that_change():
+    global SCALE
+    scripted = scriptmode.script(scaled)
+    a = x(3)
+    torch.testing.assert_close(scripted(a), a * 2)
+    SCALE = 3.0
+    try:
+        torch.testing.assert_close(scripted(a), a * 3)
+        torch.testing.assert_close(
+            torch.autograd.grad(scripted(a).sum(), a)[0], torch.full((3,), 3.0)
+        )
+    finally:
+        SCALE = 2.0
+
+
+class Counting(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, a, seen: list[int]):
+        self.calls += 1
+        seen.append(self.calls)
+        return (a * a).sum()
+
+
+def test_effects_happen_once_under_second_derivatives():
+    scripted = scriptmode.script(Counting())
+    a, seen = x(3), []
+    (slope,) = torch.autograd.grad(scripted(a, seen), a, create_graph=True)
+    (again,) = torch.autograd.grad(slope.sum(), a)
+    torch.testing.assert_close(again, torch.full((3,), 2.0))
+    assert scripted.calls == 1 and seen == [1]
+
+
+def appends(a, seen: list[int]):
+    seen.append(1)
+    return (a * a).sum()
+
+
+def test_changed_arguments_under_second_derivatives():
+    scripted = scriptmode.script(appends)
+    a, seen = x(3), []
+    (slope,) = torch.autograd.grad(scripted(a, seen), a, create_graph=True)
+    torch.autograd.grad(slope.sum(), a)
+    assert seen == [1]

@@ -125,6 +125,33 @@ def _read_at_start(graph: Graph, path: tuple[str, ...], node: Node) -> Value:
     return value
 
 
+_EFFECTS = ("prim::print", "prim::warn", "prim::SetAttr", "prim::DelAttr")
+
+
+def _check_effects(node: Node, graph: Graph) -> None:
+    """Refuse what may not happen twice: a second derivative runs the program again."""
+    if node.kind in _EFFECTS:
+        raise NotDifferentiable(f"{node.kind} is an effect besides the result", node.span)
+    schema = node.schema
+    if schema is None or schema.namespace in ("aten", "torch", "iterator"):
+        return
+    given = _given_containers(graph)
+    for argument, value in zip(schema.arguments, node.inputs, strict=True):
+        if argument.alias is not None and argument.alias.is_write and value.type in given:
+            raise NotDifferentiable(f"{node.kind} of what may be an argument", node.span)
+
+
+def _given_containers(graph: Graph) -> set[T.Type]:
+    """The types of containers that the function does not make itself."""
+    attributes = [n.output.type for n in _walk(graph.block) if n.kind == "prim::GetAttr"]
+    return {
+        part
+        for t in (*(p.type for p in graph.params), *attributes)
+        for part in T.walk(t)
+        if isinstance(part, T.CONTAINERS)
+    }
+
+
 def check(graph: Graph, activity: Activity, modes: Collection[Node]) -> None:
     """Raise NotDifferentiable for what ``transform`` does not take.
 
@@ -145,6 +172,7 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node]) -> None:
         if node.kind == "prim::GetAttr" and T.TENSOR in T.walk(node.output.type):
             if node.block is not graph.block or _path(node.output) is None:
                 raise NotDifferentiable("a tensor of a module that is assigned", node.span)
+        _check_effects(node, graph)
         _check_values(node, activity)
         _check_writes(node, graph, activity)
         if node.schema is not None and any(activity.any_in(o) for o in node.outputs):

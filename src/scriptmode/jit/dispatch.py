@@ -264,8 +264,11 @@ class Dispatcher:
             )  # fmt: skip
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
+        plain = entry
         entry = in_step(entry, program, self.instance)
         gradients = Gradients(program, function, entry, self.instance, self.self_object)
+        if entry is not plain:
+            gradients.reason = "state of compiled modules inside is brought over at each call"
         entry = gradients.around(graph)
         if function in program.results:
             entry = returning(entry, program.results[function])

@@ -31,6 +31,7 @@ from scriptmode.ir.graph import Graph, Program, Value
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.ops.table import Effect
 from scriptmode.runtime.boundary import make_entry, unusual_state
+from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 
@@ -242,9 +243,11 @@ class Gradients:
     def _entry(self, graph: Graph, instance: NativeInstance | None) -> Entry:
         program = program_of(graph, self.program)
         graph.kwarg_only.clear()
+        guards = CapturedRows(self.program.captures)  # fails as the ordinary entry's do
         return make_entry(
-            compile_native(program), graph.name, graph, slow=_misfit, instance=instance
-        )
+            compile_native(program), graph.name, graph,
+            slow=_misfit, instance=instance, guards=guards,
+        )  # fmt: skip
 
     # ---- for the node
 
