@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scriptmode.autodiff.dual import DUAL, TO_TENSORS
-from scriptmode.autodiff.rule import is_without_gradient
+from scriptmode.autodiff.rule import carries_gradient, is_without_gradient
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 
@@ -126,8 +126,8 @@ class Activity:
         if is_without_gradient(node.kind) or not any(map(self.any_in, node.inputs)):
             return False
         changed = False
-        for output in node.outputs:
-            if _holds_tensors(output.type):
+        for number, output in enumerate(node.outputs):
+            if _holds_tensors(output.type) and carries_gradient(node.kind, number):
                 changed |= self._mark(output, ())
         return changed
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from scriptmode.analysis.effects import HIDDEN_WRITES
 from scriptmode.autodiff.activity import Activity, Path, tensor_paths
+from scriptmode.autodiff.decompose import decompose
 from scriptmode.autodiff.dual import CELL, DUAL, TO_DUALS, TO_TENSORS, dualize
 from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.problems import NotDifferentiable
@@ -54,6 +55,7 @@ def prepare(program: Program, name: str) -> Graph:
         structure_exits(copies.functions[other], copies)
     graph = copies.functions[name]
     inline_calls(graph, copies, _MOST_NODES, _MOST_NODES)
+    decompose(graph)
     fold_constants(graph)
     apply_rules(graph)
     simplify_control_flow(graph, copies)

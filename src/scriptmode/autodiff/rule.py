@@ -18,7 +18,8 @@ Whatever else a parameter names is an error.  Only what the rules in use name is
 reverse program.  A rule for several arguments at once returns a tuple, and may have a parameter
 ``needed: list[bool]``, which of them are asked for.  A cotangent that is None is zero.
 
-``without_gradient`` lists ops whose results carry none.
+``without_gradient`` lists ops whose results carry none, ``results_without_gradient`` such results
+of other ops.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Rule:
 
 _RULES: dict[str, list[Rule]] = {}
 _WITHOUT_GRADIENT: set[str] = set()
+_PLAIN_RESULTS: dict[str, frozenset[int]] = {}
 
 
 def vjp(schema: str, *of: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -100,6 +102,16 @@ def vjp(schema: str, *of: str) -> Callable[[Callable[..., Any]], Callable[..., A
 def without_gradient(*kinds: str) -> None:
     """Enter ops, by name for all overloads or by kind, whose results carry no gradient."""
     _WITHOUT_GRADIENT.update(kinds)
+
+
+def results_without_gradient(kind: str, *numbers: int) -> None:
+    """Enter results of an op, statistics of a normalisation say, that carry no gradient."""
+    _PLAIN_RESULTS[kind] = frozenset(numbers)
+
+
+def carries_gradient(kind: str, number: int) -> bool:
+    """Whether a result of an op may carry a gradient where an operand does."""
+    return number not in _PLAIN_RESULTS.get(kind, ())
 
 
 def rules_of(kind: str) -> Mapping[str, Rule]:

@@ -307,7 +307,18 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _view_of(base: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
-    return base.as_strided(view.size(), view.stride(), view.storage_offset())
+    """A view of ``base`` like ``view``: of its parts if one is real and the other complex."""
+    size, stride, start = view.size(), view.stride(), view.storage_offset()
+    if view.is_complex() and not base.is_complex():
+        parts = base.as_strided((*size, 2), (*(2 * s for s in stride), 1), 2 * start)
+        made = torch.view_as_complex(parts)
+    else:
+        if base.is_complex() and not view.is_complex():
+            base = torch.view_as_real(base.conj() if base.is_conj() else base)
+        made = base.as_strided(size, stride, start)
+    if made.is_conj() != view.is_conj():
+        made = made.conj()
+    return torch._neg_view(made) if made.is_neg() != view.is_neg() else made
 
 
 def _replaced(value: Any, path: Path, new: Any) -> Any:

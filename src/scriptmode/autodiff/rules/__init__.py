@@ -1,5 +1,27 @@
 """The derivative rules: importing this package enters them all."""
 
-from scriptmode.autodiff.rules import movement, nn, nothing, pointwise, products, reductions
+from scriptmode.autodiff.rules import (
+    decompositions,
+    layers,
+    losses,
+    movement,
+    nn,
+    nothing,
+    pointwise,
+    products,
+    reductions,
+    scatters,
+)
 
-__all__ = ["movement", "nn", "nothing", "pointwise", "products", "reductions"]
+__all__ = [
+    "decompositions",
+    "layers",
+    "losses",
+    "movement",
+    "nn",
+    "nothing",
+    "pointwise",
+    "products",
+    "reductions",
+    "scatters",
+]
