@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from scriptmode.ir import types as T
 
 _MOST_LENGTHS = 2  # of tuples side by side
+MOST_NESTED = 12  # types inside of a type that is still looked for
 
 
 def join_growing(a: T.Type, b: T.Type) -> T.Type | None:

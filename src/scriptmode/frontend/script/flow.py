@@ -38,7 +38,7 @@ from scriptmode.frontend.script.values import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import BREAK, CONTINUE, UNREACHABLE, YIELD, Block, Node, Value
-from scriptmode.ir.growth import depth_of
+from scriptmode.ir.growth import MOST_NESTED, depth_of
 from scriptmode.ops.scalars import INT_MAX
 from scriptmode.support.source import Span
 
@@ -308,7 +308,6 @@ class LoopContext:
 
 
 _MOST_PASSES = 30
-_MOST_NESTED = 12  # types inside of a type, of a variable that changes in a loop
 
 
 def loop(
@@ -354,7 +353,7 @@ def loop(
             break
         discard_after(e, mark)
         shapes, late_types = context.seen, context.seen_late
-        if any(depth_of(t) > _MOST_NESTED for shape in shapes for t in leaves(shape)):
+        if any(depth_of(t) > MOST_NESTED for shape in shapes for t in leaves(shape)):
             e.fail_type("the types of the loop's variables do not settle", help="annotate them")
     else:
         e.fail_type("the types of the loop's variables do not settle", help="annotate them")

@@ -14,7 +14,7 @@ from scriptmode.frontend.script.emitter import Emitter, Restart
 from scriptmode.frontend.script.values import DictDisplay, IRValue, ListDisplay, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
-from scriptmode.ir.growth import join_elements
+from scriptmode.ir.growth import MOST_NESTED, depth_of, join_elements
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptTypeError
 from scriptmode.support.markers import HIDDEN_PARAMETER
 
@@ -124,12 +124,18 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
         new = wanted if old is None else _join_elements(old, wanted)
         if new is None:
             return False
+        new = _without_itself(new)
         if new != old:
             e.hints[site] = new
             changed = True
     if changed:
         raise Restart
     return False
+
+
+def _without_itself(t: T.Type) -> T.Type:
+    """A container that was put into itself holds `Any`: its type would go on for ever."""
+    return t.with_contained([T.ANY if depth_of(c) > MOST_NESTED else c for c in t.contained])
 
 
 def _is_learnt(e: Emitter, node: Node) -> bool:
