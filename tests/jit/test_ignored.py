@@ -108,6 +108,26 @@ def test_an_answer_of_another_type_is_refused():
         scriptmode.script(Wrong(2))(torch.ones(1))
 
 
+@scriptmode.ignore
+def spoil(values: List[int]) -> int:
+    values.append("a")  # type: ignore[arg-type]
+    return len(values)
+
+
+def test_a_container_that_no_longer_fits_is_refused():
+    def own(n: int):
+        values = [n]
+        return spoil(values)
+
+    def given(values: List[int]):
+        return spoil(values)
+
+    message = r"a Python function gave \[2, 'a'\] where List\[int\] is expected"
+    for function, argument in ((own, 2), (given, [2])):
+        with pytest.raises(TypeError, match=message):
+            scriptmode.script(function)(argument)
+
+
 class Outer(nn.Module):
     def __init__(self):
         super().__init__()

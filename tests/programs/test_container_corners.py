@@ -8,8 +8,8 @@ import heapq
 import os
 import subprocess
 import sys
-from collections import OrderedDict
-from typing import Any, Dict, List, NewType
+from collections import OrderedDict, deque
+from typing import Any, Deque, Dict, List, NewType
 
 import pytest
 
@@ -164,11 +164,52 @@ def endless(n: int):
     return a
 
 
-def test_a_list_that_contains_itself_is_returned() -> None:
-    # in another process: rings of lists of `Any` are not given back yet
+def endless_dict(n: int):
+    d: Dict[str, Any] = {"n": n}
+    d["d"] = d
+    return d
+
+
+def endless_deque(n: int):
+    d: Deque[Any] = deque([n])
+    d.append(d)
+    return d
+
+
+def endless_text(n: int):
+    a: List[Any] = [n]
+    d: Dict[str, Any] = {"a": a}
+    a.append(d)
+    return str(a), f"{d}", repr(a)
+
+
+def endless_unannotated(n: int):
+    a, d, q = [n], {"n": n}, deque([n])
+    a.append(a)
+    d["d"] = d
+    q.append(q)
+    return len(a), len(d), len(q), a, d, q
+
+
+RINGS = [endless, endless_dict, endless_deque, endless_text, endless_unannotated]
+
+
+@pytest.mark.parametrize("function", RINGS)
+def test_containers_that_contain_themselves_reach_python(function) -> None:
+    # in another process: rings of containers of `Any` are not given back yet
     program = (
-        "import scriptmode; from tests.programs.test_container_corners import endless\n"
-        "made = scriptmode.script(endless)(1)\n"
-        "assert made[0] == 1 and made[1][0] is made and made[1][1] is made"
+        "import sys, scriptmode; from tests.programs import test_container_corners as corners\n"
+        "function = getattr(corners, sys.argv[1])\n"
+        "assert repr(scriptmode.script(function)(1)) == repr(function(1))"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ})
+    command = [sys.executable, "-c", program, function.__name__]
+    subprocess.run(command, check=True, env={**os.environ})
+
+
+def test_the_text_of_containers_of_any_type() -> None:
+    def texts(n: int):
+        a: List[Any] = [[n], {"k": [n, None]}]
+        d: Dict[str, Any] = {"a": a, "b": a[0]}
+        return str(a), f"{d}", len(a), a
+
+    check(texts, (1,))

@@ -411,11 +411,13 @@ def box_dict(frame: ptr, value: ptr, plan: ptr) -> ptr:
     row = memo_find(frame, value, MEMO_NATIVE)
     if row != 0:
         return _new_reference(load(ptr, row, MEMO_OBJECT))
-    made = new_dict_object(frame, value, plan, ptr(0), ptr(0))
-    if made != 0 and memo_add(frame, made, value, plan, ptr(0)) == 0:
+    made = _empty_dict(plan)
+    if made == 0:
+        return made
+    if memo_add(frame, made, value, plan, ptr(0)) == 0:  # first: it may contain itself
         Py_DecRef(made)
         return PyErr_NoMemory()
-    return made
+    return _filled_dict(frame, made, value, plan, ptr(0), ptr(0))
 
 
 @native
@@ -429,12 +431,16 @@ def _empty_dict(plan: ptr) -> ptr:
     return PyObject_CallFunctionObjArgs(cls, factory, ptr(0))
 
 
-@native(noinline=True)
+@native
 def new_dict_object(frame: ptr, value: ptr, plan: ptr, old: ptr, snapshot: ptr) -> ptr:
     """A new Python dict; entries that equal those of ``snapshot`` keep the values of ``old``."""
     made = _empty_dict(plan)
-    if made == 0:
-        return made
+    return _filled_dict(frame, made, value, plan, old, snapshot) if made != 0 else made
+
+
+@native(noinline=True)
+def _filled_dict(frame: ptr, made: ptr, value: ptr, plan: ptr, old: ptr, snapshot: ptr) -> ptr:
+    """An empty Python dict, with the entries of a native one; null when that fails."""
     size = entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
     entry = load(ptr, value, DICT_ENTRIES)
     before = ptr(0)

@@ -80,6 +80,7 @@ from scriptmode.runtime.pyapi import (
     PyBytes_FromStringAndSize,
     PyErr_NoMemory,
     PyFrozenSet_New,
+    PyList_New,
     PyLong_FromLongLong,
     PyMem_Malloc,
     PyObject_CallFunctionObjArgs,
@@ -146,14 +147,12 @@ def box_collection(frame: ptr, slot: ptr, plan: ptr) -> ptr:
         known = load(ptr, row, MEMO_OBJECT)
         Py_IncRef(known)
         return known
-    made = ptr(0)
     if kind == IN_DEQUE:
-        made = _box_deque(frame, value, plan)
-    else:
-        made = PySet_New(ptr(0)) if kind == IN_SET else PyFrozenSet_New(ptr(0))
-        if made != 0 and _fill_set(frame, made, value, plan) == 0:
-            Py_DecRef(made)
-            return ptr(0)
+        return _box_deque(frame, value, plan)
+    made = PySet_New(ptr(0)) if kind == IN_SET else PyFrozenSet_New(ptr(0))
+    if made != 0 and _fill_set(frame, made, value, plan) == 0:
+        Py_DecRef(made)
+        return ptr(0)
     if made != 0 and memo_add(frame, made, value, plan, ptr(0)) == 0:
         Py_DecRef(made)
         return PyErr_NoMemory()
@@ -351,7 +350,7 @@ def _append_all(frame: ptr, items: ptr, plan: ptr, made: ptr) -> i64:
 
 @native
 def _box_deque(frame: ptr, value: ptr, plan: ptr) -> ptr:
-    items = new_list(frame, value, plan)
+    items = PyList_New(0)
     if items == 0:
         return items
     limit = NONE
@@ -362,7 +361,29 @@ def _box_deque(frame: ptr, value: ptr, plan: ptr) -> ptr:
     made = PyObject_CallFunctionObjArgs(load(ptr, plan, PLAN_CLASS), items, limit, ptr(0))
     Py_DecRef(items)
     Py_DecRef(limit)
+    if made == 0:
+        return made
+    if memo_add(frame, made, value, plan, ptr(0)) == 0:  # first: it may contain itself
+        Py_DecRef(made)
+        return PyErr_NoMemory()
+    if _refill(frame, made, value, plan) == 0:
+        Py_DecRef(made)
+        return ptr(0)
     return made
+
+
+@native
+def _refill(frame: ptr, obj: ptr, value: ptr, plan: ptr) -> i64:
+    """Give a Python deque the elements of a native one; 0 on failure."""
+    items = new_list(frame, value, plan)
+    if items == 0:
+        return 0
+    methods = load(ptr, plan, PLAN_TABLE)
+    Py_DecRef(PyObject_CallFunctionObjArgs(load(ptr, methods), obj, ptr(0)))
+    done = PyObject_CallFunctionObjArgs(load(ptr, methods, 8), obj, items, ptr(0))
+    Py_DecRef(items)
+    Py_DecRef(done)
+    return i64(done != 0)
 
 
 @native
@@ -377,15 +398,7 @@ def _write_back_deque(frame: ptr, row: ptr) -> i64:
         a = load(ptr, value, LIST_DATA)
         if n == 0 or memcmp(a, load(ptr, snapshot, LIST_DATA), size) == 0:
             return 1
-    items = new_list(frame, value, plan)
-    if items == 0:
-        return 0
-    methods = load(ptr, plan, PLAN_TABLE)
-    Py_DecRef(PyObject_CallFunctionObjArgs(load(ptr, methods), obj, ptr(0)))
-    done = PyObject_CallFunctionObjArgs(load(ptr, methods, 8), obj, items, ptr(0))
-    Py_DecRef(items)
-    Py_DecRef(done)
-    return i64(done != 0)
+    return _refill(frame, obj, value, plan)
 
 
 # ---- bytes and ranges ----

@@ -18,7 +18,7 @@ from scriptmode.abi.convention import CTX_SIZE, TRACE_CAPACITY, WORD
 PLAN_KIND = 0
 PLAN_DESCRIPTOR = 8  # of the native value
 PLAN_SIZE = 16
-PLAN_CLASS = 24  # exact Python type of the values, where one is needed
+PLAN_CLASS = 24  # exact Python type of the values, where one is needed; of `Any`: object
 PLAN_N = 32
 PLAN_CHILDREN = 40  # ptr to plans
 PLAN_OFFSETS = 48  # ptr to i64: where the children lie in the value

@@ -234,12 +234,15 @@ def sm_host_python_call(
 def take_over(frame: ptr, succeeded: bool) -> i64:
     """What Python has made of containers and modules; 0 on failure.
 
-    When the call itself has failed, its exception stays.
+    The first exception stays: that of the call itself, or of a container that does not fit.
     """
     raised = stack(32)
     if not succeeded:
         PyErr_Fetch(raised, raised + 8, raised + 16)
     done = read_back(frame)
+    misfit = succeeded and done == 0
+    if misfit:
+        PyErr_Fetch(raised, raised + 8, raised + 16)
     call = PyLong_FromVoidPtr(frame)
     taken = PyObject_CallFunctionObjArgs(state(STATE_TAKE_BACK), call, ptr(0))
     Py_DecRef(call)
@@ -247,7 +250,7 @@ def take_over(frame: ptr, succeeded: bool) -> i64:
         done = 0
     Py_DecRef(taken)
     refresh_tensors(frame)
-    if not succeeded:
+    if not succeeded or misfit:
         PyErr_Clear()
         PyErr_Restore(load(ptr, raised), load(ptr, raised, 8), load(ptr, raised, 16))
     return done

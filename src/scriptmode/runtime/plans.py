@@ -60,6 +60,7 @@ _CLASSES: Mapping[T.Type, type] = {
     T.GENERATOR: torch.Generator,
     T.BYTES: bytes,
     T.RANGE: range,
+    T.ANY: object,
 }
 _SLOTS = (types.MemberDescriptorType, OutsideVariable)
 _CONTAINERS: Mapping[type[T.Type], type] = {

@@ -768,7 +768,21 @@ def unbox_union(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
             return fits
         if load(i64, frame, FRAME_MEMO_N) != before:
             memo_truncate(frame, before)
+    if load(ptr, plan, PLAN_CLASS) != 0:
+        return _unbox_known(frame, obj, slot)
     return misfit(frame, REASON_TYPE)
+
+
+@native
+def _unbox_known(frame: ptr, obj: ptr, slot: ptr) -> i64:
+    """An `Any` that holds a container or instance which native code has already."""
+    row = memo_find(frame, obj, MEMO_OBJECT)
+    if row == 0:
+        return misfit(frame, REASON_TYPE)
+    known = load(ptr, row, MEMO_PLAN)
+    if sm_any_new(slot, row + MEMO_NATIVE, load(ptr, known, PLAN_DESCRIPTOR)) == 0:
+        return no_memory()
+    return FITS
 
 
 @native(noinline=True)
