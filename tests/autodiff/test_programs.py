@@ -347,3 +347,17 @@ def test_changed_arguments_under_second_derivatives():
     (slope,) = torch.autograd.grad(scripted(a, seen), a, create_graph=True)
     torch.autograd.grad(slope.sum(), a)
     assert seen == [1]
+
+
+class Attributes(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.factor, self.names, self.table = 2, ["a"], {"a": 1.5}
+
+    def forward(self, a):
+        return a * self.weight * self.factor * self.table["a"] + len(self.names)
+
+
+def test_attributes_that_are_no_tensors():
+    check_gradients(Attributes(), x(3))

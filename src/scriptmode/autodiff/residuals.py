@@ -253,7 +253,8 @@ def root_list(value: Value) -> Value:
 
 def _is_module_tensor(value: Value) -> bool:
     node = value.node
-    return node is not None and node.kind == "prim::GetAttr"
+    is_tensor = T.unwrap_optional(value.type) == T.TENSOR
+    return is_tensor and node is not None and node.kind == "prim::GetAttr"
 
 
 def _is_written(user: Node, value: Value) -> bool:
