@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scriptmode.autodiff.dual import DUAL, TO_TENSORS
+from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.rule import carries_gradient, is_without_gradient
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
@@ -107,6 +108,8 @@ class Activity:
                 return node.attributes["index"] == 0 and self._mark(node.output, ())
             case "prim::Call" if node.attributes["callee"] == TO_TENSORS:
                 return self._mark(node.output, ())
+            case "prim::Call" if node.attributes["callee"] == WRITTEN:
+                return any(map(self.any_in, node.inputs)) and self._mark(node.output, ())
             case "prim::Call":
                 return self._flow(node.inputs[0], node.output)
             case "prim::TupleConstruct":

@@ -8,10 +8,11 @@ import scriptmode.autodiff.rules  # noqa: F401  (enters the rules)
 from scriptmode.autodiff import dual, helpers
 from scriptmode.autodiff.activity import Activity, Key
 from scriptmode.autodiff.grad_modes import detach_operands, drop_modes
+from scriptmode.autodiff.mutation import follow_writes
 from scriptmode.autodiff.prepare import check, leaves_of, prepare
 from scriptmode.autodiff.recorded import record_ops
 from scriptmode.autodiff.transform import Differentiated, Reverse
-from scriptmode.ir.graph import Graph, Program, Value, callees
+from scriptmode.ir.graph import Graph, Node, Program, Value, callees
 
 Leaf = tuple[Value, tuple[str, ...]]
 
@@ -24,14 +25,18 @@ def differentiate(
     ``roots_of`` chooses, among the parameters and those tensors, what to differentiate by.  Raises
     NotDifferentiable.
     """
-    graph = prepare(program, name)
-    unrecorded = drop_modes(graph)
+
+    def prepared() -> tuple[Graph, list[Node]]:
+        graph = prepare(program, name)
+        return graph, drop_modes(graph)
+
+    graph, unrecorded, versions = follow_writes(prepared)
     leaves = leaves_of(graph)
     roots = roots_of(graph, leaves)
-    detach_operands(unrecorded, Activity(graph, roots))
+    detach_operands(unrecorded, lambda: Activity(graph, roots), versions)
     modes = record_ops(graph, Activity(graph, roots))
-    check(graph, Activity(graph, roots), modes)
-    return Reverse(graph, roots).run(), leaves
+    check(graph, Activity(graph, roots), modes, versions)
+    return Reverse(graph, roots, versions).run(), leaves
 
 
 def program_of(graph: Graph, original: Program) -> Program:

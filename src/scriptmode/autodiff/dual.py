@@ -31,6 +31,7 @@ CELL = T.CellType([MAYBE])
 DUAL = T.TupleType([T.TENSOR, CELL, T.BOOL])  # the bool: see flags
 TENSORS = T.ListType([T.TENSOR])
 DUALS = T.ListType([DUAL])
+INDICES = T.ListType([MAYBE])  # what an op of torch indexes by
 
 # a call that makes a list of tensors of a list of duals, and the other way round
 TO_TENSORS, TO_DUALS, TO_CELLS, TO_FLAGS, SCATTER, GATHER = (
@@ -162,7 +163,7 @@ def _static_lists(graph: Graph) -> set[Value]:
     """Lists that one op makes and others read, in no loop, branch or container."""
     found = set()
     for value in _values(graph.block):
-        if value.type in (TENSORS, T.VarTupleType([T.TENSOR])) and value.node is not None:
+        if value.type in (TENSORS, INDICES, T.VarTupleType([T.TENSOR])) and value.node is not None:
             found.add(value)
     again = True
     while again:

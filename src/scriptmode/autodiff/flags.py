@@ -21,6 +21,7 @@ from collections.abc import Iterable
 
 from scriptmode.autodiff.activity import Activity, Key, Path
 from scriptmode.autodiff.dual import DUAL
+from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
@@ -77,6 +78,8 @@ class Flags:
                 return self.of(node.inputs[0], path)
             case "prim::Call" if node.attributes["callee"] in STRIPS:
                 return self._on_tape(node)
+            case "prim::Call" if node.attributes["callee"] == WRITTEN:
+                return self._any(node)
             case "prim::Call" if node.attributes["callee"] in RECORDS:
                 return self.of(node.inputs[0])
             case "prim::Call":

@@ -22,9 +22,10 @@ that depends on what only a run knows raises NotDifferentiable.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from scriptmode.autodiff.activity import Activity
+from scriptmode.autodiff.mutation import WRITTEN, Versions
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, YIELD, Block, Graph, Node, Value
@@ -108,17 +109,34 @@ def _makes_tensors(node: Node) -> bool:
     return any(T.TENSOR in T.walk(v.type) for v in node.outputs) and node.schema is not None
 
 
-def detach_operands(unrecorded: Collection[Node], activity: Activity) -> None:
-    """Let ops work on detached tensors; those that write an active one stay."""
+def detach_operands(
+    unrecorded: Collection[Node], activity_of: Callable[[], Activity], versions: Versions
+) -> None:
+    """Let ops work on detached tensors; those that write an active one stay, and are refused."""
+    activity = activity_of()
     for node in unrecorded:
         schema = node.schema
-        if schema is None or (schema.is_mutable and not schema.is_view):
+        if node in versions.nodes and _writes_active(node, activity):
+            raise NotDifferentiable(f"{node.kind} in a region of another grad mode", node.span)
+        active = [i for i, v in enumerate(node.inputs) if activity.any_in(v)]
+        if schema is None or not active:
             continue
-        for index, value in enumerate(node.inputs):
-            if value.type == T.TENSOR and activity.is_active(value):
+        if schema.is_mutable and activity.any_in(node.inputs[0]):
+            continue
+        for index in active:
+            value = node.inputs[index]
+            if value.type == T.TENSOR:
                 node.set_input(index, _detached(value, node))
-            elif activity.any_in(value):
+            else:
                 _detach_results(node)
+        activity = activity_of()
+
+
+def _writes_active(node: Node, activity: Activity) -> bool:
+    """Whether what a followed write writes, itself or by a view, carries a gradient."""
+    users = [use.node for use in node.output.uses if use.index == 1]
+    whole = [n.inputs[0] for n in users if n.attributes.get("callee") == WRITTEN]
+    return any(map(activity.is_active, (node.inputs[0], *whole)))
 
 
 def _detached(value: Value, anchor: Node) -> Value:
@@ -130,7 +148,7 @@ def _detached(value: Value, anchor: Node) -> Value:
 def _detach_results(node: Node) -> None:
     """For an op of a list, or of what may be None."""
     for output in node.outputs:
-        if output.type != T.TENSOR:
+        if output.type != T.TENSOR or (node.schema is not None and node.schema.is_mutable):
             raise NotDifferentiable(f"{node.kind} in a region of another grad mode", node.span)
         uses = output.uses
         following = node.next

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Iterator
 from scriptmode.analysis.effects import HIDDEN_WRITES
 from scriptmode.autodiff.activity import Activity, Path, tensor_paths
 from scriptmode.autodiff.decompose import decompose
-from scriptmode.autodiff.dual import CELL, DUAL, TO_DUALS, TO_TENSORS, dualize
+from scriptmode.autodiff.dual import CELL, DUAL, INDICES, TO_DUALS, TO_TENSORS, dualize
 from scriptmode.autodiff.grad_modes import unwrap_regions
+from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
 from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
@@ -29,7 +30,7 @@ from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.structure_exits import structure_exits
 
 TENSORS = T.ListType([T.TENSOR])
-_OWN = (TO_DUALS, TO_TENSORS, *RECORDS, *STRIPS)  # functions that autodiff itself calls
+_OWN = (TO_DUALS, TO_TENSORS, WRITTEN, *RECORDS, *STRIPS)  # functions that autodiff itself calls
 _MOST_NODES = 20_000
 _NEVER = (
     "prim::Call", "prim::Try", "prim::Fork", "prim::Defer", "prim::Wait", "prim::python_call",
@@ -154,7 +155,7 @@ def _given_containers(graph: Graph) -> set[T.Type]:
     }
 
 
-def check(graph: Graph, activity: Activity, modes: Collection[Node]) -> None:
+def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: Versions) -> None:
     """Raise NotDifferentiable for what ``transform`` does not take.
 
     ``modes`` are the nodes that may set the grad mode.
@@ -176,7 +177,8 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node]) -> None:
                 raise NotDifferentiable("a tensor of a module that is assigned", node.span)
         _check_effects(node, graph)
         _check_values(node, activity)
-        _check_writes(node, graph, activity)
+        if node not in versions.nodes:
+            _check_writes(node, graph, activity, versions)
         if node.schema is not None and any(activity.any_in(o) for o in node.outputs):
             _check_rules(node, activity)
     (result,) = graph.block.returns
@@ -197,13 +199,15 @@ def _check_values(node: Node, activity: Activity) -> None:
             continue
         if t in (TENSORS, T.VarTupleType([T.TENSOR])) and not node.blocks:
             continue
+        if t == INDICES and not any(map(activity.any_in, node.inputs)):
+            continue
         if node.kind == "prim::TupleConstruct" and all(u.node.is_terminator for u in value.uses):
             continue  # the result: see _check_result
         if list(T.walk(t)).count(T.TENSOR) != len(list(tensor_paths(t))):
             raise NotDifferentiable(f"a value of type {value.type}", node.span)
 
 
-def _check_writes(node: Node, graph: Graph, activity: Activity) -> None:
+def _check_writes(node: Node, graph: Graph, activity: Activity, versions: Versions) -> None:
     if node.kind in ("prim::SetAttr", "prim::DelAttr", "prim::CellSet", "prim::CellDelete"):
         if node.inputs[0].type != CELL and any(T.TENSOR in T.walk(v.type) for v in node.inputs[1:]):
             raise NotDifferentiable("a tensor is stored in an object", node.span)
@@ -216,7 +220,8 @@ def _check_writes(node: Node, graph: Graph, activity: Activity) -> None:
         is_argument = any(v.definition is graph.block for v in origins.values)
         carries = any(map(activity.any_in, (*node.inputs, *origins.values)))
         if value.type != T.TENSOR or is_argument or carries:
-            raise NotDifferentiable(f"{node.kind} writes a tensor", node.span)
+            reason = versions.reasons.get(node, "a write of a tensor")
+            raise NotDifferentiable(f"{node.kind}: {reason}", node.span)
 
 
 def _written_tensors(node: Node) -> Iterator[Value]:
@@ -231,9 +236,10 @@ def _written_tensors(node: Node) -> Iterator[Value]:
                 yield value
 
 
-def written_in(graph: Graph) -> list[Value]:
-    """All tensors that the graph writes; none of them carries a gradient."""
-    return [value for node in _walk(graph.block) for value in _written_tensors(node)]
+def written_in(graph: Graph, followed: Collection[Node] = ()) -> list[Value]:
+    """The tensors that the graph writes, other than by ``followed`` nodes."""
+    nodes = [node for node in _walk(graph.block) if node not in followed]
+    return [value for node in nodes for value in _written_tensors(node)]
 
 
 def _check_rules(node: Node, activity: Activity) -> None:
@@ -338,6 +344,8 @@ class Sources:
                 self.follow(node.inputs[0], (), viewed)
             case "prim::Call" if node.attributes["callee"] in (*RECORDS, *STRIPS):
                 self.follow(node.inputs[0], (), viewed)
+            case "prim::Call" if node.attributes["callee"] == WRITTEN:
+                self.follow(node.inputs[0], (), viewed)
             case "prim::Call":
                 self._follow_stored(viewed)
             case "prim::ListConstruct":
@@ -349,6 +357,8 @@ class Sources:
                 schema = node.schema
                 if schema is None or not node.kind.startswith("aten::"):
                     self.unknown = node
+                elif is_write(node):
+                    self.follow(node.inputs[0], (), viewed)
                 elif schema.is_view or schema.name in _MAY_RETURN_INPUT:
                     self.follow(node.inputs[0], (), True)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.dual import TENSORS
+from scriptmode.autodiff.mutation import is_write
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.rule import is_without_gradient, rules_of
 from scriptmode.ir import types as T
@@ -36,7 +37,7 @@ def needs_recording(node: Node, activity: Activity) -> bool:
     """Whether some active operand of an op has no rule."""
     if not node.kind.startswith("aten::") or is_without_gradient(node.kind):
         return False
-    if not any(activity.any_in(output) for output in node.outputs):
+    if not any(activity.any_in(output) for output in node.outputs) or is_write(node):
         return False
     rules = rules_of(node.kind)
     schema = node.schema

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from scriptmode.autodiff import helpers
 from scriptmode.autodiff.activity import Activity, Key
+from scriptmode.autodiff.mutation import Versions
 from scriptmode.autodiff.rule import Operand
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
@@ -68,7 +69,11 @@ class Cotangents:
 class Residuals:
     """The reverse graph under construction, and what it needs of the forward graph."""
 
-    def __init__(self, graph: Graph, roots: Sequence[Key]) -> None:
+    def __init__(self, graph: Graph, roots: Sequence[Key], versions: Versions) -> None:
+        self.versions = versions
+        self.current: Node | None = None  # the node whose reverse is emitted
+        self.users: dict[Value, list[Node]] = {}  # by kept value: the nodes whose reverse reads it
+        self._copies: dict[Node, Value] = {}
         self.graph = graph
         self.roots = list(roots)
         self.activity = Activity(graph, roots)
@@ -91,6 +96,8 @@ class Residuals:
 
     def need(self, value: Value, reason: str) -> Value:
         """The value of the reverse program that equals ``value``."""
+        if self.current is not None:
+            self.users.setdefault(value, []).append(self.current)
         if value.node is not None and self._is_remade(value.node):
             return self._remake(value.node, reason)
         scope: Scope | None = self.scope
@@ -143,10 +150,28 @@ class Residuals:
             return self.builder.list(flags, T.BOOL)
         values = node.inputs if operand.role == "argument" else node.outputs
         value = values[operand.index]
+        is_written = node in self.versions.nodes and operand.index == 0
+        if operand.role == "argument" and is_written and not operand.metadata:
+            value = self._before_write(node, value)
         if not operand.metadata or T.unwrap_optional(value.type) != T.TENSOR:
             return self.need(value, f"{operand.role} {operand.index} of {node.kind}")
         what = operand.metadata.removeprefix("tensor::")
         return self.need(self.metadata_of(value, operand.metadata), f"{what} for {node.kind}")
+
+    def _before_write(self, node: Node, value: Value) -> Value:
+        """What an op writes, as it was before: a copy."""
+        found = self._copies.get(node)
+        if found is None:
+            schema = _schema("aten::clone")
+            holder = Block(None)
+            nothing = Builder(holder, schema_of).constant(None)
+            made = holder.first
+            assert made is not None
+            made.detach()
+            made.insert_before(node)
+            copy = Node("aten::clone", [value, nothing], [T.TENSOR], schema=schema, span=node.span)
+            found = self._copies[node] = copy.insert_before(node).output
+        return found
 
     def metadata_of(self, value: Value, kind: str) -> Value:
         """The shape, dtype or length of a value, read in the forward program."""

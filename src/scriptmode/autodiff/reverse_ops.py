@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from scriptmode.autodiff import dual, helpers
 from scriptmode.autodiff.activity import Key
 from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
+from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
 from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
 from scriptmode.autodiff.rule import Rule, rules_of
@@ -41,6 +42,9 @@ class OpReversal(Residuals):
 
     def _reverse_call(self, node: Node, cotangents: Cotangents) -> None:
         """Elements of a container that became a plain list, or the other way round."""
+        if node.attributes["callee"] == WRITTEN:
+            self._reverse_written(node, cotangents)
+            return
         (value,) = node.inputs
         if node.attributes["callee"] in STRIPS:
             self._reverse_strip(node, value, cotangents)
@@ -57,6 +61,54 @@ class OpReversal(Residuals):
             parts = self.splice(dual.gather_graph(), [self.need(cells, "the cells of a list")])
             into = self.list_cotangent(value)
             self.splice(helpers.accumulate_list_graph(parts.type), [into, parts])
+
+    def _reverse_written(self, node: Node, cotangents: Cotangents) -> None:
+        """A view of a tensor was written: its part of the cotangent is that of what it became."""
+        cotangent = cotangents.take((node.output, ()))
+        keys: list[Key] = [(v, ()) for v in node.inputs if self.activity.is_active(v)]
+        if cotangent is None or not keys:
+            return
+        if cotangent.type == T.TENSOR:
+            found = self._split(node, cotangent)
+        else:
+            branch = self.builder.if_node(self.builder.op("bool::not", self._is_none(cotangent)))
+            with self.builder.at(branch.blocks[0]) as block:
+                parts = self._split(node, self.builder.cast(cotangent, T.TENSOR))
+                block.terminate(YIELD, parts, node.span)
+            with self.builder.at(branch.blocks[1]) as block:
+                block.terminate(
+                    YIELD, [self.builder.constant(None, MAYBE) for _ in keys], node.span
+                )
+            found = [branch.add_output(MAYBE) for _ in keys]
+        for key, value in zip(keys, found, strict=True):
+            cotangents.add(self, key, value)
+
+    def _split(self, node: Node, cotangent: Value) -> list[Value]:
+        """The cotangents of what a tensor was before a view of it was written, and of the view."""
+        before, view = node.inputs
+        found = []
+        if self.activity.is_active(before):
+            cotangent = self._copy(cotangent)
+            found.append(cotangent)
+        part = cotangent
+        for step in self.versions.views[node]:
+            operands = [
+                self.need(v, f"a view that is written: {step.kind}") for v in step.inputs[1:]
+            ]
+            part = self.builder.node(
+                step.kind, [part, *operands], [T.TENSOR], schema=step.schema
+            ).output
+        if self.activity.is_active(before):
+            whole = part
+            if self.activity.is_active(view):
+                found.append(self._copy(part))
+            self.builder.op_node("aten::zero_", [whole])
+        else:
+            found.append(part)
+        return found
+
+    def _copy(self, value: Value) -> Value:
+        return self.builder.op("aten::clone", value, self.builder.constant(None))
 
     def _reverse_strip(self, node: Node, raw: Value, cotangents: Cotangents) -> None:
         """The cotangent of what torch's tape has recorded is that of the result outside of it."""

@@ -116,12 +116,23 @@ def carries_gradient(kind: str, number: int) -> bool:
 
 def rules_of(kind: str) -> Mapping[str, Rule]:
     """The rules of an op, by the argument whose cotangent they give."""
-    return {name: rule for rule in _RULES.get(kind, ()) for name in rule.of}
+    return {name: rule for rule in _RULES.get(not_in_place(kind), ()) for name in rule.of}
 
 
 def has_rules(kind: str) -> bool:
-    """Whether the op has rules of its own."""
-    return kind in _RULES
+    """Whether the op has rules."""
+    return not_in_place(kind) in _RULES
+
+
+@cache
+def not_in_place(kind: str) -> str:
+    """The op that makes a new tensor of what ``kind`` writes; others as they are."""
+    name, dot, overload = kind.partition(".")
+    found, other = schema_of(kind), schema_of(name.removesuffix("_") + dot + overload)
+    if found is None or other is None or not found.is_mutable:
+        return kind
+    same = [a.name for a in found.arguments] == [a.name for a in other.arguments]
+    return other.kind if same else kind
 
 
 def is_without_gradient(kind: str) -> bool:

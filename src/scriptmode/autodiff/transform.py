@@ -35,6 +35,7 @@ from scriptmode.autodiff import dual
 from scriptmode.autodiff.activity import Key, Path
 from scriptmode.autodiff.dual import DUAL, TENSORS, TO_TENSORS
 from scriptmode.autodiff.flags import Flags
+from scriptmode.autodiff.kept_versions import check_kept
 from scriptmode.autodiff.prepare import result_parts, sources_of, sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.residuals import (
@@ -114,9 +115,13 @@ class Reverse(OpReversal):
         self._end_graph(result, held, taken, parts)
         sources = [sources_of(self.graph, path) for path in outputs]
         kept = sources_of_values(self.graph, [saved.value for _, saved in self.saved])
-        for value in written_in(self.graph):
+        kept_values = [saved.value for _, saved in self.saved]
+        check_kept(self.graph, self.versions, kept_values, self.users)
+        for value in written_in(self.graph, self.versions.nodes):
             if not kept.isdisjoint(sources_of_values(self.graph, [value])):
                 raise NotDifferentiable("what is saved is written later", self.graph.span)
+        for node in self.versions.views:
+            node.replace_with(node.inputs[0])
         return Differentiated(
             self.graph, self.reverse, list(self.inputs), self.roots, outputs, self.saved,
             [not kept.isdisjoint(s.values) for s in sources],
@@ -197,6 +202,7 @@ class Reverse(OpReversal):
         """Emit the reverse of the block's nodes; what is left in ``cotangents`` belongs outside."""
         for node in list(block.reversed_nodes):
             self.builder.span = node.span
+            self.current = node
             self._reverse_node(node, cotangents)
 
     def _reverse_node(self, node: Node, cotangents: Cotangents) -> None:

@@ -11,6 +11,7 @@ from scriptmode.autodiff.rules import (
     products,
     reductions,
     scatters,
+    writes,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "products",
     "reductions",
     "scatters",
+    "writes",
 ]
