@@ -46,6 +46,7 @@ from scriptmode.runtime.native import (
     deques,
     dicts,
     digits,
+    edits,
     exceptions,
     formats,
     hashing,
@@ -59,11 +60,15 @@ from scriptmode.runtime.native import (
     parsing,
     quick,
     reprs,
+    searches,
     sets,
     sorting,
+    splitting,
     strings,
+    substrings,
     tasks,
     unicode,
+    utf8,
     widening,
 )
 from scriptmode.runtime.native import errors as native_errors
@@ -71,9 +76,9 @@ from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
     allocation, memory, native_errors, builder, digits, hashing, keys, quick, compare, lookups,
-    unicode, reprs, lists, strings, arithmetic, mathematics, formats, characters, parsing, dicts,
-    sorting, tasks, instances, sets, deques, iterators, widening, copying, exceptions,
-    cycles,
+    unicode, reprs, lists, substrings, utf8, strings, searches, splitting, edits, arithmetic,
+    mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets, deques,
+    iterators, widening, copying, exceptions, cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

@@ -76,7 +76,7 @@ from scriptmode.runtime.native.reprs import (
     sm_int_str,
     sm_slot_str,
 )
-from scriptmode.runtime.native.strings import narrowed, share
+from scriptmode.runtime.native.substrings import narrowed, share
 from scriptmode.runtime.native.unicode import decimal_value
 
 S_FILL = 0
