@@ -40,16 +40,17 @@ from scriptmode.runtime.native import (
     arithmetic,
     builder,
     characters,
-    compare,
     copying,
     cycles,
     deques,
     dicts,
     digits,
     edits,
+    equality,
     exceptions,
     formats,
     hashing,
+    hooks,
     instances,
     iterators,
     keys,
@@ -57,9 +58,12 @@ from scriptmode.runtime.native import (
     lookups,
     mathematics,
     memory,
+    mixed_numbers,
+    ordering,
     parsing,
     quick,
     reprs,
+    resolving,
     searches,
     sets,
     sorting,
@@ -69,16 +73,18 @@ from scriptmode.runtime.native import (
     tasks,
     unicode,
     utf8,
+    value_hashes,
     widening,
 )
 from scriptmode.runtime.native import errors as native_errors
 from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
-    allocation, memory, native_errors, builder, digits, hashing, keys, quick, compare, lookups,
-    unicode, reprs, lists, substrings, utf8, strings, searches, splitting, edits, arithmetic,
-    mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets, deques,
-    iterators, widening, copying, exceptions, cycles,
+    allocation, memory, native_errors, builder, digits, hashing, keys, quick, hooks, resolving,
+    mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, substrings,
+    utf8, strings, searches, splitting, edits, arithmetic, mathematics, formats, characters,
+    parsing, dicts, sorting, tasks, instances, sets, deques, iterators, widening, copying,
+    exceptions, cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

@@ -41,7 +41,6 @@ from scriptmode.codegen.native import (
     utf8,
     zext,
 )
-from scriptmode.runtime.native.compare import sm_compare_int_float
 from scriptmode.runtime.native.digits import (
     INFINITY,
     is_finite,
@@ -57,6 +56,7 @@ from scriptmode.runtime.native.errors import (
     raise_from,
     sm_raise_overflow,
 )
+from scriptmode.runtime.native.mixed_numbers import sm_compare_int_float
 
 c_fmod = extern("fmod", f64, f64, f64)
 c_pow = extern("pow", f64, f64, f64)

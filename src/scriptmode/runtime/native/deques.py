@@ -33,7 +33,7 @@ from scriptmode.codegen.native import (
     text,
     ult,
 )
-from scriptmode.runtime.native.compare import sm_slot_eq
+from scriptmode.runtime.native.equality import sm_slot_eq
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
     VALUE_ERROR,

@@ -50,7 +50,7 @@ from scriptmode.codegen.native import (
     udiv,
 )
 from scriptmode.runtime.native.allocation import allocate, deallocate
-from scriptmode.runtime.native.compare import dict_find, key_hash
+from scriptmode.runtime.native.equality import dict_find
 from scriptmode.runtime.native.errors import (
     KEY_ERROR,
     RUNTIME_ERROR,
@@ -72,6 +72,7 @@ from scriptmode.runtime.native.memory import (
     sm_slot_copy,
     sm_slot_drop,
 )
+from scriptmode.runtime.native.value_hashes import key_hash
 
 DESC_NONE = external("desc.None")
 SMALLEST_INDEX = 8

@@ -47,7 +47,6 @@ from scriptmode.runtime.native.builder import (
     b_units,
     unit,
 )
-from scriptmode.runtime.native.compare import V_SLOT, resolve, type_name
 from scriptmode.runtime.native.digits import (
     b_exponent,
     b_not_finite,
@@ -76,6 +75,7 @@ from scriptmode.runtime.native.reprs import (
     sm_int_str,
     sm_slot_str,
 )
+from scriptmode.runtime.native.resolving import V_SLOT, resolve, type_name
 from scriptmode.runtime.native.substrings import narrowed, share
 from scriptmode.runtime.native.unicode import decimal_value
 

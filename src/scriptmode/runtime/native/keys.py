@@ -1,4 +1,4 @@
-"""Fast lookup of int and str keys in dicts, beside the general one in ``compare``.
+"""Fast lookup of int and str keys in dicts, beside the general one in ``equality``.
 
 A dict's hashes are its own: its order does not depend on them.  An int's hash is CPython's, so that
 keys of different number types meet; a str's mixes eight bytes at a time.  Eight bytes of any str

@@ -39,8 +39,8 @@ from scriptmode.codegen.native import (
 )
 from scriptmode.runtime.native.allocation import allocate
 from scriptmode.runtime.native.builder import b_finish, b_init, b_text
-from scriptmode.runtime.native.compare import sm_slot_eq, sm_slots_eq
 from scriptmode.runtime.native.digits import b_int
+from scriptmode.runtime.native.equality import sm_slot_eq, sm_slots_eq
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
     VALUE_ERROR,

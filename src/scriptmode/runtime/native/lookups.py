@@ -19,7 +19,7 @@ from scriptmode.abi.objects import (
     SET_TABLE,
 )
 from scriptmode.codegen.native import i8, i64, load, lshr, native, ptr, stack
-from scriptmode.runtime.native.compare import set_step
+from scriptmode.runtime.native.equality import set_step
 from scriptmode.runtime.native.keys import sm_hash_int
 from scriptmode.runtime.native.memory import child, place_size
 from scriptmode.runtime.native.quick import quick_equal, quick_hash

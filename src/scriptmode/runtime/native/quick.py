@@ -1,4 +1,4 @@
-"""Equality, order and hash of values of simple types, at which ``compare`` looks first.
+"""Equality, order and hash of values of simple types, that are looked at first.
 
 The functions answer UNKNOWN (or False) for what needs a look through Optional, Union or enums, and
 for instances and containers other than tuples.

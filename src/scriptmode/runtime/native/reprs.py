@@ -83,19 +83,6 @@ from scriptmode.runtime.native.builder import (
     str_new,
     unit,
 )
-from scriptmode.runtime.native.compare import (
-    HOOK_OBJECT_REPR,
-    HOOK_TENSOR_REPR,
-    V_DESCRIPTOR,
-    V_KIND,
-    V_SLOT,
-    is_tuple,
-    resolve,
-    sm_hooks,
-    tuple_item,
-    tuple_item_type,
-    tuple_length,
-)
 from scriptmode.runtime.native.digits import b_complex, b_float, b_int, decimal
 from scriptmode.runtime.native.errors import (
     NOT_IMPLEMENTED_ERROR,
@@ -103,6 +90,7 @@ from scriptmode.runtime.native.errors import (
     raise_from,
     sm_raise_memory_error,
 )
+from scriptmode.runtime.native.hooks import HOOK_OBJECT_REPR, HOOK_TENSOR_REPR, sm_hooks
 from scriptmode.runtime.native.memory import (
     child,
     entry_size,
@@ -110,6 +98,16 @@ from scriptmode.runtime.native.memory import (
     place_size,
     sm_release,
     sm_retain,
+)
+from scriptmode.runtime.native.resolving import (
+    V_DESCRIPTOR,
+    V_KIND,
+    V_SLOT,
+    is_tuple,
+    resolve,
+    tuple_item,
+    tuple_item_type,
+    tuple_length,
 )
 from scriptmode.runtime.native.unicode import PRINTABLE, has_property
 

@@ -46,7 +46,7 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
-from scriptmode.runtime.native.compare import set_find, set_step, set_subset, sm_slot_hash
+from scriptmode.runtime.native.equality import set_find, set_step, set_subset
 from scriptmode.runtime.native.errors import KEY_ERROR, raise_from, sm_raise_memory_error
 from scriptmode.runtime.native.lists import sm_list_new
 from scriptmode.runtime.native.memory import (
@@ -63,6 +63,7 @@ from scriptmode.runtime.native.memory import (
     sm_slot_drop,
     sm_slot_retain,
 )
+from scriptmode.runtime.native.value_hashes import sm_slot_hash
 
 SMALLEST = 8
 LARGE = 50000  # above this many elements a table only doubles

@@ -34,16 +34,6 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
-from scriptmode.runtime.native.compare import (
-    OP_LT,
-    V_SLOT,
-    is_tuple,
-    resolve,
-    sm_slots_compare,
-    tuple_item,
-    tuple_item_type,
-    tuple_length,
-)
 from scriptmode.runtime.native.errors import (
     NOT_IMPLEMENTED_ERROR,
     raise_from,
@@ -51,7 +41,16 @@ from scriptmode.runtime.native.errors import (
 )
 from scriptmode.runtime.native.lists import element
 from scriptmode.runtime.native.memory import free, malloc
+from scriptmode.runtime.native.ordering import OP_LT, sm_slots_compare
 from scriptmode.runtime.native.quick import LESS, UNKNOWN, quick_order
+from scriptmode.runtime.native.resolving import (
+    V_SLOT,
+    is_tuple,
+    resolve,
+    tuple_item,
+    tuple_item_type,
+    tuple_length,
+)
 
 SHORT = 64
 COUNTS_SIZE = 8 * 2048  # for each byte of a key, how many keys have each value of it

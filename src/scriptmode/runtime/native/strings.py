@@ -43,8 +43,8 @@ from scriptmode.runtime.native.builder import (
     str_new,
     unit,
 )
-from scriptmode.runtime.native.compare import sm_str_equal
 from scriptmode.runtime.native.digits import b_int
+from scriptmode.runtime.native.equality import sm_str_equal
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
     OVERFLOW_ERROR,

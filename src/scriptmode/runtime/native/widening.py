@@ -26,7 +26,6 @@ from scriptmode.abi.objects import (
     SET_USED,
 )
 from scriptmode.codegen.native import i8, i32, i64, load, memset, native, ptr, stack, store
-from scriptmode.runtime.native.compare import V_DESCRIPTOR, V_SLOT, resolve
 from scriptmode.runtime.native.errors import sm_raise_memory_error
 from scriptmode.runtime.native.lists import sm_list_new
 from scriptmode.runtime.native.memory import (
@@ -37,6 +36,7 @@ from scriptmode.runtime.native.memory import (
     sm_release,
     sm_slot_copy,
 )
+from scriptmode.runtime.native.resolving import V_DESCRIPTOR, V_SLOT, resolve
 from scriptmode.runtime.native.sets import set_sized
 
 
