@@ -34,7 +34,7 @@ def _result_type(e: Emitter, forward: Any) -> T.Type:
     if not isinstance(forward, types.FunctionType):
         return T.TENSOR
     if "return" in forward.__annotations__:
-        return e.unit.annotated_result(e, forward)
+        return e.unit.declared.annotated_result(e, forward)
     counts = _display_lengths(source_of(forward).node)
     if len(counts) == 1 and None not in counts:
         return T.TupleType([T.TENSOR] * (counts.pop() or 0))

@@ -86,7 +86,7 @@ def _member_is(e: Emitter, t: T.Type, classes: Sequence[Any]) -> bool:
     python = torch.Tensor if t == T.TENSOR else type(None) if t == T.NONE else python_type(t)
     for cls in classes:
         if not isinstance(cls, type):
-            wanted = e.unit.annotation(e, cls)
+            wanted = e.unit.declared.annotation(e, cls)
             if wanted is not None and T.is_subtype(t, wanted):
                 return True
             continue
@@ -209,7 +209,7 @@ def _types_in_any(e: Emitter, classes: Sequence[Any]) -> list[T.Type]:
         if cls in _ANY_OF:
             found.append(_ANY_OF[cls])
             continue
-        t = e.unit.annotation(e, cls)
+        t = e.unit.declared.annotation(e, cls)
         if t is None:
             e.fail_type("isinstance of an Any needs classes that have a type")
         found += [T.INT, T.BOOL] if cls is int else [t]
@@ -317,7 +317,7 @@ def type_among(e: Emitter, a: TypeOf, classes: Sequence[Any]) -> Sugared:
         if t != T.ANY:
             possible += [m for m in members(t) if _class_of(m) is cls]
             continue
-        known = e.unit.annotation(e, cls) if isinstance(cls, type) else None
+        known = e.unit.declared.annotation(e, cls) if isinstance(cls, type) else None
         if known is None or cls in _ANY_OF:
             e.fail_type("the type of an Any can be compared with classes that have a type only")
         possible.append(known)

@@ -131,7 +131,7 @@ def call(e: Emitter, node: ast.Call, expected: T.Type | None) -> Sugared:
         if (getattr(obj, "__module__", ""), getattr(obj, "__qualname__", "")) in _TYPED:
             if len(node.args) != 2 or node.keywords:
                 e.fail_type("annotate() takes a type and a value, by position")
-            wanted = e.unit.annotation_value(e, e.expression(node.args[0]))
+            wanted = e.unit.declared.annotation_value(e, e.expression(node.args[0]))
             return e.settle(e.expression(node.args[1], wanted), wanted)
     columns = _transposed(e, node, function)
     if columns is not None:

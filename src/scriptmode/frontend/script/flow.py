@@ -149,7 +149,7 @@ class _Merge:
             for value in found:
                 t = self.e.type_of(value)
                 joined = None if t is None or joined is None else T.join(joined, t)
-            if joined is not None and self.e.unit.kept_type(owners[0], place[1]):
+            if joined is not None and self.e.unit.kept_type(self.e, owners[0], place[1]):
                 owner, kind = owners[0], joined
                 assert owner is not None
                 return lambda: narrow(self.e, self.e.attribute(owner, place[1]), kind)

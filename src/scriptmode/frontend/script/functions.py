@@ -301,7 +301,7 @@ def _default(e: Emitter, parameter: ast.arg, node: ast.expr) -> Sugared:
     """A default value, which all calls share."""
     expected = None
     if parameter.annotation is not None and isinstance(node, (ast.List, ast.Dict)):
-        expected = e.unit.annotation_node(e, parameter.annotation)
+        expected = e.unit.declared.annotation_node(e, parameter.annotation)
     return e.settle(e.expression(node, expected), expected)
 
 
@@ -378,7 +378,7 @@ def _typed_by_annotation(
         if isinstance(value, (ListDisplay, DictDisplay)) and not value.frozen:
             t = e.type_of(value)
             if t is not None and T.NEVER in T.walk(t):
-                declared = e.unit.parameter_annotation(e, target, name)
+                declared = e.unit.declared.parameter_annotation(e, target, name)
                 found[name] = IRValue(e.value(value, declared))
     return found
 
@@ -487,7 +487,7 @@ def _assume_result(unit: Any, instance: Instance, caller: Emitter | None) -> Non
     if instance.return_type is None and instance.generator is not None:
         instance.return_type = T.NEVER
     if instance.return_type is None:
-        annotated = unit.return_annotation(instance.target, caller)
+        annotated = unit.declared.return_annotation(instance.target, caller)
         instance.return_type = annotated if annotated is not None else T.NEVER
     above = unit.stack[unit.stack.index(instance) + 1 :]
     for other in above:
@@ -643,7 +643,7 @@ def _settle_result(e: Emitter, instance: Instance) -> bool:
     for node, _ in returned:
         actual = T.join(actual, node.inputs[0].type) or T.ANY
     if isinstance(T.unwrap_optional(actual), T.UnionType):
-        declared = e.unit.return_annotation(instance.target, e)
+        declared = e.unit.declared.return_annotation(instance.target, e)
         if declared is not None and isinstance(T.unwrap_optional(declared), T.VarTupleType):
             actual = declared if T.is_subtype(actual, declared) else actual
     if instance.is_recursive:

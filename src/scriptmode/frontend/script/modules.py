@@ -147,7 +147,7 @@ class ModuleTable:
         attributes: dict[str, T.Type] = {}
         static: dict[str, Any] = {}
         tensors: set[str] = set()
-        annotations = self.unit.class_annotations(type(module))
+        annotations = self.unit.declared.class_annotations(type(module))
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             declared = annotations.get(name)
             if tensor is not None:

@@ -85,7 +85,7 @@ def _object_subscript(e: Emitter, value: PythonObject, index: Sugared) -> Sugare
     if isinstance(obj, type) and issubclass(obj, enum.Enum):
         return by_name(e, obj, index)
     if isinstance(obj, type) or hasattr(obj, "__class_getitem__") or _is_typing(obj):
-        return PythonObject(e.unit.annotation_subscript(e, obj, index))
+        return PythonObject(e.unit.declared.annotation_subscript(e, obj, index))
     if isinstance(obj, (list, tuple, dict)) or hasattr(type(obj), "__getitem__"):
         if isinstance(index, Constant):
             try:
@@ -245,7 +245,7 @@ def marker_call(e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
     if modifier == UNUSED and not (known and all(e.type_of(a) for a in given.all())):
         name = getattr(obj, "__qualname__", "function")
         e.raise_error(RuntimeError, f"{name} is marked unused and cannot be called")
-    return call_python(e, obj, given, e.unit.annotated_result(e, obj))
+    return call_python(e, obj, given, e.unit.declared.annotated_result(e, obj))
 
 
 def call_python(
@@ -307,7 +307,7 @@ def _unbound(e: Emitter, method: Any, given: Arguments) -> Sugared:
 def _construct_generic(e: Emitter, alias: Any, origin: type, given: Arguments) -> Sugared:
     """``list[int]()``, ``OrderedDict[str, int]()``: the class, of elements of known types."""
     made = e.call(PythonObject(origin), given)
-    wanted = e.unit.annotation(e, alias) if typing.get_args(alias) else None
+    wanted = e.unit.declared.annotation(e, alias) if typing.get_args(alias) else None
     if wanted is not None:
         made = e.settle(made, wanted)
         if isinstance(made, IRValue):

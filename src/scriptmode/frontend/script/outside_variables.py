@@ -23,7 +23,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.environment import Closure
 from scriptmode.frontend.script.flow import branch, choose
 from scriptmode.frontend.script.instances import has_field, store_field
-from scriptmode.frontend.script.values import IRValue, Sugared
+from scriptmode.frontend.script.values import IRValue, PythonObject, Sugared
 from scriptmode.ir import types as T
 from scriptmode.support.captures import is_fixed
 from scriptmode.support.outside import add_variable, has_variable, holder_of, variables_of
@@ -207,3 +207,41 @@ def _holder_value(
     found = e.unit.captured_object(e, holder, f"variables of {label}", t)
     assert isinstance(found, IRValue)
     return found, t
+
+
+def read_name(e: Emitter, name: str) -> Sugared | None:
+    """The value of a free name that the program assigns; None of others."""
+    place = owner_of_global(e, name)
+    if place is None or e.unit.outside.holder(place[0], name) is None:
+        return None
+    known = e.env.attributes.get((name,))
+    if known is not None:
+        return known
+    found: Sugared | None = read(e, *place, name, NameError, f"name '{name}' is not defined")
+    return found
+
+
+def assign_name(e: Emitter, name: str, value: Sugared) -> None:
+    """Assign a name that is declared ``global``, or ``nonlocal`` of a function outside."""
+    place = owner_of_global(e, name)
+    if place is None:
+        e.fail_syntax(f"the variable `{name}` of a function outside cannot be assigned")
+    assign(e, *place, name, value)
+
+
+def delete_name(e: Emitter, name: str) -> None:
+    """``del`` of a name that is declared ``global``, or ``nonlocal`` of a function outside."""
+    place = owner_of_global(e, name)
+    if place is None:
+        e.fail_syntax(f"the variable `{name}` of a function outside cannot be deleted")
+    delete(e, *place, name)
+
+
+def assign_attribute(e: Emitter, owner: Sugared, name: str, v: Sugared) -> bool:
+    """Assign an attribute of a class, Python module or plain object, if it can be."""
+    if not isinstance(owner, PythonObject):
+        return False
+    place = owner_of_attribute(owner.object)
+    if place is not None:
+        assign(e, *place, name, e.settle(v))
+    return place is not None

@@ -46,7 +46,9 @@ def _result_type(e: Emitter, function: Sugared) -> T.Type:
         found = type(function.info.python).forward
     elif isinstance(function, PythonObject):
         found = function.object
-    return e.unit.annotated_result(e, found) if isinstance(found, types.FunctionType) else T.TENSOR
+    if isinstance(found, types.FunctionType):
+        return e.unit.declared.annotated_result(e, found)
+    return T.TENSOR
 
 
 @OBJECT_CALLS(("torch.utils.checkpoint", "checkpoint"))

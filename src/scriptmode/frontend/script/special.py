@@ -64,7 +64,7 @@ def _is_tensor(e: Emitter, given: Arguments) -> Sugared:
 @OBJECT_CALLS(("torch.jit", "annotate"), markers.annotate)
 def _annotate(e: Emitter, given: Arguments) -> Sugared:
     declared, value = given.positional
-    t = e.unit.annotation_value(e, declared)
+    t = e.unit.declared.annotation_value(e, declared)
     built = e.settle(value, t)
     if t is not None and isinstance(e.type_of(built), T.OptionalType):
         return built

@@ -117,7 +117,7 @@ def _assign(e: Emitter, node: ast.Assign) -> None:
     first = node.targets[0]
     if isinstance(first, ast.Name):
         if node.type_comment:
-            e.scope.declared[first.id] = e.unit.annotation_text(e, node.type_comment)
+            e.scope.declared[first.id] = e.unit.declared.annotation_text(e, node.type_comment)
         expected = e.scope.declared.get(first.id)
     elif isinstance(first, ast.Attribute):
         expected = e.unit.attribute_type(e, first)
@@ -159,7 +159,7 @@ def _is_consumed_once(e: Emitter, assignment: ast.Assign, name: str) -> bool:
 
 @STATEMENTS(ast.AnnAssign)
 def _annotated(e: Emitter, node: ast.AnnAssign) -> None:
-    declared = e.unit.annotation_node(e, node.annotation)
+    declared = e.unit.declared.annotation_node(e, node.annotation)
     if isinstance(node.target, ast.Name) and declared is not None:
         e.scope.declared[node.target.id] = declared
     if node.value is not None:
@@ -247,7 +247,7 @@ def _if(e: Emitter, node: ast.If) -> None:
 
 @STATEMENTS(ast.Return)
 def _return(e: Emitter, node: ast.Return) -> None:
-    expected = e.unit.expected_return(e)
+    expected = e.unit.declared.expected_return(e)
     value: Sugared = Constant(None)
     if node.value is not None:
         value = e.settle(_returned(e, node.value, expected), expected)

@@ -6,38 +6,38 @@ handlers the services that stand above them.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import enum
 import functools
-import importlib
-import inspect
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-import torch
 from torch import nn
 
-from scriptmode.frontend.script import annotations as A
 from scriptmode.frontend.script import (
+    attribute_facts,
     builtin_types,
     bytestrings,
     captured_objects,
     cells,
     choices,
+    collecting,
     comparisons,
     conditions,
     decorated,
     dict_classes,
+    entry_keywords,
     function_calls,
     generator_ends,
     generators,
-    instances,
+    import_statements,
     iteration,
     iterator_library,
     iterators,
     literals,
+    membership,
+    method_guesses,
     module_containers,
     module_state,
     modules,
@@ -48,7 +48,6 @@ from scriptmode.frontend.script import (
     outside_variables,
     powers,
     python_modules,
-    ranges,
     sets,
     shared_objects,
     sorting,
@@ -57,7 +56,9 @@ from scriptmode.frontend.script import (
     stores,
     text,
     tries,
+    unbound_variables,
     variables,
+    wrapping,
     yields,
 )
 from scriptmode.frontend.script import dunders as special_methods
@@ -69,73 +70,49 @@ from scriptmode.frontend.script.classes import (
     AttributeLearnt,
     ClassFacts,
     ClassTable,
-    names_for,
 )
-from scriptmode.frontend.script.emitter import CONSTANT_TYPES, Emitter
-from scriptmode.frontend.script.environment import Scope, closure_of
+from scriptmode.frontend.script.declared_types import DeclaredTypes
+from scriptmode.frontend.script.emitter import Emitter
+from scriptmode.frontend.script.environment import Scope
 from scriptmode.frontend.script.expressions import (
     collected,
-    exists,
-    list_comprehension,
-    static_items,
 )
-from scriptmode.frontend.script.flow import Arm, branch, leave_loop, when
-from scriptmode.frontend.script.functions import Instance, Target, bind_itself, instance_of
+from scriptmode.frontend.script.flow import branch, leave_loop
+from scriptmode.frontend.script.functions import Instance, Target, bind_itself
 from scriptmode.frontend.script.generators import GeneratorCode
-from scriptmode.frontend.script.linking import ProgramLinker, source_object
-from scriptmode.frontend.script.loops import run_cursor, run_while
+from scriptmode.frontend.script.linking import ProgramLinker
+from scriptmode.frontend.script.loops import run_while
 from scriptmode.frontend.script.methods import call_op, extend_list
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
 from scriptmode.frontend.script.outside_variables import OutsideVariables
-from scriptmode.frontend.script.shapes import Leaf, Shape, Static
 from scriptmode.frontend.script.shared_objects import SharedTable
-from scriptmode.frontend.script.source import commented_result, source_of
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
     Arguments,
-    Captured,
     Constant,
     DictDisplay,
     GeneratorObject,
-    GeneratorValue,
     IRValue,
     IterableValue,
-    IteratorObject,
-    ListDisplay,
     ManagerValue,
     ModuleChoice,
     ModuleValue,
-    Place,
     PythonObject,
     SliceValue,
     Sugared,
-    TupleDisplay,
     TypeOf,
-    Unusable,
-    VariableCell,
 )
 from scriptmode.frontend.script.writes import WriteTable
 from scriptmode.ir import types as T
 from scriptmode.ir.enumerations import enum_type
 from scriptmode.ir.graph import BREAK, Graph, Program, Value
 from scriptmode.ir.growth import join_growing
-from scriptmode.support.captures import MISSING, Captures
+from scriptmode.support.captures import Captures
 from scriptmode.support.diagnostics import (
-    CompileError,
     Diagnostic,
-    ScriptAnnotationError,
-    ScriptAttributeError,
-    ScriptNameError,
     ScriptTypeError,
 )
-from scriptmode.support.markers import STANDS_FOR
 from scriptmode.support.source import Span
-
-
-def _is_named(node: ast.expr, name: str) -> bool:
-    """Whether an expression is the name, alone or in a module."""
-    return getattr(node, "attr", getattr(node, "id", None)) == name
-
 
 _DATA = (int, float, complex, str, bytes)  # classes of data that members of enumerations may be
 
@@ -179,11 +156,11 @@ class Unit:
         self.context_functions: set[int] = set()  # nodes of context managers' generators
         self.generator_codes: dict[Hashable, GeneratorCode] = {}
         self._names: set[str] = set()
-        self._globals: dict[int, tuple[str, Any]] = {}
+        self.known_globals: dict[int, tuple[str, Any]] = {}
         self.is_guarding = True
         self.is_deferring = False  # parameters that are called are not known yet
         self._emitter: Emitter | None = None
-        self._annotations: dict[type, dict[str, Any]] = {}
+        self.declared = DeclaredTypes(self)
 
     # names
 
@@ -225,55 +202,18 @@ class Unit:
 
     # errors
 
+    fail_attribute = staticmethod(attribute_facts.fail_attribute)
+
     def fail_at(self, span: Span, code: str, message: str) -> NoReturn:
         """Report an error about types at a place."""
         raise ScriptTypeError(Diagnostic(code, message, span))
 
-    def fail_attribute(self, e: Emitter, value: Sugared, name: str) -> NoReturn:
-        """Report a missing attribute."""
-        t = instances.instance_type(value)
-        help = "" if t is None else instances.suggestion(t, name)
-        described = value.describe() if t is None else f"an instance of `{t.original_name}`"
-        e.fail(
-            "SM0303", f"{described} has no attribute `{name}`", error=ScriptAttributeError,
-            help=help,
-        )  # fmt: skip
-
-    def usable(self, e: Emitter, name: str, found: Sugared) -> Sugared:
-        """The value of a variable; an error when it has none here."""
-        if not isinstance(found, Unusable):
-            return found
-        if found.cell is not None:
-            return variables.read(e, name, found.cell)
-        if found.value is not None:
-            return self._check_bound(e, name, found.value)
-        if found.reason == "unbound":
-            e.fail(
-                "SM0207",
-                f"`{name}` may be unbound here",
-                error=ScriptNameError,
-                label="used here",
-                help=f"give `{name}` a value on every path that leads here",
-            )
-        e.fail_type(found.reason)
-
-    run_statement = staticmethod(variables.run_statement)
-
-    def write_variable(self, e: Emitter, cell: VariableCell, value: Sugared) -> None:
-        """Write an assignment to the variable's cell."""
-        variables.write(e, cell, value)
-
-    def _check_bound(self, e: Emitter, name: str, value: IRValue) -> Sugared:
-        """A variable that only a loop binds: bound unless the loop did not run."""
-        missing = e.value(comparisons.is_none(e, value))
-        message = f"cannot access local variable '{name}' where it is not associated with a value"
-        branch(e, missing, lambda: e.raise_error(UnboundLocalError, message), lambda: None)
-        t = value.type
-        assert isinstance(t, T.OptionalType)
-        e.env.names[name] = e.lift(e.builder.cast(value.value, t.element))
-        return e.env.names[name]
-
     # Python objects
+
+    wrap = staticmethod(wrapping.wrap)
+    wrap_default = staticmethod(wrapping.wrap_default)
+    captured_object = staticmethod(wrapping.global_object)
+    object_items = staticmethod(wrapping.object_items)
 
     @contextlib.contextmanager
     def unguarded(self) -> Iterator[None]:
@@ -285,82 +225,9 @@ class Unit:
         finally:
             self.program.captures, self.is_guarding = kept, before
 
-    def wrap(self, e: Emitter, obj: Any, name: str) -> Sugared:
-        """A Python object as a symbolic value."""
-        if isinstance(obj, enum.Enum) or type(obj) in CONSTANT_TYPES:
-            return Constant(obj)
-        obj = source_object(obj)
-        if obj is Ellipsis or obj is NotImplemented:
-            return Constant(obj)
-        if isinstance(obj, Sugared):
-            return obj
-        if isinstance(obj, nn.Module):
-            return self._module(e, obj, name)
-        if isinstance(obj, torch.ScriptObject):
-            e.not_built(
-                f"`{name}`, an object of a C++ class ({obj._type()}), is",
-                help="quantized modules and the like are not compiled; keep them outside",
-            )
-        if isinstance(obj, torch.Tensor):
-            return self._tensor(e, obj)
-        if isinstance(obj, tuple) and hasattr(obj, "_fields"):
-            return self._named_tuple(e, obj, name)
-        if type(obj) is tuple:
-            return TupleDisplay(tuple(self.wrap(e, o, name) for o in obj))
-        if isinstance(obj, torch.Size):
-            sizes = [e.int_constant(n) for n in obj]
-            return e.op("size::from_list", e.builder.list(sizes, T.INT))
-        found = captured_objects.run_time_value(e, obj, name)
-        if found is not None:
-            return found
-        if type(obj) in (list, dict):
-            self.program.captures.add_items(obj, name)
-        if isinstance(obj, range):
-            bounds = (obj.start, obj.stop, obj.step)
-            return IterableValue("range", tuple(map(Constant, bounds)))
-        if isinstance(obj, slice):
-            return SliceValue(*(self.wrap(e, p, name) for p in (obj.start, obj.stop, obj.step)))
-        if type(obj) is list:
-            items = tuple(self.wrap(e, o, f"{name}[{i}]") for i, o in enumerate(obj))
-            return ListDisplay(items, frozen=True, captured=self._captured(name, obj))
-        if type(obj) in (dict, types.MappingProxyType):
-            keys = tuple(self.wrap(e, k, name) for k in obj)
-            values = tuple(self.wrap(e, v, f"{name}[{k!r}]") for k, v in obj.items())
-            captured = self._captured(name, obj) if type(obj) is dict else None
-            return DictDisplay(keys, values, frozen=True, captured=captured)
-        if isinstance(obj, types.MethodType) and isinstance(obj.__self__, nn.Module):
-            from_module = self._module(e, obj.__self__, name)
-            return e.attribute(from_module, obj.__name__)
-        if isinstance(obj, (types.FunctionType, type)):
-            obj = vars(obj).get(STANDS_FOR, obj)  # another thread may be tracing
-        return PythonObject(obj)
-
     def stand_in(self, module: nn.Module) -> nn.Module:
         """The module that is compiled in the place of ``module``."""
         return self.stand_ins.get(id(module), module)
-
-    def _captured(self, name: str, obj: Any) -> Captured | None:
-        return Captured(name, obj) if self.is_guarding else None
-
-    def _tensor(self, e: Emitter, tensor: torch.Tensor) -> Sugared:
-        """A captured tensor: the very object, so that later changes in place are seen."""
-        if type(tensor) not in (torch.Tensor, nn.Parameter):
-            e.not_built(f"a captured tensor of class {type(tensor).__name__} is")
-        return IRValue(e.builder.constant(tensor, T.TENSOR))
-
-    def _module(self, e: Emitter, module: nn.Module, name: str) -> Sugared:
-        module = self.stand_in(module)
-        info = self.modules.info(module)
-        found = self._global(e, module, name, info.type)
-        return found
-
-    def captured_object(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
-        """An instance or a container that is reached by reference."""
-        return self._global(e, obj, name, t)
-
-    def make_run_time(self, e: Emitter, value: Sugared) -> None:
-        """Start again with an object known at compile time as a run-time value, if it can be."""
-        captured_objects.make_run_time(e, value)
 
     def learn_captured(self, e: Emitter, name: str, t: T.Type) -> None:
         """Start again with another type of a captured container."""
@@ -372,52 +239,6 @@ class Unit:
                 help="keep functions in a container that is made in compiled code",
             )
         self.objects.learn(self, self.program.globals[name], t)
-
-    def _global(self, e: Emitter, obj: Any, name: str, t: T.Type) -> Sugared:
-        known = self._globals.get(id(obj))
-        if known is None:
-            unique = name
-            number = 0
-            while unique in self.program.globals:
-                number += 1
-                unique = f"{name}.{number}"
-            known = self._globals[id(obj)] = (unique, obj)
-            self.program.globals[unique] = obj
-        return e.lift(e.builder.node("prim::Global", [], [t], name=known[0]).output)
-
-    def _named_tuple(self, e: Emitter, obj: Any, name: str) -> Sugared:
-        t = self.type_of_object(obj)
-        if not isinstance(t, T.NamedTupleType):
-            return PythonObject(obj)
-        parts = [
-            e.value(self.wrap(e, v, name), inner) for v, inner in zip(obj, t.elements, strict=True)
-        ]
-        return IRValue(e.builder.tuple(parts, t))
-
-    def wrap_default(
-        self, e: Emitter, obj: Any, function: types.FunctionType | None = None, name: str = ""
-    ) -> Sugared:
-        """A parameter's default value; the object itself where it is changed or kept."""
-        if function is not None and type(obj) in (list, dict):
-            if shared_objects.is_kept(source_of(function).node, name):
-                annotated = self.quiet_annotation_of(function, name)
-                found = annotated or self.type_of_object(obj)
-                if found is not None:
-                    return shared_objects.shared(e, obj, found)
-        return self.wrap(e, obj, "default")
-
-    def quiet_annotation_of(self, function: types.FunctionType, name: str) -> T.Type | None:
-        """The type of a container parameter by its annotation; None when it has none."""
-        annotation = function.__annotations__.get(name)
-        if annotation is None:
-            return None
-        try:
-            names = {**function.__globals__, **closure_of(function)}
-            found = A.resolve(annotation, names, self.type_of_class)
-        except A.BadAnnotation:
-            return None
-        inner = T.unwrap_optional(found) if found is not None else None
-        return inner if isinstance(inner, (T.ListType, T.DictType)) else None
 
     def frozen_dict(self, pairs: Iterable[tuple[Sugared, Sugared]]) -> Sugared:
         """A dict of known keys that cannot be changed."""
@@ -471,191 +292,6 @@ class Unit:
             return self.enum_type(cls)
         return self.classes.type_of(cls)
 
-    # annotations
-
-    def _names_of(self, scope: Scope) -> dict[str, Any]:
-        return {**scope.globals, **scope.closure}
-
-    def annotation(self, e: Emitter, annotation: Any) -> T.Type | None:
-        """The type of an annotation object."""
-        try:
-            return A.resolve(annotation, self._names_of(e.scope), self.type_of_class)
-        except A.BadAnnotation as problem:
-            e.fail("SM0209", str(problem), error=ScriptAnnotationError)
-
-    def annotation_node(self, e: Emitter, node: ast.expr) -> T.Type | None:
-        """The type of an annotation's syntax."""
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            text = node.value
-        else:
-            text = ast.unparse(node)
-        with e.at(node):
-            return self.annotation(e, text)
-
-    def annotation_text(self, e: Emitter, comment: str) -> Any:
-        """The type of a type comment."""
-        return self.annotation(e, comment)
-
-    def annotation_value(self, e: Emitter, value: Sugared) -> T.Type | None:
-        """The type that a value such as ``List[int]`` means."""
-        if isinstance(value, PythonObject):
-            return self.annotation(e, value.object)
-        if isinstance(value, Constant):
-            return self.annotation(e, value.value)
-        e.fail_type("a type is expected here")
-
-    def annotation_subscript(self, e: Emitter, obj: Any, index: Sugared) -> Any:
-        """``List[int]`` as a Python object."""
-
-        def plain(value: Sugared) -> Any:
-            if isinstance(value, PythonObject):
-                return value.object
-            if isinstance(value, Constant):
-                return value.value
-            if isinstance(value, TupleDisplay):
-                return tuple(plain(i) for i in value.items)
-            if isinstance(value, ListDisplay):
-                return [plain(i) for i in value.items]
-            e.fail_type("a type is expected here")
-
-        try:
-            return obj[plain(index)]
-        except (TypeError, KeyError) as error:
-            e.fail_type(str(error))
-
-    def class_annotations(self, cls: type) -> dict[str, Any]:
-        """Types of annotated class attributes; the word "Final" for constants."""
-        found = self._annotations.get(cls)
-        if found is None:
-            found = self._annotations[cls] = self._read_annotations(cls)
-        return found
-
-    def _read_annotations(self, cls: type) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for base in reversed(cls.__mro__):
-            own = vars(base).get("__annotations__", {})
-            module = inspect.getmodule(base)
-            names = dict(vars(module)) if module is not None else {}
-            for name, annotation in own.items():
-                if A.is_final(annotation):
-                    found[name] = "Final"
-                    continue
-                try:
-                    found[name] = A.resolve(annotation, names, self.type_of_class)
-                except A.BadAnnotation:
-                    found[name] = None
-            if base is not nn.Module and not base.__module__.startswith("torch."):
-                found.update(self._constructor_annotations(base))
-        return found
-
-    def _constructor_annotations(self, cls: type) -> dict[str, Any]:
-        """Types of ``self.x: T = ...`` and ``Attribute(..., T)`` in a class's ``__init__``."""
-        init = vars(cls).get("__init__")
-        if not isinstance(init, types.FunctionType):
-            return {}
-        try:
-            node = source_of(init).node
-        except CompileError:  # no source: nothing annotated
-            return {}
-        found: dict[str, Any] = {}
-        names = {**init.__globals__, **closure_of(init)}
-        for inner in ast.walk(node):
-            match inner:
-                case ast.AnnAssign(
-                    target=ast.Attribute(value=ast.Name(id="self"), attr=attr), annotation=declared
-                ):
-                    text_of = ast.unparse(declared)
-                case ast.Assign(
-                    targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)],
-                    value=ast.Call(func=made, args=[_, declared])
-                    | ast.Call(func=made, keywords=[*_, ast.keyword(arg="type", value=declared)]),
-                ) if _is_named(made, "Attribute"):
-                    text_of = ast.unparse(declared)
-                case _:
-                    continue
-            if A.is_final(text_of):
-                found[attr] = "Final"
-                continue
-            try:
-                found[attr] = A.resolve(text_of, names, self.type_of_class)
-            except A.BadAnnotation:
-                found[attr] = None
-        return found
-
-    def check_entry(self, e: Emitter, target: Target) -> None:
-        """An entry's ``**keywords`` are empty, or a named tuple of them for a further instance."""
-        for name in target.keyword_tuples:
-            given = e.env.names[name]
-            assert isinstance(given, IRValue) and isinstance(given.type, T.NamedTupleType)
-            keys = map(Constant, given.type.fields)
-            items = operators.tuple_items(e, given) or ()
-            e.env.names[name] = self.frozen_dict(zip(keys, items, strict=True))
-        for name in target.empty_keywords:
-            given = e.env.names[name]
-            message = f"compiled code takes no further keyword arguments (`**{name}`)"
-            branch(
-                e, e.value(self.truth(e, given)),
-                functools.partial(e.raise_error, TypeError, message), lambda: None,
-            )  # fmt: skip
-            e.env.names[name] = self.frozen_dict(())
-
-    def return_annotation(self, target: Target, e: Emitter | None) -> T.Type | None:
-        """The annotated result type of a function; None when there is none."""
-        names = {**target.globals, **target.closure}
-        if target.function is not None:
-            annotation = target.function.__annotations__.get("return", MISSING)
-        else:
-            node = target.source.node
-            returns = node.returns if isinstance(node, ast.FunctionDef) else None
-            annotation = MISSING if returns is None else ast.unparse(returns)
-        if annotation is MISSING:
-            return None
-        try:
-            return A.resolve(annotation, names, self.type_of_class)
-        except A.BadAnnotation:
-            return None
-
-    def parameter_annotation(self, e: Emitter, target: Target, name: str) -> T.Type | None:
-        """The annotated type of a parameter; None when there is none."""
-        if target.function is not None:
-            annotation = target.function.__annotations__.get(name, MISSING)
-        else:
-            arguments = [a for a in ast.walk(target.source.node.args) if isinstance(a, ast.arg)]
-            found = next((a.annotation for a in arguments if a.arg == name), None)
-            annotation = MISSING if found is None else ast.unparse(found)
-        if annotation is MISSING:
-            return None
-        try:
-            return A.resolve(annotation, {**target.globals, **target.closure}, self.type_of_class)
-        except A.BadAnnotation:
-            return None
-
-    def annotated_result(self, e: Emitter, function: types.FunctionType) -> T.Type:
-        """The result type of a function that is not compiled: annotated, else Tensor."""
-        annotation = function.__annotations__.get("return", MISSING)
-        names = {**function.__globals__, **closure_of(function)}
-        if annotation is MISSING:
-            annotation = commented_result(function) or torch.Tensor
-        found = A.resolve(annotation, names, self.type_of_class)
-        return found if found is not None else T.ANY
-
-    def expected_return(self, e: Emitter) -> T.Type | None:
-        """The annotated result type, for displays that are returned."""
-        if self.stack:
-            return self.return_annotation(self.stack[-1].target, e)
-        return None
-
-    def attribute_type(self, e: Emitter, node: ast.Attribute) -> T.Type | None:
-        """The type of an attribute that is assigned."""
-        if isinstance(node.value, ast.Name):
-            owner = e.env.names.get(node.value.id)
-            if isinstance(owner, ModuleValue):
-                return owner.info.type.attributes.get(node.attr)
-            t = None if owner is None else instances.instance_type(owner)
-            if t is not None:
-                return t.attributes.get(node.attr)
-        return None
-
     def learn_attribute(
         self, e: Emitter, info: ModuleInfo, name: str, t: T.Type, *, replace: bool = False
     ) -> NoReturn:
@@ -684,73 +320,25 @@ class Unit:
         """Start the unit again with what has been learnt of it."""
         raise AttributeLearnt
 
+    def compile_guess(self, function: types.FunctionType, t: T.ClassType) -> None:
+        """Compile a method of an instance for parameters as their annotations and defaults say."""
+        method_guesses.compile_guess(self, function, t)
+
     # variables outside of the program
 
-    def read_outside(self, e: Emitter, name: str) -> Sugared | None:
-        """The value of a free name that the program assigns; None of others."""
-        place = outside_variables.owner_of_global(e, name)
-        if place is None or self.outside.holder(place[0], name) is None:
-            return None
-        known = e.env.attributes.get((name,))
-        if known is not None:
-            return known
-        found: Sugared | None = outside_variables.read(
-            e, *place, name, NameError, f"name '{name}' is not defined"
-        )
-        return found
-
-    def assign_outside(self, e: Emitter, name: str, value: Sugared) -> None:
-        """Assign a name that is declared ``global``, or ``nonlocal`` of a function outside."""
-        place = outside_variables.owner_of_global(e, name)
-        if place is None:
-            e.fail_syntax(f"the variable `{name}` of a function outside cannot be assigned")
-        outside_variables.assign(e, *place, name, value)
-
+    read_outside = staticmethod(outside_variables.read_name)
+    assign_outside = staticmethod(outside_variables.assign_name)
+    delete_outside = staticmethod(outside_variables.delete_name)
+    assign_attribute_outside = staticmethod(outside_variables.assign_attribute)
     read_attribute_outside = staticmethod(outside_variables.read_attribute)
     is_class_variable = staticmethod(outside_variables.is_class_variable)
 
-    def delete_outside(self, e: Emitter, name: str) -> None:
-        """``del`` of a name that is declared ``global``, or ``nonlocal`` of a function outside."""
-        place = outside_variables.owner_of_global(e, name)
-        if place is None:
-            e.fail_syntax(f"the variable `{name}` of a function outside cannot be deleted")
-        outside_variables.delete(e, *place, name)
+    # variables
 
-    def field_type(self, e: Emitter, node: ast.Attribute) -> T.Type | None:
-        """The type of an attribute that is a plain field of an instance or module."""
-        if not isinstance(node.value, ast.Name):
-            return None
-        return self.kept_type(e.env.names.get(node.value.id), node.attr)
-
-    def kept_type(self, owner: Sugared | None, name: str) -> T.Type | None:
-        """The type of an attribute that an instance or module only keeps; None of others."""
-        if isinstance(owner, ModuleValue):
-            info = owner.info
-            on_class = inspect.getattr_static(type(info.python), name, None)
-            late = name in info.type.late or isinstance(on_class, property)
-            return None if late else info.type.attributes.get(name)
-        t = None if owner is None else instances.instance_type(owner)
-        return None if t is None else instances.plain_field(self, t, name)
-
-    def assign_attribute_outside(self, e: Emitter, owner: Sugared, name: str, v: Sugared) -> bool:
-        """Assign an attribute of a class, Python module or plain object, if it can be."""
-        if not isinstance(owner, PythonObject):
-            return False
-        place = outside_variables.owner_of_attribute(owner.object)
-        if place is not None:
-            outside_variables.assign(e, *place, name, e.settle(v))
-        return place is not None
-
-    # variables in cells
-
-    def make_cells(self, e: Emitter) -> None:
-        """Put variables of the function being entered into cells."""
-        cells.make_cells(e)
-
-    sort_keys = staticmethod(sorting.sort_keys)
-    counter_unary = staticmethod(dict_classes.counter_unary)
-    counter_compare = staticmethod(dict_classes.counter_compare)
-    delete_count = staticmethod(dict_classes.delete_count)
+    run_statement = staticmethod(variables.run_statement)
+    usable = staticmethod(unbound_variables.usable)
+    write_variable = staticmethod(variables.write)
+    make_cells = staticmethod(cells.make_cells)
     share_variable = staticmethod(cells.share_variable)
     read_cell = staticmethod(cells.read_cell)
     write_cell = staticmethod(cells.write_cell)
@@ -834,67 +422,60 @@ class Unit:
             e, iterator, lambda found: found, lambda returned: leave_loop(e, BREAK)
         )
 
-    def raise_if(
-        self, e: Emitter, flag: Value, exception: type[BaseException], message: str
-    ) -> None:
-        """Raise when ``flag`` is true."""
-        when(e, flag, lambda: e.raise_error(exception, message))
-
-    def quiet_annotation(self, e: Emitter, node: ast.expr) -> T.Type | None:
-        """The type of an annotation; None when it has none."""
-        try:
-            names = self._names_of(e.scope)
-            return A.resolve(ast.unparse(node), names, self.type_of_class)
-        except A.BadAnnotation:
-            return None
-
-    # functions as run-time values
-
-    def build_choice(self, e: Emitter, value: Sugared) -> Value | None:
-        """The run-time value of a function known at compile time; None for other kinds."""
-        return choices.build_choice(e, value)
-
-    def choice_type_of_shape(self, e: Emitter, shape: Static) -> T.Type | None:
-        """The type of a function known at compile time; None for other kinds."""
-        return choices.choice_type_of_shape(e, shape)
-
-    def by_member(self, e: Emitter, choice: Value, act: Callable[[Sugared], Sugared]) -> Sugared:
-        """``act`` on the value that a choice holds, under each member it may be."""
-        return choices.by_member(e, choice, act)
-
-    def is_choosable(self, value: Sugared) -> bool:
-        """Whether a value known at compile time can be a run-time value."""
-        return choices.is_choosable(value)
-
-    def build_display(self, e: Emitter, display: ListDisplay | DictDisplay) -> None:
-        """Start again with a display of functions built where it stands, if it can be."""
-        choices.build_display(e, display)
-
     # services of upper layers
 
-    def arguments(self, e: Emitter, node: ast.Call) -> Arguments:
-        """The arguments of a call, starred ones expanded."""
-        return call_arguments(e, node)
-
-    def place_of(self, node: ast.expr) -> Place | None:
-        """The variable or attribute path that an expression reads."""
-        return conditions.place_of(node)
-
-    def test(self, e: Emitter, node: ast.expr, then: Arm, otherwise: Arm) -> Sugared | None:
-        """A choice on a test."""
-        return conditions.test(e, node, then, otherwise)
+    counter_unary = staticmethod(dict_classes.counter_unary)
+    counter_compare = staticmethod(dict_classes.counter_compare)
+    delete_count = staticmethod(dict_classes.delete_count)
+    adapt = staticmethod(literals.adapt)
+    arguments = staticmethod(call_arguments)
+    assign_attribute = staticmethod(stores.assign_attribute)
+    assign_module_attribute = staticmethod(module_state.assign_module_attribute)
+    assign_subscript = staticmethod(stores.assign_subscript)
+    attribute_type = staticmethod(attribute_facts.attribute_type)
+    build_choice = staticmethod(choices.build_choice)
+    build_display = staticmethod(choices.build_display)
+    built_class = staticmethod(builtin_types.built_class)
+    built_list = staticmethod(iteration.as_built_list)
+    by_member = staticmethod(choices.by_member)
+    by_types = staticmethod(objects.by_types)
+    call_module_in_python = staticmethod(python_modules.call_module_in_python)
+    call_python = staticmethod(objects.call_python)
+    check_entry = staticmethod(entry_keywords.check_entry)
+    choice_type_of_shape = staticmethod(choices.choice_type_of_shape)
+    collect = staticmethod(collecting.collect)
+    collected = staticmethod(collected)
+    collected_dict = staticmethod(collecting.collected_dict)
+    contains = staticmethod(membership.contains)
+    delete_attribute = staticmethod(stores.delete_attribute)
+    exists = staticmethod(collecting.any_or_all)
+    field_type = staticmethod(attribute_facts.field_type)
+    finish = staticmethod(statements.finish)
+    for_each = staticmethod(collecting.for_each)
+    generated = staticmethod(collecting.generated)
+    generated_items = staticmethod(collecting.generated_items)
+    has_attribute = staticmethod(attribute_facts.has_attribute)
+    identical = staticmethod(comparisons.identical)
+    import_names = staticmethod(import_statements.import_names)
+    in_bytes = staticmethod(bytestrings.contains)
+    index_value = staticmethod(iteration.index_value)
+    is_choosable = staticmethod(choices.is_choosable)
+    kept_type = staticmethod(attribute_facts.kept_type)
+    make_run_time = staticmethod(captured_objects.make_run_time)
+    marker_call = staticmethod(objects.marker_call)
+    module_items = staticmethod(module_containers.module_items)
+    place_of = staticmethod(conditions.place_of)
+    same_type = staticmethod(builtin_types.same_type)
+    sort = staticmethod(sorting.sort)
+    sort_keys = staticmethod(sorting.sort_keys)
+    test = staticmethod(conditions.test)
+    truth = staticmethod(conditions.truth_sugared)
+    tuple_items = staticmethod(operators.tuple_items)
+    unrolled_items = staticmethod(collecting.unrolled_items)
 
     def equal(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
         """``bool(a == b)``."""
         return conditions.truth_sugared(e, comparisons.compare(e, "eq", a, b))
-
-    def truth(self, e: Emitter, value: Sugared) -> Sugared:
-        """``bool(value)``."""
-        return conditions.truth_sugared(e, value)
-
-    def call_module_in_python(self, e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
-        """``module(...)`` left to Python."""
-        return python_modules.call_module_in_python(e, module, given)
 
     def length(self, e: Emitter, value: Sugared) -> Sugared:
         """``len(value)``."""
@@ -902,86 +483,12 @@ class Unit:
             return module_containers.length(e, value)
         return iteration.length_of(e, value)
 
-    def index_value(self, e: Emitter, value: Sugared, what: str) -> Value:
-        """An int where Python takes anything with ``__index__``."""
-        return iteration.index_value(e, value, what)
-
-    def module_items(self, e: Emitter, value: ModuleValue) -> Sequence[Sugared] | None:
-        """What iteration over a module yields."""
-        return module_containers.module_items(e, value)
-
     def chosen_module(self, e: Emitter, value: ModuleChoice) -> Value:
         """The module that a choice picks, as one IR value."""
         return e.value(
             module_containers.dispatch(e, value, 0, lambda m: IRValue(m.value)),
             T.union_of([c.value.type for c in value.candidates]),
         )
-
-    def object_items(self, e: Emitter, obj: Any) -> Sequence[Sugared] | None:
-        """What iteration over a Python object yields."""
-        if isinstance(obj, type) and issubclass(obj, enum.Enum):
-            return [Constant(m) for m in obj]
-        if isinstance(obj, (set, frozenset)):
-            self.program.captures.add_items(obj, "a captured set")
-            return [self.wrap(e, item, "item") for item in obj]
-        return None
-
-    def contains(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
-        """``item in container`` for modules, instances and iterables."""
-        if instances.instance_type(container) is not None:
-            found = special_methods.contains(e, container, item)
-            if found is not None:
-                return found
-            return self._looked_for(e, container, item)
-        if isinstance(container, (GeneratorObject, IteratorObject)):
-            return self._looked_for(e, container, item)
-        if isinstance(container, ModuleValue):
-            return module_containers.contains_key(e, container, item)
-        assert isinstance(container, IterableValue)
-        if container.kind == "keys":
-            return comparisons.contains(e, container.arguments[0], item)
-        in_range = ranges.in_range(e, container, item) if container.kind == "range" else None
-        if in_range is not None:
-            return in_range
-        return comparisons.contains(e, self.built_list(e, container), item)
-
-    def _looked_for(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
-        function = iterator_library.contains_item
-        given = Arguments([container, item], {})
-        held = generator_ends.take_fresh(e, container)
-        if not held:
-            return iterators.call_library(e, function, given)
-        found = generator_ends.with_drops(
-            e, held, None, lambda: iterators.call_library(e, function, given)
-        )
-        assert found is not None
-        return found
-
-    def generated_items(self, e: Emitter, value: GeneratorValue) -> Sequence[Sugared] | None:
-        """What a generator expression yields, if their number is known."""
-        return static_items(e, value.node, None, value.iterable)
-
-    def unrolled_items(self, e: Emitter, value: Sugared) -> Sequence[Sugared] | None:
-        """Elements of a value over a constant range, where a fixed number is needed."""
-        if isinstance(value, GeneratorValue):
-            return static_items(e, value.node, None, value.iterable, unroll=True)
-        return iteration.constant_range(value)
-
-    def generated(self, e: Emitter, value: GeneratorValue) -> Sugared:
-        """A list of what a generator expression yields."""
-        return list_comprehension(e, value.node, None, value.iterable)
-
-    def exists(self, e: Emitter, value: GeneratorValue, wanted: bool) -> Sugared:
-        """``any`` or ``all`` of a generator expression, run as far as needed."""
-        return exists(e, value.node, value.node.generators, wanted, value.iterable)
-
-    def built_list(self, e: Emitter, value: Sugared) -> Sugared:
-        """``list(value)``."""
-        return iteration.as_built_list(e, value)
-
-    def adapt(self, e: Emitter, value: Value, expected: T.Type) -> None:
-        """Let an empty container take its element types from where it goes."""
-        literals.adapt(e, value, expected)
 
     def view_as_set(self, e: Emitter, value: Sugared) -> Sugared:
         """The keys or items of a dict as a set, for set operations; other values as they are."""
@@ -992,66 +499,6 @@ class Unit:
         """A range as an IR value."""
         return e.builder.op("range::make", *iteration.range_bounds(e, value))
 
-    def collect(self, e: Emitter, value: Sugared) -> Sugared:
-        """A new list of what iteration yields."""
-        cursor = iteration.cursor_of(e, value)
-
-        def fill(append: Callable[[Sugared], None]) -> None:
-            run_cursor(e, cursor, [], append)
-
-        return collected(e, fill, None)
-
-    def collected(
-        self, e: Emitter, fill: Callable[[Callable[[Sugared], None]], None], site: Hashable
-    ) -> Sugared:
-        """A new list that ``fill`` appends to."""
-        return collected(e, fill, site)
-
-    def collected_dict(
-        self,
-        e: Emitter,
-        fill: Callable[[Callable[[Sugared, Sugared], None]], None],
-        site: Hashable,
-    ) -> Sugared:
-        """A new dict that ``fill`` stores into."""
-        node = e.builder.node("prim::DictConstruct", [], [T.DictType([T.NEVER, T.NEVER])])
-        seen: list[tuple[T.Type, T.Type]] = []
-
-        def store(key: Sugared, value: Sugared) -> None:
-            k, v = e.value(key), e.value(value)
-            seen.append((k.type, v.type))
-            stored = e.builder.node("dict::setitem", [node.output, k, v], [])
-            stored.schema = e.builder.resolve("dict::setitem")
-
-        fill(store)
-        node.output.type = T.DictType(
-            [T.union_of([s[0] for s in seen]), T.union_of([s[1] for s in seen])]
-        )
-        return IRValue(node.output)
-
-    def in_bytes(self, e: Emitter, container: Sugared, item: Sugared) -> Sugared:
-        """``item in container`` of bytes."""
-        return bytestrings.contains(e, container, item)
-
-    def sort(self, e: Emitter, owner: Value, options: Mapping[str, Sugared]) -> None:
-        """``owner.sort(**options)`` of a list."""
-        sorting.sort(e, owner, options)
-
-    def for_each(self, e: Emitter, value: Sugared, act: Callable[[Sugared], None]) -> None:
-        """``act`` on what iteration yields, in a loop that changes no variable."""
-        items = iteration.items_of(e, value)
-        if items is not None:
-            for item in items:
-                act(item)
-        else:
-            run_cursor(e, iteration.cursor_of(e, value), [], act)
-
-    def call_python(
-        self, e: Emitter, function: Callable[..., Any], given: Arguments, result: T.Type
-    ) -> Sugared:
-        """A call that is left to Python."""
-        return objects.call_python(e, function, given, result)
-
     def raise_when(
         self, e: Emitter, condition: Value, exception: type[BaseException], message: str
     ) -> None:
@@ -1059,12 +506,6 @@ class Unit:
         branch(
             e, condition, functools.partial(e.raise_error, exception, message), lambda: None
         )  # fmt: skip
-
-    def assign_subscript(
-        self, e: Emitter, container: Sugared, index: Sugared, value: Sugared
-    ) -> None:
-        """``container[index] = value``."""
-        stores.assign_subscript(e, container, index, value)
 
     def break_if(self, e: Emitter, hit: Sugared) -> None:
         """Leave the innermost loop when ``hit`` is true."""
@@ -1080,10 +521,6 @@ class Unit:
             return SliceValue(NONE_VALUE, parts[0], NONE_VALUE)
         return SliceValue(parts[0], parts[1], parts[2] if len(parts) > 2 else NONE_VALUE)
 
-    def tuple_items(self, e: Emitter, value: Sugared) -> tuple[Sugared, ...] | None:
-        """Items of a tuple of known length."""
-        return operators.tuple_items(e, value)
-
     def extend_list(self, e: Emitter, owner: IRValue, other: Sugared) -> Sugared:
         """``owner += other``."""
         extend_list(e, owner.value, other)
@@ -1092,14 +529,6 @@ class Unit:
     def call_op(self, e: Emitter, kind: str, given: Arguments) -> Sugared:
         """Call one of our ops."""
         return call_op(e, kind, given.positional, given.keywords)
-
-    def same_type(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
-        """``type(x) is cls``."""
-        return builtin_types.same_type(e, a, b)
-
-    def built_class(self, e: Emitter, value: TypeOf) -> Sugared:
-        """``type(x)`` as a run-time value."""
-        return builtin_types.built_class(e, value)
 
     def class_choice(self, e: Emitter, value: TypeOf) -> T.Type | None:
         """The type of ``built_class``; None when a class is not known."""
@@ -1113,111 +542,9 @@ class Unit:
         known = [c.object for c in classes if isinstance(c, PythonObject)]
         return builtin_types.type_among(e, a, known)
 
-    def has_attribute(self, e: Emitter, value: Sugared, name: str) -> bool:
-        """``hasattr(value, name)``."""
-        if isinstance(value, ModuleValue):
-            info = value.info
-            return (
-                name in info.type.attributes
-                or name in info.static
-                or inspect.getattr_static(type(info.python), name, None) is not None
-            )
-        if isinstance(value, PythonObject):
-            return hasattr(value.object, name)
-        if isinstance(value, Constant):
-            return hasattr(value.value, name)
-        t = e.type_of(value)
-        if t == T.TENSOR:
-            return hasattr(torch.Tensor, name)
-        return e.find_attribute(value, name) is not None
-
-    def assign_attribute(self, e: Emitter, owner: Sugared, name: str, value: Sugared) -> None:
-        """``owner.name = value``."""
-        stores.assign_attribute(e, owner, name, value)
-
-    def delete_attribute(self, e: Emitter, owner: Sugared, name: str) -> None:
-        """``del owner.name``."""
-        stores.delete_attribute(e, owner, name)
-
-    def identical(self, e: Emitter, a: Sugared, b: Sugared) -> Sugared:
-        """``a is b``."""
-        return comparisons.identical(e, a, b)
-
     def negated(self, e: Emitter, value: Sugared) -> Sugared:
         """``not value``."""
         return operators.unary(e, "not", value)
-
-    def compile_guess(self, function: types.FunctionType, t: T.ClassType) -> None:
-        """Compile a method of an instance for parameters as their annotations and defaults say."""
-        names = names_for(function)
-        shapes: dict[str, Shape] = {}
-        for index, parameter in enumerate(inspect.signature(function).parameters.values()):
-            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                nothing: Sugared = TupleDisplay(())
-                shapes[parameter.name] = Static(nothing, nothing.key(), ())
-            elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                nothing = self.frozen_dict(())
-                shapes[parameter.name] = Static(nothing, nothing.key(), ())
-            else:
-                kind = t if index == 0 else self._guessed_type(parameter, names)
-                shapes[parameter.name] = Leaf(kind)
-        target = Target(source_of(function), function, function.__globals__, closure_of(function))
-        instance_of(self, target, shapes, None)
-
-    def _guessed_type(self, parameter: inspect.Parameter, names: Mapping[str, Any]) -> T.Type:
-        annotated: T.Type | None = None
-        if parameter.annotation is not inspect.Parameter.empty:
-            with contextlib.suppress(A.BadAnnotation):
-                annotated = A.resolve(parameter.annotation, names, self.type_of_class)
-        if parameter.default is inspect.Parameter.empty:
-            return annotated or T.TENSOR
-        own = self.type_of_object(parameter.default)
-        if annotated is not None:
-            return T.optional_of(annotated) if parameter.default is None else annotated
-        return own or T.TENSOR
-
-    def assign_module_attribute(
-        self, e: Emitter, owner: ModuleValue, name: str, value: Sugared
-    ) -> None:
-        """``module.name = value``."""
-        module_state.assign_module_attribute(e, owner, name, value)
-
-    def marker_call(self, e: Emitter, obj: Any, given: Arguments) -> Sugared | None:
-        """A call of a marked function."""
-        return objects.marker_call(e, obj, given)
-
-    def by_types(
-        self, e: Emitter, given: Arguments, act: Callable[[Arguments], Sugared]
-    ) -> Sugared | None:
-        """``act`` under each type of an argument that may be of several."""
-        return objects.by_types(e, given, act)
-
-    def finish(self, e: Emitter, value: Sugared) -> None:
-        """Leave the function with a value."""
-        statements.finish(e, value)
-
-    def import_names(self, e: Emitter, node: ast.Import | ast.ImportFrom) -> None:
-        """An import inside a function, carried out at compile time."""
-        try:
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    module = importlib.import_module(alias.name)
-                    top = importlib.import_module(alias.name.partition(".")[0])
-                    name = alias.asname or alias.name.partition(".")[0]
-                    e.assign(name, PythonObject(module if alias.asname else top))
-                return
-            package = e.scope.globals.get("__package__") if node.level else None
-            module = importlib.import_module("." * node.level + (node.module or ""), package)
-            for alias in node.names:
-                if alias.name == "*":
-                    e.fail_syntax("`import *` cannot stand in a function")
-                e.assign(
-                    alias.asname or alias.name,
-                    self.wrap(e, getattr(module, alias.name), alias.name),
-                )
-        except (ImportError, AttributeError) as error:
-            kind = type(error) if isinstance(error, ImportError) else ImportError
-            e.raise_error(kind, str(error))
 
     to_str = staticmethod(text.to_str)
     to_repr = staticmethod(text.to_repr)

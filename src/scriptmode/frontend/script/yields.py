@@ -95,7 +95,7 @@ def _item_annotation(e: Emitter) -> T.Type | None:
     returns = node.returns if isinstance(node, ast.FunctionDef) else None
     if isinstance(returns, ast.Subscript):
         first = returns.slice.elts[0] if isinstance(returns.slice, ast.Tuple) else returns.slice
-        found: T.Type | None = e.unit.quiet_annotation(e, first)
+        found: T.Type | None = e.unit.declared.quiet_annotation(e, first)
         return found
     return None
 
