@@ -54,6 +54,8 @@ from scriptmode.runtime.native import (
     instances,
     iterators,
     keys,
+    list_searches,
+    list_slices,
     lists,
     lookups,
     mathematics,
@@ -62,6 +64,7 @@ from scriptmode.runtime.native import (
     ordering,
     parsing,
     quick,
+    ranges,
     reprs,
     resolving,
     searches,
@@ -81,10 +84,10 @@ from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
     allocation, memory, native_errors, builder, digits, hashing, keys, quick, hooks, resolving,
-    mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, substrings,
-    utf8, strings, searches, splitting, edits, arithmetic, mathematics, formats, characters,
-    parsing, dicts, sorting, tasks, instances, sets, deques, iterators, widening, copying,
-    exceptions, cycles,
+    mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, list_slices,
+    list_searches, ranges, substrings, utf8, strings, searches, splitting, edits, arithmetic,
+    mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets, deques,
+    iterators, widening, copying, exceptions, cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

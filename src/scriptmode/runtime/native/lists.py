@@ -29,24 +29,14 @@ from scriptmode.codegen.native import (
     mul_overflow,
     native,
     ptr,
-    sdiv,
     stack,
     store,
     text,
-    udiv,
     ult,
     unlikely,
 )
 from scriptmode.runtime.native.allocation import allocate
-from scriptmode.runtime.native.builder import b_finish, b_init, b_text
-from scriptmode.runtime.native.digits import b_int
-from scriptmode.runtime.native.equality import sm_slot_eq, sm_slots_eq
-from scriptmode.runtime.native.errors import (
-    INDEX_ERROR,
-    VALUE_ERROR,
-    raise_from,
-    sm_raise_memory_error,
-)
+from scriptmode.runtime.native.errors import INDEX_ERROR, raise_from, sm_raise_memory_error
 from scriptmode.runtime.native.memory import (
     child,
     free,
@@ -60,11 +50,9 @@ from scriptmode.runtime.native.memory import (
     sm_slots_drop,
     sm_slots_retain,
 )
-from scriptmode.runtime.native.reprs import slot_repr_into
 
 DESC_LIST_INT = external("desc.List[int]")
 LARGEST = (1 << 63) - 1
-SMALLEST = -(1 << 63)
 MAX_BYTES = 1 << 60
 MOST_ROOM = 1 << 12  # elements that a hint makes room for
 SHORT = 1 << 16  # elements of a list that grows by a half
@@ -284,12 +272,12 @@ def sm_list_delitem(ctx: ptr, a: ptr, index: i64) -> i32:
         index = index + n
     if not ult(index, n):
         return sm_list_assignment_error(ctx)
-    _erase(a, index, index + 1)
+    erase_range(a, index, index + 1)
     return 0
 
 
 @native
-def _erase(a: ptr, start: i64, stop: i64) -> None:
+def erase_range(a: ptr, start: i64, stop: i64) -> None:
     """Remove the elements ``start:stop``."""
     n = load(i64, a, LIST_LENGTH)
     item = element(a)
@@ -303,177 +291,7 @@ def _erase(a: ptr, start: i64, stop: i64) -> None:
 @native
 def sm_list_clear(ctx: ptr, a: ptr) -> i32:
     """``a.clear()``."""
-    _erase(a, 0, load(i64, a, LIST_LENGTH))
-    return 0
-
-
-@native
-def slice_bounds(
-    ctx: ptr,
-    n: i64,
-    has_start: i8,
-    start: i64,
-    has_stop: i8,
-    stop: i64,
-    has_step: i8,
-    step: i64,
-    bounds: ptr,
-) -> i32:
-    """Write start, stop, step and count of a slice over ``n`` items to ``bounds``."""
-    if has_step == 0:
-        step = 1
-    if step == 0:
-        return raise_from(ctx, VALUE_ERROR, text("slice step cannot be zero"))
-    if step == SMALLEST:
-        step = -LARGEST
-    if has_start == 0:
-        start = LARGEST if step < 0 else 0
-    if has_stop == 0:
-        stop = SMALLEST if step < 0 else LARGEST
-    start = _clip_bound(start, n, step)
-    stop = _clip_bound(stop, n, step)
-    count = 0
-    if step < 0:
-        if stop < start:
-            count = sdiv(start - stop - 1, -step) + 1
-    elif start < stop:
-        count = sdiv(stop - start - 1, step) + 1
-    store(i64, bounds, 0, start)
-    store(i64, bounds, 8, stop)
-    store(i64, bounds, 16, step)
-    store(i64, bounds, 24, count)
-    return 0
-
-
-@native
-def _clip_bound(bound: i64, n: i64, step: i64) -> i64:
-    if bound < 0:
-        bound = bound + n
-        if bound < 0:
-            return i64(-1) if step < 0 else 0
-        return bound
-    if bound >= n:
-        return n - 1 if step < 0 else n
-    return bound
-
-
-@native
-def sm_list_slice(
-    ctx: ptr,
-    a: ptr,
-    has_start: i8,
-    start: i64,
-    has_stop: i8,
-    stop: i64,
-    has_step: i8,
-    step: i64,
-    result: ptr,
-) -> i32:
-    """``a[start:stop:step]``."""
-    bounds = stack(32)
-    n = load(i64, a, LIST_LENGTH)
-    if slice_bounds(ctx, n, has_start, start, has_stop, stop, has_step, step, bounds):
-        return 1
-    first = load(i64, bounds, 0)
-    by = load(i64, bounds, 16)
-    count = load(i64, bounds, 24)
-    r = sm_list_new(list_type(a), count)
-    if r == 0:
-        return sm_raise_memory_error(ctx)
-    item = element(a)
-    size = load(i64, item, DESC_SIZE)
-    source = load(ptr, a, LIST_DATA) + first * size
-    target = load(ptr, r, LIST_DATA)
-    if by == 1:
-        memcpy(target, source, count * size)
-    else:
-        for i in range(count):
-            memcpy(target + i * size, source + i * by * size, size)
-    sm_slots_retain(target, count, item)
-    store(i64, r, LIST_LENGTH, count)
-    store(ptr, result, 0, r)
-    return 0
-
-
-@native
-def sm_list_copy(ctx: ptr, a: ptr, result: ptr) -> i32:
-    """``a.copy()``."""
-    return sm_list_slice(ctx, a, 0, 0, 0, 0, 0, 0, result)
-
-
-@native
-def sm_list_setslice(
-    ctx: ptr,
-    a: ptr,
-    has_start: i8,
-    start: i64,
-    has_stop: i8,
-    stop: i64,
-    has_step: i8,
-    step: i64,
-    values: ptr,
-) -> i32:
-    """``a[start:stop:step] = values``; ``values`` is a list of the same type."""
-    bounds = stack(32)
-    n = load(i64, a, LIST_LENGTH)
-    if slice_bounds(ctx, n, has_start, start, has_stop, stop, has_step, step, bounds):
-        return 1
-    held = stack(8)
-    if sm_list_copy(ctx, values, held):
-        return 1
-    taken = load(ptr, held)
-    status = i32(0)
-    if load(i64, bounds, 16) == 1:
-        status = _replace_range(ctx, a, load(i64, bounds, 0), load(i64, bounds, 8), taken)
-    else:
-        status = _replace_stepped(ctx, a, bounds, taken)
-    sm_release(taken)
-    return status
-
-
-@native
-def _replace_range(ctx: ptr, a: ptr, start: i64, stop: i64, taken: ptr) -> i32:
-    """Put the elements of ``taken`` in place of ``start:stop``; ``taken`` becomes the old ones."""
-    if stop < start:
-        stop = start
-    n = load(i64, a, LIST_LENGTH)
-    old = stop - start
-    new = load(i64, taken, LIST_LENGTH)
-    if sm_list_reserve(a, n - old + new) == 0 or sm_list_reserve(taken, old) == 0:
-        return sm_raise_memory_error(ctx)
-    size = load(i64, element(a), DESC_SIZE)
-    keep = malloc(old * size + 1)
-    if keep == 0:
-        return sm_raise_memory_error(ctx)
-    place = load(ptr, a, LIST_DATA) + start * size
-    memcpy(keep, place, old * size)
-    memmove(place + new * size, place + old * size, (n - stop) * size)
-    memcpy(place, load(ptr, taken, LIST_DATA), new * size)
-    memcpy(load(ptr, taken, LIST_DATA), keep, old * size)
-    store(i64, a, LIST_LENGTH, n - old + new)
-    store(i64, taken, LIST_LENGTH, old)
-    free(keep)
-    return 0
-
-
-@native
-def _replace_stepped(ctx: ptr, a: ptr, bounds: ptr, taken: ptr) -> i32:
-    count = load(i64, bounds, 24)
-    new = load(i64, taken, LIST_LENGTH)
-    if new != count:
-        b = stack(40)
-        b_init(b)
-        b_text(b, text("attempt to assign sequence of size "))
-        b_int(b, new)
-        b_text(b, text(" to extended slice of size "))
-        b_int(b, count)
-        return raise_from(ctx, VALUE_ERROR, b_finish(b))
-    size = load(i64, element(a), DESC_SIZE)
-    place = load(ptr, a, LIST_DATA) + load(i64, bounds, 0) * size
-    by = load(i64, bounds, 16) * size
-    source = load(ptr, taken, LIST_DATA)
-    for i in range(count):
-        swap_slots(place + i * by, source + i * size, size)
+    erase_range(a, 0, load(i64, a, LIST_LENGTH))
     return 0
 
 
@@ -489,45 +307,6 @@ def swap_slots(a: ptr, b: ptr, size: i64) -> None:
         y = load(i8, a, i)
         store(i8, a, i, load(i8, b, i))
         store(i8, b, i, y)
-
-
-@native
-def sm_list_delslice(
-    ctx: ptr,
-    a: ptr,
-    has_start: i8,
-    start: i64,
-    has_stop: i8,
-    stop: i64,
-    has_step: i8,
-    step: i64,
-) -> i32:
-    """``del a[start:stop:step]``."""
-    bounds = stack(32)
-    n = load(i64, a, LIST_LENGTH)
-    if slice_bounds(ctx, n, has_start, start, has_stop, stop, has_step, step, bounds):
-        return 1
-    first = load(i64, bounds, 0)
-    by = load(i64, bounds, 16)
-    count = load(i64, bounds, 24)
-    if count == 0:
-        return 0
-    if by < 0:
-        first = first + by * (count - 1)
-        by = -by
-    if by == 1:
-        _erase(a, first, first + count)
-        return 0
-    item = element(a)
-    size = load(i64, item, DESC_SIZE)
-    data = load(ptr, a, LIST_DATA)
-    for k in range(count):
-        at = first + k * by
-        sm_slot_drop(data + at * size, item)
-        until = at + by if k + 1 < count else n
-        memmove(data + (at - k) * size, data + (at + 1) * size, (until - at - 1) * size)
-    store(i64, a, LIST_LENGTH, n - count)
-    return 0
 
 
 @native
@@ -624,151 +403,4 @@ def sm_list_reverse(ctx: ptr, a: ptr) -> i32:
             swap_slots(low, high, size)
             low = low + size
             high = high - size
-    return 0
-
-
-@native
-def _find(ctx: ptr, a: ptr, slot: ptr, start: i64, stop: i64, found: ptr) -> i32:
-    """Write the first index in ``start:stop`` of an equal element, or -1."""
-    item = element(a)
-    size = load(i64, item, DESC_SIZE)
-    equal = stack(8)
-    i = start
-    # the bound is read again: comparing may run code that changes the list
-    while i < stop and i < load(i64, a, LIST_LENGTH):
-        if sm_slot_eq(ctx, load(ptr, a, LIST_DATA) + i * size, slot, item, equal):
-            return 1
-        if load(i8, equal) != 0:
-            store(i64, found, 0, i)
-            return 0
-        i = i + 1
-    store(i64, found, 0, -1)
-    return 0
-
-
-@native
-def sm_list_index(
-    ctx: ptr,
-    a: ptr,
-    slot: ptr,
-    has_start: i8,
-    start: i64,
-    has_stop: i8,
-    stop: i64,
-    result: ptr,
-) -> i32:
-    """``a.index(x, start, stop)``."""
-    n = load(i64, a, LIST_LENGTH)
-    if has_start == 0:
-        start = 0
-    if has_stop == 0:
-        stop = LARGEST
-    if start < 0:
-        start = start + n
-        if start < 0:
-            start = 0
-    if stop < 0:
-        stop = stop + n
-    if _find(ctx, a, slot, start, stop, result):
-        return 1
-    if load(i64, result) >= 0:
-        return 0
-    b = stack(40)
-    b_init(b)
-    if slot_repr_into(ctx, b, slot, element(a)):
-        return 1
-    b_text(b, text(" is not in list"))
-    return raise_from(ctx, VALUE_ERROR, b_finish(b))
-
-
-@native
-def sm_list_remove(ctx: ptr, a: ptr, slot: ptr) -> i32:
-    """``a.remove(x)``."""
-    found = stack(8)
-    if _find(ctx, a, slot, 0, LARGEST, found):
-        return 1
-    if load(i64, found) < 0:
-        return raise_from(ctx, VALUE_ERROR, text("list.remove(x): x not in list"))
-    return sm_list_delitem(ctx, a, load(i64, found))
-
-
-@native
-def sm_list_contains_any(ctx: ptr, a: ptr, slot: ptr, kind: ptr, result: ptr) -> i32:
-    """``x in a`` of a value that ``kind`` describes."""
-    item = element(a)
-    store(i8, result, 0, 0)
-    i = 0
-    while i < load(i64, a, LIST_LENGTH):
-        place = load(ptr, a, LIST_DATA) + i * load(i64, item, DESC_SIZE)
-        if sm_slots_eq(ctx, place, item, slot, kind, result):
-            return 1
-        if load(i8, result) != 0:
-            return 0
-        i += 1
-    return 0
-
-
-@native
-def sm_list_contains(ctx: ptr, a: ptr, slot: ptr, result: ptr) -> i32:
-    """``x in a``, as an i8."""
-    found = stack(8)
-    if _find(ctx, a, slot, 0, LARGEST, found):
-        return 1
-    store(i8, result, 0, i8(load(i64, found) >= 0))
-    return 0
-
-
-@native
-def sm_list_count(ctx: ptr, a: ptr, slot: ptr, result: ptr) -> i32:
-    """``a.count(x)``."""
-    found = stack(8)
-    count = 0
-    start = 0
-    while True:
-        if _find(ctx, a, slot, start, LARGEST, found):
-            return 1
-        if load(i64, found) < 0:
-            store(i64, result, 0, count)
-            return 0
-        count = count + 1
-        start = load(i64, found) + 1
-
-
-@native
-def sm_range_length(ctx: ptr, start: i64, stop: i64, step: i64, result: ptr) -> i32:
-    """``len(range(start, stop, step))``, at most the largest int."""
-    if step == 0:
-        return raise_from(ctx, VALUE_ERROR, text("range() arg 3 must not be zero"))
-    count = 0
-    if step > 0 and start < stop:
-        count = _steps(stop - start, step)
-    elif step < 0 and stop < start:
-        count = _steps(start - stop, -step)
-    if count < 0:
-        count = LARGEST  # more than fits an int: no memory holds it, no loop ends
-    store(i64, result, 0, count)
-    return 0
-
-
-@native
-def _steps(width: i64, step: i64) -> i64:
-    """Steps within an unsigned width."""
-    return udiv(width - 1, step) + 1
-
-
-@native
-def sm_list_range(ctx: ptr, start: i64, stop: i64, step: i64, result: ptr) -> i32:
-    """``list(range(start, stop, step))``."""
-    count = stack(8)
-    if sm_range_length(ctx, start, stop, step, count):
-        return 1
-    n = load(i64, count)
-    r = sm_list_new(DESC_LIST_INT, n)
-    if r == 0:
-        return sm_raise_memory_error(ctx)
-    data = load(ptr, r, LIST_DATA)
-    for i in range(n):
-        store(i64, data, i * 8, start + i * step)
-    store(i64, r, LIST_LENGTH, n)
-    store(ptr, result, 0, r)
     return 0

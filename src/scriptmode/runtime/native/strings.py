@@ -53,7 +53,7 @@ from scriptmode.runtime.native.errors import (
     raise_from,
     sm_raise_memory_error,
 )
-from scriptmode.runtime.native.lists import slice_bounds
+from scriptmode.runtime.native.list_slices import slice_bounds
 from scriptmode.runtime.native.memory import sm_release
 from scriptmode.runtime.native.quick import sm_hash_str, sm_str_compare
 from scriptmode.runtime.native.substrings import minimum, own, share, sm_characters, substring
