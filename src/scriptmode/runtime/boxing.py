@@ -142,7 +142,7 @@ from scriptmode.runtime.pyapi import (
     sm_tensor_release,
     state,
 )
-from scriptmode.runtime.unboxing import plan_child, plan_offset
+from scriptmode.runtime.unboxing_parts import plan_child, plan_offset
 
 box_collection = extern("box_collection", ptr, ptr, ptr, ptr)
 write_back_collection = extern("write_back_collection", i64, ptr, i64)

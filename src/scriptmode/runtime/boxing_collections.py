@@ -101,7 +101,8 @@ from scriptmode.runtime.pyapi import (
     sm_release,
     sm_slot_drop,
 )
-from scriptmode.runtime.unboxing import (
+from scriptmode.runtime.unboxing import unbox
+from scriptmode.runtime.unboxing_parts import (
     NEW,
     is_written_back,
     known_object,
@@ -109,9 +110,8 @@ from scriptmode.runtime.unboxing import (
     no_memory,
     plan_child,
     remember,
-    unbox,
-    unbox_int,
 )
+from scriptmode.runtime.unboxing_scalars import unbox_int
 
 
 @native(noinline=True)

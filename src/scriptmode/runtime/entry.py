@@ -127,7 +127,8 @@ from scriptmode.runtime.pyapi import (
     tensor_retain_wrapped,
 )
 from scriptmode.runtime.turns import sm_turn_give, sm_turn_take
-from scriptmode.runtime.unboxing import fill_unboxed, is_plain_tensor, unbox
+from scriptmode.runtime.unboxing import fill_unboxed, unbox
+from scriptmode.runtime.unboxing_parts import is_plain_tensor
 from scriptmode.runtime.warned import late_warnings, unwatch_warnings, watch_warnings
 
 CTX_TRACE_DATA = ctx_offset("trace_data")

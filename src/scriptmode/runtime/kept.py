@@ -34,7 +34,8 @@ from scriptmode.runtime.pyapi import (
     sm_list_from,
     state,
 )
-from scriptmode.runtime.unboxing import fill_unboxed, misfit, remember_object
+from scriptmode.runtime.unboxing import fill_unboxed, remember_object
+from scriptmode.runtime.unboxing_parts import misfit
 
 
 @native

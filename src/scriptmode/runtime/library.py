@@ -43,6 +43,8 @@ from scriptmode.runtime import (
     pyapi,
     turns,
     unboxing,
+    unboxing_parts,
+    unboxing_scalars,
     warned,
 )
 from scriptmode.support.containers import ScriptDict, ScriptList
@@ -51,9 +53,9 @@ from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
     ascii, boxing, boxing_collections, captured, ending, entry, frame, gil, handles, host,
-    interrupt, kept, memo, pending, published, pyapi, turns, unboxing, warned,
-    *nativelib.COMPILER, convention, cxxwarnings, instances, layouts, objects, python_layout,
-    tasks,
+    interrupt, kept, memo, pending, published, pyapi, turns, unboxing, unboxing_parts,
+    unboxing_scalars, warned, *nativelib.COMPILER, convention, cxxwarnings, instances, layouts,
+    objects, python_layout, tasks,
 )  # fmt: skip
 _HOST: Mapping[str, Any] = {
     "print": host.sm_host_print,

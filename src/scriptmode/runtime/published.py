@@ -44,7 +44,7 @@ from scriptmode.runtime.pyapi import (
     tensor_release_wrapped,
     tensor_retain_wrapped,
 )
-from scriptmode.runtime.unboxing import is_plain_tensor
+from scriptmode.runtime.unboxing_parts import is_plain_tensor
 
 CTX_TENSORS = ctx_offset("tensors")
 

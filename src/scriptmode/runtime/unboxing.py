@@ -8,27 +8,12 @@ objects do not change under it.
 
 from __future__ import annotations
 
-from scriptmode.abi.objects import (
-    DESC_OBJECT_SIZE,
-    HEAP_PAYLOAD,
-    LIST_DATA,
-    LIST_LENGTH,
-    STR_DATA,
-    STR_HASH,
-    STR_LENGTH,
-    STR_WIDTH,
-    TAG_BOOL,
-    TAG_COMPLEX,
-    TAG_FLOAT,
-    TAG_INT,
-)
+from scriptmode.abi.objects import DESC_OBJECT_SIZE, HEAP_PAYLOAD, LIST_DATA, LIST_LENGTH
 from scriptmode.codegen.native import (
-    bitcast,
     extern,
     f64,
     i8,
     i16,
-    i32,
     i64,
     load,
     memset,
@@ -38,7 +23,6 @@ from scriptmode.codegen.native import (
     store,
     unlikely,
 )
-from scriptmode.runtime.ascii import ascii_str
 from scriptmode.runtime.frame import (
     FAILED,
     FIELD_IN_DICT,
@@ -48,8 +32,6 @@ from scriptmode.runtime.frame import (
     FRAME_FILLED,
     FRAME_MEMO_CAPACITY,
     FRAME_MEMO_N,
-    FRAME_REASON,
-    FRAME_RECORD,
     IN_BOOL,
     IN_CELL,
     IN_CODE,
@@ -82,7 +64,6 @@ from scriptmode.runtime.frame import (
     MEMO_SNAPSHOT,
     MEMO_STATE,
     MISFIT,
-    PLAN_CHILDREN,
     PLAN_CLASS,
     PLAN_CLASSES,
     PLAN_CLASSES_N,
@@ -91,21 +72,15 @@ from scriptmode.runtime.frame import (
     PLAN_KIND,
     PLAN_N,
     PLAN_NATIVE,
-    PLAN_OFFSETS,
     PLAN_SIZE,
     PLAN_TABLE,
     PLAN_TABLE_N,
-    REASON_ALIAS,
     REASON_CLASS,
-    REASON_OVERFLOW,
     REASON_SUBCLASS,
     REASON_TYPE,
     REASON_UNSUPPORTED,
-    REC_MUTATES,
     ROW_DONE,
     ROW_UNBOXED,
-    STATE_EXCEPTION_IN,
-    STATE_PARAMETER,
     STATE_SCRIPT_DICT,
     STATE_SCRIPT_LIST,
     STATE_TENSOR,
@@ -118,21 +93,18 @@ from scriptmode.runtime.pyapi import (
     DEFAULT_FACTORY,
     DICT_TYPE,
     FLOAT_TYPE,
-    FLOAT_VALUE,
     LIST_ITEMS,
     LIST_TYPE,
     LONG_TYPE,
     NONE,
     OB_SIZE,
     OB_TYPE,
-    STR_DESCRIPTOR,
     THP_DEVICE,
     THP_GENERATOR,
     THP_TENSOR,
     TRUE,
     TUPLE_ITEMS,
     TUPLE_TYPE,
-    UNICODE_TYPE,
     Py_DecRef,
     Py_IncRef,
     PyComplex_ImagAsDouble,
@@ -142,15 +114,10 @@ from scriptmode.runtime.pyapi import (
     PyErr_Clear,
     PyErr_NoMemory,
     PyFloat_AsDouble,
-    PyLong_AsLongLongAndOverflow,
-    PyLong_AsVoidPtr,
-    PyLong_FromVoidPtr,
     PyObject_CallFunctionObjArgs,
     PyObject_GenericGetAttr,
     PyObject_GenericGetDict,
     PyType_IsSubtype,
-    PyUnicode_AsUCS4,
-    PyUnicode_GetLength,
     free,
     malloc,
     sm_any_new,
@@ -163,49 +130,32 @@ from scriptmode.runtime.pyapi import (
     sm_object_copy,
     sm_object_new,
     sm_release,
-    sm_retain,
     sm_slot_drop,
     state,
     tensor_retain_wrapped,
 )
+from scriptmode.runtime.unboxing_parts import (
+    NEW,
+    is_plain_tensor,
+    is_written_back,
+    known_object,
+    misfit,
+    no_memory,
+    plan_child,
+    plan_offset,
+    remember,
+)
+from scriptmode.runtime.unboxing_scalars import (
+    unbox_exception,
+    unbox_from_table,
+    unbox_int,
+    unbox_number,
+    unbox_numbers,
+    unbox_str,
+)
 
 unbox_collection = extern("unbox_collection", i64, ptr, ptr, ptr, ptr)
-
-NEW = -1
 SMALL = 64  # bytes of scratch memory on the stack
-
-
-@native
-def misfit(frame: ptr, reason: i64) -> i64:
-    """Note why an object does not fit."""
-    store(i64, frame, FRAME_REASON, reason)
-    return MISFIT
-
-
-@native(noinline=True)
-def no_memory() -> i64:
-    """Set MemoryError."""
-    PyErr_NoMemory()
-    return FAILED
-
-
-@native
-def plan_child(plan: ptr, index: i64) -> ptr:
-    """The plan of a contained type."""
-    return load(ptr, load(ptr, plan, PLAN_CHILDREN), index * 8)
-
-
-@native
-def plan_offset(plan: ptr, index: i64) -> i64:
-    """Where a contained value lies."""
-    return load(i64, load(ptr, plan, PLAN_OFFSETS), index * 8)
-
-
-@native
-def is_plain_tensor(obj: ptr) -> bool:
-    """Whether the object is a Tensor or Parameter, and of no other class."""
-    t = load(ptr, obj, OB_TYPE)
-    return t == state(STATE_TENSOR) or t == state(STATE_PARAMETER)
 
 
 @native(noinline=True)
@@ -321,130 +271,6 @@ def unbox_rare(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
 
 
 @native(noinline=True)
-def unbox_exception(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
-    """An exception object that stands for a Python exception, the same one each time."""
-    row = memo_find(frame, obj, MEMO_OBJECT)
-    if row != 0:
-        sm_retain(load(ptr, row, MEMO_NATIVE))
-        store(ptr, slot, 0, load(ptr, row, MEMO_NATIVE))
-        return FITS
-    layout = PyLong_FromVoidPtr(load(ptr, plan, PLAN_DESCRIPTOR))
-    address = PyObject_CallFunctionObjArgs(state(STATE_EXCEPTION_IN), obj, layout, ptr(0))
-    Py_DecRef(layout)
-    if address == 0:
-        return FAILED
-    made = PyLong_AsVoidPtr(address)
-    Py_DecRef(address)
-    store(ptr, slot, 0, made)
-    return FITS if memo_add(frame, obj, made, plan, ptr(0)) else no_memory()
-
-
-@native
-def unbox_int(frame: ptr, obj: ptr, slot: ptr) -> i64:
-    """An int of 64 bits."""
-    overflow = stack(8)
-    value = PyLong_AsLongLongAndOverflow(obj, overflow)
-    if load(i32, overflow) != 0:
-        return misfit(frame, REASON_OVERFLOW)
-    store(i64, slot, 0, value)
-    return FITS
-
-
-@native(noinline=True)
-def unbox_number(frame: ptr, obj: ptr, slot: ptr) -> i64:
-    """A {tag, lo, hi} of an int, float, bool or complex."""
-    t = load(ptr, obj, OB_TYPE)
-    store(i64, slot, 8, 0)
-    store(i64, slot, 16, 0)
-    if t == LONG_TYPE:
-        store(i64, slot, 0, TAG_INT)
-        return unbox_int(frame, obj, slot + 8)
-    if t == FLOAT_TYPE:
-        store(i64, slot, 0, TAG_FLOAT)
-        store(f64, slot, 8, PyFloat_AsDouble(obj))
-        return FITS
-    if t == BOOL_TYPE:
-        store(i64, slot, 0, TAG_BOOL)
-        store(i64, slot, 8, i64(obj == TRUE))
-        return FITS
-    if t == COMPLEX_TYPE:
-        store(i64, slot, 0, TAG_COMPLEX)
-        store(i64, slot, 8, bitcast(i64, PyComplex_RealAsDouble(obj)))
-        store(i64, slot, 16, bitcast(i64, PyComplex_ImagAsDouble(obj)))
-        return FITS
-    return misfit(frame, REASON_TYPE)
-
-
-@native(noinline=True)
-def unbox_str(frame: ptr, obj: ptr, slot: ptr) -> i64:
-    """A str in the smallest width that holds its code points."""
-    if load(ptr, obj, OB_TYPE) != UNICODE_TYPE:
-        return misfit(frame, REASON_TYPE)
-    text = ascii_str(obj)
-    if text != 0:
-        store(ptr, slot, 0, text)
-        return FITS
-    n = PyUnicode_GetLength(obj)
-    small = stack(512)
-    wide = small
-    if n > 128:
-        wide = malloc(n * 4)
-        if wide == 0:
-            return no_memory()
-    PyUnicode_AsUCS4(obj, wide, n, i32(0))
-    text = _narrowed(wide, n)
-    if n > 128:
-        free(wide)
-    if text == 0:
-        return no_memory()
-    store(ptr, slot, 0, text)
-    return FITS
-
-
-@native
-def _narrowed(wide: ptr, n: i64) -> ptr:
-    """A native str of ``n`` 32-bit code points."""
-    every: i32 = 0
-    for i in range(n):
-        every = every | load(i32, wide, i * 4)
-    width = 1 if every < 256 else 2 if every < 65536 else 4
-    text = sm_object_new(STR_DATA + (n + 1) * width, STR_DESCRIPTOR)
-    if text == 0:
-        return text
-    store(i64, text, STR_LENGTH, n)
-    store(i64, text, STR_HASH, 0)
-    store(i64, text, STR_WIDTH, width)
-    data = text + STR_DATA
-    if width == 1:
-        for i in range(n):
-            store(i8, data, i, i8(load(i32, wide, i * 4)))
-        store(i8, data, n, i8(0))
-    elif width == 2:
-        for i in range(n):
-            store(i16, data, i * 2, i16(load(i32, wide, i * 4)))
-        store(i16, data, n * 2, i16(0))
-    else:
-        for i in range(n):
-            store(i32, data, i * 4, load(i32, wide, i * 4))
-        store(i32, data, n * 4, i32(0))
-    return text
-
-
-@native
-def known_object(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
-    """FITS when the container is in the memo already, NEW when it is not."""
-    row = memo_find(frame, obj, MEMO_OBJECT)
-    if row == 0:
-        return NEW
-    if load(ptr, row, MEMO_PLAN) != plan:
-        return misfit(frame, REASON_ALIAS)
-    found = load(ptr, row, MEMO_NATIVE)
-    sm_retain(found)
-    store(ptr, slot, 0, found)
-    return FITS
-
-
-@native(noinline=True)
 def unbox_list(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     """A list, remembered in the memo with a copy of what it was."""
     t = load(ptr, obj, OB_TYPE)
@@ -468,42 +294,6 @@ def unbox_list(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     return remember(frame, obj, made, plan, load(ptr, snapshot))
 
 
-@native
-def is_written_back(frame: ptr) -> bool:
-    """Whether changed containers are brought back to Python."""
-    return load(i64, load(ptr, frame, FRAME_RECORD), REC_MUTATES) != 0
-
-
-@native
-def remember(frame: ptr, obj: ptr, made: ptr, plan: ptr, snapshot: ptr) -> i64:
-    """Enter a container into the memo, which takes the snapshot over."""
-    if memo_add(frame, obj, made, plan, snapshot) == 0:
-        sm_release(snapshot)
-        sm_release(made)
-        return no_memory()
-    return FITS
-
-
-@native(noinline=True)
-def _unbox_numbers(items: ptr, n: i64, kind: i64, data: ptr) -> i64:
-    """Write leading ints of 64 bits or floats where such are wanted; how many."""
-    i = 0
-    if kind == IN_INT:
-        overflow = stack(8)
-        store(i32, overflow, 0, 0)
-        while i < n and load(ptr, load(ptr, items, i * 8), OB_TYPE) == LONG_TYPE:
-            value = PyLong_AsLongLongAndOverflow(load(ptr, items, i * 8), overflow)
-            if load(i32, overflow) != 0:
-                return i
-            store(i64, data, i * 8, value)
-            i = i + 1
-    elif kind == IN_FLOAT:
-        while i < n and load(ptr, load(ptr, items, i * 8), OB_TYPE) == FLOAT_TYPE:
-            store(f64, data, i * 8, load(f64, load(ptr, items, i * 8), FLOAT_VALUE))
-            i = i + 1
-    return i
-
-
 @native(noinline=True)
 def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
     """A list (or a tuple of any length) of ``n`` objects."""
@@ -513,7 +303,7 @@ def unbox_items(frame: ptr, items: ptr, n: i64, plan: ptr, slot: ptr) -> i64:
     element = plan_child(plan, 0)
     size = load(i64, element, PLAN_SIZE)
     data = load(ptr, made, LIST_DATA)
-    start = _unbox_numbers(items, n, load(i64, element, PLAN_KIND), data)
+    start = unbox_numbers(items, n, load(i64, element, PLAN_KIND), data)
     store(i64, made, LIST_LENGTH, start)
     for i in range(start, n):
         fits = unbox(frame, load(ptr, items, i * 8), element, data + i * size)
@@ -783,19 +573,3 @@ def _unbox_known(frame: ptr, obj: ptr, slot: ptr) -> i64:
     if sm_any_new(slot, row + MEMO_NATIVE, load(ptr, known, PLAN_DESCRIPTOR)) == 0:
         return no_memory()
     return FITS
-
-
-@native(noinline=True)
-def unbox_from_table(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
-    """A dtype, layout or memory format as its number; an enum member as its native object."""
-    if load(ptr, obj, OB_TYPE) != load(ptr, plan, PLAN_CLASS):
-        return misfit(frame, REASON_TYPE)
-    table = load(ptr, plan, PLAN_TABLE)
-    for i in range(load(i64, plan, PLAN_TABLE_N)):
-        if load(ptr, table, i * 8) == obj:
-            if load(i64, plan, PLAN_KIND) == IN_CODE:
-                store(i8, slot, 0, i8(i))
-            else:
-                store(ptr, slot, 0, load(ptr, load(ptr, plan, PLAN_NATIVE), i * 8))
-            return FITS
-    return misfit(frame, REASON_TYPE)
