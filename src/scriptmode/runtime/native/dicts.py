@@ -220,6 +220,16 @@ def _find(ctx: ptr, d: ptr, key: ptr, hashed: ptr, found: ptr) -> i32:
 
 
 @native
+def _find_present(ctx: ptr, d: ptr, key: ptr, hashed: ptr, found: ptr) -> i32:
+    """``_find`` of a key that must be there: KeyError when it is not."""
+    if _find(ctx, d, key, hashed, found):
+        return 1
+    if load(i64, found) < 0:
+        return sm_key_error(ctx, d, key)
+    return 0
+
+
+@native
 def _erase(d: ptr, number: i64) -> None:
     """Forget an entry whose key and value have been taken care of."""
     entry = _entry(d, number)
@@ -284,10 +294,8 @@ def sm_dict_getitem(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
     """``d[key]``."""
     hashed = stack(8)
     found = stack(8)
-    if _find(ctx, d, key, hashed, found):
+    if _find_present(ctx, d, key, hashed, found):
         return 1
-    if load(i64, found) < 0:
-        return sm_key_error(ctx, d, key)
     sm_slot_copy(result, _value_of(d, load(i64, found)), _value_type(d))
     return 0
 
@@ -295,12 +303,7 @@ def sm_dict_getitem(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
 @native
 def sm_dict_contains(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
     """``key in d``."""
-    hashed = stack(8)
-    found = stack(8)
-    if _find(ctx, d, key, hashed, found):
-        return 1
-    store(i8, result, 0, i8(load(i64, found) >= 0))
-    return 0
+    return sm_dict_contains_any(ctx, d, key, _key_type(d), result)
 
 
 @native
@@ -380,10 +383,8 @@ def sm_dict_pop(ctx: ptr, d: ptr, key: ptr, result: ptr) -> i32:
     """``d.pop(key)``."""
     hashed = stack(8)
     found = stack(8)
-    if _find(ctx, d, key, hashed, found):
+    if _find_present(ctx, d, key, hashed, found):
         return 1
-    if load(i64, found) < 0:
-        return sm_key_error(ctx, d, key)
     _take(d, load(i64, found), result)
     return 0
 
@@ -407,11 +408,9 @@ def sm_dict_delitem(ctx: ptr, d: ptr, key: ptr) -> i32:
     """``del d[key]``."""
     hashed = stack(8)
     found = stack(8)
-    if _find(ctx, d, key, hashed, found):
+    if _find_present(ctx, d, key, hashed, found):
         return 1
     number = load(i64, found)
-    if number < 0:
-        return sm_key_error(ctx, d, key)
     _erase(d, number)
     entry = _entry(d, number)
     sm_slot_drop(entry + ENTRY_KEY, _key_type(d))
@@ -453,11 +452,9 @@ def sm_dict_move_to_end(ctx: ptr, d: ptr, key: ptr, last: i8) -> i32:
     """``d.move_to_end(key, last)`` of an OrderedDict."""
     hashed = stack(8)
     found = stack(8)
-    if _find(ctx, d, key, hashed, found):
+    if _find_present(ctx, d, key, hashed, found):
         return 1
     number = load(i64, found)
-    if number < 0:
-        return sm_key_error(ctx, d, key)
     if last == 0:
         return _move_to_start(ctx, d, number)
     # a second entry for the key, then the first is forgotten

@@ -255,11 +255,9 @@ def set_find(ctx: ptr, s: ptr, slot: ptr, descriptor: ptr, hashed: i64, found: p
 
 
 @native
-def set_subset(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
-    """Whether every element of ``s`` is in ``other``, as an i8."""
+def set_each(ctx: ptr, s: ptr, other: ptr, wanted: i64, result: ptr) -> i32:
+    """Whether every element of ``s`` is (1) or is not (0) in ``other``, as an i8."""
     store(i8, result, 0, 0)
-    if load(i64, s, SET_USED) > load(i64, other, SET_USED):
-        return 0
     kind = child(load(ptr, s, HEAP_DESCRIPTOR), 0)
     step = place_size(kind)
     found = stack(16)
@@ -268,10 +266,19 @@ def set_subset(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
         if load(i64, place, PLACE_STATE) == PLACE_USED:
             if set_find(ctx, other, place + PLACE_KEY, kind, load(i64, place, PLACE_HASH), found):
                 return 1
-            if load(i64, load(ptr, found), PLACE_STATE) != PLACE_USED:
+            if i64(load(i64, load(ptr, found), PLACE_STATE) == PLACE_USED) != wanted:
                 return 0
     store(i8, result, 0, 1)
     return 0
+
+
+@native
+def set_subset(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
+    """Whether every element of ``s`` is in ``other``, as an i8."""
+    store(i8, result, 0, 0)
+    if load(i64, s, SET_USED) > load(i64, other, SET_USED):
+        return 0
+    return set_each(ctx, s, other, 1, result)
 
 
 @native

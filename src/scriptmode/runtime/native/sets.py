@@ -46,7 +46,7 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
-from scriptmode.runtime.native.equality import set_find, set_step, set_subset
+from scriptmode.runtime.native.equality import set_each, set_find, set_step, set_subset
 from scriptmode.runtime.native.errors import KEY_ERROR, raise_from, sm_raise_memory_error
 from scriptmode.runtime.native.lists import sm_list_new
 from scriptmode.runtime.native.memory import (
@@ -361,14 +361,22 @@ def _copy_place(target: ptr, place: ptr, kind: ptr) -> None:
 
 
 @native
+def _make_room(ctx: ptr, s: ptr, more: i64) -> i32:
+    """Let the table take ``more`` elements without growing again."""
+    if (load(i64, s, SET_FILLED) + more) * 5 >= load(i64, s, SET_MASK) * 3:
+        if _resize(s, (load(i64, s, SET_USED) + more) * 2) == 0:
+            return sm_raise_memory_error(ctx)
+    return 0
+
+
+@native
 def sm_set_update(ctx: ptr, s: ptr, other: ptr) -> i32:
     """``s.update(other)`` of a set with elements of the same type."""
     used = load(i64, other, SET_USED)
     if s == other or used == 0:
         return 0
-    if (load(i64, s, SET_FILLED) + used) * 5 >= load(i64, s, SET_MASK) * 3:
-        if _resize(s, (load(i64, s, SET_USED) + used) * 2) == 0:
-            return sm_raise_memory_error(ctx)
+    if _make_room(ctx, s, used):
+        return 1
     kind = _element(s)
     step = place_size(kind)
     table = load(ptr, other, SET_TABLE)
@@ -407,9 +415,8 @@ def sm_set_update_list(ctx: ptr, s: ptr, values: ptr) -> i32:
 def sm_set_update_keys(ctx: ptr, s: ptr, d: ptr) -> i32:
     """``s.update(d)`` of a dict."""
     n = load(i64, d, DICT_LENGTH)
-    if (load(i64, s, SET_FILLED) + n) * 5 >= load(i64, s, SET_MASK) * 3:
-        if _resize(s, (load(i64, s, SET_USED) + n) * 2) == 0:
-            return sm_raise_memory_error(ctx)
+    if _make_room(ctx, s, n):
+        return 1
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
     i = 0
     while i < load(i64, d, DICT_USED):
@@ -422,14 +429,19 @@ def sm_set_update_keys(ctx: ptr, s: ptr, d: ptr) -> i32:
 
 
 @native
+def _filled(status: i32, result: ptr) -> i32:
+    """The status of what filled the new set in ``result``, which goes when that failed."""
+    if status != 0:
+        sm_release(load(ptr, result))
+    return status
+
+
+@native
 def sm_set_copy(ctx: ptr, s: ptr, descriptor: ptr, result: ptr) -> i32:
     """``s.copy()``, or ``set(s)`` or ``frozenset(s)`` as ``descriptor`` says."""
     if sm_set_new(ctx, descriptor, result):
         return 1
-    if sm_set_update(ctx, load(ptr, result), s):
-        sm_release(load(ptr, result))
-        return 1
-    return 0
+    return _filled(sm_set_update(ctx, load(ptr, result), s), result)
 
 
 @native
@@ -437,10 +449,7 @@ def sm_set_union(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr) -> 
     """``s | other``."""
     if sm_set_copy(ctx, s, descriptor, result):
         return 1
-    if sm_set_update(ctx, load(ptr, result), other):
-        sm_release(load(ptr, result))
-        return 1
-    return 0
+    return _filled(sm_set_update(ctx, load(ptr, result), other), result)
 
 
 @native
@@ -474,9 +483,7 @@ def sm_set_intersection(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: p
         status = _select(ctx, load(ptr, result), s, other, 1)
     else:
         status = _select(ctx, load(ptr, result), other, s, 1)
-    if status != 0:
-        sm_release(load(ptr, result))
-    return status
+    return _filled(status, result)
 
 
 @native
@@ -485,16 +492,10 @@ def sm_set_difference(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr
     if load(i64, s, SET_USED) >> 2 > load(i64, other, SET_USED):
         if sm_set_copy(ctx, s, descriptor, result):
             return 1
-        if sm_set_difference_update(ctx, load(ptr, result), other):
-            sm_release(load(ptr, result))
-            return 1
-        return 0
+        return _filled(sm_set_difference_update(ctx, load(ptr, result), other), result)
     if sm_set_new(ctx, descriptor, result):
         return 1
-    if _select(ctx, load(ptr, result), s, other, 0):
-        sm_release(load(ptr, result))
-        return 1
-    return 0
+    return _filled(_select(ctx, load(ptr, result), s, other, 0), result)
 
 
 @native
@@ -502,10 +503,7 @@ def sm_set_difference_list(ctx: ptr, s: ptr, values: ptr, descriptor: ptr, resul
     """``s.difference(values)`` of a list: a copy from which the values are removed."""
     if sm_set_copy(ctx, s, descriptor, result):
         return 1
-    if sm_set_difference_update_list(ctx, load(ptr, result), values):
-        sm_release(load(ptr, result))
-        return 1
-    return 0
+    return _filled(sm_set_difference_update_list(ctx, load(ptr, result), values), result)
 
 
 @native
@@ -586,8 +584,7 @@ def sm_set_intersection_list(ctx: ptr, s: ptr, values: ptr, descriptor: ptr, res
         if status == 0 and load(ptr, found) != 0:
             status = sm_set_add(ctx, r, key)
         if status != 0:
-            sm_release(r)
-            return 1
+            return _filled(status, result)
     return 0
 
 
@@ -618,10 +615,7 @@ def sm_set_symmetric_difference(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, r
     """``s ^ other``: a copy of ``other``, changed by ``s``."""
     if sm_set_copy(ctx, other, descriptor, result):
         return 1
-    if sm_set_symmetric_difference_update(ctx, load(ptr, result), s):
-        sm_release(load(ptr, result))
-        return 1
-    return 0
+    return _filled(sm_set_symmetric_difference_update(ctx, load(ptr, result), s), result)
 
 
 @native
@@ -633,19 +627,7 @@ def sm_set_issubset(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
 @native
 def sm_set_isdisjoint(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
     """Whether no element is common."""
-    kind = _element(s)
-    step = place_size(kind)
-    found = stack(16)
-    store(i8, result, 0, 0)
-    for i in range(load(i64, s, SET_MASK) + 1):
-        place = load(ptr, s, SET_TABLE) + i * step
-        if load(i64, place, PLACE_STATE) == PLACE_USED:
-            if set_find(ctx, other, place + PLACE_KEY, kind, load(i64, place, PLACE_HASH), found):
-                return 1
-            if load(i64, load(ptr, found), PLACE_STATE) == PLACE_USED:
-                return 0
-    store(i8, result, 0, 1)
-    return 0
+    return set_each(ctx, s, other, 0, result)
 
 
 @native

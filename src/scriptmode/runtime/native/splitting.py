@@ -91,6 +91,22 @@ def _raise_empty_separator(ctx: ptr) -> i32:
 @native(fast=True)
 def sm_str_split(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
     """``s.split(sep, maxsplit)``; ``sep`` null splits at white space."""
+    return _pieces(ctx, s, sep, maxsplit, 0, result)
+
+
+@native
+def sm_str_rsplit(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
+    """``s.rsplit(sep, maxsplit)``."""
+    if _pieces(ctx, s, sep, maxsplit, 1, result):
+        return 1
+    a = load(ptr, result)
+    _reverse_words(load(ptr, a, LIST_DATA), load(i64, a, LIST_LENGTH))
+    return 0
+
+
+@native(inline=True)
+def _pieces(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, is_from_end: i64, result: ptr) -> i32:
+    """A list of the pieces of a str, in the order in which they are split off."""
     if sep != 0 and load(i64, sep, STR_LENGTH) == 0:
         return _raise_empty_separator(ctx)
     a = sm_list_new(DESC_LIST_STR, 4)
@@ -99,8 +115,12 @@ def sm_str_split(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
     if maxsplit < 0:
         maxsplit = LARGEST
     done = i64(0)
-    if sep == 0:
+    if sep == 0 and is_from_end:
+        done = _rsplit_at_space(a, s, maxsplit)
+    elif sep == 0:
         done = _split_at_space(a, s, maxsplit)
+    elif is_from_end:
+        done = _rsplit_at(a, s, sep, maxsplit)
     else:
         done = _split_at(a, s, sep, maxsplit)
     if done == 0:
@@ -230,28 +250,6 @@ def _split_at_space(a: ptr, s: ptr, maxsplit: i64) -> i64:
     if at < n:
         return _push(a, substring(s, at, n - at))
     return 1
-
-
-@native
-def sm_str_rsplit(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32:
-    """``s.rsplit(sep, maxsplit)``."""
-    if sep != 0 and load(i64, sep, STR_LENGTH) == 0:
-        return _raise_empty_separator(ctx)
-    a = sm_list_new(DESC_LIST_STR, 4)
-    if a == 0:
-        return sm_raise_memory_error(ctx)
-    if maxsplit < 0:
-        maxsplit = LARGEST
-    done = i64(0)
-    if sep == 0:
-        done = _rsplit_at_space(a, s, maxsplit)
-    else:
-        done = _rsplit_at(a, s, sep, maxsplit)
-    if done == 0:
-        return _fail(ctx, a)
-    _reverse_words(load(ptr, a, LIST_DATA), load(i64, a, LIST_LENGTH))
-    store(ptr, result, 0, a)
-    return 0
 
 
 @native
