@@ -22,9 +22,7 @@ from scriptmode.frontend.script.host_calls import complex_of_text
 from scriptmode.frontend.script.iteration import (
     index_value,
 )
-from scriptmode.frontend.script.methods import (
-    float_value,
-)
+from scriptmode.frontend.script.methods import float_value
 from scriptmode.frontend.script.number_methods import call_library, power_modulo
 from scriptmode.frontend.script.operators import (
     binary,

@@ -30,9 +30,7 @@ from scriptmode.frontend.script.exceptions import (
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.instances import VirtualMethod, has_member, instance_type
-from scriptmode.frontend.script.methods import (
-    python_type,
-)
+from scriptmode.frontend.script.methods import python_type
 from scriptmode.frontend.script.module_state import attribute_or, presence
 from scriptmode.frontend.script.values import (
     Arguments,

@@ -27,6 +27,7 @@ from scriptmode.frontend.script import (
     dataclass_functions,
     deques,
     dict_classes,
+    dict_methods,
     dunder_methods,
     expressions,
     function_calls,
@@ -36,6 +37,7 @@ from scriptmode.frontend.script import (
     host_calls,
     itertools_calls,
     library_calls,
+    list_methods,
     local_classes,
     managers,
     matching,
@@ -97,10 +99,10 @@ from scriptmode.support.source import Span
 
 HANDLERS = (  # they enter themselves
     autograd_functions, builtin_calls, builtin_numbers, builtin_types, call_expressions, contexts,
-    copies, dataclass_functions, deques, dict_classes, dunder_methods, expressions, function_calls,
-    futures, generator_methods, gradients, host_calls, itertools_calls, library_calls,
-    local_classes, managers, matching, module_calls, number_methods, object_methods, operator_calls,
-    raising, ranges, sets, special, subscripts, tries, type_info,
+    copies, dataclass_functions, deques, dict_classes, dict_methods, dunder_methods, expressions,
+    function_calls, futures, generator_methods, gradients, host_calls, itertools_calls,
+    library_calls, list_methods, local_classes, managers, matching, module_calls, number_methods,
+    object_methods, operator_calls, raising, ranges, sets, special, subscripts, tries, type_info,
 )  # fmt: skip
 _RECURSION_LIMIT = 20_000
 # what a defect of the front end itself raises

@@ -9,13 +9,9 @@ from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import as_built_list, index_value
+from scriptmode.frontend.script.list_methods import by_library, element_value
 from scriptmode.frontend.script.literals import admit
-from scriptmode.frontend.script.methods import (
-    METHODS,
-    by_library,
-    element_value,
-    exactly,
-)
+from scriptmode.frontend.script.methods import METHODS, exactly
 from scriptmode.frontend.script.operators import operator_of, widened
 from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
 from scriptmode.ir import types as T

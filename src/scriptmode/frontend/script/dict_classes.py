@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from scriptmode.frontend.script import default_factories, script_library
+from scriptmode.frontend.script.dict_methods import dict_key
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose, when
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.literals import admit
-from scriptmode.frontend.script.methods import METHODS, dict_key
+from scriptmode.frontend.script.methods import METHODS
 from scriptmode.frontend.script.operators import binary, operator_of
 from scriptmode.frontend.script.values import (
     Arguments,

@@ -1,4 +1,7 @@
-"""Attributes and methods of IR values: tensors, numbers, strings, lists, dicts, tuples."""
+"""Attributes of IR values and calls of their methods; the methods of strs, numbers and tuples.
+
+Those of lists are in ``list_methods``, those of dicts in ``dict_methods``.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,19 @@ from typing import Any
 import torch
 
 from scriptmode.frontend import calls
-from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.arguments import check_arguments, one
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.enums import enum_attribute, own_method, plain
+from scriptmode.frontend.script.enums import enum_attribute, own_method
 from scriptmode.frontend.script.exceptions import exception_attribute
 from scriptmode.frontend.script.flow import choose
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, Table
-from scriptmode.frontend.script.instances import (
-    VirtualMethod,
-    find_member,
-    instance_type,
-    not_none,
-)
-from scriptmode.frontend.script.iteration import as_built_list, index_value, items_of, unpack
+from scriptmode.frontend.script.instances import VirtualMethod, find_member, instance_type, not_none
+from scriptmode.frontend.script.iteration import as_built_list, index_value, items_of
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.operands import operand
-from scriptmode.frontend.script.operators import (
-    as_list,
-    binary,
-    convert_number,
-    tuple_items,
-    widened,
-)
+from scriptmode.frontend.script.operators import binary, convert_number, tuple_items
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
@@ -57,13 +48,10 @@ from scriptmode.ops import table
 from scriptmode.support.futures import Future
 
 METHODS = Table("METHODS")  # (kind of type, name) -> (e, owner, arguments) -> Sugared
-
 _PYTHON_TYPES: dict[T.Type, type] = {
     T.STR: str, T.INT: int, T.FLOAT: float, T.BOOL: bool, T.COMPLEX: complex, T.SIZE: torch.Size,
     T.DTYPE: torch.dtype, T.DEVICE: torch.device, T.BYTES: bytes, T.RANGE: range,
 }  # fmt: skip
-
-
 _CONTAINER_CLASSES: dict[type[T.Type], type] = {
     T.FutureType: Future, T.ListType: list, T.DictType: dict, T.VarTupleType: tuple, T.SetType: set,
     T.FrozenSetType: frozenset, T.DequeType: collections.deque,
@@ -277,7 +265,7 @@ def call_builtin_method(e: Emitter, method: BuiltinMethod, given: Arguments) -> 
         if folded is not None:
             return folded
     if isinstance(owner, (TupleDisplay, ListDisplay, DictDisplay)):
-        return _display_method(e, owner, method.name, given)
+        return display_method(e, owner, method.name, given)
     t = e.type_of(owner)
     if t == T.TENSOR:
         divided = e.unit.by_types(e, given, lambda a: call_builtin_method(e, method, a))
@@ -321,7 +309,8 @@ def _fold_method(e: Emitter, owner: Any, name: str, given: Arguments) -> Sugared
     return Constant(result) if isinstance(result, (str, int, float, bool, complex)) else None
 
 
-def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> Sugared:
+def display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> Sugared:
+    """Call a method of a tuple or of a display of a list or dict."""
     if isinstance(owner, DictDisplay):
         if name in ("keys", "values", "items"):
             return IterableValue(name, (owner,))
@@ -349,7 +338,7 @@ def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> 
                 same = e.unit.truth(e, equal(e, item, given.positional[0]))
                 total = binary(e, "add", total, same)
             return total
-        return _tuple_index(e, items, given.positional[0], 0)
+        return tuple_index(e, items, given.positional[0], 0)
     if isinstance(owner, (ListDisplay, DictDisplay)) and owner.captured is not None:
         e.value(owner)
     if isinstance(owner, (ListDisplay, DictDisplay)):
@@ -357,19 +346,17 @@ def _display_method(e: Emitter, owner: Sugared, name: str, given: Arguments) -> 
     e.fail_type(f"{owner.describe()} of compile-time values has no method `{name}` that works here")
 
 
-def _tuple_index(e: Emitter, items: Sequence[Sugared], item: Sugared, first: int) -> Sugared:
+def tuple_index(e: Emitter, items: Sequence[Sugared], item: Sugared, first: int) -> Sugared:
+    """The index of an item that is equal, from ``first`` on; ValueError without one."""
     if first == len(items):
         e.raise_error(ValueError, "tuple.index(x): x not in tuple")
     same = e.unit.truth(e, equal(e, items[first], item))
     if isinstance(same, Constant):
-        return Constant(first) if same.value else _tuple_index(e, items, item, first + 1)
+        return Constant(first) if same.value else tuple_index(e, items, item, first + 1)
     return choose(
         e, e.value(same),
-        lambda: Constant(first), lambda: _tuple_index(e, items, item, first + 1),
+        lambda: Constant(first), lambda: tuple_index(e, items, item, first + 1),
     )  # fmt: skip
-
-
-# ops by schema
 
 
 def call_op(
@@ -433,9 +420,6 @@ def float_value(e: Emitter, value: Sugared, what: str) -> Value:
     e.fail_type(f"{what} must be a real number, not {built.type}")
 
 
-# str
-
-
 @METHODS(("str", "join"))
 def _join(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     parts = e.value(as_built_list(e, given.positional[0]), T.ListType([T.STR]))
@@ -472,9 +456,6 @@ def _format(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     return e.unit.brace_format(e, owner.constant, given)
 
 
-# numbers
-
-
 @METHODS(("complex", "conjugate"))
 def _conjugate(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     return e.op("complex::conjugate", owner)
@@ -495,245 +476,8 @@ def _is_integer(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     return e.op("float::is_integer", owner)
 
 
-# list
-
-
-@METHODS(("list", "append"))
-def _append(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    (item,) = exactly(e, given, 1, "append")
-    built = e.value(item, owner.type.contained[0])
-    admit(e, owner, built.type)
-    e.builder.op_node("list::append", [owner, built])
-    return Constant(None)
-
-
-def extend_list(e: Emitter, owner: Value, other: Sugared) -> Sugared:
-    """``owner.extend(other)``."""
-    if isinstance(e.type_of(other), T.ListType):
-        whole = e.value(other, owner.type)
-    else:
-        whole = e.value(as_built_list(e, other), owner.type)
-    if whole.type != owner.type:
-        admit(e, owner, whole.type.contained[0])
-        whole = widened(e, whole, owner.type)
-    e.builder.op_node("list::extend", [owner, whole])
-    return Constant(None)
-
-
-@METHODS(("list", "extend"))
-def _extend(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    (other,) = exactly(e, given, 1, "extend")
-    return extend_list(e, owner, other)
-
-
-@METHODS(("list", "insert"))
-def _insert(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    index, item = exactly(e, given, 2, "insert")
-    place = index_value(e, index, "the index")
-    built = e.value(item, owner.type.contained[0])
-    admit(e, owner, built.type)
-    e.builder.op_node("list::insert", [owner, place, built])
-    return Constant(None)
-
-
-@METHODS(("list", "pop"))
-def _pop(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    index = given.positional[0] if given.positional else Constant(-1)
-    return e.lift(e.builder.op("list::pop", owner, index_value(e, index, "the index")))
-
-
-@METHODS(("list", "clear"))
-def _clear(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    e.builder.op_node("list::clear", [owner])
-    return Constant(None)
-
-
-@METHODS(("list", "reverse"))
-def _reverse(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    e.builder.op_node("list::reverse", [owner])
-    return Constant(None)
-
-
-@METHODS(("list", "copy"))
-def _copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    return e.op("list::copy", owner)
-
-
-def by_library(e: Emitter, owner: Value, given: Arguments, function: Any) -> Sugared | None:
-    """A method that compares items, of a list of tensors or with an item of another type.
-
-    None for other lists, and for tuples of a known length.
-    """
-    if isinstance(owner.type, T.TupleType):
-        return None
-    element = T.INT if owner.type == T.SIZE else owner.type.contained[0]
-    item = e.type_of(given.positional[0]) if given.positional else None
-    fits = item is not None and T.is_subtype(item, element)
-    if T.TENSOR not in T.walk(owner.type) and (fits or element == T.NEVER or item is None):
-        return None
-    return e.call_positional(PythonObject(function), IRValue(owner), *given.positional)
-
-
-@METHODS(("list", "remove"))
-def _remove(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    (item,) = exactly(e, given, 1, "remove")
-    found = by_library(e, owner, given, script_library.remove_item)
-    if found is not None:
-        return found
-    e.builder.op_node("list::remove", [owner, element_value(e, owner, item)])
-    return Constant(None)
-
-
-def element_value(e: Emitter, owner: Value, item: Sugared) -> Value:
-    """``item`` as it is looked for in a list."""
-    element = owner.type.contained[0]
-    built = e.value(item, element)
-    if T.is_subtype(built.type, element):
-        return built
-    if T.is_numeric(built.type) and element in (T.INT, T.FLOAT) and built.type != T.FLOAT:
-        return convert_number(e, built, element)
-    e.fail_type(f"a {built.type} cannot be looked for in a {owner.type}")
-
-
-@METHODS(("list", "index"), ("Size", "index"), ("tuple", "index"))
-def _index(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    found = by_library(e, owner, given, script_library.index_of_item)
-    if found is not None:
-        return found
-    if isinstance(owner.type, T.TupleType):
-        return _tuple_index(e, tuple_items(e, IRValue(owner)) or (), given.positional[0], 0)
-    owner = as_list(e, owner)
-    item = element_value(e, owner, given.positional[0])
-    bounds = [index_value(e, p, "a bound") for p in given.positional[1:]]
-    while len(bounds) < 2:
-        bounds.append(e.builder.constant(None))
-    return e.op("list::index", owner, item, *bounds)
-
-
-@METHODS(("list", "count"), ("Size", "count"), ("tuple", "count"))
-def _count(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    (item,) = exactly(e, given, 1, "count")
-    found = by_library(e, owner, given, script_library.count_items)
-    if found is not None:
-        return found
-    if isinstance(owner.type, T.TupleType):
-        display = TupleDisplay(tuple_items(e, IRValue(owner)) or ())
-        return _display_method(e, display, "count", given)
-    owner = as_list(e, owner)
-    return e.op("list::count", owner, element_value(e, owner, item))
-
-
-@METHODS(("list", "sort"))
-def _sort(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    if given.positional or set(given.keywords) - {"key", "reverse"}:
-        e.fail_type("sort() takes `key` and `reverse` by name")
-    e.unit.sort(e, owner, given.keywords)
-    return Constant(None)
-
-
-@METHODS(("Size", "numel"))
-def _size_numel(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    return e.op("size::numel", owner)
-
-
 def exactly(e: Emitter, given: Arguments, count: int, name: str) -> list[Sugared]:
     """Exactly ``count`` positional arguments."""
     if len(given.positional) != count or given.keywords:
         e.fail_type(f"{name}() takes {count} arguments")
     return given.positional
-
-
-# dict
-
-
-def _pairs_into(e: Emitter, owner: Value, pairs: Sugared) -> None:
-    """Store what an iterable of pairs yields."""
-
-    def store(item: Sugared) -> None:
-        key, value = unpack(e, item, 2, None)
-        e.unit.assign_subscript(e, IRValue(owner), key, value)
-
-    e.unit.for_each(e, pairs, store)
-
-
-def _view(kind: str) -> Callable[..., Sugared]:
-    return lambda e, owner, given: IterableValue(kind, (IRValue(owner),))
-
-
-for _kind_of_view in ("keys", "values", "items"):
-    METHODS(("dict", _kind_of_view))(_view(_kind_of_view))
-
-
-def dict_key(e: Emitter, owner: Value, key: Sugared) -> Value:
-    """A key as it is looked for in a dict."""
-    t = owner.type.contained[0]
-    built = e.value(key, t)
-    if t == T.NEVER:
-        admit(e, owner, built.type, T.NEVER)
-    if T.is_subtype(built.type, t):
-        return built
-    if isinstance(built.type, T.EnumType) and plain(e, key) is not key:
-        return dict_key(e, owner, plain(e, key))
-    if built.type in (T.INT, T.BOOL) and t in (T.INT, T.FLOAT):
-        return convert_number(e, built, t)
-    e.fail_type(f"the key must be {t}, not {built.type}")
-
-
-@METHODS(("dict", "get"))
-def _get(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    key = dict_key(e, owner, given.positional[0])
-    default = given.positional[1] if len(given.positional) > 1 else Constant(None)
-    return choose(
-        e, e.builder.op("dict::contains", owner, key),
-        lambda: e.lift(e.builder.op("dict::getitem", owner, key)), lambda: default,
-    )  # fmt: skip
-
-
-@METHODS(("dict", "pop"))
-def _dict_pop(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    key = dict_key(e, owner, given.positional[0])
-    if len(given.positional) == 1:
-        return e.lift(e.builder.op("dict::pop", owner, key))
-    return choose(
-        e, e.builder.op("dict::contains", owner, key),
-        lambda: e.lift(e.builder.op("dict::pop", owner, key)), lambda: given.positional[1],
-    )  # fmt: skip
-
-
-@METHODS(("dict", "popitem"))
-def _popitem(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    return TupleDisplay(tuple(map(e.lift, e.builder.op_node("dict::popitem", [owner]).outputs)))
-
-
-@METHODS(("dict", "setdefault"))
-def _setdefault(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    default = given.positional[1] if len(given.positional) > 1 else Constant(None)
-    key, value = e.value(given.positional[0]), e.value(default, owner.type.contained[1])
-    admit(e, owner, key.type, value.type)
-    return e.lift(e.builder.op("dict::setdefault", owner, key, value))
-
-
-@METHODS(("dict", "update"))
-def _update(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    for other in given.positional:
-        if isinstance(other, DictDisplay) or isinstance(e.type_of(other), T.DictType):
-            binary(e, "or", IRValue(owner), other, in_place=True)
-        else:
-            _pairs_into(e, owner, other)
-    if given.keywords:
-        keys = tuple(Constant(k) for k in given.keywords)
-        display = DictDisplay(keys, tuple(given.keywords.values()), site=(given.node, "update"))
-        binary(e, "or", IRValue(owner), display, in_place=True)
-    return Constant(None)
-
-
-@METHODS(("dict", "clear"))
-def _dict_clear(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    e.builder.op_node("dict::clear", [owner])
-    return Constant(None)
-
-
-@METHODS(("dict", "copy"))
-def _dict_copy(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    schema = e.builder.resolve("dict::copy")
-    return IRValue(e.builder.node("dict::copy", [owner], [owner.type], schema=schema).output)

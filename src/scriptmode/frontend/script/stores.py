@@ -6,6 +6,7 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script import module_state
 from scriptmode.frontend.script.classes_as_values import ClassOf
 from scriptmode.frontend.script.conditions import members, split
+from scriptmode.frontend.script.dict_methods import dict_key
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.exceptions import assign_exception_attribute
 from scriptmode.frontend.script.instances import (
@@ -17,7 +18,6 @@ from scriptmode.frontend.script.instances import (
 from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.member_writes import assign_member, delete_member
-from scriptmode.frontend.script.methods import dict_key
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import is_tensor
 from scriptmode.frontend.script.values import (

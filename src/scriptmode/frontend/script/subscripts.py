@@ -12,12 +12,12 @@ from scriptmode.frontend import calls
 from scriptmode.frontend.script import bytestrings, default_factories, dict_classes
 from scriptmode.frontend.script.comparisons import equal
 from scriptmode.frontend.script.conditions import members, split, truth
+from scriptmode.frontend.script.dict_methods import dict_key
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.enums import enum_attribute, own_method, plain
 from scriptmode.frontend.script.flow import choose, choose_value, when
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS, Table
 from scriptmode.frontend.script.iteration import index_value
-from scriptmode.frontend.script.methods import dict_key
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (
     as_list,

@@ -81,8 +81,9 @@ from scriptmode.frontend.script.flow import branch, leave_loop
 from scriptmode.frontend.script.functions import Instance, Target, bind_itself
 from scriptmode.frontend.script.generators import GeneratorCode
 from scriptmode.frontend.script.linking import ProgramLinker
+from scriptmode.frontend.script.list_methods import extend_list
 from scriptmode.frontend.script.loops import run_while
-from scriptmode.frontend.script.methods import call_op, extend_list
+from scriptmode.frontend.script.methods import call_op
 from scriptmode.frontend.script.modules import ModuleInfo, ModuleTable
 from scriptmode.frontend.script.outside_variables import OutsideVariables
 from scriptmode.frontend.script.shared_objects import SharedTable
