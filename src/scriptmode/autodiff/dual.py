@@ -34,9 +34,12 @@ DUALS = T.ListType([DUAL])
 INDICES = T.ListType([MAYBE])  # what an op of torch indexes by
 
 # a call that makes a list of tensors of a list of duals, and the other way round
-TO_TENSORS, TO_DUALS, TO_CELLS, TO_FLAGS, SCATTER, GATHER = (
-    f"autodiff.{name}" for name in ("tensors", "duals", "cells", "flags", "scatter", "gather")
-)
+TO_TENSORS, TO_DUALS, TO_CELLS, TO_FLAGS, SCATTER, GATHER, REQUIRED, ANY = (
+    f"autodiff.{name}"
+    for name in (
+        "tensors", "duals", "cells", "flags", "scatter", "gather", "required", "any",
+    )
+)  # fmt: skip
 CELLS = T.ListType([CELL])
 
 _CONTAINERS = (T.ListType, T.DictType, T.DequeType, T.VarTupleType, T.SetType, T.IteratorType)
@@ -386,13 +389,14 @@ def tensors_graph() -> Graph:
 
 
 def duals_graph() -> Graph:
-    """``[(x, new cell) for x in tensors]``."""
+    """``[(x, new cell, flag) for x, flag in zip(tensors, flags)]``."""
     graph = Graph(TO_DUALS)
     source = graph.add_param(TENSORS, "tensors")
-    inner, made, item, _ = _loop_over(graph, source, DUALS)
+    flags = graph.add_param(T.ListType([T.BOOL]), "flags")
+    inner, made, item, index = _loop_over(graph, source, DUALS)
     nothing = inner.constant(None, MAYBE)
     cell = inner.node("prim::CellConstruct", [nothing], [CELL]).output
-    flag = inner.op("tensor::requires_grad", item)
+    flag = inner.op("list::getitem", flags, index)
     inner.op_node("list::append", [made, inner.tuple([item, cell, flag])])
     return _finish(graph, inner, made)
 
@@ -415,8 +419,29 @@ def flags_graph() -> Graph:
     return _finish(graph, inner, made)
 
 
+def required_graph() -> Graph:
+    """``[x.requires_grad for x in tensors]``."""
+    graph = Graph(REQUIRED)
+    source = graph.add_param(TENSORS, "tensors")
+    inner, made, item, _ = _loop_over(graph, source, T.ListType([T.BOOL]))
+    inner.op_node("list::append", [made, inner.op("tensor::requires_grad", item)])
+    return _finish(graph, inner, made)
+
+
+def any_graph() -> Graph:
+    """``any(flags)``."""
+    graph = Graph(ANY)
+    flags = graph.add_param(T.ListType([T.BOOL]), "flags")
+    builder = Builder(graph.block, schema_of)
+    found = builder.op("list::contains", flags, builder.constant(True))
+    graph.return_type = T.BOOL
+    graph.block.terminate(YIELD, [found])
+    return graph
+
+
 FUNCTIONS = {
     TO_TENSORS: tensors_graph, TO_DUALS: duals_graph, TO_CELLS: cells_graph, TO_FLAGS: flags_graph,
+    REQUIRED: required_graph, ANY: any_graph,
 }  # fmt: skip
 
 

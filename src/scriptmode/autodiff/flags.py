@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scriptmode.autodiff.activity import Activity, Key, Path
-from scriptmode.autodiff.dual import DUAL
+from scriptmode.autodiff.dual import ANY, DUAL, REQUIRED, TENSORS, TO_DUALS, TO_FLAGS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS
 from scriptmode.ir import types as T
@@ -29,6 +29,7 @@ from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 from scriptmode.ops.aten import schema_of
 
 Flag = Value | bool
+BOOLS = T.ListType([T.BOOL])
 
 
 class Flags:
@@ -57,7 +58,7 @@ class Flags:
         if not self.activity.is_active(value, path) and not self._is_list(value):
             return False
         if (value, path) in self.roots:
-            return True
+            return self._any_of(value) if self._is_list(value) else True
         node = value.node
         if node is None:
             owner = value.block.owner
@@ -83,8 +84,112 @@ class Flags:
             case "prim::Call" if node.attributes["callee"] in RECORDS:
                 return self.of(node.inputs[0])
             case "prim::Call":
-                return True
+                return self._any_of(value)
+            case "list::getitem":
+                return self._element(node)
         return self._any(node)
+
+    # ---- lists
+
+    def in_list(self, value: Value) -> Value:
+        """The flags of the elements of a list of tensors."""
+        key = (value, (-1,))
+        if key not in self._known:
+            self._known[key] = self._find_in_list(value)
+        found = self._known[key]
+        assert isinstance(found, Value)
+        return found
+
+    def _find_in_list(self, value: Value) -> Value:
+        node = value.node
+        if node is None:
+            anchor = value.block.first if (value, ()) in self.roots else None
+            if anchor is None:
+                return self._repeated(value, False)
+            return self._called(REQUIRED, value, anchor)
+        callee = node.attributes.get("callee")
+        if callee == TO_TENSORS:
+            return self._called(TO_FLAGS, node.inputs[0], node)
+        if callee in STRIPS:
+            raw = node.inputs[0]
+            assert raw.node is not None
+            flag = self._any(raw.node)
+            return (
+                self._called(REQUIRED, raw, node) if flag is True else self._repeated(value, flag)
+            )
+        if callee in RECORDS or node.kind in ("tuple::as_list", "tuple::from_list"):
+            return self.in_list(node.inputs[0])
+        if node.kind == "prim::ListConstruct":
+            flags = [self.of(v) for v in node.inputs]
+            builder = Builder(Block(None), schema_of)
+            builder.span = node.span
+            made = builder.list([self.constant(f, builder.block) for f in flags], T.BOOL)
+            _move(builder.block, node)
+            return made
+        return self._repeated(value, self._any(node))
+
+    def _repeated(self, value: Value, flag: Flag) -> Value:
+        """The same flag for every element."""
+        builder = Builder(Block(None), schema_of)
+        one = builder.list([self.constant(flag, builder.block)], T.BOOL)
+        made = builder.op("list::repeat", one, builder.op("list::len", value))
+        anchor = value.block.first
+        if value.node is not None:
+            builder.span = value.node.span
+            anchor = value.node.next
+            while anchor is not None and isinstance(flag, Value) and _follows(flag.node, anchor):
+                anchor = anchor.next
+        assert anchor is not None
+        _move(builder.block, anchor)
+        return made
+
+    def _called(self, name: str, value: Value, anchor: Node) -> Value:
+        result = T.BOOL if name == ANY else BOOLS
+        call = Node("prim::Call", [value], [result], attributes={"callee": name}, span=anchor.span)
+        return call.insert_before(anchor).output
+
+    def _any_of(self, value: Value) -> Flag:
+        """Whether any element of a list counts, at run time."""
+        flags = self.in_list(value)
+        assert flags.node is not None and flags.node.next is not None
+        return self._called(ANY, flags, flags.node.next)
+
+    def _element(self, load: Node) -> Flag:
+        """The flag of what is read from a list."""
+        source, index = load.inputs
+        if isinstance(self._shared(source), bool):
+            return self.of(source)
+        kind = "list::getitem"
+        flags = self.in_list(source)
+        node = Node(kind, [flags, index], [T.BOOL], schema=schema_of(kind), span=load.span)
+        return node.insert_after(load).output
+
+    def _shared(self, value: Value) -> Flag | None:
+        """The flag that all elements have, where that is a constant."""
+        node = value.node
+        if node is None or node.kind == "prim::Call" or (value, ()) in self.roots:
+            return None
+        if node.kind in ("tuple::as_list", "tuple::from_list"):
+            return self._shared(node.inputs[0])
+        if node.kind == "prim::ListConstruct":
+            flags = {f if isinstance(f, bool) else None for f in map(self.of, node.inputs)}
+            return flags.pop() if len(flags) == 1 else None
+        flag = self.of(value)
+        return flag if isinstance(flag, bool) else None
+
+    def fill(self) -> None:
+        """Store the flags of tensors that go into containers."""
+        for node in list(self.graph.walk()):
+            if node.kind == "prim::TupleConstruct" and node.output.type == DUAL:
+                flag = self.of(node.inputs[0])
+                if isinstance(flag, Value):
+                    node.set_input(2, flag)
+                elif not flag:
+                    holder = Node("prim::Constant", (), [T.BOOL], attributes={"value": False},
+                                  span=node.span)  # fmt: skip
+                    node.set_input(2, holder.insert_before(node).output)
+            elif node.attributes.get("callee") == TO_DUALS:
+                node.add_input(self.in_list(node.inputs[0]))
 
     def _is_list(self, value: Value) -> bool:
         return isinstance(value.type, (T.ListType, T.VarTupleType))
@@ -95,13 +200,22 @@ class Flags:
         return flag.insert_after(load).output
 
     def _on_tape(self, strip: Node) -> Flag:
-        """What torch itself says of a result that it has recorded."""
+        """Whether a result that torch has recorded counts: it says so, and an operand does."""
         (raw,) = strip.inputs
-        if raw.type != T.TENSOR:
-            return True
+        if raw.type == TENSORS:
+            return self._any_of(strip.output)
+        assert raw.node is not None
+        flag = self._any(raw.node)
+        if flag is False:
+            return False
         kind = "tensor::requires_grad"
         asked = Node(kind, [raw], [T.BOOL], schema=schema_of(kind), span=strip.span)
-        return asked.insert_before(strip).output
+        found = asked.insert_before(strip).output
+        if flag is True:
+            return found
+        both = Node("bool::and", [flag, found], [T.BOOL], schema=schema_of("bool::and"),
+                    span=strip.span)  # fmt: skip
+        return both.insert_before(strip).output
 
     def _any(self, node: Node) -> Flag:
         """Whether any operand of an op counts."""
@@ -182,6 +296,9 @@ class _Trial(Flags):
     def _stored(self, load: Node) -> Flag:
         raise _Unsure
 
+    def in_list(self, value: Value) -> Value:
+        raise _Unsure
+
     def _branches(self, node: Node, index: int, path: Path) -> Flag:
         live = [b for b in node.blocks if b.terminator.kind != UNREACHABLE]
         flags = [self.of(b.returns[index], path) for b in live]
@@ -209,6 +326,22 @@ class _Trial(Flags):
         if self.of(body.returns[1 + index], path) != start or not isinstance(start, bool):
             raise _Unsure
         return start, start
+
+
+def _move(block: Block, anchor: Node) -> None:
+    for node in list(block.nodes):
+        node.detach()
+        node.insert_before(anchor)
+
+
+def _follows(node: Node | None, anchor: Node) -> bool:
+    """Whether ``node`` is ``anchor`` or stands behind it in its block."""
+    step: Node | None = anchor
+    while step is not None and node is not None:
+        if step is node:
+            return True
+        step = step.next
+    return False
 
 
 def _values_in(block: Block) -> Iterable[Value]:

@@ -28,12 +28,12 @@ a list of cotangents, which is written in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scriptmode.autodiff import dual
 from scriptmode.autodiff.activity import Key, Path
-from scriptmode.autodiff.dual import DUAL, TENSORS, TO_TENSORS
+from scriptmode.autodiff.dual import DUAL, TENSORS
 from scriptmode.autodiff.flags import Flags
 from scriptmode.autodiff.kept_versions import check_kept
 from scriptmode.autodiff.prepare import result_parts, sources_of, sources_of_values, written_in
@@ -147,33 +147,13 @@ class Reverse(OpReversal):
     def _flags(self, block: Block, parts: Sequence[tuple[Value, Path]]) -> list[Value]:
         """For each output of the node: whether it depends on the roots; lists for lists."""
         flags = Flags(self.graph, self.activity, self.roots)
-        for node in list(_walk(block)):
-            if node.kind == "prim::TupleConstruct" and node.output.type == DUAL:
-                flag = flags.of(node.inputs[0])
-                if isinstance(flag, Value):
-                    node.set_input(2, flag)
-                elif not flag:
-                    holder = Node("prim::Constant", (), [T.BOOL], attributes={"value": False},
-                                  span=node.span)  # fmt: skip
-                    node.set_input(2, holder.insert_before(node).output)
-        found = []
-        for value, path in parts:
-            if value.type == TENSORS:
-                found.append(self._flags_of_list(block, value))
-            else:
-                found.append(flags.constant(flags.of(value, path), block))
-        return found
-
-    def _flags_of_list(self, block: Block, value: Value) -> Value:
-        node = value.node
-        if node is not None and node.attributes.get("callee") == TO_TENSORS:
-            builder = Builder(node.block or block, schema_of)
-            call = Node("prim::Call", node.inputs, [T.ListType([T.BOOL])],
-                        attributes={"callee": dual.TO_FLAGS}, span=builder.span)  # fmt: skip
-            return call.insert_before(node).output
-        builder = Builder(block, schema_of)
-        true = builder.list([builder.constant(True)], T.BOOL)
-        return builder.op("list::repeat", true, builder.op("list::len", value))
+        flags.fill()
+        return [
+            flags.in_list(value)
+            if value.type == TENSORS
+            else flags.constant(flags.of(value, path), block)
+            for value, path in parts
+        ]
 
     def _end_graph(
         self, result: Value, held: Value, taken: list[Value], parts: list[tuple[Value, Path]]
@@ -409,10 +389,3 @@ class Reverse(OpReversal):
         item = Node("list::getitem", [whole, index], [frame.type], schema=schema, span=node.span)
         item.insert_after(reading)
         scope.frame.replace_all_uses_with(item.output)
-
-
-def _walk(block: Block) -> Iterator[Node]:
-    for node in block.nodes:
-        yield node
-        for inner in node.blocks:
-            yield from _walk(inner)

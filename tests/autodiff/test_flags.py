@@ -1,0 +1,68 @@
+"""``requires_grad`` of results where only some of the arguments require gradients."""
+
+import torch
+from torch import Tensor
+
+from tests.autodiff.gradients import check_gradients
+
+
+def made(*needs):
+    torch.manual_seed(0)
+    return [torch.randn(3, dtype=torch.float64).requires_grad_(n) for n in needs]
+
+
+def results_in_a_list(x: Tensor, y: Tensor) -> list[Tensor]:
+    return [x * 2, y * 2, y, torch.sin(x + y)]
+
+
+def test_elements_of_a_returned_list():
+    for needs in ((True, False), (False, True), (True, True)):
+        check_gradients(results_in_a_list, *made(*needs))
+
+
+def stacked(x: Tensor, xs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    made = [torch.sin(t) for t in xs]
+    return torch.stack(made).sum(0), xs[0] * 2, x * 2
+
+
+def test_ops_on_lists_without_gradients():
+    x, a, b = made(True, False, False)
+    check_gradients(stacked, x, [a, b])
+
+
+def test_elements_of_a_list_argument():
+    x, a, b = made(False, False, True)
+    check_gradients(stacked, x, [a, b])
+
+
+def stacked_values(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    found = {"a": x * 2}
+    found["b"] = torch.cos(x)
+    return torch.stack(list(found.values())).sum(0), y * 2
+
+
+def test_values_of_a_dict_without_gradients():
+    check_gradients(stacked_values, *made(False, True))
+
+
+def recorded_in_a_branch(x: Tensor, y: Tensor, n: int) -> Tensor:
+    if n > 0:
+        y = torch.tanh(x)
+    return torch.logaddexp(y, y * 2)
+
+
+def test_op_that_torch_records_of_a_branch_not_taken():
+    for n in (0, 1):
+        check_gradients(recorded_in_a_branch, *made(True, False), n)
+
+
+def parts(x: Tensor, y: Tensor, n: int) -> list[Tensor]:
+    both = list(torch.stack([x, y]).unbind(0))
+    if n > 0:
+        both.append(y)
+    return both
+
+
+def test_results_of_an_op_in_a_list_that_grows():
+    for n in (0, 1):
+        check_gradients(parts, *made(True, False), n)
