@@ -5,16 +5,17 @@ from __future__ import annotations
 import gc
 import multiprocessing as mp
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 
 from tests.generator.judge import CRASH, REFUSED, Verdict, judge
 from tests.generator.shrink import shrink
 
+Judge = Callable[[str], Verdict]
 _SECONDS = 180.0  # a program takes one; the machine may be busy with others
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, judge: Judge) -> None:
     gc.freeze()  # what is imported by now is not looked through by each collection
     while True:
         text = connection.recv()
@@ -27,12 +28,14 @@ def _serve(connection: Connection) -> None:
 class Worker:
     """A child process that judges programs; it is replaced when it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Judge = judge) -> None:
+        self._judge = judge
         self._start()
 
     def _start(self) -> None:
         self.connection, other = mp.Pipe()
-        self.process = mp.get_context("fork").Process(target=_serve, args=(other,), daemon=True)
+        arguments = (other, self._judge)
+        self.process = mp.get_context("fork").Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         other.close()
         self.served = 0
@@ -59,14 +62,14 @@ class Worker:
         self.connection.close()
 
 
-def judge_all(texts: Iterable[str]) -> Iterator[Verdict]:
+def judge_all(texts: Iterable[str], judge: Judge = judge) -> Iterator[Verdict]:
     """Verdicts in order; the process is renewed now and then to keep it small."""
-    worker = Worker()
+    worker = Worker(judge)
     try:
         for text in texts:
             if worker.served >= 200:
                 worker.close()
-                worker = Worker()
+                worker = Worker(judge)
             yield worker.judge(text)
     finally:
         worker.close()
@@ -80,9 +83,9 @@ def _gist(verdict: Verdict) -> str:
     return first[:12]
 
 
-def shrunk(text: str, verdict: Verdict) -> str:
+def shrunk(text: str, verdict: Verdict, judge: Judge = judge) -> str:
     """A small program with a verdict of the same kind that reads alike."""
-    worker = Worker()
+    worker = Worker(judge)
 
     def fails(candidate: str) -> bool:
         found = worker.judge(candidate)
