@@ -66,3 +66,20 @@ def parts(x: Tensor, y: Tensor, n: int) -> list[Tensor]:
 def test_results_of_an_op_in_a_list_that_grows():
     for n in (0, 1):
         check_gradients(parts, *made(True, False), n)
+
+
+def carried_in_turn(x: Tensor, y: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    a, b, c = y, y * 2, y * 3
+    for i in range(n):
+        if i > 0:
+            a = torch.sin(b)
+        if i > 1:
+            b = torch.cos(c) * a
+        if y.sum() > -100:
+            c = a + x
+    return a * 2, b * 2, c * 2
+
+
+def test_flags_of_tensors_that_loops_carry_in_turn():
+    for n in range(6):
+        check_gradients(carried_in_turn, *made(True, False), n, second=False, verify=n == 5)

@@ -257,15 +257,16 @@ class Flags:
             if self._guess(body, index, path) == start:
                 self._known[output, path] = start
                 return start, start
-            self._forget(body)
         assert loop.block is not None
         holder = Node("prim::Constant", (), [T.BOOL], attributes={"value": start}, span=loop.span)
         first = start if isinstance(start, Value) else holder.insert_before(loop).output
         loop.add_input(first)
         inside = self._known[param, path] = body.add_param(T.BOOL, "flag")
         behind = self._known[output, path] = loop.add_output(T.BOOL)
+        place = len(body.terminator.inputs)  # asking for the flag may let other values be carried
+        body.terminator.add_input(inside)
         after = self.of(body.returns[1 + index], path)
-        body.terminator.add_input(self.constant(after, body))
+        body.terminator.set_input(place, self.constant(after, body))
         return inside, behind
 
     def _guess(self, body: Block, index: int, path: Path) -> Flag | None:
@@ -276,11 +277,6 @@ class Flags:
             return trial.of(body.returns[1 + index], path)
         except _Unsure:
             return None
-
-    def _forget(self, body: Block) -> None:
-        """Drop what a guess has led to."""
-        inner = set(_values_in(body))
-        self._known = {k: f for k, f in self._known.items() if k[0] not in inner}
 
 
 class _Unsure(Exception):
@@ -342,11 +338,3 @@ def _follows(node: Node | None, anchor: Node) -> bool:
             return True
         step = step.next
     return False
-
-
-def _values_in(block: Block) -> Iterable[Value]:
-    yield from block.params
-    for node in block.nodes:
-        yield from node.outputs
-        for inner in node.blocks:
-            yield from _values_in(inner)
