@@ -12,6 +12,7 @@ Results that are arguments stay what they are; they do not pass through the node
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from scriptmode.autodiff.prepare import written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.transform import Differentiated
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Program, Value
+from scriptmode.ir.graph import Graph, Program, Value, copy_graph
+from scriptmode.ir.graph import Node as IRNode
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.ops.table import Effect
 from scriptmode.runtime.boundary import make_entry, unusual_state
@@ -45,17 +47,30 @@ class _Frame(torch.Tensor):
     frame: Any
 
 
+_NOTHING = torch.empty(0)
+
+
 @dataclass
 class Node:
     """A compiled pair of programs for one pattern."""
 
     differentiated: Differentiated
     forward: Entry
-    reverse: Entry
+    compile_reverse: Callable[[bool], Entry]
     inputs: list[int]  # what the reverse program takes: parameters by number, then leaves
     wrt: list[tuple[int, Path]]  # what it gives the cotangents of
     is_random: bool
     writes: bool
+
+    @functools.cached_property
+    def reverse(self) -> Entry:
+        """The reverse program, which leaves the frame as it is."""
+        return self.compile_reverse(False)
+
+    @functools.cached_property
+    def last_reverse(self) -> Entry:
+        """One that takes the frame: what it holds is freed as soon as it was used."""
+        return self.compile_reverse(True)
 
 
 @dataclass
@@ -87,6 +102,7 @@ class Gradients:
         self._nodes: dict[Pattern, Node | None] = {}
         self._leaf_paths: list[tuple[str, ...]] | None = None
         self._places: list[tuple[int, Path]] = []  # of all that may require a gradient
+        self._is_plain = False  # no argument is a container
         self._readers: list[tuple[dict[str, Any], str]] = []
 
     # ---- calls
@@ -122,7 +138,10 @@ class Gradients:
         if leaves is None:
             return self._ordinary(arguments)
         everything = (*arguments, *leaves)
-        pattern = tuple(_requires_grad(_at(everything[i], path)) for i, path in self._places)
+        if self._is_plain:
+            pattern = tuple([_requires_grad(everything[i]) for i, _ in self._places])
+        else:
+            pattern = tuple([_requires_grad(_at(everything[i], p)) for i, p in self._places])
         if True not in pattern:
             return self._ordinary(arguments)
         if _needs_tape(everything):
@@ -135,7 +154,10 @@ class Gradients:
         assert isinstance(node, Node)
         run = Run(node, self, arguments, leaves)
         try:
-            roots = [t for i, path in node.wrt for t in _tensors(_at(everything[i], path))]
+            if self._is_plain:
+                roots = [everything[i] for i, _ in node.wrt]
+            else:
+                roots = [t for i, path in node.wrt for t in _tensors(_at(everything[i], path))]
             outputs = _Apply.apply(run, *roots)  # type: ignore[no-untyped-call]
         except _Misfit:
             return self._ordinary(arguments)
@@ -188,6 +210,11 @@ class Gradients:
             for number, t in enumerate([*(p.type for p in own), *(v.type for v, _ in leaves)])
             for path in root_paths(t)
         ]
+        self._is_plain = not any(
+            isinstance(t, (T.ListType, T.TupleType, T.VarTupleType))
+            for p in own
+            for t in T.walk(p.type)
+        )
 
     # ---- compiling
 
@@ -232,13 +259,22 @@ class Gradients:
         return Node(
             found,
             self._entry(found.forward, self.instance),
-            self._entry(found.reverse, None),
+            lambda is_last: self._reverse_entry(found.reverse, is_last),
             [number[v] for v in found.inputs],
             [(number[v], path) for v, path in found.wrt],
             any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
             any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds)
             or bool(written_in(found.forward)),
         )
+
+    def _reverse_entry(self, graph: Graph, is_last: bool) -> Entry:
+        if is_last:
+            graph = copy_graph(graph)
+            held = graph.params[0]
+            reading = next(use.node for use in held.uses)
+            IRNode("prim::CellDelete", [held], span=graph.span).insert_after(reading)
+        with self._lock:
+            return self._entry(graph, None)
 
     def _entry(self, graph: Graph, instance: NativeInstance | None) -> Entry:
         program = program_of(graph, self.program)
@@ -288,9 +324,9 @@ def _misfit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _requires_grad(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(map(_requires_grad, value))
-    return isinstance(value, torch.Tensor) and value.requires_grad
+    if isinstance(value, torch.Tensor):
+        return value.requires_grad
+    return isinstance(value, list) and any(map(_requires_grad, value))
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:
@@ -359,7 +395,7 @@ class _Apply(torch.autograd.Function):
         ]
         ctx.set_materialize_grads(False)
         ctx.run = run
-        held = torch.empty(0).as_subclass(_Frame)
+        held = torch.Tensor._make_subclass(_Frame, _NOTHING)
         held.frame = frame
         ctx.kept = outputs.kept
         needed = [everything[i] for i in node.inputs]
@@ -387,7 +423,9 @@ class _Apply(torch.autograd.Function):
         inputs = [_refilled(everything[i], tensors) for i in node.inputs]
         assert run.taken is not None
         given = [_cotangent(number, grads) for number in run.taken]
-        found = node.reverse(held.frame, *inputs, *given)
+        keeps = torch._C._autograd._get_current_graph_task_keep_graph()
+        reverse = node.reverse if keeps else node.last_reverse
+        found = reverse(held.frame, *inputs, *given)
         return None, *_by_root(found, [_at(everything[i], path) for i, path in node.wrt])
 
 
