@@ -1,5 +1,6 @@
 """What a node keeps: until its last backward, and no longer."""
 
+import warnings
 import weakref
 
 import pytest
@@ -39,3 +40,21 @@ def test_a_result_that_the_reverse_needs_is_freed_with_the_node():
     node = weakref.ref(y.grad_fn)
     del y
     assert node() is None
+
+
+def complains(x: Tensor) -> Tensor:
+    if x.sum() > 0:
+        warnings.warn("positive", stacklevel=2)
+    return x.exp().sum()
+
+
+def test_a_second_derivative_does_not_warn_again():
+    x = torch.rand(5, requires_grad=True)
+    scripted = scriptmode.script(complains)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        (g,) = torch.autograd.grad(scripted(x), x, create_graph=True)
+        (gg,) = torch.autograd.grad(g.sum(), x)
+    assert [str(w.message) for w in seen] == ["positive"]
+    torch.testing.assert_close(gg, x.exp())
+    assert scripted._dispatcher.primary.gradients.reason == ""

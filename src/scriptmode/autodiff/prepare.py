@@ -128,7 +128,7 @@ def _read_at_start(graph: Graph, path: tuple[str, ...], node: Node) -> Value:
     return value
 
 
-_EFFECTS = ("prim::print", "prim::warn", "prim::SetAttr", "prim::DelAttr")
+_EFFECTS = ("prim::print", "prim::SetAttr", "prim::DelAttr")
 
 
 def _check_effects(node: Node, graph: Graph) -> None:

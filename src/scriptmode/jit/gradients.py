@@ -12,8 +12,10 @@ Results that are arguments stay what they are; they do not pass through the node
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +63,7 @@ class Node:
     wrt: list[tuple[int, Path]]  # what it gives the cotangents of
     is_random: bool
     writes: bool
+    warns: bool
 
     @functools.cached_property
     def reverse(self) -> Entry:
@@ -265,6 +268,7 @@ class Gradients:
             any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
             any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds)
             or bool(written_in(found.forward)),
+            "prim::warn" in kinds,
         )
 
     def _reverse_entry(self, graph: Graph, is_last: bool) -> Entry:
@@ -295,7 +299,8 @@ class Gradients:
         with torch.random.fork_rng(devices=[], enabled=run.state is not None):
             if run.state is not None:
                 torch.set_rng_state(run.state)
-            result = self._ordinary(run.arguments)
+            with _silent() if run.node.warns else contextlib.nullcontext():
+                result = self._ordinary(run.arguments)
         with torch.no_grad():
             for buffer, value in kept:
                 buffer.copy_(value)
@@ -303,6 +308,16 @@ class Gradients:
 
 
 _UNKNOWN: Any = object()
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Show no warnings; filters, and what was warned of once, stay as they are."""
+    shown, warnings.showwarning = warnings.showwarning, lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def _needs_tape(values: Sequence[Any]) -> bool:
