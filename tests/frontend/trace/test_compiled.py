@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 
+import scriptmode
 from scriptmode.frontend.trace import (
     Callee,
     call_compiled,
@@ -118,3 +120,28 @@ def test_a_recorded_function_with_nested_arguments_is_called_flat():
     result = quiet_trace(function, torch.ones(2))
     assert any(n.kind == "prim::Call" for n in result.program.graph.nodes)
     agrees(result, function, (torch.randn(3),))
+
+
+class Remembers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cells = [torch.ones(2), torch.zeros(2)]
+
+    def forward(self, x: Tensor):
+        self.cells = [c + 1 for c in self.cells]
+        for cell in self.cells:
+            x = x * 2 + cell
+        return x + len(self.cells)
+
+
+def test_a_compiled_module_is_traced_with_its_state():
+    x, eager = torch.ones(2), Remembers()
+    traced = scriptmode.trace(scriptmode.script(Remembers()), (x,), check_trace=False)
+    for _ in range(3):
+        assert torch.equal(traced(x), eager(x))
+
+
+def test_a_compiled_container_of_modules_is_traced():
+    x, eager = torch.ones(1, 2), nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    traced = scriptmode.trace(scriptmode.script(eager), (x,))
+    assert torch.equal(traced(x - 3), eager(x - 3))

@@ -200,7 +200,9 @@ def _self_value(recorder: Recorder, holder: Any, own: T.Type) -> Value:
         known = recorder.index.find(holder)
     assert known is not None and recorder.reads is not None, "the module was just captured"
     known.class_type = own
-    return recorder.reads.module(known)
+    value = recorder.reads.module(known)
+    value.type = own
+    return value
 
 
 def _bind(
