@@ -162,6 +162,19 @@ def test_writes_of_what_a_loop_gives():
         check_gradients(layers, x(4), x(4), n)
 
 
+def carried(a, w, n: int):
+    h = a * 2
+    for _ in range(n):
+        h += w
+        h = h * 0.5
+    return h, h[0]
+
+
+def test_writes_of_what_an_earlier_iteration_has_made():
+    for n in (0, 1, 3):
+        check_gradients(carried, x(4), x(4), n)
+
+
 def kept(a, w):
     y = a * 2
     z = y * w

@@ -282,18 +282,18 @@ class _Follower:
                 for holder, value in holders:
                     held = self.roots.parts_of(self.roots.memory(value).root)
                     if (part, is_old) in held or (is_old and (part, False) in held):
-                        if is_old or any(self._may_follow(w, holder, part) for w in writes):
+                        if any(self._may_follow(w, holder, part, is_old) for w in writes):
                             raise Unfit(root, f"a write after {holder.kind} has taken the tensor")
 
-    def _may_follow(self, later: Node, earlier: Node, part: Value | None) -> bool:
+    def _may_follow(self, later: Node, earlier: Node, part: Value | None, is_old: bool) -> bool:
         """Whether one node may run after another on the same memory."""
         if self.order[later] >= self.order[earlier]:
             return True
         assert part is not None
         around = set(_owners(earlier))
         loops = [n for n in _owners(later) if n in around and n.kind == "prim::Loop"]
-        return any(part.block is not b and b not in _blocks_around(part.block)
-                   for n in loops for b in n.blocks)  # fmt: skip
+        outside = [n for n in loops if n.blocks[0] not in _blocks_around(part.block)]
+        return bool(loops if is_old else outside)
 
     def _held_by(self, node: Node) -> list[Value]:
         """The tensors that live on in what a node makes or changes."""
