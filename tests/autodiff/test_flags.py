@@ -83,3 +83,14 @@ def carried_in_turn(x: Tensor, y: Tensor, n: int) -> tuple[Tensor, Tensor, Tenso
 def test_flags_of_tensors_that_loops_carry_in_turn():
     for n in range(6):
         check_gradients(carried_in_turn, *made(True, False), n, second=False, verify=n == 5)
+
+
+def broadcast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    a, b = torch.broadcast_tensors(x * 2, y)
+    c, d = torch.meshgrid([x, y], indexing="ij")
+    return a * 2, b * 2, c * 2, d * 2
+
+
+def test_ops_on_lists_whose_results_depend_on_one_element_each():
+    for needs in ((True, False), (True, True)):
+        check_gradients(broadcast, *made(*needs))

@@ -30,6 +30,12 @@ from scriptmode.ops.aten import schema_of
 
 Flag = Value | bool
 BOOLS = T.ListType([T.BOOL])
+# lists of which each element depends on that of the operand alone
+_BY_ELEMENT = (
+    "tuple::as_list", "tuple::from_list", "aten::broadcast_tensors", "aten::meshgrid",
+    "aten::meshgrid.indexing", "aten::atleast_1d.Sequence", "aten::atleast_2d.Sequence",
+    "aten::atleast_3d.Sequence",
+)  # fmt: skip
 
 
 class Flags:
@@ -113,11 +119,13 @@ class Flags:
         if callee in STRIPS:
             raw = node.inputs[0]
             assert raw.node is not None
+            if raw.node.kind in _BY_ELEMENT:
+                return self.in_list(raw)
             flag = self._any(raw.node)
             return (
                 self._called(REQUIRED, raw, node) if flag is True else self._repeated(value, flag)
             )
-        if callee in RECORDS or node.kind in ("tuple::as_list", "tuple::from_list"):
+        if callee in RECORDS or node.kind in _BY_ELEMENT:
             return self.in_list(node.inputs[0])
         if node.kind == "prim::ListConstruct":
             flags = [self.of(v) for v in node.inputs]
@@ -169,7 +177,7 @@ class Flags:
         node = value.node
         if node is None or node.kind == "prim::Call" or (value, ()) in self.roots:
             return None
-        if node.kind in ("tuple::as_list", "tuple::from_list"):
+        if node.kind in _BY_ELEMENT:
             return self._shared(node.inputs[0])
         if node.kind == "prim::ListConstruct":
             flags = {f if isinstance(f, bool) else None for f in map(self.of, node.inputs)}
