@@ -94,7 +94,7 @@ def deleter(n: int = 1):
 
 
 def metaclasses(n: int = 1):
-    """metaclasses of one's own, `type(name, bases, dict)`
+    """`type(name, bases, dict)`, metaclasses with `__call__` or `__instancecheck__`
 
     Write the class out.
     """

@@ -283,6 +283,51 @@ def test_hooks_of_attributes():
     check(assigned_through_hooks, (4,))
 
 
+class Registering(type):
+    known = {}
+
+    def __new__(meta, name, bases, namespace):
+        made = super().__new__(meta, name, bases, namespace)
+        meta.known[name] = made
+        return made
+
+    @property
+    def label(cls):
+        return "class " + cls.__name__
+
+
+class Registered(metaclass=Registering):
+    def __init__(self, v: int):
+        self.v = v
+
+    def twice(self) -> int:
+        return 2 * self.v
+
+
+class Counted(type):
+    def __call__(cls, *args):
+        return super().__call__(*args)
+
+
+class MadeByCall(metaclass=Counted):
+    pass
+
+
+def by_metaclass(n: int):
+    r = Registered(n)
+    return r.twice(), Registered.label, Registering.known["Registered"](n + 1).v, r
+
+
+def calls_metaclass(n: int):
+    return MadeByCall()
+
+
+def test_metaclasses_that_only_look_at_classes():
+    check(by_metaclass, (3,))
+    with pytest.raises(scriptmode.CompileError, match="MadeByCall"):
+        scriptmode.script(calls_metaclass)
+
+
 class TakesNothing:
     def __init__(self, **options):
         super().__init__(**options)

@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 _TRANSPARENT = (object, abc.ABC, typing.Generic, typing.Protocol)
 _LIBRARIES = ("torch", "typing", "enum", "abc")  # whose classes are known one by one
 _METACLASSES = (type, abc.ABCMeta, type(typing.Protocol))
+_CHANGE_CLASSES = (
+    "__call__", "__instancecheck__", "__subclasscheck__", "__getattribute__", "__getattr__",
+    "__setattr__", "__eq__", "__hash__",
+)  # fmt: skip
 # classes whose instances are something else in compiled code
 _OTHERS = (
     nn.Module, enum.Enum, torch.Tensor, tuple, list, dict, set, frozenset, str, bytes, int, float,
@@ -91,7 +95,7 @@ class ClassFacts:
 def is_user_class(cls: type) -> bool:
     """Whether instances of ``cls`` are instances of a user class in compiled code."""
     return (
-        type(cls) in _METACLASSES
+        _makes_plain_classes(type(cls))
         and bool(cls.__flags__ & (1 << 9))  # made by a class statement
         and cls not in _TRANSPARENT
         and not issubclass(cls, (*_OTHERS, BaseException))
@@ -103,6 +107,12 @@ def is_user_class(cls: type) -> bool:
         )
         and cls.__module__.partition(".")[0] not in _LIBRARIES
     )
+
+
+def _makes_plain_classes(meta: type) -> bool:
+    """Whether a metaclass leaves making, testing and comparing to ``type`` or a known one."""
+    own = meta.__mro__[: next(i for i, m in enumerate(meta.__mro__) if m in _METACLASSES)]
+    return not any(name in vars(m) for m in own for name in _CHANGE_CLASSES)
 
 
 def user_bases(cls: type) -> list[type]:
