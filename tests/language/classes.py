@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
@@ -302,3 +303,33 @@ def not_implemented(n: int = 3):
 def not_implemented_by_both(n: int = -3):
     """an operator that both operands give up: `TypeError`"""
     return Meters(n) + Meters(1)
+
+
+class Place:
+    def __init__(self, n: int):
+        self.n = n
+        self.next: Optional[Place] = None
+
+
+def visited(n: int = 3):
+    """sets of objects without `__hash__`: members, not their order"""
+    first, second = Place(n), Place(2)
+    first.next, second.next = second, first
+    seen, here = set(), first
+    while here not in seen:
+        seen.add(here)
+        here = here.next
+    return len(seen), here is first
+
+
+class Tally:
+    def __init__(self):
+        self.n = 0
+
+
+def objects_by_default(words: List[str] = ["a", "b", "a"]):  # noqa: B006
+    """`defaultdict` of objects"""
+    found = defaultdict(Tally)
+    for w in words:
+        found[w].n += 1
+    return {k: t.n for k, t in found.items()}

@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from scriptmode.frontend.script import dunders
+from scriptmode.frontend.script.address_hashes import refuse_crossing, refuse_order
 from scriptmode.frontend.script.classes import static_attribute
 from scriptmode.frontend.script.conditions import is_type
 from scriptmode.frontend.script.emitter import DeadCode, Emitter, Restart
@@ -30,7 +31,10 @@ from scriptmode.frontend.script.source import FunctionSource
 from scriptmode.frontend.script.values import Constant, IRValue, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Value
-from scriptmode.support.diagnostics import CompileError, ScriptAttributeError
+from scriptmode.support.diagnostics import (
+    CompileError,
+    ScriptAttributeError,
+)
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.unit import Unit
@@ -42,6 +46,7 @@ Body = Callable[[Emitter, list[IRValue]], Sugared]
 
 def complete_classes(unit: Unit) -> None:
     """Make the functions that the program's containers may call."""
+    refuse_crossing(unit)
     needs = _Needs(unit)
     while needs.find():
         for t, name in needs.take():
@@ -81,6 +86,7 @@ class _Needs:
         mentioned = [t for v in (*node.inputs, *node.outputs) for t in T.walk(v.type)]
         if not any(map(T.is_instance_type, mentioned)):
             return
+        refuse_order(node)
         namespace = node.kind.partition("::")[0]
         if node.kind in _TEXTS:
             self._need(node, mentioned, "__repr__")

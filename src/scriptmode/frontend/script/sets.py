@@ -31,7 +31,6 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Value
 
 _FOLDED = 3  # a display of at least so many constants is one constant for CPython
-_BY_ADDRESS = inspect.getattr_static(object, "__hash__")
 _UNHASHABLE = (T.ListType, T.DictType, T.DequeType)
 
 
@@ -39,18 +38,13 @@ _UNHASHABLE = (T.ListType, T.DictType, T.DequeType)
 
 
 def check_element(e: Emitter, t: T.Type) -> None:
-    """Refuse what has no hash, and what is hashed by its address."""
+    """Refuse what has no hash."""
     if isinstance(t, _UNHASHABLE) or type(t) is T.SetType:
         e.raise_error(TypeError, f"unhashable type: '{_python_name(t)}'")
     for part in T.walk(t):
         cls = part.python_class if isinstance(part, T.ClassType) else None
         if cls is not None and inspect.getattr_static(cls, "__hash__") is None:
             e.raise_error(TypeError, f"unhashable type: '{cls.__name__}'")
-        if cls is not None and inspect.getattr_static(cls, "__hash__") is _BY_ADDRESS:
-            e.fail_type(
-                f"a set of `{cls.__name__}` objects, which are hashed by their addresses",
-                help=f"define `__hash__` and `__eq__` in `{cls.__name__}`, or keep them in a list",
-            )
     if T.TENSOR in T.walk(t):
         e.fail_type("a set of tensors is not supported", help="keep them in a list")
 
