@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import types
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from scriptmode.frontend.script import script_library
 from scriptmode.frontend.script.classes import NATIVE_ATTRIBUTES, static_attribute
 from scriptmode.frontend.script.classes_as_values import ClassOf
 from scriptmode.frontend.script.emitter import Emitter
@@ -207,12 +208,30 @@ def _builtin_init(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(BaseException.__str__)
 def _builtin_str(e: Emitter, given: Arguments) -> Sugared:
-    return _plain_text(e, given.positional[0], "str")
+    return _of_arguments(e, given, script_library.exception_text)
+
+
+@OBJECT_CALLS(KeyError.__str__)
+def _key_error_str(e: Emitter, given: Arguments) -> Sugared:
+    return _of_arguments(e, given, script_library.key_error_text)
 
 
 @OBJECT_CALLS(BaseException.__repr__)
 def _builtin_repr(e: Emitter, given: Arguments) -> Sugared:
-    return _plain_text(e, given.positional[0], "repr")
+    inputs = [e.value(given.positional[0])]
+    name = IRValue(e.builder.node("prim::class_name", inputs, [T.STR]).output)
+    return _of_arguments(e, given, script_library.exception_repr, name)
+
+
+def _of_arguments(
+    e: Emitter, given: Arguments, function: Callable[..., Any], *first: Sugared
+) -> Sugared:
+    """What a builtin method makes of an exception's arguments; a method of the user's asks it."""
+    owner = given.positional[0]
+    assert isinstance(owner, IRValue)
+    args = exception_attribute(e, owner, "args")
+    assert args is not None
+    return e.call_positional(PythonObject(function), *first, args)
 
 
 def _plain_text(e: Emitter, value: Sugared, kind: str) -> Sugared:

@@ -539,3 +539,24 @@ def list_at_most(a: Any, b: Any) -> Any:
 def flags_among(value: Any, every: Any) -> Any:
     """The flags that a combination has."""
     return [flag for flag in every if flag in value]
+
+
+def exception_text(args: Any) -> Any:
+    """``BaseException.__str__`` of an exception with these arguments."""
+    if len(args) == 0:
+        return ""
+    return str(args[0]) if len(args) == 1 else str(args)
+
+
+def key_error_text(args: Any) -> Any:
+    """``KeyError.__str__``: a single argument as Python writes it."""
+    if len(args) == 0:
+        return ""
+    return repr(args[0]) if len(args) == 1 else str(args)
+
+
+def exception_repr(name: Any, args: Any) -> Any:
+    """``BaseException.__repr__``."""
+    if len(args) == 1:
+        return name + "(" + repr(args[0]) + ")"
+    return name + repr(args)
