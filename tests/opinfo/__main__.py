@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from scriptmode.support import config
 from tests.opinfo import differentiation, native, table
 from tests.opinfo.table import all_ops, name_of
 
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=differentiation.MOST, help="samples of an op")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    config.set("autodiff", True)
     ops = [op for op in all_ops() if options.only in name_of(op)]
     if options.tenth is not None:
         ops = ops[options.tenth :: 10]

@@ -48,7 +48,7 @@ OPTIONS: Mapping[str, Option] = {
                "bisect a miscompile"),
         Option("cache_dir", "SCRIPTMODE_CACHE_DIR", "", str, "folder of cached object code "
                "(default: scriptmode in the user's cache folder)"),
-        Option("autodiff", "SCRIPTMODE_AUTODIFF", True, _flag, "calls that need gradients run a "
+        Option("autodiff", "SCRIPTMODE_AUTODIFF", False, _flag, "calls that need gradients run a "
                "forward and a reverse program of their own; 0 records torch's tape op by op"),
         Option("max_instances", "SCRIPTMODE_MAX_INSTANCES", 32, int, "instances of one scripted "
                "function over argument types"),

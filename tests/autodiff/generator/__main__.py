@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from scriptmode.support import config
 from tests.autodiff.generator.judge import TAPE, judge
 from tests.autodiff.generator.programs import random_program
 from tests.generator.judge import CRASH, DIFFERENT, INVALID, REFUSED, SAME, Verdict
@@ -16,6 +17,7 @@ from tests.generator.runner import Worker, judge_all, shrunk
 
 
 def main() -> int:
+    config.set("autodiff", True)
     parser = argparse.ArgumentParser(prog="python -m tests.autodiff.generator", description=__doc__)
     parser.add_argument("--first", type=int, help="first seed (default: a fresh one, printed)")
     parser.add_argument("--count", type=int, default=100)
