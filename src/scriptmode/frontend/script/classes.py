@@ -92,10 +92,11 @@ class ClassFacts:
             self.fields[key] = join_fields(self.fields[key], t) if key in self.fields else t
 
 
-def is_user_class(cls: type) -> bool:
-    """Whether instances of ``cls`` are instances of a user class in compiled code."""
+def is_user_class(cls: object) -> bool:
+    """Whether ``cls`` is a class whose instances are those of a user class in compiled code."""
     return (
-        _makes_plain_classes(type(cls))
+        isinstance(cls, type)
+        and _makes_plain_classes(type(cls))
         and bool(cls.__flags__ & (1 << 9))  # made by a class statement
         and cls not in _TRANSPARENT
         and not issubclass(cls, (*_OTHERS, BaseException))
