@@ -16,7 +16,6 @@ from scriptmode.abi.convention import CTX_FIELDS, ERROR_CPP
 from scriptmode.abi.errors import raise_cpp_exception
 from scriptmode.abi.libtorch import symbol
 from scriptmode.codegen.engine import ThunkCache, thunks
-from scriptmode.codegen.thunk_support import TENSOR_LIST
 from scriptmode.ir import types as T
 from scriptmode.ir.schema import EnumDefault, OpSchema, parse_schema
 from scriptmode.runtime import descriptors, nativelib
@@ -29,6 +28,8 @@ _delete = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(symbol("aoti_torch_del
 _wrap = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(
     symbol("_Z16THPVariable_WrapRKN2at10TensorBaseE")
 )
+
+TENSOR_LIST = T.ListType([T.TENSOR])
 
 
 def provide_lists() -> None:
