@@ -1,0 +1,76 @@
+"""Functions of one or a few instructions: roundings, roots, remainders, choices."""
+
+from __future__ import annotations
+
+from scriptmode.codegen.elementwise.lanes import Lanes, where
+
+
+def floor(x: Lanes) -> Lanes:
+    """The greatest integer that is not above x."""
+    return x.intrinsic("llvm.floor")
+
+
+def ceil(x: Lanes) -> Lanes:
+    """The least integer that is not below x."""
+    return x.intrinsic("llvm.ceil")
+
+
+def trunc(x: Lanes) -> Lanes:
+    """The integer next to x in the direction of zero."""
+    return x.intrinsic("llvm.trunc")
+
+
+def round_half_even(x: Lanes) -> Lanes:
+    """The nearest integer, the even one of two."""
+    return x.intrinsic("llvm.roundeven")
+
+
+def sqrt(x: Lanes) -> Lanes:
+    """The square root."""
+    return x.intrinsic("llvm.sqrt")
+
+
+def rsqrt(x: Lanes) -> Lanes:
+    """1 / sqrt(x)."""
+    return 1.0 / sqrt(x)
+
+
+def reciprocal(x: Lanes) -> Lanes:
+    """1 / x."""
+    return 1.0 / x
+
+
+def sign(x: Lanes) -> Lanes:
+    """1, 0 or -1; 0 for NaN and for -0.0, as torch's."""
+    one = x.constant(1.0)
+    return where(x > 0.0, one, where(x < 0.0, -one, 0.0))
+
+
+def relu(x: Lanes) -> Lanes:
+    """0 where x is below 0; NaN and -0.0 stay."""
+    return where(x < 0.0, 0.0, x)
+
+
+def minimum(x: Lanes, y: Lanes) -> Lanes:
+    """The lesser one; NaN if one of them is."""
+    return where(x.is_nan(), x, where(x < y, x, y))
+
+
+def maximum(x: Lanes, y: Lanes) -> Lanes:
+    """The greater one; NaN if one of them is."""
+    return where(x.is_nan(), x, where(x > y, x, y))
+
+
+def fmod(x: Lanes, y: Lanes) -> Lanes:
+    """What is left of x, with its sign, when y is taken off as often as possible.
+
+    Exact for any quotient, which takes a loop: LLVM calls libc's function lane by lane.
+    """
+    return Lanes(x.builder, x.builder.frem(x.value, y.value))
+
+
+def remainder(x: Lanes, y: Lanes) -> Lanes:
+    """``fmod`` moved to the sign of y, as torch does."""
+    left = fmod(x, y)
+    is_foreign = ((left < 0.0) ^ (y < 0.0)) & ~left.equals(0.0)
+    return where(is_foreign, left + y, left)
