@@ -37,6 +37,26 @@ def accumulate_tensors(into: list[Tensor | None], parts: list[Tensor]) -> None:
         into[i] = parts[i] if before is None else before + parts[i]
 
 
+def add_into(own: Tensor | None, part: Tensor | None) -> Tensor | None:
+    """``accumulate`` in place: nothing else holds ``own``, nor then the result."""
+    if part is None:
+        return own
+    if own is None:
+        return part.clone()
+    return own.add_(part)
+
+
+def add_new_into(own: Tensor | None, part: Tensor) -> Tensor:
+    """The same for a part that nothing else holds."""
+    return part if own is None else own.add_(part)
+
+
+@cache
+def add_into_graph(own: T.Type, part: T.Type, is_new: bool) -> Graph:
+    """``add_into`` for values of these types: Tensor or Tensor | None."""
+    return compiled(add_new_into if is_new else add_into, (own, part))
+
+
 @cache
 def accumulate_graph(a: T.Type, b: T.Type) -> Graph:
     """``accumulate`` for values of these types: Tensor or Tensor | None."""

@@ -7,9 +7,10 @@ the forward program returns, or yields for a branch, or lists for the iterations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from scriptmode.analysis.alias import result_is_fresh
 from scriptmode.autodiff import helpers
 from scriptmode.autodiff.activity import Activity, Key
 from scriptmode.autodiff.mutation import Versions
@@ -51,19 +52,60 @@ class Scope:
 
 
 class Cotangents:
-    """Cotangents by value and path within one block of the reverse program."""
+    """Cotangents by value and path within one block of the reverse program.
 
-    def __init__(self) -> None:
+    A cotangent has two parts: ``of`` holds what other values may share, ``sums`` what nothing else
+    holds, so that it is added to in place.  ``enter`` gives the sum, as it is outside of the block,
+    of a value of a block around.
+    """
+
+    def __init__(
+        self, block: Block | None = None, enter: Callable[[Key], Value | None] | None = None
+    ) -> None:
         self.of: dict[Key, Value] = {}
+        self.sums: dict[Key, Value] = {}
+        self.block = block
+        self._enter = enter
 
     def add(self, emitter: Residuals, key: Key, cotangent: Value) -> None:
         """Add a contribution."""
         before = self.of.get(key)
         self.of[key] = cotangent if before is None else emitter.accumulate(before, cotangent)
 
-    def take(self, key: Key) -> Value | None:
+    def take(self, emitter: Residuals, key: Key) -> Value | None:
         """The whole cotangent, which is then gone."""
-        return self.of.pop(key, None)
+        shared, own = self.of.pop(key, None), self.sums.pop(key, None)
+        if shared is None or own is None:
+            return own if shared is None else shared
+        return emitter.accumulate(own, shared)
+
+    def take_own(self, emitter: Residuals, key: Key) -> Value | None:
+        """The same as a tensor that nothing else holds."""
+        shared, own = self.of.pop(key, None), self.sums.pop(key, None)
+        return own if shared is None else self._add_into(emitter, own, shared)
+
+    def add_own(self, emitter: Residuals, key: Key, cotangent: Value) -> None:
+        """Add a contribution that nothing else holds."""
+        before = self.sum_of(key)
+        self.sums[key] = cotangent if before is None else emitter.add_into(before, cotangent, False)
+
+    def to_sum(self, emitter: Residuals, key: Key) -> None:
+        """Make the whole cotangent a sum."""
+        shared = self.of.pop(key, None)
+        if shared is not None:
+            self.sums[key] = self._add_into(emitter, self.sum_of(key), shared)
+
+    def _add_into(self, emitter: Residuals, own: Value | None, part: Value) -> Value:
+        is_shared = part in self.of.values() or part.block is not emitter.builder.block
+        return emitter.add_into(own, part, not is_shared and _is_new(part))
+
+    def sum_of(self, key: Key) -> Value | None:
+        """The sum so far; None if there is none yet."""
+        if key not in self.sums and self._enter is not None and key[0].block is not self.block:
+            found = self._enter(key)
+            if found is not None:
+                self.sums[key] = found
+        return self.sums.get(key)
 
 
 class Residuals:
@@ -208,6 +250,13 @@ class Residuals:
             ).output
         return self.splice(helpers.accumulate_graph(a.type, b.type), [a, b])
 
+    def add_into(self, own: Value | None, part: Value, is_new: bool) -> Value:
+        """The sum of a cotangent that nothing else holds, which is written, and another one."""
+        if own is None:
+            own = self.builder.constant(None, MAYBE)
+        graph = helpers.add_into_graph(own.type, part.type, is_new)
+        return self.splice(graph, [own, part])
+
     def splice(self, body: Graph, inputs: Sequence[Value]) -> Value:
         """The result of a graph's body on these values, in place."""
         mapping: dict[Value, Value] = dict(zip(body.params, inputs, strict=True))
@@ -252,6 +301,14 @@ class Residuals:
             return self.need(value, reason)
         finally:
             self.scope = saved
+
+
+def _is_new(part: Value) -> bool:
+    """Whether a cotangent is a new tensor that has no other use yet."""
+    node = part.node
+    if node is None or node.schema is None or part.uses:
+        return False
+    return result_is_fresh(node) and not node.schema.is_view and not node.schema.is_mutable
 
 
 def _locate(node: Node, builder: Builder) -> None:

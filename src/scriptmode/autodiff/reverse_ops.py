@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scriptmode.autodiff import dual, helpers
 from scriptmode.autodiff.activity import Key
@@ -10,7 +10,7 @@ from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
 from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
-from scriptmode.autodiff.rule import Rule, rules_of
+from scriptmode.autodiff.rule import Rule, rules_of, sum_rule
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
 
@@ -30,7 +30,7 @@ class OpReversal(Residuals):
 
     def _reverse_load(self, node: Node, cotangents: Cotangents) -> None:
         """A tensor was taken out of a container: its cotangent goes to the cell beside it."""
-        found = cotangents.take((node.output, ()))
+        found = cotangents.take(self, (node.output, ()))
         if found is None:
             return
         cell = Node("prim::TupleIndex", node.inputs, [dual.CELL], attributes={"index": 1},
@@ -64,7 +64,11 @@ class OpReversal(Residuals):
 
     def _reverse_written(self, node: Node, cotangents: Cotangents) -> None:
         """A view of a tensor was written: its part of the cotangent is that of what it became."""
-        cotangent = cotangents.take((node.output, ()))
+        before = node.inputs[0]
+        if self.activity.is_active(before):
+            cotangent = cotangents.take_own(self, (node.output, ()))
+        else:
+            cotangent = cotangents.take(self, (node.output, ()))
         keys: list[Key] = [(v, ()) for v in node.inputs if self.activity.is_active(v)]
         if cotangent is None or not keys:
             return
@@ -81,14 +85,19 @@ class OpReversal(Residuals):
                 )
             found = [branch.add_output(MAYBE) for _ in keys]
         for key, value in zip(keys, found, strict=True):
-            cotangents.add(self, key, value)
+            if key[0] is before:
+                cotangents.add_own(self, key, value)
+            else:
+                cotangents.add(self, key, value)
 
     def _split(self, node: Node, cotangent: Value) -> list[Value]:
-        """The cotangents of what a tensor was before a view of it was written, and of the view."""
+        """The cotangents of what a tensor was before a view of it was written, and of the view.
+
+        The first is ``cotangent`` itself, whose part is zero then.
+        """
         before, view = node.inputs
         found = []
         if self.activity.is_active(before):
-            cotangent = self._copy(cotangent)
             found.append(cotangent)
         part = cotangent
         for step in self.versions.views[node]:
@@ -117,7 +126,7 @@ class OpReversal(Residuals):
             if found is not None:
                 self.scope.lists[raw] = found
             return
-        cotangent = cotangents.take((node.output, ()))
+        cotangent = cotangents.take(self, (node.output, ()))
         if cotangent is not None:
             cotangents.add(self, (raw, ()), cotangent)
 
@@ -181,7 +190,7 @@ class OpReversal(Residuals):
                 cotangents.add(self, (value, ()), part)
 
     def _reverse_getitem(self, node: Node, cotangents: Cotangents) -> None:
-        found = cotangents.take((node.output, ()))
+        found = cotangents.take(self, (node.output, ()))
         if found is None:
             return
         parts = self.list_cotangent(node.inputs[0])
@@ -198,10 +207,14 @@ class OpReversal(Residuals):
             return
         unsure = [g for g in grads if g is not None and g.type == MAYBE]
         is_sure = any(g is not None and g.type != MAYBE for g in grads) or not unsure
+        sums = {
+            key: self.optional(cotangents.sum_of(key)) for key in self._keys_of_sums(node).values()
+        }
         if is_sure or len(grads) > 1:
-            found = self._apply_rules(node, grads)
+            found, totals = self._apply_rules(node, grads, sums)
             for key, value in found.items():
                 cotangents.add(self, key, value)
+            cotangents.sums.update(totals)
             return
         # only if there is a cotangent at all
         (grad,) = unsure
@@ -209,13 +222,32 @@ class OpReversal(Residuals):
         branch = self.builder.if_node(present)
         with self.builder.at(branch.blocks[0]):
             sure = self.builder.cast(grad, T.TENSOR)
-            found = self._apply_rules(node, [sure])
-            branch.blocks[0].terminate(YIELD, list(found.values()), node.span)
+            found, totals = self._apply_rules(node, [sure], sums)
+            after = [*found.values(), *totals.values()]
+            branch.blocks[0].terminate(YIELD, after, node.span)
         with self.builder.at(branch.blocks[1]):
             nothing = [self.builder.constant(None, MAYBE) for _ in found]
-            branch.blocks[1].terminate(YIELD, nothing, node.span)
+            before = [sums[key] for key in totals]
+            branch.blocks[1].terminate(YIELD, [*nothing, *before], node.span)
         for key in found:
             cotangents.add(self, key, branch.add_output(MAYBE))
+        for key in totals:
+            cotangents.sums[key] = branch.add_output(MAYBE)
+
+    def _keys_of_sums(self, node: Node) -> dict[int, Key]:
+        """By argument: the tensors whose cotangents an op adds to in place."""
+        schema = node.schema
+        if schema is None or is_recorded(node):
+            return {}
+        return {
+            position: (value, ())
+            for position, (argument, value) in enumerate(
+                zip(schema.arguments, node.inputs, strict=True)
+            )
+            if value.type == T.TENSOR
+            and self.activity.is_active(value)
+            and sum_rule(node.kind, argument.name) is not None
+        }
 
     def _is_none(self, value: Value) -> Value:
         return self.builder.node("prim::is_none", [value], [T.BOOL]).output
@@ -223,12 +255,17 @@ class OpReversal(Residuals):
     def _grad_of(self, output: Value, cotangents: Cotangents) -> Value | None:
         if output.type == T.ListType([T.TENSOR]):
             return self.scope.lists.get(output)
-        return cotangents.take((output, ()))
+        return cotangents.take(self, (output, ()))
 
-    def _apply_rules(self, node: Node, grads: Sequence[Value | None]) -> dict[Key, Value]:
-        """The cotangents of the node's active inputs; those of lists are written in place."""
+    def _apply_rules(
+        self, node: Node, grads: Sequence[Value | None], sums: Mapping[Key, Value]
+    ) -> tuple[dict[Key, Value], dict[Key, Value]]:
+        """The cotangents of the node's active inputs, and what ``sums`` became.
+
+        Cotangents of lists are written in place.
+        """
         if is_recorded(node):
-            return self._reverse_recorded(node, grads)
+            return self._reverse_recorded(node, grads), {}
         schema = node.schema
         assert schema is not None
         names = [a.name for a in schema.arguments]
@@ -236,7 +273,14 @@ class OpReversal(Residuals):
         rules = rules_of(node.kind)
         found: dict[Key, Value] = {}
         done: set[int] = set()
+        totals = dict(sums)
+        adding = self._keys_of_sums(node)
         for position in active:
+            if position in adding:
+                key, sum_ = adding[position], sum_rule(node.kind, names[position])
+                assert sum_ is not None
+                totals[key] = self._apply_rule(node, sum_, grads, [True], totals[key])
+                continue
             rule = rules[names[position]]
             if id(rule) in done:
                 continue
@@ -247,7 +291,7 @@ class OpReversal(Residuals):
             for place, part in zip(places, parts, strict=True):
                 if place in active and part.type != T.NONE:
                     self._deliver(node.inputs[place], part, found)
-        return found
+        return found, totals
 
     def _parts(self, result: Value, count: int) -> list[Value]:
         if count == 1:
@@ -262,11 +306,19 @@ class OpReversal(Residuals):
         self.splice(helpers.accumulate_list_graph(part.type), [self.list_cotangent(value), part])
 
     def _apply_rule(
-        self, node: Node, rule: Rule, grads: Sequence[Value | None], needed: Sequence[bool]
+        self,
+        node: Node,
+        rule: Rule,
+        grads: Sequence[Value | None],
+        needed: Sequence[bool],
+        into: Value | None = None,
     ) -> Value:
         inputs = []
         for operand in rule.operands:
-            if operand.role == "grad":
+            if operand.role == "into":
+                assert into is not None
+                inputs.append(into)
+            elif operand.role == "grad":
                 given = grads[operand.index]
                 is_list = node.outputs[operand.index].type == T.ListType([T.TENSOR])
                 nothing = COTANGENTS if is_list else MAYBE

@@ -18,6 +18,13 @@ Whatever else a parameter names is an error.  Only what the rules in use name is
 reverse program.  A rule for several arguments at once returns a tuple, and may have a parameter
 ``needed: list[bool]``, which of them are asked for.  A cotangent that is None is zero.
 
+``adds`` enters a second form of a rule, which adds to a sum that only the reverse program holds::
+
+    @adds("aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", "self")
+    def select_into(into: Tensor | None, grad: Tensor, self_shape: ..., dim: int, index: int) ...
+
+Its parameter ``into`` is the sum so far, or None; it writes it and returns it.
+
 ``without_gradient`` lists ops whose results carry none, ``results_without_gradient`` such results
 of other ops.
 """
@@ -47,8 +54,8 @@ _METADATA = {"shape": "tensor::shape", "dtype": "tensor::dtype"}
 class Operand:
     """What one parameter of a rule stands for.
 
-    ``role`` is ``grad``, ``result``, ``argument`` or ``needed``; ``index`` counts results or
-    arguments; ``metadata`` is the op that is applied to the value, empty for the value itself.
+    ``role`` is ``grad``, ``result``, ``argument``, ``needed`` or ``into``; ``index`` counts results
+    or arguments; ``metadata`` is the op that is applied to the value, empty for the value itself.
     """
 
     role: str
@@ -70,6 +77,7 @@ class Rule:
 
 
 _RULES: dict[str, list[Rule]] = {}
+_SUMS: dict[tuple[str, str], Rule] = {}
 _WITHOUT_GRADIENT: set[str] = set()
 _PLAIN_RESULTS: dict[str, frozenset[int]] = {}
 
@@ -80,23 +88,46 @@ def vjp(schema: str, *of: str) -> Callable[[Callable[..., Any]], Callable[..., A
     Raises ValueError for a schema that torch does not have, an argument that the op does not have,
     and a parameter that stands for nothing.
     """
-    kind = schema.partition("(")[0]
-    found = schema_of(kind)
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        if found is None:
-            return function  # an op of another version of torch
-        if _signature(found) != _signature(parse_schema(schema)):
-            raise ValueError(f"the schema of {kind} is {found.text}, not {schema}")
-        names = [a.name for a in found.arguments]
-        for name in of:
-            if name not in names:
-                raise ValueError(f"{kind} has no argument {name!r}")
-        operands = tuple(_operand(found, p) for p in inspect.signature(function).parameters)
-        _RULES.setdefault(kind, []).append(Rule(function, of, operands))
+        rule = _rule(schema, function, of)
+        if rule is not None:
+            _RULES.setdefault(schema.partition("(")[0], []).append(rule)
         return function
 
     return enter
+
+
+def adds(schema: str, of: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter the form of a rule that adds to a sum; raises ValueError as ``vjp`` does."""
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        rule = _rule(schema, function, (of,))
+        if rule is not None:
+            _SUMS[schema.partition("(")[0], of] = rule
+        return function
+
+    return enter
+
+
+def sum_rule(kind: str, of: str) -> Rule | None:
+    """The rule that adds the cotangent of an argument to a sum."""
+    return _SUMS.get((not_in_place(kind), of))
+
+
+def _rule(schema: str, function: Callable[..., Any], of: tuple[str, ...]) -> Rule | None:
+    kind = schema.partition("(")[0]
+    found = schema_of(kind)
+    if found is None:
+        return None  # an op of another version of torch
+    if _signature(found) != _signature(parse_schema(schema)):
+        raise ValueError(f"the schema of {kind} is {found.text}, not {schema}")
+    names = [a.name for a in found.arguments]
+    for name in of:
+        if name not in names:
+            raise ValueError(f"{kind} has no argument {name!r}")
+    operands = tuple(_operand(found, p) for p in inspect.signature(function).parameters)
+    return Rule(function, of, operands)
 
 
 def without_gradient(*kinds: str) -> None:
@@ -166,8 +197,8 @@ def _plain_operand(schema: OpSchema, name: str) -> tuple[str, int] | None:
     for index, argument in enumerate(schema.arguments):
         if argument.name == name:
             return "argument", index
-    if name == "needed":
-        return "needed", 0
+    if name in ("needed", "into"):
+        return name, 0
     for role in ("grad", "result"):
         if name == role and len(schema.returns) == 1:
             return role, 0

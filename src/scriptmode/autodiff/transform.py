@@ -90,7 +90,7 @@ class Reverse(OpReversal):
         held = self.reverse.add_param(T.NONE, "frame")
         frame = self.builder.node("prim::CellRead", [held], [T.NONE]).output
         self.scope = Scope(block, None, frame, self.mark())
-        cotangents = Cotangents()
+        cotangents = Cotangents(block)
         taken, parts = [], []
         for number, path in enumerate(outputs):
             part = self._part_of_result(path)
@@ -106,7 +106,7 @@ class Reverse(OpReversal):
         found = [
             self.list_cotangent(value)
             if value.type == TENSORS
-            else self.optional(cotangents.take((value, path)))
+            else self.optional(cotangents.take(self, (value, path)))
             for value, path in self.roots
         ]
         given_back = self.builder.tuple(found)
@@ -200,19 +200,19 @@ class Reverse(OpReversal):
             case "prim::TupleConstruct":
                 for index, value in enumerate(node.inputs):
                     for path in self.activity.paths(value):
-                        found = cotangents.take((node.output, (index, *path)))
+                        found = cotangents.take(self, (node.output, (index, *path)))
                         if found is not None:
                             cotangents.add(self, (value, path), found)
             case "prim::TupleIndex":
                 (value,) = node.inputs
                 for path in self.activity.paths(node.output):
-                    found = cotangents.take((node.output, path))
+                    found = cotangents.take(self, (node.output, path))
                     if found is not None:
                         cotangents.add(self, (value, (node.attributes["index"], *path)), found)
             case "prim::unchecked_cast" | "prim::checked_cast":
                 (value,) = node.inputs
                 for path in self.activity.paths(node.output):
-                    found = cotangents.take((node.output, path))
+                    found = cotangents.take(self, (node.output, path))
                     if found is not None:
                         cotangents.add(self, (value, path), found)
             case "prim::ListConstruct":
@@ -226,7 +226,7 @@ class Reverse(OpReversal):
 
     def _reverse_if(self, node: Node, cotangents: Cotangents) -> None:
         incoming = {
-            (number, path): cotangents.take((output, path))
+            (number, path): cotangents.take(self, (output, path))
             for number, output in enumerate(node.outputs)
             for path in self.activity.paths(output)
         }
@@ -240,7 +240,7 @@ class Reverse(OpReversal):
         branch = self.builder.if_node(condition)
         left: list[Cotangents] = []
         for block, target in zip(node.blocks, branch.blocks, strict=True):
-            local = Cotangents()
+            local = Cotangents(block, cotangents.sum_of)
             with self.builder.at(target):
                 if block.terminator.kind != UNREACHABLE:
                     scope, extra = self._enter_branch(node, block)
@@ -251,14 +251,19 @@ class Reverse(OpReversal):
                     self._leave_branch(scope, node, block, extra)
             left.append(local)
         keys = list(dict.fromkeys(key for local in left for key in local.of))
+        sums = list(dict.fromkeys(key for local in left for key in local.sums))
+        before = {key: cotangents.sum_of(key) for key in sums}
         for local, target in zip(left, branch.blocks, strict=True):
             with self.builder.at(target):
                 values = [self.optional(local.of.get(key)) for key in keys]
+                values += [self.optional(local.sums.get(key, before[key])) for key in sums]
             target.terminate(YIELD, values, node.span)
         for key in keys:
             found = [local.of.get(key) for local in left]
             is_sure = all(v is not None and v.type == T.TENSOR for v in found)
             cotangents.add(self, key, branch.add_output(T.TENSOR if is_sure else MAYBE))
+        for key in sums:
+            cotangents.sums[key] = branch.add_output(MAYBE)
 
     def _touches_lists(self, node: Node) -> bool:
         """Whether the reverse of a nested block has effects besides cotangents of its values."""
@@ -309,9 +314,11 @@ class Reverse(OpReversal):
         carried: list[tuple[int, Path]] = []
         starts: list[Value] = []
         is_any = False
+        owned = {n for n, v in enumerate(body.returns[1:]) if self._is_written(v)}
         for number, output in enumerate(node.outputs):
             for path in self.activity.paths(output):
-                found = cotangents.take((output, path))
+                take = cotangents.take_own if number in owned else cotangents.take
+                found = take(self, (output, path))
                 is_any = is_any or found is not None
                 carried.append((number, path))
                 starts.append(self.optional(found))
@@ -331,30 +338,43 @@ class Reverse(OpReversal):
             reading = self.builder.node("prim::Constant", (), [T.NONE], value=None)
             self.scope = Scope(body, outer_scope, reading.output, self.mark())
             scope = self.scope
-            local = Cotangents()
+            entered: dict[Key, Value] = {}  # the sums of what is outside, by which the loop goes on
+
+            def enter(key: Key) -> Value:
+                return entered.setdefault(key, target.add_param(MAYBE))
+
+            local = Cotangents(body, enter)
             for (number, path), value in zip(carried, given, strict=True):
-                local.add(self, (body.returns[1 + number], path), value)
+                add = local.add_own if number in owned else local.add
+                add(self, (body.returns[1 + number], path), value)
             # the index of the iteration is known without being kept
             scope.reads[body.params[0]] = index
             self._reverse_block(body, local)
             self.scope = outer_scope
-            new = [self.optional(local.take((params[number], path))) for number, path in carried]
-            keys = list(local.of)
-            sums = []
-            for key in keys:
-                before = target.add_param(MAYBE)
-                sums.append((before, self.accumulate(before, local.of[key])))
-            target.terminate(YIELD, [true, *new, *(after for _, after in sums)], node.span)
-        for _ in keys:
-            nothing = Node("prim::Constant", (), [MAYBE], attributes={"value": None},
-                           span=node.span)  # fmt: skip
-            loop.add_input(nothing.insert_before(loop).output)
-            loop.add_output(MAYBE)
+            new = []
+            for number, path in carried:
+                take = local.take_own if number in owned else local.take
+                new.append(self.optional(take(self, (params[number], path))))
+            for key in list(local.of):
+                local.to_sum(self, key)
+            sums = [local.sums[key] for key in entered]
+            target.terminate(YIELD, [true, *new, *sums], node.span)
+        for key in entered:
+            start = cotangents.sum_of(key)
+            if start is None:
+                nothing = Node("prim::Constant", (), [MAYBE], attributes={"value": None},
+                               span=node.span)  # fmt: skip
+                start = nothing.insert_before(loop).output
+            loop.add_input(start)
+            cotangents.sums[key] = loop.add_output(MAYBE)
         self._keep_iterations(node, scope, reading, index, frames, loop)
         for (number, path), output in zip(carried, loop.outputs, strict=False):
-            cotangents.add(self, (node.inputs[2 + number], path), output)
-        for key, output in zip(keys, loop.outputs[len(carried) :], strict=True):
-            cotangents.add(self, key, output)
+            add = cotangents.add_own if number in owned else cotangents.add
+            add(self, (node.inputs[2 + number], path), output)
+
+    def _is_written(self, value: Value) -> bool:
+        """Whether a value is a tensor after a write of a view of it."""
+        return value.node is not None and value.node in self.versions.views
 
     def _count_iterations(self, node: Node) -> tuple[Value, Node]:
         """The number of iterations that a Loop of the forward program has run, and its counter."""

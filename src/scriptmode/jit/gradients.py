@@ -64,6 +64,7 @@ class Node:
     is_random: bool
     writes: bool
     warns: bool
+    is_recorded: bool  # torch's tape sees some of the ops
 
     @functools.cached_property
     def reverse(self) -> Entry:
@@ -269,6 +270,8 @@ class Gradients:
             any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds)
             or bool(written_in(found.forward)),
             "prim::warn" in kinds,
+            not all(k.partition("::")[0] in _OWN_OPS for k in kinds)
+            or "torch::set_grad_enabled" in kinds,
         )
 
     def _reverse_entry(self, graph: Graph, is_last: bool) -> Entry:
@@ -308,6 +311,13 @@ class Gradients:
 
 
 _UNKNOWN: Any = object()
+# what calls no code of others, which may ask for torch's tape
+_OWN_OPS = (
+    "aten", "prim", "int", "float", "bool", "complex", "str", "list", "dict", "tuple", "tensor",
+    "iterator", "range", "dtype", "device", "number", "enum", "set", "deque", "math", "slice",
+    "torch", "bytes",
+)  # fmt: skip
+_UNSEEN = torch._C._AutoDispatchBelowAutograd  # ops go past torch's tape, which has nothing to do
 
 
 @contextlib.contextmanager
@@ -393,7 +403,8 @@ class _Apply(torch.autograd.Function):
         node = run.node
         if node.is_random:
             run.state = torch.get_rng_state()
-        run.result, frame, flags = node.forward(*run.arguments)
+        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
+            run.result, frame, flags = node.forward(*run.arguments)
         everything = (*run.arguments, *run.leaves)
         given = {id(v): v for v in _all_tensors(everything)}
         outputs = _Outputs(given)
@@ -440,7 +451,8 @@ class _Apply(torch.autograd.Function):
         given = [_cotangent(number, grads) for number in run.taken]
         keeps = torch._C._autograd._get_current_graph_task_keep_graph()
         reverse = node.reverse if keeps else node.last_reverse
-        found = reverse(held.frame, *inputs, *given)
+        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
+            found = reverse(held.frame, *inputs, *given)
         return None, *_by_root(found, [_at(everything[i], path) for i, path in node.wrt])
 
 

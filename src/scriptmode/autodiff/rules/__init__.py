@@ -11,6 +11,7 @@ from scriptmode.autodiff.rules import (
     products,
     reductions,
     scatters,
+    sums,
     writes,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "products",
     "reductions",
     "scatters",
+    "sums",
     "writes",
 ]
