@@ -127,6 +127,6 @@ def verify_reverse(scripted, arguments):
 
     found, _ = differentiate(program, name, roots)
     for graph in (found.forward, found.reverse):
-        whole = program_of(graph, program)
+        whole = program_of(graph, program, found.functions)
         for function in whole.functions.values():
             verify(function, whole, schema_of)

@@ -23,6 +23,7 @@ from scriptmode.autodiff.rule import carries_gradient, is_without_gradient
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 
+TAPED = ".taped"  # ends the names of recursive functions, see recursion
 Path = tuple[int, ...]
 Key = tuple[Value, Path]
 
@@ -46,6 +47,11 @@ def root_paths(t: T.Type) -> Iterator[Path]:
         yield ()
     else:
         yield from tensor_paths(t)
+
+
+def is_taped(node: Node) -> bool:
+    """Whether a node calls a function that has a tape; its ``active`` are paths of the result."""
+    return node.kind == "prim::Call" and str(node.attributes["callee"]).endswith(TAPED)
 
 
 class Activity:
@@ -110,6 +116,12 @@ class Activity:
                 return self._mark(node.output, ())
             case "prim::Call" if node.attributes["callee"] == WRITTEN:
                 return any(map(self.any_in, node.inputs)) and self._mark(node.output, ())
+            case "prim::Call" if is_taped(node):
+                if not any(map(self.any_in, node.inputs)):
+                    return False
+                active = node.attributes["active"]
+                changed = [self._mark(node.output, (0, *path)) for path in active]
+                return any(changed)
             case "prim::Call":
                 return self._flow(node.inputs[0], node.output)
             case "prim::TupleConstruct":

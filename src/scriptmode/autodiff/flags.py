@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scriptmode.autodiff.activity import Activity, Key, Path
+from scriptmode.autodiff.activity import Activity, Key, Path, is_taped
 from scriptmode.autodiff.dual import ANY, DUAL, REQUIRED, TENSORS, TO_DUALS, TO_FLAGS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS
@@ -46,6 +46,18 @@ class Flags:
         self.activity = activity
         self.roots = set(roots)
         self._known: dict[tuple[Value, Path], Flag] = {}
+
+    def know(self, key: Key, flag: Value) -> None:
+        """Take a value for the flag of a root."""
+        self._known[key] = flag
+
+    def before(self, value: Value, path: Path, anchor: Node) -> Value:
+        """The flag as a value in front of ``anchor``."""
+        flag = self.of(value, path)
+        if isinstance(flag, Value):
+            return flag
+        node = Node("prim::Constant", (), [T.BOOL], attributes={"value": flag}, span=anchor.span)
+        return node.insert_before(anchor).output
 
     def constant(self, flag: Flag, block: Block) -> Value:
         """The flag as a value at the end of ``block``."""
@@ -89,6 +101,8 @@ class Flags:
                 return self._any(node)
             case "prim::Call" if node.attributes["callee"] in RECORDS:
                 return self.of(node.inputs[0])
+            case "prim::Call" if is_taped(node):
+                return self._told(node, path[1:])
             case "prim::Call":
                 return self._any_of(value)
             case "list::getitem":
@@ -202,6 +216,17 @@ class Flags:
     def _is_list(self, value: Value) -> bool:
         return isinstance(value.type, (T.ListType, T.VarTupleType))
 
+    def _told(self, call: Node, path: Path) -> Flag:
+        """What a recursive function says of its result."""
+        flags = call.output.type.contained[1]
+        place = call.attributes["active"].index(path)
+        both = Node("prim::TupleIndex", [call.output], [flags], attributes={"index": 1},
+                    span=call.span)  # fmt: skip
+        both.insert_after(call)
+        flag = Node("prim::TupleIndex", [both.output], [T.BOOL], attributes={"index": place},
+                    span=call.span)  # fmt: skip
+        return flag.insert_after(both).output
+
     def _stored(self, load: Node) -> Flag:
         flag = Node("prim::TupleIndex", load.inputs, [T.BOOL], attributes={"index": 2},
                     span=load.span)  # fmt: skip
@@ -293,6 +318,9 @@ class _Unsure(Exception):
 
 class _Trial(Flags):
     """Flags that are constants; anything else raises."""
+
+    def _told(self, call: Node, path: Path) -> Flag:
+        raise _Unsure
 
     def _on_tape(self, strip: Node) -> Flag:
         raise _Unsure

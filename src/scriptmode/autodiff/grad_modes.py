@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from scriptmode.autodiff.activity import Activity
+from scriptmode.autodiff.activity import Activity, is_taped
 from scriptmode.autodiff.mutation import WRITTEN, Versions
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.ir import types as T
@@ -100,6 +100,8 @@ class _Modes:
             raise NotDifferentiable("a grad mode that only a run knows", node.span)
         if node.kind == _ASK:
             node.kind, node.schema, node.attributes = "prim::Constant", None, {"value": mode}
+        elif not mode and is_taped(node):
+            raise NotDifferentiable("recursion in a region of another grad mode", node.span)
         elif not mode and node.kind.startswith("aten::"):
             self.unrecorded.append(node)
         return mode

@@ -8,15 +8,23 @@ raises ``NotDifferentiable``: such programs record torch's own tape instead.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from scriptmode.analysis.effects import HIDDEN_WRITES
-from scriptmode.autodiff.activity import Activity, Path, tensor_paths
+from scriptmode.autodiff.activity import TAPED, Activity, Path, is_taped, tensor_paths
 from scriptmode.autodiff.decompose import decompose
 from scriptmode.autodiff.dual import CELL, DUAL, INDICES, TO_DUALS, TO_TENSORS, dualize
 from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
+from scriptmode.autodiff.recursion import (
+    Called,
+    check_signature,
+    give_leaves,
+    left_calls,
+    mark_calls,
+)
 from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, copy_graph
@@ -45,8 +53,16 @@ _ASKING = (
 _PRINTING = ("prim::print", "prim::str", "prim::repr", "prim::format")
 
 
-def prepare(program: Program, name: str) -> Graph:
-    """The function in one structured piece."""
+@dataclass
+class Prepared:
+    """A function in one structured piece, and the recursive ones that it calls."""
+
+    graph: Graph
+    functions: dict[str, Called]
+
+
+def prepare(program: Program, name: str) -> Prepared:
+    """Prepare the function."""
     copies = Program(name)
     copies.classes, copies.enums = program.classes, program.enums
     copies.named_tuples, copies.globals = program.named_tuples, program.globals
@@ -56,16 +72,31 @@ def prepare(program: Program, name: str) -> Graph:
         structure_exits(copies.functions[other], copies)
     graph = copies.functions[name]
     inline_calls(graph, copies, _MOST_NODES, _MOST_NODES)
-    decompose(graph)
-    fold_constants(graph)
-    apply_rules(graph)
-    simplify_control_flow(graph, copies)
+    called = {name: copies.functions[name] for name in left_calls(graph, copies)}
+    if name in called:  # an entry that calls itself: its calls are of a copy
+        graph = copy_graph(graph)
+    for function in called.values():
+        inline_calls(function, copies, _MOST_NODES, _MOST_NODES)
+    called = {name: copies.functions[name] for name in left_calls(graph, copies)}
+    whole = [graph, *called.values()]
+    for function in whole:
+        decompose(function)
+        fold_constants(function)
+        apply_rules(function)
+        simplify_control_flow(function, copies)
+    for function in called.values():
+        check_signature(function)
+    leaves = give_leaves(graph, called)
     _lift_module_tensors(graph)
-    eliminate_common_subexpressions(graph, copies)
-    hoist_loop_invariants(graph, copies)
-    eliminate_dead_code(graph, copies)
-    dualize(graph)
-    return graph
+    for function in whole:
+        eliminate_common_subexpressions(function, copies)
+        hoist_loop_invariants(function, copies)
+        eliminate_dead_code(function, copies)
+        dualize(function)
+        mark_calls(function, called)
+    for function in called.values():
+        function.name += TAPED
+    return Prepared(graph, {f.name: Called(f, leaves[name]) for name, f in called.items()})
 
 
 def leaves_of(graph: Graph) -> list[tuple[Value, tuple[str, ...]]]:
@@ -161,7 +192,8 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
     ``modes`` are the nodes that may set the grad mode.
     """
     for node in _walk(graph.block):
-        if node.kind in _NEVER and node.attributes.get("callee") not in _OWN:
+        is_own = node.attributes.get("callee") in _OWN or is_taped(node)
+        if node.kind in _NEVER and not is_own:
             raise NotDifferentiable(f"{node.kind} is not differentiated", node.span)
         if node.kind.partition(".")[0] in _ASKING and node not in modes:
             raise NotDifferentiable(f"{node.kind} asks what the tape knows", node.span)
@@ -181,8 +213,9 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
             _check_writes(node, graph, activity, versions)
         if node.schema is not None and any(activity.any_in(o) for o in node.outputs):
             _check_rules(node, activity)
-    (result,) = graph.block.returns
-    _check_result(graph, result, activity)
+    if not graph.name.endswith(TAPED):
+        (result,) = graph.block.returns
+        _check_result(graph, result, activity)
 
 
 def _walk(block: Block) -> Iterator[Node]:
@@ -301,6 +334,7 @@ class Sources:
         self.seen: set[tuple[Value, bool]] = set()
         self.views_argument = False
         self.unknown: Node | None = None
+        self.called = False  # whether it may come from a recursive function
 
     @property
     def values(self) -> set[Value]:
@@ -346,6 +380,11 @@ class Sources:
                 self.follow(node.inputs[0], (), viewed)
             case "prim::Call" if node.attributes["callee"] == WRITTEN:
                 self.follow(node.inputs[0], (), viewed)
+            case "prim::Call" if is_taped(node):
+                self.called = True
+                for operand in node.inputs:
+                    for inner in tensor_paths(operand.type):
+                        self.follow(operand, inner, True)
             case "prim::Call":
                 self._follow_stored(viewed)
             case "prim::ListConstruct":

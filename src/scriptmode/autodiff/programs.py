@@ -129,7 +129,7 @@ def _close(
     both = builder.tuple([result, builder.tuple(parts)])
     graph.block.terminate(YIELD, [both], graph.span)
     graph.return_type = both.type
-    made = program_of(graph, program)
+    made = program_of(graph, program, found.functions)
     made.self_object, made.captures = program.self_object, program.captures
     return made
 

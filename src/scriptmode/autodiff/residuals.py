@@ -7,13 +7,14 @@ the forward program returns, or yields for a branch, or lists for the iterations
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scriptmode.analysis.alias import result_is_fresh
 from scriptmode.autodiff import helpers
 from scriptmode.autodiff.activity import Activity, Key
 from scriptmode.autodiff.mutation import Versions
+from scriptmode.autodiff.recursion import Called
 from scriptmode.autodiff.rule import Operand
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
@@ -111,8 +112,16 @@ class Cotangents:
 class Residuals:
     """The reverse graph under construction, and what it needs of the forward graph."""
 
-    def __init__(self, graph: Graph, roots: Sequence[Key], versions: Versions) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        roots: Sequence[Key],
+        versions: Versions,
+        functions: Mapping[str, Called] | None = None,
+    ) -> None:
         self.versions = versions
+        self.functions = functions or {}
+        self.tapes: dict[str, Value] = {}  # of the reverse program, by function
         self.current: Node | None = None  # the node whose reverse is emitted
         self.users: dict[Value, list[Node]] = {}  # by kept value: the nodes whose reverse reads it
         self._copies: dict[Node, Value] = {}
@@ -148,12 +157,14 @@ class Residuals:
         assert scope is not None, f"{value!r} is of no block around"
         found = scope.reads.get(value)
         if found is None:
-            is_input = scope.parent is None and (
-                value.definition is scope.block or _is_module_tensor(value)
-            )
+            is_input = scope.parent is None and self.is_input(value)
             found = self._input(value) if is_input else self.keep(scope, value, reason)
             scope.reads[value] = found
         return found
+
+    def is_input(self, value: Value) -> bool:
+        """Whether the reverse program takes a value of the outermost block as a parameter."""
+        return value.definition is self.graph.block or _is_module_tensor(value)
 
     def _input(self, value: Value) -> Value:
         found = self.reverse.add_param(value.type, f"{value.name or 'x'}.{len(self.inputs)}")

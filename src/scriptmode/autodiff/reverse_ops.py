@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scriptmode.autodiff import dual, helpers
-from scriptmode.autodiff.activity import Key
+from scriptmode.autodiff.activity import Key, is_taped
 from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
+from scriptmode.autodiff.recursion import reverse_name
 from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
 from scriptmode.autodiff.rule import Rule, rules_of, sum_rule
 from scriptmode.ir import types as T
@@ -45,6 +46,9 @@ class OpReversal(Residuals):
         if node.attributes["callee"] == WRITTEN:
             self._reverse_written(node, cotangents)
             return
+        if is_taped(node):
+            self._reverse_taped(node, cotangents)
+            return
         (value,) = node.inputs
         if node.attributes["callee"] in STRIPS:
             self._reverse_strip(node, value, cotangents)
@@ -61,6 +65,23 @@ class OpReversal(Residuals):
             parts = self.splice(dual.gather_graph(), [self.need(cells, "the cells of a list")])
             into = self.list_cotangent(value)
             self.splice(helpers.accumulate_list_graph(parts.type), [into, parts])
+
+    def _reverse_taped(self, node: Node, cotangents: Cotangents) -> None:
+        """Call the reverse of a recursive function, also without cotangents: it takes its frame."""
+        function = self.functions[node.attributes["callee"]]
+        given = [
+            self.optional(cotangents.take(self, (node.output, (0, *path))))
+            for path in function.results
+        ]
+        values = dict(zip(function.graph.params, node.inputs, strict=False))
+        leaves = [self.need(values[leaf], "a parameter") for leaf in function.leaves]
+        tapes = [self.tapes[name] for name in self.functions]
+        result = T.TupleType([MAYBE] * len(function.roots))
+        found = self.builder.call(reverse_name(function.name), [*tapes, *leaves, *given], result)
+        for index, (param, path) in enumerate(function.roots):
+            if self.activity.is_active(values[param], path):
+                part = self.builder.tuple_index(found, index)
+                cotangents.add(self, (values[param], path), part)
 
     def _reverse_written(self, node: Node, cotangents: Cotangents) -> None:
         """A view of a tensor was written: its part of the cotangent is that of what it became."""

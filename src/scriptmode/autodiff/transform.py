@@ -29,15 +29,16 @@ a list of cotangents, which is written in place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scriptmode.autodiff import dual
-from scriptmode.autodiff.activity import Key, Path
+from scriptmode.autodiff.activity import Key, Path, is_taped
 from scriptmode.autodiff.dual import DUAL, TENSORS
 from scriptmode.autodiff.flags import Flags
 from scriptmode.autodiff.kept_versions import check_kept
 from scriptmode.autodiff.prepare import result_parts, sources_of, sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.autodiff.recursion import complete_calls
 from scriptmode.autodiff.residuals import (
     ALIASES,
     COTANGENTS,
@@ -71,6 +72,7 @@ class Differentiated:
     saved: list[tuple[str, Saved]]
     may_be_saved: list[bool]  # by output: whether the frame may hold the very tensor, or a view
     may_view_argument: list[bool]  # by output: whether it may be a view of an argument or parameter
+    functions: list[Graph] = field(default_factory=list)  # what both call: see recursion
 
 
 class Reverse(OpReversal):
@@ -78,8 +80,8 @@ class Reverse(OpReversal):
 
     # ---- the whole ----
 
-    def run(self) -> Differentiated:
-        """Emit everything."""
+    def run(self, functions: Sequence[Graph] = ()) -> Differentiated:
+        """Emit everything; ``functions`` are the forward and reverse forms of recursive ones."""
         block = self.graph.block
         (result,) = block.returns
         outputs = [
@@ -90,6 +92,7 @@ class Reverse(OpReversal):
         held = self.reverse.add_param(T.NONE, "frame")
         frame = self.builder.node("prim::CellRead", [held], [T.NONE]).output
         self.scope = Scope(block, None, frame, self.mark())
+        self._make_tapes()
         cotangents = Cotangents(block)
         taken, parts = [], []
         for number, path in enumerate(outputs):
@@ -114,19 +117,37 @@ class Reverse(OpReversal):
         self.reverse.return_type = given_back.type
         self._end_graph(result, held, taken, parts)
         sources = [sources_of(self.graph, path) for path in outputs]
-        kept = sources_of_values(self.graph, [saved.value for _, saved in self.saved])
+        kept = self.end_versions()
+        return Differentiated(
+            self.graph, self.reverse, list(self.inputs), self.roots, outputs, self.saved,
+            [s.called or not kept.isdisjoint(s.values) for s in sources],
+            [s.views_argument for s in sources],
+            list(functions),
+        )  # fmt: skip
+
+    def end_versions(self) -> set[Value]:
+        """Refuse writes of what is kept, and take the versions out again; what is kept."""
         kept_values = [saved.value for _, saved in self.saved]
+        kept = sources_of_values(self.graph, kept_values)
         check_kept(self.graph, self.versions, kept_values, self.users)
         for value in written_in(self.graph, self.versions.nodes):
             if not kept.isdisjoint(sources_of_values(self.graph, [value])):
                 raise NotDifferentiable("what is saved is written later", self.graph.span)
         for node in self.versions.views:
             node.replace_with(node.inputs[0])
-        return Differentiated(
-            self.graph, self.reverse, list(self.inputs), self.roots, outputs, self.saved,
-            [not kept.isdisjoint(s.values) for s in sources],
-            [s.views_argument for s in sources],
-        )  # fmt: skip
+        return kept
+
+    def _make_tapes(self) -> None:
+        """A new tape for each recursive function; the reverse program takes from a copy."""
+        first = self.graph.block.first
+        assert first is not None
+        made: dict[str, Value] = {}
+        for name, function in self.functions.items():
+            tape = Node("prim::ListConstruct", (), [function.tape], span=first.span)
+            made[name] = tape.insert_before(first).output
+            kept = self.keep(self.scope, made[name], f"what calls of {function.source} keep")
+            self.tapes[name] = self.builder.op("list::copy", kept)
+        complete_calls(self.graph, self.functions, made)
 
     def _part_of_result(self, path: Path) -> Value:
         """The value at ``path`` of the result; of a list, the one that made it."""
@@ -147,13 +168,24 @@ class Reverse(OpReversal):
     def _flags(self, block: Block, parts: Sequence[tuple[Value, Path]]) -> list[Value]:
         """For each output of the node: whether it depends on the roots; lists for lists."""
         flags = Flags(self.graph, self.activity, self.roots)
+        self.know_flags(flags)
         flags.fill()
+        for call in self.graph.find_all("prim::Call"):
+            if is_taped(call):
+                function = self.functions[call.attributes["callee"]]
+                values = dict(zip(function.graph.params, call.inputs, strict=True))
+                for param, (root, path) in zip(function.flags, function.roots, strict=True):
+                    flag = flags.before(values[root], path, call)
+                    call.set_input(function.graph.params.index(param), flag)
         return [
             flags.in_list(value)
             if value.type == TENSORS
             else flags.constant(flags.of(value, path), block)
             for value, path in parts
         ]
+
+    def know_flags(self, flags: Flags) -> None:
+        """Tell ``flags`` of roots that do not always require a gradient."""
 
     def _end_graph(
         self, result: Value, held: Value, taken: list[Value], parts: list[tuple[Value, Path]]
@@ -276,7 +308,7 @@ class Reverse(OpReversal):
     def _has_effect(self, node: Node) -> bool:
         if DUAL in [v.type for v in node.outputs] or dual.DUALS in [v.type for v in node.outputs]:
             return True
-        if any(v.type == DUAL for v in node.inputs):
+        if is_taped(node) or any(v.type == DUAL for v in node.inputs):
             return True
         if node.kind == "list::getitem" and self.activity.any_in(node.output):
             return True

@@ -259,32 +259,35 @@ class Gradients:
     def _compile(self, pattern: Pattern) -> Node:
         found, everything = self._differentiated(pattern)
         number = {value: i for i, value in enumerate(everything)}
-        kinds = {n.kind for n in found.forward.walk()}
+        whole = (found.forward, *found.functions)
+        kinds = {n.kind for graph in whole for n in graph.walk()}
         return Node(
             found,
-            self._entry(found.forward, self.instance),
-            lambda is_last: self._reverse_entry(found.reverse, is_last),
+            self._entry(found.forward, self.instance, found.functions),
+            lambda is_last: self._reverse_entry(found, is_last),
             [number[v] for v in found.inputs],
             [(number[v], path) for v, path in found.wrt],
             any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
-            any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds)
-            or bool(written_in(found.forward)),
+            any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds) or any(map(written_in, whole)),
             "prim::warn" in kinds,
             not all(k.partition("::")[0] in _OWN_OPS for k in kinds)
             or "torch::set_grad_enabled" in kinds,
         )
 
-    def _reverse_entry(self, graph: Graph, is_last: bool) -> Entry:
+    def _reverse_entry(self, found: Differentiated, is_last: bool) -> Entry:
+        graph = found.reverse
         if is_last:
             graph = copy_graph(graph)
             held = graph.params[0]
             reading = next(use.node for use in held.uses)
             IRNode("prim::CellDelete", [held], span=graph.span).insert_after(reading)
         with self._lock:
-            return self._entry(graph, None)
+            return self._entry(graph, None, found.functions)
 
-    def _entry(self, graph: Graph, instance: NativeInstance | None) -> Entry:
-        program = program_of(graph, self.program)
+    def _entry(
+        self, graph: Graph, instance: NativeInstance | None, functions: Sequence[Graph]
+    ) -> Entry:
+        program = program_of(graph, self.program, functions)
         graph.kwarg_only.clear()
         guards = CapturedRows(self.program.captures)  # fails as the ordinary entry's do
         return make_entry(
