@@ -78,6 +78,7 @@ from scriptmode.support.markers import (
 )
 from scriptmode.tools.explain import explain
 from scriptmode.transforms import scripted_gradients  # noqa: F401  (grad inside of scripts)
+from scriptmode.transforms.checkpoints import checkpoint
 from scriptmode.transforms.gradients import grad, hessian, jvp, value_and_grad, vjp
 from scriptmode.version import __version__
 
@@ -93,8 +94,8 @@ __all__ = [
     "TopLevelTracedModule", "TraceError", "TracedFunction", "TracedModule", "TracerWarning",
     "TracingCheckError", "Value", "_IgnoreContextManager", "__version__", "_awaitable",
     "_awaitable_nowait", "_awaitable_wait", "_overload", "_overload_method", "_unwrap_optional",
-    "annotate", "bailout_count", "config", "enable_onednn_fusion", "explain", "export",
-    "export_opnames", "fork", "freeze", "frontend", "fuser", "grad", "hessian", "ignore",
+    "annotate", "bailout_count", "checkpoint", "config", "enable_onednn_fusion", "explain",
+    "export", "export_opnames", "fork", "freeze", "frontend", "fuser", "grad", "hessian", "ignore",
     "interface",
     "is_scripting", "is_tracing", "isinstance", "jit_module_from_flatbuffer", "jvp",
     "last_executed_optimized_graph", "link", "load", "onednn_fusion_enabled",

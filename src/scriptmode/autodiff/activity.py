@@ -120,8 +120,8 @@ class Activity:
                 if not any(map(self.any_in, node.inputs)):
                     return False
                 active = node.attributes["active"]
-                changed = [self._mark(node.output, (0, *path)) for path in active]
-                return any(changed)
+                marked = [self._mark(node.output, (0, *path)) for path in active]
+                return any(marked)
             case "prim::Call":
                 return self._flow(node.inputs[0], node.output)
             case "prim::TupleConstruct":

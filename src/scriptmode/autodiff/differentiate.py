@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import scriptmode.autodiff.rules  # noqa: F401  (enters the rules)
@@ -59,7 +60,7 @@ def _follow(called: Called) -> Called:
     count = len(called.leaves)
     graph, unrecorded, versions = _followed(called.graph)
     leaves = graph.params[len(graph.params) - count :]
-    return Called(graph, leaves, unrecorded, versions)
+    return replace(called, graph=graph, leaves=leaves, unrecorded=unrecorded, versions=versions)
 
 
 def program_of(graph: Graph, original: Program, functions: Sequence[Graph] = ()) -> Program:

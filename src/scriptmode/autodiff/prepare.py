@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from scriptmode.analysis.effects import HIDDEN_WRITES
+from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
 from scriptmode.autodiff.activity import TAPED, Activity, Path, is_taped, tensor_paths
 from scriptmode.autodiff.decompose import decompose
 from scriptmode.autodiff.dual import CELL, DUAL, INDICES, TO_DUALS, TO_TENSORS, dualize
@@ -19,15 +19,19 @@ from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
 from scriptmode.autodiff.recursion import (
+    CHECKPOINTED,
     Called,
     check_signature,
     give_leaves,
+    is_no_checkpoint,
     left_calls,
     mark_calls,
+    separate_checkpoints,
 )
 from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, copy_graph
+from scriptmode.ops.table import Effect
 from scriptmode.passes.cse import eliminate_common_subexpressions
 from scriptmode.passes.dce import eliminate_dead_code
 from scriptmode.passes.fold import fold_constants
@@ -70,13 +74,17 @@ def prepare(program: Program, name: str) -> Prepared:
         copies.functions[other] = copy_graph(graph)
         unwrap_regions(copies.functions[other])
         structure_exits(copies.functions[other], copies)
+    separate_checkpoints(copies)
     graph = copies.functions[name]
-    inline_calls(graph, copies, _MOST_NODES, _MOST_NODES)
+    inline_calls(graph, copies, _MOST_NODES, _MOST_NODES, is_no_checkpoint)
     called = {name: copies.functions[name] for name in left_calls(graph, copies)}
     if name in called:  # an entry that calls itself: its calls are of a copy
         graph = copy_graph(graph)
     for function in called.values():
-        inline_calls(function, copies, _MOST_NODES, _MOST_NODES)
+        if function.name.endswith(CHECKPOINTED):
+            inline_calls(function, copies, _MOST_NODES, _MOST_NODES)
+        else:
+            inline_calls(function, copies, _MOST_NODES, _MOST_NODES, is_no_checkpoint)
     called = {name: copies.functions[name] for name in left_calls(graph, copies)}
     whole = [graph, *called.values()]
     for function in whole:
@@ -86,6 +94,8 @@ def prepare(program: Program, name: str) -> Prepared:
         simplify_control_flow(function, copies)
     for function in called.values():
         check_signature(function)
+        if function.name.endswith(CHECKPOINTED) and left_calls(function, copies):
+            raise NotDifferentiable("recursion in a checkpoint", function.span)
     leaves = give_leaves(graph, called)
     _lift_module_tensors(graph)
     for function in whole:
@@ -96,7 +106,12 @@ def prepare(program: Program, name: str) -> Prepared:
         mark_calls(function, called)
     for function in called.values():
         function.name += TAPED
-    return Prepared(graph, {f.name: Called(f, leaves[name]) for name, f in called.items()})
+    functions = {f.name: Called(f, leaves[name]) for name, f in called.items()}
+    for found in functions.values():
+        found.is_checkpoint = found.source.endswith(CHECKPOINTED)
+        kinds = {n.kind for n in found.graph.walk() if n.kind.startswith("aten::")}
+        found.is_random = any(op_effects(kind) & Effect.IO for kind in kinds)
+    return Prepared(graph, functions)
 
 
 def leaves_of(graph: Graph) -> list[tuple[Value, tuple[str, ...]]]:

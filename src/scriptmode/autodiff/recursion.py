@@ -1,4 +1,6 @@
-"""Functions that call themselves: each has a forward and a reverse function of its own.
+"""Functions that stay functions: each has a forward and a reverse function of its own.
+
+They call themselves, or are called by ``scriptmode.checkpoint``.
 
 What the reverse of one call needs, its *frame*, goes onto a list, the *tape* of the function, when
 the call ends.  The reverse function takes the last frame from the tape; since calls are reversed
@@ -9,9 +11,13 @@ last first, that is the frame of the call which is reversed::
                                           and       visit.taped.reverse(%tape, %w, %d...)
                                                       -> (cotangents of %x and %w)
 
-Tensors of modules that such a function reads (*leaves*) become parameters of it, so that each is
-read once, at the start of the whole.  ``separate`` finds the functions and gives them their leaves,
-``spread`` finds by what they are differentiated.
+What such a function reads of modules (*leaves*) becomes a parameter of it, and modules do not, so
+that each tensor is read once, at the start of the whole.  ``give_leaves`` does that, ``spread``
+finds by what the functions are differentiated.
+
+A call by ``checkpoint`` keeps nothing but its arguments: the forward program calls a third form,
+``visit.taped.plain``, which has no tape, and the reverse program calls the forward form with a new
+tape before it calls the reverse form.
 """
 
 from __future__ import annotations
@@ -24,8 +30,10 @@ from scriptmode.autodiff.dual import holds
 from scriptmode.autodiff.mutation import Versions
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Block, Graph, Node, Program, Value, callees
+from scriptmode.ir.graph import Block, Graph, Node, Program, Value, callees, copy_graph
 
+CHECKPOINT = "checkpoint"  # an attribute of calls
+CHECKPOINTED = ".checkpoint"
 _MOST_ROUNDS = 20  # of handing leaves from function to function
 
 Leaf = tuple[int, tuple[str, ...]]  # a parameter and the attributes that lead from it to a tensor
@@ -48,6 +56,8 @@ class Called:
     flags: list[Value] = field(default_factory=list)
     tapes: dict[str, Value] = field(default_factory=dict)  # parameters, by function
     tape: T.Type = T.NONE  # a list of frames
+    is_checkpoint: bool = False
+    is_random: bool = False
 
     @property
     def name(self) -> str:
@@ -65,6 +75,11 @@ def reverse_name(name: str) -> str:
     return f"{name}.reverse"
 
 
+def plain_name(name: str) -> str:
+    """What the form of a function without a tape is called."""
+    return f"{name}.plain"
+
+
 def left_calls(graph: Graph, program: Program) -> list[str]:
     """The functions of the program that are still called, directly or not."""
     found = [name for name in callees(graph) if name in program.functions]
@@ -72,6 +87,25 @@ def left_calls(graph: Graph, program: Program) -> list[str]:
         inner = callees(program.functions[name])
         found += [c for c in inner if c in program.functions and c not in found]
     return found
+
+
+def separate_checkpoints(program: Program) -> None:
+    """Let calls by ``checkpoint`` call functions of their own, in which nothing else is called."""
+    for graph in list(program.functions.values()):
+        for call in graph.find_all("prim::Call"):
+            if not call.attributes.get(CHECKPOINT):
+                continue
+            name = call.attributes["callee"] + CHECKPOINTED
+            if name not in program.functions:
+                copy = copy_graph(program.functions[call.attributes["callee"]])
+                copy.name = name
+                program.add(copy)
+            call.attributes["callee"] = name
+
+
+def is_no_checkpoint(call: Node) -> bool:
+    """Whether a call may be inlined outside of functions that ``checkpoint`` calls."""
+    return not str(call.attributes["callee"]).endswith(CHECKPOINTED)
 
 
 def check_signature(graph: Graph) -> None:
@@ -88,12 +122,12 @@ def check_signature(graph: Graph) -> None:
 
 
 def give_leaves(graph: Graph, functions: Mapping[str, Graph]) -> dict[str, list[Value]]:
-    """Let functions get the tensors of modules that they read as further parameters."""
+    """Let functions get what they read of modules as further parameters; the tensors among them."""
     leaves: dict[str, dict[Leaf, Value]] = {name: {} for name in functions}
     for name, function in functions.items():
         for node in function.find_all("prim::GetAttr"):
             leaf = _leaf(node.output)
-            if T.unwrap_optional(node.output.type) == T.TENSOR and leaf is not None:
+            if leaf is not None and not _is_module(node.output.type):
                 _take_leaf(function, leaves[name], leaf, node.output)
     for _ in range(_MOST_ROUNDS):
         more = [_hand_on(f, functions, leaves, leaves[name]) for name, f in functions.items()]
@@ -104,7 +138,35 @@ def give_leaves(graph: Graph, functions: Mapping[str, Graph]) -> dict[str, list[
     for name, function in functions.items():
         _pass_leaves(function, functions, leaves, leaves[name])
     _pass_leaves(graph, functions, leaves, None)
-    return {name: list(found.values()) for name, found in leaves.items()}
+    _drop_modules([graph, *functions.values()], functions)
+    return {
+        name: [v for v in found.values() if T.unwrap_optional(v.type) == T.TENSOR]
+        for name, found in leaves.items()
+    }
+
+
+def _is_module(t: T.Type) -> bool:
+    return isinstance(t, T.ClassType) and t.is_module
+
+
+def _drop_modules(graphs: Sequence[Graph], functions: Mapping[str, Graph]) -> None:
+    """Take modules out of the parameters."""
+    numbers = {
+        name: [i for i, p in enumerate(f.params) if _is_module(p.type)]
+        for name, f in functions.items()
+    }
+    for graph in graphs:
+        for call, name in _calls(graph, functions):
+            call.set_inputs([v for i, v in enumerate(call.inputs) if i not in numbers[name]])
+    for name, function in functions.items():
+        for node in reversed(list(function.walk())):
+            if node.kind == "prim::GetAttr" and not node.output.is_used:
+                node.erase()
+        for number in reversed(numbers[name]):
+            param = function.params[number]
+            if param.is_used:
+                raise NotDifferentiable("a function with a module as argument", function.span)
+            function.params.remove(param)
 
 
 def _leaf(value: Value) -> Leaf | None:
@@ -115,8 +177,8 @@ def _leaf(value: Value) -> Leaf | None:
             return None
         names.append(value.node.attributes["name"])
         (value,) = value.node.inputs
-    t, block = value.type, value.definition
-    if not isinstance(block, Block) or not isinstance(t, T.ClassType) or not t.is_module:
+    block = value.definition
+    if not isinstance(block, Block) or not _is_module(value.type):
         return None
     return (block.params.index(value), tuple(reversed(names))) if block.owner is None else None
 
@@ -226,8 +288,8 @@ def spread(graph: Graph, roots: Sequence[Key], functions: Mapping[str, Called]) 
             call.attributes["active"] = tuple(functions[call.attributes["callee"]].results)
     for call in calls:
         count = len(call.attributes["active"])
-        (result, _) = call.output.type.contained
-        call.output.type = T.TupleType([result, T.TupleType([T.BOOL] * count)])
+        plain, _ = call.output.type.contained
+        call.output.type = T.TupleType([plain, T.TupleType([T.BOOL] * count)])
 
 
 def _spread_from(graph: Graph, roots: Sequence[Key], functions: Mapping[str, Called]) -> bool:
@@ -251,10 +313,18 @@ def add_parameters(functions: Mapping[str, Called]) -> None:
         graph = function.graph
         function.flags = [graph.add_param(T.BOOL, f"flag.{i}") for i in range(len(function.roots))]
         function.tapes = {
-            name: graph.add_param(T.NONE, f"tape.{i}") for i, name in enumerate(functions)
+            name: graph.add_param(T.NONE, f"tape.{i}")
+            for i, name in enumerate(tapes_of(function, functions))
         }
     for function in functions.values():
         complete_calls(function.graph, functions, function.tapes)
+
+
+def tapes_of(function: Called | None, functions: Mapping[str, Called]) -> list[str]:
+    """The functions whose tapes a function, or the whole program, gets."""
+    if function is not None and function.is_checkpoint:
+        return [function.name]
+    return [name for name, other in functions.items() if not other.is_checkpoint]
 
 
 def complete_calls(
@@ -267,5 +337,6 @@ def complete_calls(
         for _ in functions[call.attributes["callee"]].flags:
             flag = Node("prim::Constant", (), [T.BOOL], attributes={"value": True}, span=call.span)
             call.add_input(flag.insert_before(call).output)
-        for tape in tapes.values():
-            call.add_input(tape)
+        if not functions[call.attributes["callee"]].is_checkpoint:
+            for tape in tapes.values():
+                call.add_input(tape)

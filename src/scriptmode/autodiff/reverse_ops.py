@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
 
 from scriptmode.autodiff import dual, helpers
 from scriptmode.autodiff.activity import Key, is_taped
 from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
-from scriptmode.autodiff.recursion import reverse_name
+from scriptmode.autodiff.recursion import Called, reverse_name, tapes_of
 from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
 from scriptmode.autodiff.rule import Rule, rules_of, sum_rule
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
+from scriptmode.support.source import Span
+
+
+def _python(
+    function: Callable[..., Any], inputs: Sequence[Value], result: T.Type, span: Span
+) -> Node:
+    return Node("prim::python_call", inputs, [result], attributes={"function": function}, span=span)
 
 
 class OpReversal(Residuals):
@@ -74,14 +84,45 @@ class OpReversal(Residuals):
             for path in function.results
         ]
         values = dict(zip(function.graph.params, node.inputs, strict=False))
+        if function.is_checkpoint and all(value.is_constant for value in given):
+            return
         leaves = [self.need(values[leaf], "a parameter") for leaf in function.leaves]
-        tapes = [self.tapes[name] for name in self.functions]
+        if function.is_checkpoint:
+            tapes = [self._run_again(function, node, values)]
+        else:
+            tapes = [self.tapes[name] for name in tapes_of(None, self.functions)]
         result = T.TupleType([MAYBE] * len(function.roots))
         found = self.builder.call(reverse_name(function.name), [*tapes, *leaves, *given], result)
         for index, (param, path) in enumerate(function.roots):
             if self.activity.is_active(values[param], path):
                 part = self.builder.tuple_index(found, index)
                 cotangents.add(self, (values[param], path), part)
+
+    def _run_again(self, function: Called, node: Node, values: Mapping[Value, Value]) -> Value:
+        """The tape of a call by ``checkpoint``, which is run once more, as random as before."""
+        why = f"an argument of a checkpoint, {function.source}"
+        own = [p for p in function.graph.params if p not in function.tapes.values()]
+        inputs = [
+            self.builder.constant(True)
+            if param in function.flags
+            else self.need(values[param], why)
+            for param in own
+        ]
+        now: Value | None = None
+        if function.is_random:
+            state = _python(torch.get_rng_state, (), T.TENSOR, node.span).insert_before(node).output
+            begun = self.need(state, "the state of the random numbers")
+            now = self._append(_python(torch.get_rng_state, (), T.TENSOR, node.span)).output
+            self._append(_python(torch.set_rng_state, [begun], T.NONE, node.span))
+        tape = self.builder.node("prim::ListConstruct", (), [function.tape]).output
+        assert function.graph.return_type is not None
+        self.builder.call(function.name, [*inputs, tape], function.graph.return_type)
+        if now is not None:
+            self._append(_python(torch.set_rng_state, [now], T.NONE, node.span))
+        return tape
+
+    def _append(self, node: Node) -> Node:
+        return self.builder.block.append(node)
 
     def _reverse_written(self, node: Node, cotangents: Cotangents) -> None:
         """A view of a tensor was written: its part of the cotangent is that of what it became."""

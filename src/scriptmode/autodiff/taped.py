@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.flags import Flags
-from scriptmode.autodiff.recursion import Called, add_parameters, reverse_name
+from scriptmode.autodiff.mutation import WRITTEN
+from scriptmode.autodiff.recursion import Called, add_parameters, plain_name, reverse_name
 from scriptmode.autodiff.residuals import MAYBE, Cotangents, Scope
 from scriptmode.autodiff.transform import Reverse
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
-from scriptmode.ir.graph import YIELD, Graph, Node, Value
+from scriptmode.ir.graph import YIELD, Graph, Node, Value, copy_graph
 from scriptmode.ops.aten import schema_of
 
 
 def reverse_functions(functions: Mapping[str, Called]) -> list[Graph]:
     """The two forms of each function, whose graphs become the forward forms."""
     add_parameters(functions)
-    made = [_TapedReverse(function, functions) for function in functions.values()]
+    plain = [_without_tape(f) for f in functions.values() if f.is_checkpoint]
+    # a checkpoint calls no other: what keeps it must know the type of its tape
+    ordered = sorted(functions.values(), key=lambda f: not f.is_checkpoint)
+    made = [_TapedReverse(function, functions) for function in ordered]
     for each in made:
         each.emit()
     for each in made:
         each.set_types()
-    return [graph for each in made for graph in (each.graph, each.reverse)]
+    return [*plain, *(graph for each in made for graph in (each.graph, each.reverse))]
+
+
+def _without_tape(function: Called) -> Graph:
+    """The form of a function that keeps nothing."""
+    graph = copy_graph(function.graph)
+    graph.name = plain_name(function.name)
+    own = dict(zip(function.graph.params, graph.params, strict=True))
+    roots = [(own[param], path) for param, path in function.roots]
+    flags = Flags(graph, Activity(graph, roots), roots)
+    for key, param in zip(roots, function.flags, strict=True):
+        flags.know(key, own[param])
+    flags.fill()
+    (result,) = graph.block.returns
+    told = [flags.constant(flags.of(result, path), graph.block) for path in function.results]
+    _end_with_flags(graph, result, told)
+    for tape in function.tapes.values():
+        graph.params.remove(own[tape])
+    for node in graph.find_all("prim::Call"):
+        if node.attributes["callee"] == WRITTEN:
+            node.replace_with(node.inputs[0])
+    return graph
+
+
+def _end_with_flags(graph: Graph, result: Value, flags: Sequence[Value]) -> None:
+    end = graph.block.terminator
+    span = end.span
+    end.erase()
+    builder = Builder(graph.block, schema_of)
+    builder.span = span
+    told = builder.tuple(flags, T.TupleType([T.BOOL] * len(flags)))
+    both = builder.tuple([result, told])
+    graph.block.terminate(YIELD, [both], span)
+    graph.return_type = both.type
 
 
 class _TapedReverse(Reverse):
@@ -46,7 +84,7 @@ class _TapedReverse(Reverse):
         (result,) = block.returns
         self.tapes = {
             name: self.reverse.add_param(T.NONE, f"tape.{i}")
-            for i, name in enumerate(self.functions)
+            for i, name in enumerate(function.tapes)
         }
         for leaf in function.leaves:
             self.inputs[leaf] = self.reverse.add_param(leaf.type, leaf.name)
@@ -72,7 +110,9 @@ class _TapedReverse(Reverse):
     def _end_forward(self, result: Value, taking: Node) -> None:
         function, block = self.function, self.graph.block
         flags = self._flags(block, [(result, path) for path in function.results])
+        _end_with_flags(self.graph, result, flags)
         end = block.terminator
+        (both,) = end.inputs
         span = end.span
         end.erase()
         builder = Builder(block, schema_of)
@@ -85,12 +125,11 @@ class _TapedReverse(Reverse):
         append = Node("list::append", [function.tapes[function.name], frame], (),
                       schema=schema_of("list::append"), span=span)  # fmt: skip
         block.append(append)
-        both = builder.tuple([result, builder.tuple(flags, T.TupleType([T.BOOL] * len(flags)))])
         block.terminate(YIELD, [both], span)
-        self.graph.return_type = both.type
         self.end_versions()
+        self.end_calls()
 
     def set_types(self) -> None:
         """Give the tapes, which all functions have, their types."""
-        for name, function in self.functions.items():
-            self.tapes[name].type = self.function.tapes[name].type = function.tape
+        for name, tape in self.tapes.items():
+            tape.type = self.function.tapes[name].type = self.functions[name].tape

@@ -38,7 +38,7 @@ from scriptmode.autodiff.flags import Flags
 from scriptmode.autodiff.kept_versions import check_kept
 from scriptmode.autodiff.prepare import result_parts, sources_of, sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
-from scriptmode.autodiff.recursion import complete_calls
+from scriptmode.autodiff.recursion import complete_calls, plain_name, tapes_of
 from scriptmode.autodiff.residuals import (
     ALIASES,
     COTANGENTS,
@@ -118,6 +118,7 @@ class Reverse(OpReversal):
         self._end_graph(result, held, taken, parts)
         sources = [sources_of(self.graph, path) for path in outputs]
         kept = self.end_versions()
+        self.end_calls()
         return Differentiated(
             self.graph, self.reverse, list(self.inputs), self.roots, outputs, self.saved,
             [s.called or not kept.isdisjoint(s.values) for s in sources],
@@ -137,12 +138,20 @@ class Reverse(OpReversal):
             node.replace_with(node.inputs[0])
         return kept
 
+    def end_calls(self) -> None:
+        """Let calls by ``checkpoint`` call what has no tape."""
+        for call in self.graph.find_all("prim::Call"):
+            function = self.functions.get(call.attributes["callee"])
+            if function is not None and function.is_checkpoint:
+                call.attributes["callee"] = plain_name(function.name)
+
     def _make_tapes(self) -> None:
         """A new tape for each recursive function; the reverse program takes from a copy."""
         first = self.graph.block.first
         assert first is not None
         made: dict[str, Value] = {}
-        for name, function in self.functions.items():
+        for name in tapes_of(None, self.functions):
+            function = self.functions[name]
             tape = Node("prim::ListConstruct", (), [function.tape], span=first.span)
             made[name] = tape.insert_before(first).output
             kept = self.keep(self.scope, made[name], f"what calls of {function.source} keep")
@@ -173,7 +182,7 @@ class Reverse(OpReversal):
         for call in self.graph.find_all("prim::Call"):
             if is_taped(call):
                 function = self.functions[call.attributes["callee"]]
-                values = dict(zip(function.graph.params, call.inputs, strict=True))
+                values = dict(zip(function.graph.params, call.inputs, strict=False))
                 for param, (root, path) in zip(function.flags, function.roots, strict=True):
                     flag = flags.before(values[root], path, call)
                     call.set_input(function.graph.params.index(param), flag)
@@ -308,7 +317,9 @@ class Reverse(OpReversal):
     def _has_effect(self, node: Node) -> bool:
         if DUAL in [v.type for v in node.outputs] or dual.DUALS in [v.type for v in node.outputs]:
             return True
-        if is_taped(node) or any(v.type == DUAL for v in node.inputs):
+        if is_taped(node) and not self.functions[node.attributes["callee"]].is_checkpoint:
+            return True
+        if any(v.type == DUAL for v in node.inputs):
             return True
         if node.kind == "list::getitem" and self.activity.any_in(node.output):
             return True
