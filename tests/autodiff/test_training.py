@@ -1,6 +1,7 @@
 """Training: compiled modules under torch.optim, and whole steps as one native program."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ class Sequence(nn.Module):
         self.out = nn.Linear(4, 3)
 
     def forward(self, x):
-        zeros = torch.zeros(x.shape[1], 4)
+        zeros = torch.zeros(x.shape[1], 4, dtype=x.dtype)
         outputs, _ = self.cell(x, (zeros, zeros))
         return self.out(outputs[-1])
 
@@ -72,15 +73,15 @@ CASES = {
 def test_losses_follow_eager(name, optimizer):
     make, shape = CASES[name]
     torch.manual_seed(0)
-    eager = make()
+    eager = make().double()
     scripted = scriptmode.script(copy.deepcopy(eager))
     losses = []
     for module in (eager, scripted):
         torch.manual_seed(1)
         optim = optimizer(module.parameters(), lr=0.02)
         found = []
-        for _ in range(30):
-            x = torch.randn(shape)
+        for _ in range(200):
+            x = torch.randn(shape, dtype=torch.float64)
             target = torch.randint(3, (shape[1] if name == "lstm" else shape[0],))
             loss = F.cross_entropy(module(x), target)
             optim.zero_grad()
@@ -88,8 +89,48 @@ def test_losses_follow_eager(name, optimizer):
             optim.step()
             found.append(loss.item())
         losses.append(found)
-    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-6, atol=1e-8)
     assert not scripted._dispatcher.primary.gradients.reason
+
+
+class Everything(nn.Module):
+    """A loop, recursion, a checkpoint, a list and writes through views."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x, n: int):
+        out = torch.zeros(n, 3)
+        parts = []
+        for i in range(n):
+            x = scriptmode.checkpoint(self.step, x)
+            out[i] = x
+            parts.append(self.deep(x, i))
+        return (out + torch.stack(parts)).square().sum()
+
+    def step(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.linear(x))
+
+    def deep(self, x: torch.Tensor, n: int) -> torch.Tensor:
+        return x if n == 0 else self.deep(self.step(x), n - 1) * 0.5
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_10000_steps():
+    scripted = scriptmode.script(Everything())
+    optim = torch.optim.SGD(scripted.parameters(), lr=0.001)
+    x = torch.rand(3)
+    sizes = []
+    for step in range(10_000):
+        loss = scripted(x, 1 + step % 4)
+        optim.zero_grad()
+        loss.backward()
+        optim.step()
+        if step % 1000 == 999:
+            sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    assert not scripted._dispatcher.primary.gradients.reason
+    assert sizes[-1] - sizes[1] < 1_000_000, sizes
 
 
 def sgd(w, b, x, y, buffers: list[torch.Tensor], nesterov: bool):

@@ -33,7 +33,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, callees, copy_graph
 
 CHECKPOINT = "checkpoint"  # an attribute of calls
-CHECKPOINTED = ".checkpoint"
+CHECKPOINTED = ".checkpointed"
 _MOST_ROUNDS = 20  # of handing leaves from function to function
 
 Leaf = tuple[int, tuple[str, ...]]  # a parameter and the attributes that lead from it to a tensor
