@@ -1,0 +1,128 @@
+"""Emit the product of two matrices with the kernel that suits its shape.
+
+Tiny products have no loops: their operands may live in registers.  Larger ones run tiles of
+registers along k, with vectors along n, or along k where both operands lie that way.  Large ones
+are calls of the BLAS inside libtorch.  NaN and infinities propagate as in any other order of the
+sums; nothing is skipped because it is zero.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from llvmlite import ir
+
+from scriptmode.codegen.dense import machine as machines
+from scriptmode.codegen.dense import mkl
+from scriptmode.codegen.dense import vectors as V
+from scriptmode.codegen.dense.dots import emit_dots
+from scriptmode.codegen.dense.machine import BYTES, Machine
+from scriptmode.codegen.dense.pack import emit_pack
+from scriptmode.codegen.dense.product import Product
+from scriptmode.codegen.dense.tiles import Emission, Epilogue, emit_tiles
+
+
+class Form(Enum):
+    """The kernels."""
+
+    UNROLLED = "unrolled"
+    TILES = "tiles"
+    DOTS = "dots"
+    PACKED_TILES = "packed tiles"
+    CALL = "call"
+
+
+UNROLLED_OPERATIONS = 96  # vector multiplications of a product without loops, at most
+CALL_OPERATIONS = 500_000  # multiplications from which on a call of the BLAS pays
+SCRATCH_BYTES = 1 << 16  # of the stack, for B in panels, at most
+
+
+def choose_form(p: Product, machine: Machine) -> Form:
+    """The kernel for a product."""
+    vectors = -(-p.n // machine.lanes(p.dtype))
+    if p.m * vectors * p.k <= UNROLLED_OPERATIONS and vectors * p.k <= machine.registers:
+        return Form.UNROLLED
+    if p.m * p.n * p.k >= CALL_OPERATIONS and mkl.is_possible(p):
+        return Form.CALL
+    if p.packed or p.b_strides[1] in (0, 1):
+        return Form.TILES
+    if p.b_strides[0] == 1 and p.a_strides[1] == 1:
+        return Form.DOTS
+    if p.m > 1 and p.packed_size * BYTES[p.dtype] <= SCRATCH_BYTES:
+        return Form.PACKED_TILES
+    return Form.TILES
+
+
+def emit_product(
+    b: ir.IRBuilder,
+    product: Product,
+    a_ptr: ir.Value,
+    b_ptr: ir.Value,
+    c_ptr: ir.Value,
+    *,
+    epilogue: Epilogue | None = None,
+    accumulate: bool = False,
+    machine: Machine | None = None,
+    form: Form | None = None,
+) -> None:
+    """Emit C = A * B, or C += A * B, at the builder's place; it is left behind the product.
+
+    ``epilogue(b, values, row, column)`` gets each element once, as a scalar or as a vector of
+    2**i neighbours in a row of C that start at ``column``, and returns what is stored.
+    """
+    p = product.normalized()
+    machine = machine or machines.host()
+    a_ptr, b_ptr, c_ptr = (V.untyped(b, pointer) for pointer in (a_ptr, b_ptr, c_ptr))
+    if 0 in (p.m, p.n, p.batch):
+        return
+    if not p.packed and (p.n == 1 < p.m or p.c_strides[1] != 1 == p.c_strides[0] < p.m):
+        # vectors run along the rows of the transposed C
+        p = p.transposed().normalized()
+        a_ptr, b_ptr = b_ptr, a_ptr
+        if epilogue is not None:
+            epilogue = _by_element(epilogue)
+    form = form or choose_form(p, machine)
+    element = V.FLOATS[p.dtype]
+    scratch = None
+    if form is Form.PACKED_TILES:
+        scratch = _stack(b, element, p.packed_size)
+
+    def one(turn: V.Index) -> None:
+        a, bp, c = (
+            V.at(b, pointer, element, V.times(b, turn, stride))
+            for pointer, stride in zip((a_ptr, b_ptr, c_ptr), p.batch_strides, strict=True)
+        )
+        shape = p
+        if scratch is not None:
+            emit_pack(b, p, bp, scratch, machine=machine)
+            shape, bp = p.with_packed(), scratch
+        e = Emission(b, shape, machine, epilogue, accumulate)
+        if form is Form.CALL:
+            mkl.emit_call(e, a, bp, c)
+        elif form is Form.DOTS:
+            emit_dots(e, a, bp, c)
+        else:
+            emit_tiles(e, a, bp, c, unrolled=form is Form.UNROLLED)
+
+    V.each(b, p.batch, one)
+
+
+def _by_element(epilogue: Epilogue) -> Epilogue:
+    """The epilogue of C for the transposed C."""
+
+    def transposed(b: ir.IRBuilder, values: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
+        made = [
+            epilogue(b, V.lane(b, values, i), V.index(V.plus(b, column, i)), row)
+            for i in range(V.lanes_of(values))
+        ]
+        return V.from_scalars(b, made)
+
+    return transposed
+
+
+def _stack(b: ir.IRBuilder, element: ir.Type, count: int) -> ir.Value:
+    """Scratch memory on the stack, given back when the function returns."""
+    with b.goto_entry_block():
+        memory = b.alloca(ir.ArrayType(element, count))
+    memory.align = machines.LINE
+    return V.untyped(b, memory)

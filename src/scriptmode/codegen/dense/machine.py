@@ -1,0 +1,42 @@
+"""What a processor offers to dense kernels: width and number of its vector registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from scriptmode.codegen import engine
+
+LINE = 64  # bytes of a cache line
+BYTES = {"f32": 4, "f64": 8}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Vector registers: bytes in each, their number, and whether loads can be masked."""
+
+    vector_bytes: int
+    registers: int
+    masks: bool
+
+    def lanes(self, dtype: str) -> int:
+        """Elements of ``dtype`` in a vector."""
+        return self.vector_bytes // BYTES[dtype]
+
+
+SSE = Machine(16, 16, masks=False)
+AVX = Machine(32, 16, masks=True)
+AVX512 = Machine(64, 32, masks=True)
+NEON = Machine(16, 32, masks=False)
+
+
+@cache
+def host() -> Machine:
+    """The machine this process runs on."""
+    _, features = engine.host_cpu()
+    known = set(features.split(","))
+    if "+avx512f" in known:
+        return AVX512
+    if "+avx2" in known and "+fma" in known:
+        return AVX
+    return NEON if "+neon" in known else SSE
