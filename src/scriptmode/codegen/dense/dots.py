@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from scriptmode.codegen.dense import vectors as V
 from scriptmode.codegen.dense.product import choose_tile
-from scriptmode.codegen.dense.tiles import Emission, along_k, cover
+from scriptmode.codegen.dense.tiles import Emission, along_k
 
 
 def emit_dots(e: Emission, a: ir.Value, bp: ir.Value, c: ir.Value) -> None:
@@ -26,7 +26,7 @@ def emit_dots(e: Emission, a: ir.Value, bp: ir.Value, c: ir.Value) -> None:
             c_rows = V.at(b, c_tile, e.element, V.times(b, row, p.c_strides[0]))
             _emit_tile(e, a_tile, b_tile, c_rows, height, width, high.chains, row, column)
 
-        cover(e, p.m, high.rows, rows_from)
+        V.cover(b, p.m, high.rows, rows_from)
 
     count = p.n // tile.columns
     V.each(b, count, lambda i: columns_from(V.times(b, i, tile.columns), tile.columns))

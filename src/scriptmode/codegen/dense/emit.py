@@ -8,6 +8,7 @@ sums; nothing is skipped because it is zero.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 
 from llvmlite import ir
@@ -33,7 +34,10 @@ class Form(Enum):
 
 
 UNROLLED_OPERATIONS = 96  # vector multiplications of a product without loops, at most
-CALL_OPERATIONS = 500_000  # multiplications from which on a call of the BLAS pays
+CALL_SIDE = 65  # rows and columns from which on a call of the BLAS pays, if there are
+CALL_OPERATIONS = 500_000  # as many multiplications
+BLOCK_BYTES = 1 << 17  # of A, that stay in the cache while B passes by
+ROUND = 12  # rows of a block, a multiple of those of most tiles
 SCRATCH_BYTES = 1 << 16  # of the stack, for B in panels, at most
 
 
@@ -42,7 +46,7 @@ def choose_form(p: Product, machine: Machine) -> Form:
     vectors = -(-p.n // machine.lanes(p.dtype))
     if p.m * vectors * p.k <= UNROLLED_OPERATIONS and vectors * p.k <= machine.registers:
         return Form.UNROLLED
-    if p.m * p.n * p.k >= CALL_OPERATIONS and mkl.is_possible(p):
+    if min(p.m, p.n) >= CALL_SIDE and p.m * p.n * p.k >= CALL_OPERATIONS and mkl.is_possible(p):
         return Form.CALL
     if p.packed or p.b_strides[1] in (0, 1):
         return Form.TILES
@@ -68,51 +72,81 @@ def emit_product(
     """Emit C = A * B, or C += A * B, at the builder's place; it is left behind the product.
 
     ``epilogue(b, values, row, column)`` gets each element once, as a scalar or as a vector of
-    2**i neighbours in a row of C that start at ``column``, and returns what is stored.
+    2**i neighbours in a row of C that start at ``column``, and returns what is stored.  The rows
+    of a batch are counted on from those of the one before.
     """
     p = product.normalized()
     machine = machine or machines.host()
-    a_ptr, b_ptr, c_ptr = (V.untyped(b, pointer) for pointer in (a_ptr, b_ptr, c_ptr))
+    pointers = [V.untyped(b, pointer) for pointer in (a_ptr, b_ptr, c_ptr)]
     if 0 in (p.m, p.n, p.batch):
         return
-    if not p.packed and (p.n == 1 < p.m or p.c_strides[1] != 1 == p.c_strides[0] < p.m):
-        # vectors run along the rows of the transposed C
+    # vectors run along the rows of C, or along those of the transposed C
+    swapped = not p.packed and (p.n == 1 < p.m or p.c_strides[1] != 1 == p.c_strides[0] < p.m)
+    if swapped:
         p = p.transposed().normalized()
-        a_ptr, b_ptr = b_ptr, a_ptr
-        if epilogue is not None:
-            epilogue = _by_element(epilogue)
+        pointers[:2] = pointers[1::-1]
     form = form or choose_form(p, machine)
     element = V.FLOATS[p.dtype]
-    scratch = None
-    if form is Form.PACKED_TILES:
-        scratch = _stack(b, element, p.packed_size)
+    scratch = _stack(b, element, p.packed_size) if form is Form.PACKED_TILES else None
 
     def one(turn: V.Index) -> None:
         a, bp, c = (
             V.at(b, pointer, element, V.times(b, turn, stride))
-            for pointer, stride in zip((a_ptr, b_ptr, c_ptr), p.batch_strides, strict=True)
+            for pointer, stride in zip(pointers, p.batch_strides, strict=True)
         )
+        last = _below(epilogue, V.times(b, turn, product.m))
+        last = _by_element(last) if swapped else last
         shape = p
         if scratch is not None:
             emit_pack(b, p, bp, scratch, machine=machine)
             shape, bp = p.with_packed(), scratch
-        e = Emission(b, shape, machine, epilogue, accumulate)
         if form is Form.CALL:
-            mkl.emit_call(e, a, bp, c)
-        elif form is Form.DOTS:
-            emit_dots(e, a, bp, c)
-        else:
-            emit_tiles(e, a, bp, c, unrolled=form is Form.UNROLLED)
+            mkl.emit_call(Emission(b, shape, machine, last, accumulate), a, bp, c)
+            return
+
+        def block(row: V.Index, rows: int) -> None:
+            part = replace(shape, m=rows)
+            e = Emission(b, part, machine, _below(last, row), accumulate)
+            a_rows = V.at(b, a, element, V.times(b, row, shape.a_strides[0]))
+            c_rows = V.at(b, c, element, V.times(b, row, shape.c_strides[0]))
+            if form is Form.DOTS:
+                emit_dots(e, a_rows, bp, c_rows)
+            else:
+                emit_tiles(e, a_rows, bp, c_rows, unrolled=form is Form.UNROLLED)
+
+        V.cover(b, p.m, _rows_in_cache(p), block)
 
     V.each(b, p.batch, one)
 
 
-def _by_element(epilogue: Epilogue) -> Epilogue:
+def _rows_in_cache(p: Product) -> int:
+    """Rows of A that stay in the cache while all of B passes by."""
+    parts = -(-p.m * p.k * BYTES[p.dtype] // BLOCK_BYTES)
+    rows = -(-p.m // max(parts, 1))
+    return min(-(-rows // ROUND) * ROUND, p.m)
+
+
+def _below(epilogue: Epilogue | None, first_row: V.Index) -> Epilogue | None:
+    """The epilogue for rows that are counted from ``first_row`` on."""
+    if epilogue is None or (isinstance(first_row, int) and first_row == 0):
+        return epilogue
+    inner = epilogue
+
+    def shifted(b: ir.IRBuilder, values: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
+        return inner(b, values, V.index(V.plus(b, row, first_row)), column)
+
+    return shifted
+
+
+def _by_element(epilogue: Epilogue | None) -> Epilogue | None:
     """The epilogue of C for the transposed C."""
+    if epilogue is None:
+        return None
+    inner = epilogue
 
     def transposed(b: ir.IRBuilder, values: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
         made = [
-            epilogue(b, V.lane(b, values, i), V.index(V.plus(b, column, i)), row)
+            inner(b, V.lane(b, values, i), V.index(V.plus(b, column, i)), row)
             for i in range(V.lanes_of(values))
         ]
         return V.from_scalars(b, made)

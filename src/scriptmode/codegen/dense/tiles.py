@@ -165,26 +165,11 @@ def emit_tiles(
             _emit_tile(e, a_tile, b_tile, c_rows, height, chunks, high.chains, row, first,
                        rows_of_b)  # fmt: skip
 
-        cover(e, p.m, high.rows, rows_from, unrolled=unrolled)
+        V.cover(b, p.m, high.rows, rows_from, unrolled=unrolled)
 
     V.each(b, count, lambda i: columns_from(V.times(b, i, wide), i, wide), unrolled=unrolled)
     if p.n % wide:
         columns_from(count * wide, count, p.n % wide)
-
-
-def cover(
-    e: Emission,
-    total: int,
-    size: int,
-    body: Callable[[V.Index, int], None],
-    *,
-    unrolled: bool = False,
-) -> None:
-    """Call ``body`` for the starts of tiles of ``size`` and for the rest."""
-
-    V.each(e.b, total // size, lambda i: body(V.times(e.b, i, size), size), unrolled=unrolled)
-    if total % size:
-        body(total // size * size, total % size)
 
 
 def _emit_tile(

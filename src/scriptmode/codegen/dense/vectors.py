@@ -139,6 +139,11 @@ def join(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
     return _shuffle(b, x, y, range(2 * lanes_of(x)))
 
 
+def evens(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """The even lanes of x, then those of y."""
+    return _shuffle(b, x, y, range(0, 2 * lanes_of(x), 2))
+
+
 def widen(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     """The vector followed by zeros."""
     have = lanes_of(value)
@@ -354,3 +359,17 @@ def each(
         return ()
 
     repeat(b, count, turn, unrolled=unrolled)
+
+
+def cover(
+    b: ir.IRBuilder,
+    total: int,
+    size: int,
+    body: Callable[[Index, int], None],
+    *,
+    unrolled: bool = False,
+) -> None:
+    """Call ``body`` with start and size of pieces of ``size``, in a loop, and of the rest."""
+    each(b, total // size, lambda i: body(times(b, i, size), size), unrolled=unrolled)
+    if total % size:
+        body(total // size * size, total % size)
