@@ -11,6 +11,7 @@ from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.stream_splits import stream_splits
 from scriptmode.passes.structure_exits import structure_exits
 from scriptmode.passes.unroll_recursion import unroll_recursion
 
@@ -25,6 +26,7 @@ PASSES = {
     "rules": apply_rules,
     "share_lookups": share_lookups,
     "simplify_control_flow": simplify_control_flow,
+    "stream_splits": stream_splits,
     "structure_exits": structure_exits,
     "unroll_recursion": unroll_recursion,
 }

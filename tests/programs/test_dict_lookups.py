@@ -145,3 +145,22 @@ def test_keys_in_places_that_other_keys_took():
     # equal low bits, and places whose entries were removed
     check(ints, ([0, 64, 128, 64, 0, 128, 64, 2**40, 2**40 + 64, 2**40, 0] * 3,))
     check(ints, ([-1, -2, 2**61 - 2, -1, 2**61 - 1, 0, -(2**61) + 1] * 2,))
+
+
+def added(d: dict[str, int], keys: list[str]) -> list[int]:
+    sizes: list[int] = []
+    for k in keys:
+        if k not in d:
+            d[k] = len(d)
+        sizes.append(d[k])
+        if k in d and len(k) > 2:
+            d[k] = 5
+        else:
+            d["x"] = 1
+            d[k] = 6
+    return sizes
+
+
+def test_keys_that_are_added_where_they_are_missing():
+    check(added, ({}, ["a", "bcd", "x", "a", "bcd", "longer than that", "longer than that"]))
+    check(added, ({"x": 3, "é": 4}, ["é", "x", "漢", "漢字漢", "\0", "", "\0\0", ""]))

@@ -50,7 +50,7 @@ CELL_ACCESSES = frozenset(
     ]
 )  # fmt: skip
 # ops that may make their result out of their first input
-CONSUMERS = frozenset(["str::concat"])
+CONSUMERS = frozenset(["str::concat", "str::next_piece"])
 
 _COUNTED = frozenset([T.TENSOR, T.STR, T.BYTES, T.SIZE, T.GENERATOR, T.STORAGE, T.ANY])
 

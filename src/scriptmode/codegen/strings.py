@@ -72,6 +72,19 @@ def str_concat(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> obje
     return DEFINED
 
 
+@lower("str::next_piece")
+def str_next_piece(
+    f: FunctionEmitter, node: Node, old: ir.Value, text: ir.Value, sep: ir.Value, at: ir.Value
+) -> list[ir.Value]:
+    """A piece of a text, in the memory of ``old`` when that is not needed any more."""
+    name = "sm_str_next_piece"
+    if node.attributes.get("moved"):
+        f.give_up(node.inputs[0])
+        name += "_moved"
+    pair = f.native_result(name, [old, text, sep, at], ir.LiteralStructType([PTR, I64]))
+    return [f.b.extract_value(pair, 0), f.b.extract_value(pair, 1)]
+
+
 def append_inline(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> None:
     """``sm_str_append``: few narrow characters that have room go in here, in the same slot."""
     build = f.b

@@ -26,6 +26,7 @@ from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.stream_splits import stream_splits
 from scriptmode.passes.unroll_recursion import unroll_recursion
 from scriptmode.runtime import link  # noqa: F401  (registers the native library)
 from scriptmode.support import config
@@ -49,6 +50,7 @@ PIPELINE: list[Pass] = [
     Pass("share_lookups", share_lookups),
     Pass("cse", eliminate_common_subexpressions),
     Pass("licm", hoist_loop_invariants),
+    Pass("stream_splits", stream_splits),
     Pass("hoist_elements", hoist_elements),
     Pass("reserve_lists", reserve_lists),
     Pass("dce", eliminate_dead_code),
@@ -64,6 +66,7 @@ MUST_PRECEDE: list[tuple[str, str, str]] = [
     ("share_lookups", "cse", "searches for one key become equal nodes, which are merged"),
     ("cse", "licm", "equal nodes are merged before they are moved"),
     ("licm", "hoist_elements", "an index that is computed in the loop must have been moved"),
+    ("licm", "stream_splits", "lengths of the pieces are taken before the loop"),
     ("licm", "dce", "moving leaves nodes without users"),
 ]
 

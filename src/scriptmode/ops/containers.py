@@ -187,6 +187,13 @@ def _set_at(self: dict[Any, Any], entry: int, value: Any) -> None:
     self[list(self)[entry]] = value
 
 
+@op("dict::add(Dict(k, v)(a!) self, k key, v value) -> ()")
+def add(self: dict[Any, Any], key: Any, value: Any) -> None:
+    """``self[key] = value`` of a key that is not there."""
+    assert key not in self
+    self[key] = value
+
+
 op("dict::eq(Dict(k, v) a, Dict(k, v) b) -> bool", effects=READS)(operator.eq)
 op("dict::move_to_end(Dict(k, v)(a!) self, k key, bool last) -> ()", raises=[KeyError])(
     lambda self, key, last: self.move_to_end(key, last)

@@ -37,6 +37,23 @@ for _name in ("split", "rsplit"):
         effects=Effect.ALLOCATES,
         raises=[ValueError],
     )(getattr(str, _name))
+# a split text, piece by piece; they are named by where they begin
+op("str::count_pieces(str self, str? sep) -> int", raises=[ValueError])(
+    lambda self, sep: len(self.split(sep))
+)
+
+
+@op("str::next_piece(str old, str self, str? sep, int at) -> (str piece, int following)")
+def next_piece(old: str, self: str, sep: str | None, at: int) -> tuple[str, int]:
+    """The piece from ``at`` on, which may be made in the memory of ``old``."""
+    rest = self[at:]
+    if sep is None:
+        rest = rest.lstrip()
+        at = len(self) - len(rest)
+    piece = (rest.split(sep, 1) or [""])[0]
+    return piece, at + len(piece) + len(sep or "")
+
+
 for _name in ("find", "rfind", "index", "rindex", "count"):
     op(
         f"str::{_name}(str self, str part, int? start=None, int? stop=None) -> int",

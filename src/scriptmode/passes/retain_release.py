@@ -28,7 +28,7 @@ Results of nodes are owned by their block, inputs of nodes are borrowed.  Consum
 over: terminators for the block or function that they lead to, a Loop for its carried values.  A
 consumed value that dies there is moved; one that lives on, or is borrowed, is retained first.
 ``prim::ListConstruct`` and its kin own their elements: ``moved`` lists the inputs they take over,
-the others are copied; ``str::concat`` may take over its first operand.
+the others are copied; ``str::concat`` and ``str::next_piece`` may take over the first operand.
 
 A value dead on entry of a block is released there; a terminator that leaves
 several blocks releases what they own.  Values from outside a Loop or Try are never given up inside

@@ -26,7 +26,8 @@ After::
 
 Searches are pure, so that equal ones are merged later.  A value is stored at the entry that was
 read, if nothing in between may add or remove keys; where the key may have been absent (``get`` with
-a default), the entry decides.  Only int and str keys and tuples of them have the fast search.
+a default), the entry decides; where a test has just failed to find it, it is added without another
+search.  Only int and str keys and tuples of them have the fast search.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def share_lookups(graph: Graph, program: Program | None = None) -> bool:
     """Return whether the graph changed."""
     stores = [n for n in graph.walk() if n.kind == "dict::setitem" and _has_fast_search(n)]
     readers = {store: _reader_of(store) for store in stores}
+    additions = [store for store in stores if readers[store] is None and _adds(store)]
     entries = {
         node: _search(node)
         for node in list(graph.walk())
@@ -54,6 +56,10 @@ def share_lookups(graph: Graph, program: Program | None = None) -> bool:
     for store, reader in readers.items():
         if reader is not None:
             _store_at(store, entries[reader], surely=reader.kind == "dict::getitem")
+    for store in additions:
+        build = _builder(store)
+        build.op_node("dict::add", store.inputs)
+        _replace(store, build)
     return bool(entries)
 
 
@@ -77,6 +83,37 @@ def _reader_of(store: Node) -> Node | None:
             return None
         current = current.previous
     return None
+
+
+def _adds(store: Node) -> bool:
+    """Whether the branch around a store is taken only if its key is not there."""
+    assert store.block is not None
+    branch = store.block.owner
+    if branch is None or branch.kind != "prim::If":
+        return False
+    test, is_else = branch.inputs[0].node, branch.blocks[1] is store.block
+    while test is not None and test.kind == "bool::not":
+        test, is_else = test.inputs[0].node, not is_else
+    return (
+        test is not None
+        and is_else
+        and test.kind == "dict::contains"
+        and test.inputs[:2] == store.inputs[:2]
+        and _keeps_keys(branch, test, store)
+        and _keeps_keys(store, None, store)
+    )
+
+
+def _keeps_keys(node: Node, first: Node | None, store: Node) -> bool:
+    """Whether no key comes or goes before ``node``, from ``first`` or the block's start on."""
+    current = node.previous
+    for _ in range(_FARTHEST):
+        if current is first:
+            return True
+        if current is None or any(may_drop(inner, store) for inner in with_nested(current)):
+            return False
+        current = current.previous
+    return False
 
 
 def _builder(node: Node) -> Builder:
@@ -132,7 +169,7 @@ def _store_at(store: Node, entry: Value, *, surely: bool) -> None:
         with build.at(branch.blocks[0]):
             build.op_node("dict::set_at", [dictionary, entry, value])
         with build.at(branch.blocks[1]):
-            build.op_node("dict::setitem", [dictionary, key, value])
+            build.op_node("dict::add", [dictionary, key, value])
         for block in branch.blocks:
             block.terminate(YIELD, [], store.span)
     _replace(store, build)

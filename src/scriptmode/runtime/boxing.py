@@ -9,18 +9,9 @@ from __future__ import annotations
 
 from scriptmode.abi.objects import (
     DESC_RESERVED,
-    DICT_ENTRIES,
-    DICT_LENGTH,
-    DICT_USED,
-    ENTRY_ERASED,
-    ENTRY_HASH,
-    ENTRY_KEY,
     HEAP_DESCRIPTOR,
     LIST_DATA,
     LIST_LENGTH,
-    STR_DATA,
-    STR_LENGTH,
-    STR_WIDTH,
     TAG_BOOL,
     TAG_FLOAT,
     TAG_INT,
@@ -30,14 +21,13 @@ from scriptmode.codegen.native import (
     extern,
     f64,
     i8,
-    i32,
     i64,
     load,
     native,
     ptr,
     store,
-    utf8,
 )
+from scriptmode.runtime.ascii import box_str
 from scriptmode.runtime.frame import (
     FIELD_MAY_LACK,
     FIRST_COLLECTION,
@@ -99,7 +89,6 @@ from scriptmode.runtime.frame import (
 from scriptmode.runtime.handles import box_cell
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row
 from scriptmode.runtime.pyapi import (
-    DICT_TYPE,
     FALSE,
     LIST_ITEMS,
     NONE,
@@ -109,11 +98,6 @@ from scriptmode.runtime.pyapi import (
     Py_DecRef,
     Py_IncRef,
     PyComplex_FromDoubles,
-    PyDict_Clear,
-    PyDict_GetItemWithError,
-    PyDict_New,
-    PyDict_SetItem,
-    PyDict_Update,
     PyErr_NoMemory,
     PyFloat_FromDouble,
     PyList_New,
@@ -124,18 +108,13 @@ from scriptmode.runtime.pyapi import (
     PyLong_FromVoidPtr,
     PyObject_CallFunctionObjArgs,
     PyObject_GenericSetAttr,
-    PyObject_GetAttrString,
-    PyObject_SetItem,
     PyTuple_New,
     PyTuple_SetItem,
-    PyUnicode_FromKindAndData,
     THPDevice_New,
     THPGenerator_Wrap,
     THPVariable_Wrap,
     THPVariable_Wrap_move,
     count_tensor,
-    entry_size,
-    entry_value_offset,
     memcmp,
     sm_any_slot,
     sm_slot_drop,
@@ -145,11 +124,14 @@ from scriptmode.runtime.pyapi import (
 from scriptmode.runtime.unboxing_parts import plan_child, plan_offset
 
 box_collection = extern("box_collection", ptr, ptr, ptr, ptr)
+box_dict = extern("box_dict", ptr, ptr, ptr, ptr)
+write_back_dict = extern("write_back_dict", i64, ptr, ptr, ptr, ptr, ptr)
 write_back_collection = extern("write_back_collection", i64, ptr, i64)
 
 
 @native
-def _new_reference(obj: ptr) -> ptr:
+def new_reference(obj: ptr) -> ptr:
+    """The object, with one more reference."""
     Py_IncRef(obj)
     return obj
 
@@ -165,9 +147,9 @@ def box(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if kind == IN_FLOAT:
         return PyFloat_FromDouble(load(f64, slot))
     if kind == IN_BOOL:
-        return _new_reference(TRUE if load(i8, slot) else FALSE)
+        return new_reference(TRUE if load(i8, slot) else FALSE)
     if kind == IN_NONE:
-        return _new_reference(NONE)
+        return new_reference(NONE)
     if kind == IN_STR:
         return box_str(load(ptr, slot))
     if kind == IN_LIST:
@@ -176,11 +158,11 @@ def box(frame: ptr, slot: ptr, plan: ptr) -> ptr:
         return box_tuple(frame, slot, plan)
     if kind == IN_OPTIONAL_POINTER:
         if load(ptr, slot) == 0:
-            return _new_reference(NONE)
+            return new_reference(NONE)
         return box(frame, slot, plan_child(plan, 0))
     if kind == IN_OPTIONAL_VALUE:
         if load(i8, slot) == 0:
-            return _new_reference(NONE)
+            return new_reference(NONE)
         return box(frame, slot + plan_offset(plan, 0), plan_child(plan, 0))
     return box_rare(frame, slot, plan)
 
@@ -210,14 +192,14 @@ def box_rare(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if kind == IN_CODE:
         number = i64(load(i8, slot))
         if number >= 0 and number < load(i64, plan, PLAN_TABLE_N):
-            return _new_reference(load(ptr, load(ptr, plan, PLAN_TABLE), number * 8))
+            return new_reference(load(ptr, load(ptr, plan, PLAN_TABLE), number * 8))
     if kind == IN_FUTURE:
         return box_future(frame, load(ptr, slot), plan)
     if kind == IN_ENUM:
         return box_enum(load(ptr, slot), plan)
     if kind == IN_GENERATOR:
         row = memo_find(frame, load(ptr, slot), MEMO_NATIVE)
-        return THPGenerator_Wrap(slot) if row == 0 else _new_reference(load(ptr, row, MEMO_OBJECT))
+        return THPGenerator_Wrap(slot) if row == 0 else new_reference(load(ptr, row, MEMO_OBJECT))
     if kind == IN_OBJECT:
         return box_object(frame, load(ptr, slot))
     if kind == IN_MODULE:
@@ -259,7 +241,7 @@ def box_object(frame: ptr, value: ptr) -> ptr:
     """An instance of a user class: the object it came from, or one whose attributes come later."""
     row = memo_find(frame, value, MEMO_NATIVE)
     if row != 0:
-        return _new_reference(load(ptr, row, MEMO_OBJECT))
+        return new_reference(load(ptr, row, MEMO_OBJECT))
     plan = plan_of(load(ptr, value, HEAP_DESCRIPTOR))
     if plan == 0:
         return plan
@@ -328,7 +310,7 @@ def box_exception(frame: ptr, value: ptr, plan: ptr) -> ptr:
     """The Python exception of an exception object, the same one each time."""
     row = memo_find(frame, value, MEMO_NATIVE)
     if row != 0:
-        return _new_reference(load(ptr, row, MEMO_OBJECT))
+        return new_reference(load(ptr, row, MEMO_OBJECT))
     address = PyLong_FromVoidPtr(value)
     made = PyObject_CallFunctionObjArgs(state(STATE_EXCEPTION_OUT), address, ptr(0))
     Py_DecRef(address)
@@ -348,13 +330,6 @@ def _made(maker: ptr, items: ptr) -> ptr:
     return made
 
 
-@native
-def box_str(text: ptr) -> ptr:
-    """A Python str."""
-    width = load(i32, text, STR_WIDTH)
-    return PyUnicode_FromKindAndData(width, text + STR_DATA, load(i64, text, STR_LENGTH))
-
-
 @native(noinline=True)
 def box_number(slot: ptr) -> ptr:
     """The int, float, bool or complex of a {tag, lo, hi}."""
@@ -364,7 +339,7 @@ def box_number(slot: ptr) -> ptr:
     if tag == TAG_FLOAT:
         return PyFloat_FromDouble(load(f64, slot, 8))
     if tag == TAG_BOOL:
-        return _new_reference(TRUE if load(i64, slot, 8) else FALSE)
+        return new_reference(TRUE if load(i64, slot, 8) else FALSE)
     return PyComplex_FromDoubles(load(f64, slot, 8), load(f64, slot, 16))
 
 
@@ -373,7 +348,7 @@ def box_list(frame: ptr, value: ptr, plan: ptr) -> ptr:
     """A list; the object that it came from or was boxed to before, if there is one."""
     row = memo_find(frame, value, MEMO_NATIVE)
     if row != 0:
-        return _new_reference(load(ptr, row, MEMO_OBJECT))
+        return new_reference(load(ptr, row, MEMO_OBJECT))
     made = PyList_New(load(i64, value, LIST_LENGTH))
     if made == 0:
         return made
@@ -403,91 +378,6 @@ def _filled(frame: ptr, made: ptr, value: ptr, plan: ptr) -> ptr:
             return item
         PyList_SetItem(made, i, item)
     return made
-
-
-@native(noinline=True)
-def box_dict(frame: ptr, value: ptr, plan: ptr) -> ptr:
-    """A dict; the object that it came from or was boxed to before, if there is one."""
-    row = memo_find(frame, value, MEMO_NATIVE)
-    if row != 0:
-        return _new_reference(load(ptr, row, MEMO_OBJECT))
-    made = _empty_dict(plan)
-    if made == 0:
-        return made
-    if memo_add(frame, made, value, plan, ptr(0)) == 0:  # first: it may contain itself
-        Py_DecRef(made)
-        return PyErr_NoMemory()
-    return _filled_dict(frame, made, value, plan, ptr(0), ptr(0))
-
-
-@native
-def _empty_dict(plan: ptr) -> ptr:
-    cls = load(ptr, plan, PLAN_CLASS)
-    if cls == DICT_TYPE:
-        return PyDict_New()
-    factory = ptr(0)
-    if load(i64, plan, PLAN_TABLE_N) > 0:
-        factory = load(ptr, load(ptr, plan, PLAN_TABLE))
-    return PyObject_CallFunctionObjArgs(cls, factory, ptr(0))
-
-
-@native
-def new_dict_object(frame: ptr, value: ptr, plan: ptr, old: ptr, snapshot: ptr) -> ptr:
-    """A new Python dict; entries that equal those of ``snapshot`` keep the values of ``old``."""
-    made = _empty_dict(plan)
-    return _filled_dict(frame, made, value, plan, old, snapshot) if made != 0 else made
-
-
-@native(noinline=True)
-def _filled_dict(frame: ptr, made: ptr, value: ptr, plan: ptr, old: ptr, snapshot: ptr) -> ptr:
-    """An empty Python dict, with the entries of a native one; null when that fails."""
-    size = entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
-    entry = load(ptr, value, DICT_ENTRIES)
-    before = ptr(0)
-    n = 0
-    if snapshot != 0:
-        before = load(ptr, snapshot, DICT_ENTRIES)
-        n = load(i64, snapshot, DICT_USED)
-    for i in range(load(i64, value, DICT_USED)):
-        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
-            source = ptr(0)
-            if i < n and memcmp(entry, before + i * size, size) == 0:
-                source = old
-            if _box_entry(frame, entry, plan, source, made) == 0:
-                Py_DecRef(made)
-                return ptr(0)
-        entry = entry + size
-    return made
-
-
-@native
-def _box_entry(frame: ptr, entry: ptr, plan: ptr, source: ptr, made: ptr) -> i64:
-    """Put an entry into ``made``, with the value of ``source`` if there is one; 0 on failure."""
-    key_plan = plan_child(plan, 0)
-    value_offset = entry_value_offset(load(ptr, key_plan, PLAN_DESCRIPTOR))
-    key = box(frame, entry + ENTRY_KEY, key_plan)
-    if key == 0:
-        return 0
-    if load(i64, key_plan, PLAN_KIND) in (IN_OBJECT, IN_TUPLE, IN_UNION):
-        if fill_boxed(frame) == 0:  # the hash of a key may ask for its attributes
-            Py_DecRef(key)
-            return 0
-    item = ptr(0)
-    if source != 0:
-        item = PyDict_GetItemWithError(source, key)
-    if item == 0:
-        item = box(frame, entry + value_offset, plan_child(plan, 1))
-    else:
-        Py_IncRef(item)
-    status: i32 = -1
-    if item != 0:
-        if load(ptr, plan, PLAN_CLASS) == DICT_TYPE:
-            status = PyDict_SetItem(made, key, item)
-        else:
-            status = PyObject_SetItem(made, key, item)
-    Py_DecRef(item)
-    Py_DecRef(key)
-    return i64(status == 0)
 
 
 @native(noinline=True)
@@ -547,7 +437,7 @@ def box_any(frame: ptr, slot: ptr) -> ptr:
     """The value of a {descriptor, payload}."""
     descriptor = load(ptr, slot)
     if descriptor == 0:
-        return _new_reference(NONE)
+        return new_reference(NONE)
     plan = plan_of(descriptor)
     if plan == 0:
         return plan
@@ -560,7 +450,7 @@ def box_enum(member: ptr, plan: ptr) -> ptr:
     members = load(ptr, plan, PLAN_NATIVE)
     for i in range(load(i64, plan, PLAN_TABLE_N)):
         if load(ptr, members, i * 8) == member:
-            return _new_reference(load(ptr, load(ptr, plan, PLAN_TABLE), i * 8))
+            return new_reference(load(ptr, load(ptr, plan, PLAN_TABLE), i * 8))
     return PyObject_CallFunctionObjArgs(state(STATE_PLAN), NONE, ptr(0))  # raises
 
 
@@ -619,41 +509,6 @@ def write_back_row(frame: ptr, number: i64) -> i64:
 
 
 @native(noinline=True)
-def write_back_dict(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) -> i64:
-    """Update a Python dict in place when the native one differs from its snapshot."""
-    used = load(i64, value, DICT_USED)
-    same = used == load(i64, snapshot, DICT_USED)
-    if same and load(i64, value, DICT_LENGTH) == load(i64, snapshot, DICT_LENGTH):
-        size = used * entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
-        a = load(ptr, value, DICT_ENTRIES)
-        if size == 0 or memcmp(a, load(ptr, snapshot, DICT_ENTRIES), size) == 0:
-            return 1
-    made = new_dict_object(frame, value, plan, obj, snapshot)
-    if made == 0:
-        return 0
-    status = _refill(obj, made, plan)
-    Py_DecRef(made)
-    return status
-
-
-@native
-def _refill(obj: ptr, made: ptr, plan: ptr) -> i64:
-    """Give a dict the entries of another one of its class; 0 on failure."""
-    if load(ptr, plan, PLAN_CLASS) == DICT_TYPE:
-        PyDict_Clear(obj)
-        return i64(PyDict_Update(obj, made) == 0)
-    # an OrderedDict must see each change
-    clear = PyObject_GetAttrString(obj, utf8("clear"))
-    Py_DecRef(PyObject_CallFunctionObjArgs(clear, ptr(0)))
-    Py_DecRef(clear)
-    update = PyObject_GetAttrString(obj, utf8("update"))
-    done = PyObject_CallFunctionObjArgs(update, made, ptr(0))
-    Py_DecRef(update)
-    Py_DecRef(done)
-    return i64(done != 0)
-
-
-@native(noinline=True)
 def write_back_object(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) -> i64:
     """Set the attributes of a Python object that differ from those of the snapshot."""
     for i in range(load(i64, plan, PLAN_N)):
@@ -691,7 +546,7 @@ def write_back_list(frame: ptr, obj: ptr, value: ptr, snapshot: ptr, plan: ptr) 
         # unchanged elements stay the same objects
         if i < before and i < load(i64, obj, OB_SIZE):
             if memcmp(data + i * size, old + i * size, size) == 0:
-                item = _new_reference(load(ptr, load(ptr, obj, LIST_ITEMS), i * 8))
+                item = new_reference(load(ptr, load(ptr, obj, LIST_ITEMS), i * 8))
         if item == 0:
             item = box(frame, data + i * size, element)
             if item == 0:

@@ -27,7 +27,8 @@ from scriptmode.abi.objects import (
     SET_USED,
 )
 from scriptmode.codegen.native import external, i32, i64, load, native, ptr, stack, store
-from scriptmode.runtime.boxing import box_str, box_whole, plan_of, write_back
+from scriptmode.runtime.ascii import box_str
+from scriptmode.runtime.boxing import box_whole, plan_of, write_back
 from scriptmode.runtime.boxing_collections import new_deque, new_set
 from scriptmode.runtime.frame import (
     FITS,

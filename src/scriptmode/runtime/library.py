@@ -26,6 +26,7 @@ from scriptmode.runtime import (
     ascii,
     boxing,
     boxing_collections,
+    boxing_dicts,
     captured,
     ending,
     entry,
@@ -52,8 +53,8 @@ from scriptmode.support.diagnostics import ForeignResultError
 from scriptmode.support.locks import held_while_forking
 
 _SOURCES: tuple[ModuleType, ...] = (
-    ascii, boxing, boxing_collections, captured, ending, entry, frame, gil, handles, host,
-    interrupt, kept, memo, pending, published, pyapi, turns, unboxing, unboxing_parts,
+    ascii, boxing, boxing_collections, boxing_dicts, captured, ending, entry, frame, gil, handles,
+    host, interrupt, kept, memo, pending, published, pyapi, turns, unboxing, unboxing_parts,
     unboxing_scalars, warned, *nativelib.COMPILER, convention, cxxwarnings, instances, layouts,
     objects, python_layout, tasks,
 )  # fmt: skip
@@ -69,7 +70,8 @@ _HOST: Mapping[str, Any] = {
 _EXPORTS: tuple[Any, ...] = (
     entry.sm_entry, interrupt.sm_ticker_reset, unboxing.unbox_whole, boxing.box_whole,
     boxing_collections.unbox_collection, boxing_collections.box_collection,
-    boxing_collections.write_back_collection, turns.sm_turn_take, turns.sm_turn_give,
+    boxing_collections.write_back_collection, boxing_dicts.box_dict,
+    boxing_dicts.write_back_dict, turns.sm_turn_take, turns.sm_turn_give,
     boxing.write_back, memo.memo_close, memo.memo_add, kept.sm_read_back_row,
     kept.sm_snapshot_row, kept.sm_fill_rows, warned.sm_note_warning, host.sm_host_drop,
     ending.sm_watch_ending,

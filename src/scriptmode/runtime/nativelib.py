@@ -63,6 +63,7 @@ from scriptmode.runtime.native import (
     mixed_numbers,
     ordering,
     parsing,
+    pieces,
     quick,
     ranges,
     reprs,
@@ -85,9 +86,9 @@ from scriptmode.support.locks import held_while_forking
 LIBRARY: tuple[ModuleType, ...] = (
     allocation, memory, native_errors, builder, digits, hashing, keys, quick, hooks, resolving,
     mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, list_slices,
-    list_searches, ranges, substrings, utf8, strings, searches, splitting, edits, arithmetic,
-    mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets, deques,
-    iterators, widening, copying, exceptions, cycles,
+    list_searches, ranges, substrings, utf8, strings, searches, splitting, pieces, edits,
+    arithmetic, mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets,
+    deques, iterators, widening, copying, exceptions, cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

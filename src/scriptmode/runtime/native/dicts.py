@@ -274,6 +274,15 @@ def sm_dict_setitem(ctx: ptr, d: ptr, key: ptr, value: ptr) -> i32:
     return 0
 
 
+@native(fast=True)
+def sm_dict_add(ctx: ptr, d: ptr, key: ptr, value: ptr) -> i32:
+    """``d[key] = value`` of a key that is not there."""
+    hashed = stack(8)
+    if key_hash(ctx, key, _key_type(d), hashed):
+        return 1
+    return _add(ctx, d, key, value, load(i64, hashed))
+
+
 @native
 def _set_value(d: ptr, number: i64, value: ptr) -> None:
     """Replace a value; the old one goes last."""

@@ -1,8 +1,9 @@
 """Fast lookup of int and str keys in dicts, beside the general one in ``equality``.
 
 A dict's hashes are its own: its order does not depend on them.  An int's hash is CPython's, so that
-keys of different number types meet; a str's mixes eight bytes at a time.  Eight bytes of any str
-can be read, whatever its length: its memory has room for them.
+keys of different number types meet; a str's mixes eight bytes at a time.  That of a short str (of
+less than eight bytes) is negative and tells which str it is: equal ones have equal texts.  Eight
+bytes of any str can be read, whatever its length: its memory has room for them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from scriptmode.abi.objects import (
     DICT_ENTRIES,
     DICT_INDEX,
     DICT_MASK,
-    ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
     INDEX_FREE,
@@ -31,6 +31,8 @@ from scriptmode.codegen.native import (
 )
 
 P61 = (1 << 61) - 1
+SHORT = -(1 << 63)  # in the hash of a short str
+LONG = (1 << 63) - 1
 FACTOR = -7046029254386353131  # 2**64 / golden ratio
 
 
@@ -52,11 +54,22 @@ def _mix(hashed: i64, word: i64) -> i64:
 @native(fast=True)
 def str_key_hash(s: ptr) -> i64:
     """The hash of a str as a dict's key; equal strs have equal widths, so bytes will do."""
-    n = load(i64, s, STR_LENGTH) * zext(i64, load(i32, s, STR_WIDTH))
-    data = s + STR_DATA
+    n = load(i64, s, STR_LENGTH)
+    width = load(i32, s, STR_WIDTH)
+    if n < 8 and width == 1:
+        return _short_hash(n, load(i64, s, STR_DATA))
+    n = n * zext(i64, width)
     if n < 8:
-        return _no_mark(_mix(n * FACTOR, load(i64, data) & low_bytes(n)))
-    return bytes_key_hash(data, n)
+        return _mix(n * FACTOR, load(i64, s, STR_DATA) & low_bytes(n)) & LONG
+    return bytes_key_hash(s + STR_DATA, n)
+
+
+@native(inline=True)
+def _short_hash(n: i64, word: i64) -> i64:
+    """The hash of a short str: each step can be undone, and no str but it has the word."""
+    hashed = (((n + 1) << 56 | word & low_bytes(n)) * FACTOR) & LONG
+    hashed = hashed ^ lshr(hashed, 32)
+    return hashed | SHORT  # the mark of erased entries has no other bit: 0 is never reached
 
 
 @native(inline=True)
@@ -67,14 +80,8 @@ def bytes_key_hash(data: ptr, n: i64) -> i64:
     while data < end:
         hashed = _mix(hashed, load(i64, data))
         data = data + 8
-    return _no_mark(_mix(hashed, load(i64, end)))
-
-
-@native(inline=True)
-def _no_mark(hashed: i64) -> i64:
-    """A hash that is not the mark of erased entries."""
-    hashed = hashed ^ lshr(hashed, 29)
-    return i64(1) if hashed == ENTRY_ERASED else hashed
+    hashed = _mix(hashed, load(i64, end))
+    return (hashed ^ lshr(hashed, 29)) & LONG
 
 
 @native(inline=True)
@@ -108,6 +115,27 @@ def sm_dict_find_int(d: ptr, key: i64, step: i64) -> i64:
 def sm_dict_find_str(d: ptr, key: ptr, step: i64) -> i64:
     """The number of the entry of a str key, or -1; entries are ``step`` bytes."""
     hashed = str_key_hash(key)
+    if hashed >= 0:
+        return _find_long(d, key, hashed, step)
+    index = load(ptr, d, DICT_INDEX)
+    entries = load(ptr, d, DICT_ENTRIES)
+    mask = load(i64, d, DICT_MASK)
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        number = load(i64, index, at * 8)
+        if number >= 0:
+            if load(i64, entries + number * step, ENTRY_HASH) == hashed:
+                return number
+        elif number == INDEX_FREE:
+            return -1
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + perturb + 1) & mask
+
+
+@native(noinline=True, fast=True)
+def _find_long(d: ptr, key: ptr, hashed: i64, step: i64) -> i64:
+    """``sm_dict_find_str`` of a str that is not short."""
     index = load(ptr, d, DICT_INDEX)
     entries = load(ptr, d, DICT_ENTRIES)
     mask = load(i64, d, DICT_MASK)

@@ -84,7 +84,8 @@ def _fail(ctx: ptr, a: ptr) -> i32:
 
 
 @native
-def _raise_empty_separator(ctx: ptr) -> i32:
+def raise_empty_separator(ctx: ptr) -> i32:
+    """ValueError for a separator without characters."""
     return raise_from(ctx, VALUE_ERROR, text("empty separator"))
 
 
@@ -108,7 +109,7 @@ def sm_str_rsplit(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, result: ptr) -> i32
 def _pieces(ctx: ptr, s: ptr, sep: ptr, maxsplit: i64, is_from_end: i64, result: ptr) -> i32:
     """A list of the pieces of a str, in the order in which they are split off."""
     if sep != 0 and load(i64, sep, STR_LENGTH) == 0:
-        return _raise_empty_separator(ctx)
+        return raise_empty_separator(ctx)
     a = sm_list_new(DESC_LIST_STR, 4)
     if a == 0:
         return sm_raise_memory_error(ctx)
@@ -161,7 +162,7 @@ def _split_long(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
         piece = ptr(0)
         if bytes_of_sep != -1 and at + 8 <= n:
             word = load(i64, s + STR_DATA, at)
-            bits = _bits_before(word ^ bytes_of_sep)
+            bits = bits_before(word ^ bytes_of_sep)
             if bits < 64:
                 count = lshr(bits, 3)
                 piece = _short_piece(s, at, count, word & low_bytes(count), recent)
@@ -183,7 +184,7 @@ def _split_long(a: ptr, s: ptr, sep: ptr, maxsplit: i64) -> i64:
 
 
 @native(inline=True)
-def _bits_before(word: i64) -> i64:
+def bits_before(word: i64) -> i64:
     """The number of bits below the lowest byte that is zero; 64 without one."""
     return count_trailing_zeros((word - ONES) & (word ^ -1) & HIGHS) & -8
 
@@ -222,7 +223,8 @@ def _piece(s: ptr, start: i64, count: i64, recent: ptr) -> ptr:
 
 
 @native
-def _skip_space(s: ptr, at: i64) -> i64:
+def skip_space(s: ptr, at: i64) -> i64:
+    """The index of the first code point from ``at`` on that is no white space."""
     while at < load(i64, s, STR_LENGTH) and is_space(unit(s, at)):
         at += 1
     return at
@@ -238,14 +240,14 @@ def _skip_space_back(s: ptr, at: i64) -> i64:
 @native
 def _split_at_space(a: ptr, s: ptr, maxsplit: i64) -> i64:
     n = load(i64, s, STR_LENGTH)
-    at = _skip_space(s, 0)
+    at = skip_space(s, 0)
     while at < n and maxsplit > 0:
         end = at
         while end < n and not is_space(unit(s, end)):
             end += 1
         if _push(a, substring(s, at, end - at)) == 0:
             return 0
-        at = _skip_space(s, end)
+        at = skip_space(s, end)
         maxsplit -= 1
     if at < n:
         return _push(a, substring(s, at, n - at))
@@ -378,7 +380,7 @@ def _parts_around(ctx: ptr, s: ptr, sep: ptr, at: i64, result: ptr) -> i32:
 def sm_str_partition(ctx: ptr, s: ptr, sep: ptr, result: ptr) -> i32:
     """``s.partition(sep)``, a tuple of three strs."""
     if load(i64, sep, STR_LENGTH) == 0:
-        return _raise_empty_separator(ctx)
+        return raise_empty_separator(ctx)
     at = search(s, sep, 0, load(i64, s, STR_LENGTH))
     if at < 0:
         sm_retain(s)
@@ -390,7 +392,7 @@ def sm_str_partition(ctx: ptr, s: ptr, sep: ptr, result: ptr) -> i32:
 def sm_str_rpartition(ctx: ptr, s: ptr, sep: ptr, result: ptr) -> i32:
     """``s.rpartition(sep)``, a tuple of three strs."""
     if load(i64, sep, STR_LENGTH) == 0:
-        return _raise_empty_separator(ctx)
+        return raise_empty_separator(ctx)
     at = search_last(s, sep, 0, load(i64, s, STR_LENGTH))
     if at < 0:
         sm_retain(s)
