@@ -33,7 +33,7 @@ CTX_FIELDS = (
     "op_warnings",  # warnings of libtorch not issued yet, oldest first; null: none
     "tasks",  # tasks that the call has launched, newest first; they end with it
     "handled",  # the exception object that a handler is dealing with, owned; null: none
-    "reserved15",
+    "dual_levels",  # not null: forward-mode differentiation is on somewhere in the process
 )
 CTX_SIZE = WORD * len(CTX_FIELDS)
 

@@ -32,6 +32,7 @@ from scriptmode.codegen import (
     creation,
     futures,
     gradients,
+    guards,
     metadata,
     scalar_operands,
     scalars,
@@ -61,7 +62,7 @@ from scriptmode.support.source import Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
-    aten, cells, collections, constants, containers, control, creation, futures, gradients,
+    aten, cells, collections, constants, containers, control, creation, futures, gradients, guards,
     metadata, scalar_operands, scalars, services, strings, structural, tries,
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from scriptmode.ops.scalars import check_int
 from scriptmode.ops.table import EVERYTHING, Effect, op
@@ -105,6 +106,44 @@ def enter_inference_mode(mode: bool) -> int:
 def leave_inference_mode(token: int) -> None:
     """End the region of a token."""
     _inference_guards.pop(token).__exit__(None, None, None)
+
+
+# ---- guards ----
+
+
+@op("tensor::fits(Tensor self, dtype dtype, Size shape, Size strides) -> bool", effects=READS)
+def fits(self: torch.Tensor, dtype: torch.dtype, shape: torch.Size, strides: torch.Size) -> bool:
+    """Whether a tensor is a plain one of the CPU with these sizes and strides; -1 stands for any.
+
+    Plain: strided, of no subclass, no conjugate or negative view, nothing for autograd to record.
+    """
+    return (
+        type(self) in (torch.Tensor, torch.nn.Parameter)
+        and self.device.type == "cpu"
+        and self.layout == torch.strided
+        and self.dtype == dtype
+        and self.dim() == len(shape)
+        and all(wanted in (-1, size) for wanted, size in zip(shape, self.shape, strict=True))
+        and all(wanted in (-1, step) for wanted, step in zip(strides, self.stride(), strict=True))
+        and not (self.is_conj() or self.is_neg() or self.is_quantized or self.is_nested)
+        and not self._is_zerotensor()
+        and (not self.is_inference() or torch.is_inference_mode_enabled())
+        and not (self.requires_grad and torch.is_grad_enabled())
+    )
+
+
+@op("torch::is_plain_state(bool needs_no_grad) -> bool", effects=READS)
+def is_plain_state(needs_no_grad: bool) -> bool:
+    """Whether ops do in this thread what they do by themselves: no modes, autocast, transforms."""
+    keys = torch._C._dispatch_tls_local_include_set()
+    return not (
+        torch._C._is_any_autocast_enabled()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or keys.has(torch._C.DispatchKey.Functionalize)
+        or forward_ad._current_level >= 0
+        or (needs_no_grad and torch.is_grad_enabled())
+    )
 
 
 op("torch::get_default_dtype() -> dtype", effects=READS)(torch.get_default_dtype)
