@@ -13,7 +13,7 @@ from typing import Final
 
 from scriptmode import frontend
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value
-from scriptmode.jit.api import is_scripting, is_tracing, script, script_if_tracing
+from scriptmode.jit.api import is_scripting, is_tracing, script, script_if_tracing, specialize
 from scriptmode.jit.compilation_unit import CompilationUnit
 from scriptmode.jit.dispatch import bailout_count
 from scriptmode.jit.function import ScriptFunction
@@ -101,6 +101,6 @@ __all__ = [
     "last_executed_optimized_graph", "link", "load", "onednn_fusion_enabled",
     "optimize_for_inference", "optimized_execution", "run_frozen_optimizations", "save",
     "save_jit_module_to_flatbuffer", "script", "script_if_tracing", "script_method",
-    "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "value_and_grad",
-    "vjp", "wait",
+    "set_fusion_strategy", "specialize", "strict_fusion", "trace", "trace_module", "unused",
+    "value_and_grad", "vjp", "wait",
 ]  # fmt: skip

@@ -29,14 +29,14 @@ WANTED = [
 ]
 
 
-def compile_fits(dtype, shape, strides) -> Compiled:
+def compile_fits(dtype, shape, strides, records=True) -> Compiled:
     graph = Graph("fits")
     x = graph.add_param(T.TENSOR, "x")
     graph.return_type = T.BOOL
     b = builder_for(graph)
     wanted = [
         b.constant(dtype, T.DTYPE), b.constant(torch.Size(shape), T.SIZE),
-        b.constant(torch.Size(strides), T.SIZE),
+        b.constant(torch.Size(strides), T.SIZE), b.constant(records),
     ]  # fmt: skip
     graph.block.terminate("prim::Yield", [b.op("tensor::fits", x, *wanted)])
     return Compiled(program_of(graph))
@@ -98,15 +98,16 @@ def modes():
     }
 
 
+@pytest.mark.parametrize("records", [True, False])
 @pytest.mark.parametrize("wanted", WANTED, ids=str)
-def test_a_tensor_fits_as_the_reference_meaning_says(wanted) -> None:
-    fits = compile_fits(*wanted)
+def test_a_tensor_fits_as_the_reference_meaning_says(wanted, records) -> None:
+    fits = compile_fits(*wanted, records)
     shape, strides = torch.Size(wanted[1]), torch.Size(wanted[2])
     seen = set()
     for name, tensor in tensors().items():
         for mode, enter in modes().items():
             with enter():
-                want = FITS(tensor, wanted[0], shape, strides)
+                want = FITS(tensor, wanted[0], shape, strides, records)
                 assert fits(tensor) == want, f"{name} under {mode}"
                 seen.add(want)
     assert seen == {True, False}
@@ -115,7 +116,7 @@ def test_a_tensor_fits_as_the_reference_meaning_says(wanted) -> None:
 def test_tensors_fit_by_the_c_interface_where_words_are_not_found(monkeypatch) -> None:
     monkeypatch.setattr(guards, "fields", lambda: None)
     for wanted in WANTED[:3]:
-        test_a_tensor_fits_as_the_reference_meaning_says(wanted)
+        test_a_tensor_fits_as_the_reference_meaning_says(wanted, True)
 
 
 def test_gradients_are_looked_for_only_while_they_are_recorded() -> None:

@@ -42,7 +42,7 @@ def tensor_fits(f: FunctionEmitter, node: Node) -> ir.Value:
     self = f.values[node.inputs[0]]
     if not all(v.is_constant for v in node.inputs[1:]) or len(node.inputs[2].constant) > MOST_DIMS:
         raise not_built(node, "no native code for a guard that is not constant")
-    dtype, shape, strides = (v.constant for v in node.inputs[1:])
+    dtype, shape, strides, records = (v.constant for v in node.inputs[1:])
     differences = _Differences(f.b)
     rest = [self]
     if fields() is None:
@@ -50,6 +50,8 @@ def tensor_fits(f: FunctionEmitter, node: Node) -> ir.Value:
         meta: ir.Value = ir.Constant(I64, 1)  # not known: libtorch is asked
     else:
         meta = _compare_words(f, differences, self, DTYPE_NUMBERS[dtype], shape, strides)
+    if not records:
+        meta = zero()
     keys = tensors.load(f.b, self, I64, key_set_offset())
     odd_keys = f.b.xor(keys, tensors.constant(plain_key_set()))
     rest += [differences.total, odd_keys, meta]

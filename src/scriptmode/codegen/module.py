@@ -14,7 +14,8 @@ compiled as fast as LLVM can, since its time goes by in libtorch.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -34,6 +35,7 @@ from scriptmode.codegen import (
     gradients,
     guards,
     metadata,
+    outside,
     scalar_operands,
     scalars,
     services,
@@ -58,12 +60,12 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, callees, copy_graph
 from scriptmode.ops import table
 from scriptmode.passes.retain_release import insert_retain_release, is_module, stored_attributes
-from scriptmode.support.source import Span
+from scriptmode.support.source import UNKNOWN, Span
 
 # imported for the lowerings that they register
 LOWERINGS = (
     aten, cells, collections, constants, containers, control, creation, futures, gradients, guards,
-    metadata, scalar_operands, scalars, services, strings, structural, tries,
+    metadata, outside, scalar_operands, scalars, services, strings, structural, tries,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -92,10 +94,18 @@ class CompiledProgram:
         self._engine = Engine(level)
         self._engine.add_object(_object_code(text, level))
         self._addresses = {
-            name: self._engine.address(function.name) for name, function in unit.functions.items()
+            name: self._engine.address(function.name)
+            for name, function in unit.functions.items()
+            if name not in unit.outside
         }
         self.global_cells: dict[str, int] = {
             name: self._engine.address(symbol) for name, symbol in unit.global_cells.items()
+        }
+        self.outside: Mapping[str, int] = {  # cells of functions whose code is elsewhere
+            name: self._engine.address(symbol) for name, symbol in unit.outside.items()
+        }
+        self.counters: Mapping[str, int] = {
+            name: self._engine.address(symbol) for name, symbol in unit.counters.items()
         }
         self._fill_cells(library())
         for (owner, offset), symbol in unit.class_functions.items():
@@ -140,35 +150,66 @@ def _native_address(value: Any, native: NativeLibrary) -> int:
     return id(value)
 
 
-def compile_program(program: Program, *, debug: bool = False) -> CompiledProgram:
+@dataclass(frozen=True)
+class Elsewhere:
+    """Code that a program goes on from: the functions that have it, and their places' ids.
+
+    A call of the function ``counted`` is a miss.
+    """
+
+    functions: Mapping[str, int]
+    locations: Sequence[Span]
+    counted: str
+
+
+NOWHERE = Elsewhere({}, [UNKNOWN], "")
+
+
+def compile_program(
+    program: Program, *, debug: bool = False, elsewhere: Elsewhere = NOWHERE
+) -> CompiledProgram:
     """Generate, compile and link native code of all functions of ``program``.
 
     ``debug`` asks that tensor references are counted, which the process's thunks do or do not.
+    Of the functions that have code ``elsewhere`` none is made.
     """
     if debug and not thunks.debug:
         raise RuntimeError("counting tensor references needs SCRIPTMODE_DEBUG=1 from the start")
     native = library()
     native.ensure_loaded()
     copy = Program(program.root)
-    copy.functions = {name: copy_graph(g) for name, g in program.functions.items()}
+    copy.functions = {
+        name: g if name in elsewhere.functions else copy_graph(g)
+        for name, g in program.functions.items()
+    }
     copy.globals, copy.self_object = program.globals, program.self_object
     copy.classes = program.classes
-    unit = emit_program(copy)
+    unit = emit_program(copy, elsewhere)
     link_requirements(unit, native)
-    return CompiledProgram(program, unit, copy.functions, str(unit.module))
+    own = {name: g for name, g in copy.functions.items() if name not in elsewhere.functions}
+    compiled = CompiledProgram(program, unit, own, str(unit.module))
+    for name, cell in compiled.outside.items():
+        ctypes.c_int64.from_address(cell).value = elsewhere.functions[name]
+    return compiled
 
 
-def emit_program(program: Program) -> Unit:
+def emit_program(program: Program, elsewhere: Elsewhere = NOWHERE) -> Unit:
     """Make ownership explicit in ``program`` and emit its LLVM module."""
-    unit = Unit(program, choose_level(program))
+    own = [g for name, g in program.functions.items() if name not in elsewhere.functions]
+    unit = Unit(program, choose_level(program, elsewhere.functions), elsewhere.locations)
     unit.recursive = recursive_functions(program)
+    unit.counted = elsewhere.counted
     stored = stored_attributes(program)
-    for graph in program.functions.values():
+    for graph in own:
         insert_retain_release(graph, program)
         unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph, unit.recursive))
-    for graph in program.functions.values():
+    for name in outside.called_outside(program, elsewhere.functions):
+        unit.declare(program.functions[name], optimize=True)
+        outside.emit_outside(unit, program.functions[name])
+    for graph in own:
         FunctionEmitter(unit, graph, Ownership(graph, stored)).emit()
-    emit_class_functions(unit)
+    if not elsewhere.functions:  # there the classes have theirs
+        emit_class_functions(unit)
     return unit
 
 
@@ -213,17 +254,18 @@ def recursive_functions(program: Program) -> frozenset[str]:
     return frozenset(name for name in calls if name in reached(name))
 
 
-def choose_level(program: Program) -> int:
-    """LLVM's optimisation level: 2 when some loop or recursion computes on scalars alone."""
+def choose_level(program: Program, elsewhere: Container[str] = ()) -> int:
+    """LLVM's optimisation level: 2 when some function is hot whose code is not ``elsewhere``."""
     repeating = recursive_functions(program)
-    return 2 if any(is_hot(g, repeating) for g in program.functions.values()) else 0
+    own = [graph for name, graph in program.functions.items() if name not in elsewhere]
+    return 2 if any(is_hot(graph, repeating) for graph in own) else 0
 
 
 def is_hot(graph: Graph, recursive: frozenset[str]) -> bool:
     """Whether a function may run many instructions of its own for each op of torch."""
     if graph.name in recursive and not any(map(_runs_torch, graph.walk())):
         return True
-    return has_scalar_loop(graph)
+    return has_scalar_loop(graph) or bool(graph.find_all("tensor::fits"))
 
 
 def is_cold(graph: Graph, recursive: frozenset[str]) -> bool:

@@ -45,13 +45,18 @@ class FrozenConstant:
 
 
 class Unit:
-    """One LLVM module, to be compiled at optimisation level ``level``."""
+    """One LLVM module, to be compiled at optimisation level ``level``.
 
-    def __init__(self, program: Program, level: int = 0) -> None:
+    ``locations`` are places that have their ids already.
+    """
+
+    def __init__(
+        self, program: Program, level: int = 0, locations: Sequence[Span] = (UNKNOWN,)
+    ) -> None:
         self.program = program
         self.level = level
         self.module = ir.Module(program.root)
-        self.locations: list[Span] = [UNKNOWN]
+        self.locations: list[Span] = list(locations)
         self.descriptors: dict[T.Type, None] = {}
         self.thunks: dict[OpSchema, Node] = {}
         self.natives: dict[str, Node | None] = {}
@@ -62,9 +67,12 @@ class Unit:
         self.global_cells: dict[str, str] = {}
         self.tensor_reads: dict[tuple[T.ClassType, str], None] = {}
         self.functions: dict[str, ir.Function] = {}
+        self.outside: dict[str, str] = {}  # cells of functions whose code is elsewhere
+        self.counted: str | None = None  # the one of which every call is a miss
+        self.counters: dict[str, str] = {}
         self.recursive: frozenset[str] = frozenset()
         self.current: Node | None = None  # the node being lowered, for messages
-        self._location_ids: dict[tuple[Span, ...], int] = {(UNKNOWN,): 0}
+        self._location_ids = {tuple(span.chain): i for i, span in enumerate(self.locations)}
         self._texts: dict[str, ir.Constant] = {}
         self._cell_names: dict[int, str] = {}
         self._lists: dict[str, ir.Constant] = {}

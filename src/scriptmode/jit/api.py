@@ -1,4 +1,4 @@
-"""The public functions that compile from source: ``script`` and ``script_if_tracing``."""
+"""The public functions that compile: ``script``, ``script_if_tracing``, ``specialize``."""
 
 from __future__ import annotations
 
@@ -140,4 +140,36 @@ def script_if_tracing(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-__all__ = ["is_scripting", "is_tracing", "script", "script_if_tracing"]
+def specialize(f: Any, inputs: Any) -> Any:
+    """Compile special code for calls like these, and wait for it.
+
+    Parameters
+    ----------
+    f
+        What ``script`` or ``trace`` returned.
+    inputs
+        The arguments of a call as a tuple, or a single one, as for ``trace``; a list of tuples for
+        several calls.
+
+    Returns
+    -------
+    ``f``.  Calls that are not like these run as before; ``f.versions`` shows what there is.
+
+    Raises
+    ------
+    ArgumentError
+        ``f`` is not compiled, does not take the arguments, or cannot be specialised for them.
+    """
+    if not isinstance(f, Compiled):
+        if not config.get("enabled"):
+            return f
+        raise ArgumentError(
+            Diagnostic("SM0404", f"specialize takes what script or trace returned, not {f!r:.60}")
+        )
+    is_several = isinstance(inputs, list) and all(isinstance(i, tuple) for i in inputs)
+    for call in inputs if is_several else [inputs]:
+        f._dispatcher.specialize(call if isinstance(call, tuple) else (call,), {})
+    return f
+
+
+__all__ = ["is_scripting", "is_tracing", "script", "script_if_tracing", "specialize"]

@@ -31,6 +31,7 @@ from scriptmode.jit.gradients import Gradients
 from scriptmode.jit.known import Known, holds_known, prepared, variables
 from scriptmode.jit.observed import held_types, unknown_facts
 from scriptmode.jit.pipeline import compile_native
+from scriptmode.jit.specialize import Versions
 from scriptmode.jit.values import keywords_class, type_of_value
 from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
 from scriptmode.runtime.captured import CapturedRows
@@ -60,6 +61,8 @@ def _free_locks() -> None:
     # the thread that compiled an instance when the process was forked does not exist here
     for dispatcher in list(_DISPATCHERS):
         dispatcher._lock = threading.RLock()
+        for variant in dispatcher._all_variants:
+            variant.versions.free_lock()
 
 
 os.register_at_fork(after_in_child=_free_locks)
@@ -133,6 +136,7 @@ class Variant:
     known: Mapping[str, Any]  # arguments that it was compiled for
     cells: list[CellType]  # closure variables of those, which a call sets first
     gradients: Gradients
+    versions: Versions
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextlib.contextmanager
@@ -269,12 +273,13 @@ class Dispatcher:
         gradients = Gradients(program, function, entry, self.instance, self.self_object)
         if entry is not plain:
             gradients.reason = "state of compiled modules inside is brought over at each call"
+        versions = Versions(program, function, plain, self.instance)
         entry = gradients.around(graph)
         if function in program.results:
             entry = returning(entry, program.results[function])
         variant = Variant(
             program, function, compiled, entry, tuple(types.values()), guards,
-            held_types(program), known, list(variables(types)), gradients,
+            held_types(program), known, list(variables(types)), gradients, versions,
         )  # fmt: skip
         self._variants[variant.types] = variant
         self._all_variants.append(variant)
@@ -454,6 +459,28 @@ class Dispatcher:
         with self._lock:
             found = self._variants.get(key)
             return found if found is not None else self._compile_variant(types)
+
+    def specialize(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Make a version for what a call with these arguments is like."""
+        if self._flatten is not None and self._unflatten is not None:
+            args, kwargs = tuple(self._flatten(args, kwargs)), {}
+        arguments = self._bind(args, kwargs)
+        types = self._types_of(arguments)
+        self._follow_captured()
+        variant = self._knowing(self._variant_for_any(types, arguments), types, arguments)
+        given = {**variant.graph.defaults, **arguments, **variant.known}
+        values = [given.get(p.name) for p in self._all_parameters_of(variant.graph)]
+        reason = unusual_state(values, self.instance) or variant.versions.add(values)
+        if reason:
+            raise ArgumentError(
+                Diagnostic(
+                    "SM0406",
+                    f"{self.name}() cannot be specialised for these arguments",
+                    self._span,
+                    notes=(reason,),
+                    help="call it without: the generic code runs",
+                )
+            )
 
     def _knowing(
         self, variant: Variant, types: Mapping[str, T.Type], arguments: Mapping[str, Any]

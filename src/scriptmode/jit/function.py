@@ -16,6 +16,7 @@ from scriptmode.ir.graph import Graph, Program, callees, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.later import not_built
 from scriptmode.jit.values import type_of_value
+from scriptmode.jit.versions import Version
 from scriptmode.passes.inline import inline_calls
 from scriptmode.support.markers import HIDDEN_PARAMETER
 
@@ -94,6 +95,11 @@ class Compiled:
         primary = self._dispatcher.primary
         printed = print_code(primary.program, reachable(primary.program, primary.function))
         return printed.text, dict(printed.constants)
+
+    @property
+    def versions(self) -> list[Version]:
+        """The special code that was made for what calls were like, with guards and counts."""
+        return [v for variant in self._dispatcher.variants for v in variant.versions.found]
 
     def get_debug_state(self) -> DebugState:
         """What has been compiled: the instances and how often calls left them."""

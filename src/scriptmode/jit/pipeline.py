@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from scriptmode.codegen.module import CompiledProgram, compile_program
@@ -106,25 +106,47 @@ class StageReport:
 def optimize(program: Program, report: list[StageReport] | None = None) -> Program:
     """Run the pass table on a copy of ``program``."""
     result = copy_program(program)
-    level, limit = config.get("opt"), config.get("stop_after")
-    dump = set(config.get("dump"))
-    for number, step in enumerate(PIPELINE):
-        if (level == 0 and not step.required) or 0 <= limit <= number:
-            continue
+    for step in _steps():
         for graph in list(result.functions.values()):
-            before = str(graph) if report is not None else ""
-            start = time.perf_counter()
-            changed = step.run(graph, result)
-            seconds = time.perf_counter() - start
-            if report is not None:
-                after = str(graph) if changed else before
-                report.append(StageReport(step.name, graph.name, changed, seconds, before, after))
-            if changed and (step.name in dump or "all" in dump):
-                print(f"# after {step.name}\n{graph}", file=sys.stderr)
-            if config.get("verify"):
-                verify(graph, result, schema_of)
+            _run(step, graph, result, report)
     result.functions = {name: result.functions[name] for name in callable_functions(result)}
     return result
+
+
+# what may be repeated as often as it makes new constants
+SIMPLIFYING = ("fold", "rules", "simplify_control_flow", "share_lookups", "cse", "dce")
+
+
+def optimize_function(graph: Graph, program: Program, names: Container[str] | None = None) -> None:
+    """Run the pass table, or the passes called ``names``, on one function in place."""
+    for step in _steps():
+        if names is None or step.name in names:
+            _run(step, graph, program, None)
+
+
+def _steps() -> list[Pass]:
+    """The passes that the options allow."""
+    level, limit = config.get("opt"), config.get("stop_after")
+    return [
+        step
+        for number, step in enumerate(PIPELINE)
+        if (level > 0 or step.required) and not 0 <= limit <= number
+    ]
+
+
+def _run(step: Pass, graph: Graph, program: Program, report: list[StageReport] | None) -> None:
+    before = str(graph) if report is not None else ""
+    start = time.perf_counter()
+    changed = step.run(graph, program)
+    seconds = time.perf_counter() - start
+    if report is not None:
+        after = str(graph) if changed else before
+        report.append(StageReport(step.name, graph.name, changed, seconds, before, after))
+    dump = config.get("dump")
+    if changed and (step.name in dump or "all" in dump):
+        print(f"# after {step.name}\n{graph}", file=sys.stderr)
+    if config.get("verify"):
+        verify(graph, program, schema_of)
 
 
 def compile_native(program: Program) -> CompiledProgram:

@@ -111,11 +111,15 @@ def leave_inference_mode(token: int) -> None:
 # ---- guards ----
 
 
-@op("tensor::fits(Tensor self, dtype dtype, Size shape, Size strides) -> bool", effects=READS)
-def fits(self: torch.Tensor, dtype: torch.dtype, shape: torch.Size, strides: torch.Size) -> bool:
+@op("tensor::fits(Tensor self, dtype dtype, Size shape, Size strides, bool records) -> bool",
+    effects=READS)  # fmt: skip
+def fits(
+    self: torch.Tensor, dtype: torch.dtype, shape: torch.Size, strides: torch.Size, records: bool
+) -> bool:
     """Whether a tensor is a plain one of the CPU with these sizes and strides; -1 stands for any.
 
-    Plain: strided, of no subclass, no conjugate or negative view, nothing for autograd to record.
+    Plain: strided, of no subclass, no conjugate or negative view; while autograd ``records``, it
+    must not need a gradient.
     """
     return (
         type(self) in (torch.Tensor, torch.nn.Parameter)
@@ -128,7 +132,7 @@ def fits(self: torch.Tensor, dtype: torch.dtype, shape: torch.Size, strides: tor
         and not (self.is_conj() or self.is_neg() or self.is_quantized or self.is_nested)
         and not self._is_zerotensor()
         and (not self.is_inference() or torch.is_inference_mode_enabled())
-        and not (self.requires_grad and torch.is_grad_enabled())
+        and not (records and self.requires_grad and torch.is_grad_enabled())
     )
 
 
@@ -145,6 +149,9 @@ def is_plain_state(needs_no_grad: bool) -> bool:
         or (needs_no_grad and torch.is_grad_enabled())
     )
 
+
+# counts how often it is reached, for those who look into the code
+op("torch::count(str what) -> ()", effects=Effect.IO)(lambda what: None)
 
 op("torch::get_default_dtype() -> dtype", effects=READS)(torch.get_default_dtype)
 op("torch::is_inference_mode_enabled() -> bool", effects=READS)(torch.is_inference_mode_enabled)

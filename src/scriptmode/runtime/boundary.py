@@ -29,7 +29,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
 from scriptmode.runtime import boundary_state, frame, library, plans
 from scriptmode.runtime.captured import CapturedRows
-from scriptmode.runtime.code import manage
+from scriptmode.runtime.code import Lease, manage
 from scriptmode.runtime.crossing import OUTSIDE, Crossing
 from scriptmode.runtime.instance import (
     PLAIN_TENSORS,
@@ -54,6 +54,10 @@ class EntryRecord(ctypes.Structure):
     method: MethodDef
     kept: list[object]
     captured: list[NativeInstance]
+    compiled: CompiledProgram
+    lease: Lease
+    tree: Tree
+    observe: Callable[[tuple[Any, ...]], None]
 
     def set(self, offset: int, value: int) -> None:
         """Write a word."""
@@ -92,6 +96,8 @@ def make_entry(
     record.locations, record.warnings = compiled.locations, {}
     params = graph.params[1:] if instance is not None else graph.params
     record.kept = [compiled, slow, instance, guards]
+    record.compiled, record.lease = compiled, lease
+    record.set(frame.REC_COUNTDOWN, frame.FOREVER)
     record.set(frame.REC_CAPTURED, 0 if guards is None else guards.address)
     record.set(frame.REC_OWNER, id(record))
     record.set(frame.REC_SLOW, id(slow))
@@ -108,7 +114,7 @@ def make_entry(
     first = [PTR] if instance is not None else []
     types = (*first, *(llvm_type(p.type) for p in params))
     record.set(frame.REC_TRAMPOLINE, trampoline(types))
-    tree = instance.tree if instance is not None else captured or Tree()
+    tree = record.tree = instance.tree if instance is not None else captured or Tree()
     if uses_counted_state(compiled.program):
         record.set(frame.REC_TURN, tree.turn.address)
         record.kept.append(tree)
@@ -392,7 +398,8 @@ def _is_module_or_tensor(t: T.Type) -> bool:
 # ---- reading ----
 
 
-def _record_of(entry: Callable[..., Any]) -> EntryRecord:
+def record_of(entry: Callable[..., Any]) -> EntryRecord:
+    """What the native entry knows."""
     record = getattr(entry, "__self__", None)
     if not isinstance(record, EntryRecord):
         raise TypeError(f"{entry!r} is not a compiled entry")
@@ -401,23 +408,23 @@ def _record_of(entry: Callable[..., Any]) -> EntryRecord:
 
 def captured_instances(entry: Callable[..., Any]) -> list[NativeInstance]:
     """The native instances of the modules that an entry's program has captured."""
-    return list(_record_of(entry).captured)
+    return list(record_of(entry).captured)
 
 
 def slow_calls(entry: Callable[..., Any]) -> dict[str, int]:
     """How many calls of an entry went the slow way, by reason."""
-    counts = _record_of(entry).reason_counts
+    counts = record_of(entry).reason_counts
     return {r: n for r, n in zip(frame.REASONS, counts, strict=True) if n}
 
 
 def native_calls(entry: Callable[..., Any]) -> int:
     """How many calls of an entry ran natively."""
-    return int(_record_of(entry).words[frame.REC_CALLS // 8])
+    return int(record_of(entry).words[frame.REC_CALLS // 8])
 
 
 def keeps_gil(entry: Callable[..., Any]) -> bool:
     """Whether the entry's calls are short enough to keep the GIL."""
-    return bool(_record_of(entry).words[frame.REC_KEEP_GIL // 8] > 0)
+    return bool(record_of(entry).words[frame.REC_KEEP_GIL // 8] > 0)
 
 
 def unusual_state(values: Iterable[Any], instance: NativeInstance | None) -> str | None:

@@ -37,6 +37,7 @@ from scriptmode.runtime.frame import (
     FILL_NULLABLE,
     FILL_SIZE,
     FITS,
+    FRAME_FUNCTION,
     FRAME_MEMO_CAPACITY,
     FRAME_OBJECTS,
     FRAME_REASON,
@@ -61,9 +62,11 @@ from scriptmode.runtime.frame import (
     REASON_SUBCLASS,
     REC_AREA_SIZE,
     REC_CAPTURED,
+    REC_COUNTDOWN,
     REC_DEFAULTS,
     REC_FILL,
     REC_FUNCTION,
+    REC_GUARDED,
     REC_GUARDS,
     REC_MIRRORED,
     REC_MIRRORS,
@@ -72,6 +75,7 @@ from scriptmode.runtime.frame import (
     REC_N_PARAMS,
     REC_N_POSITIONAL,
     REC_NAMES,
+    REC_OBSERVE,
     REC_OFFSETS,
     REC_OUTER_TURN,
     REC_OWNER,
@@ -83,6 +87,9 @@ from scriptmode.runtime.frame import (
     REC_TABLE_SIZE,
     REC_TRAMPOLINE,
     REC_TURN,
+    STATE_DUAL_NAME,
+    STATE_DUAL_NONE,
+    STATE_DUAL_PLACE,
     STATE_ERROR,
     STATE_HOST,
 )
@@ -137,6 +144,7 @@ CTX_HOST = ctx_offset("host")
 CTX_TASKS = ctx_offset("tasks")
 CTX_TENSORS = ctx_offset("tensors")
 CTX_CALL = ctx_offset("call")
+CTX_DUAL_LEVELS = ctx_offset("dual_levels")
 
 MOST_PARAMS = 64  # parameters of a call with keywords; more go the slow way
 AREA = 1024  # bytes for arguments on the C stack
@@ -164,10 +172,18 @@ def sm_entry(self: ptr, args: ptr, nargs: i64, kwnames: ptr) -> ptr:
     captured = load(ptr, record, REC_CAPTURED)
     if captured != 0 and captured_changed(captured) != 0:
         return slow(record, args, nargs, kwnames, REASON_CAPTURED)
+    left = load(i64, record, REC_COUNTDOWN) - 1
+    store(i64, record, REC_COUNTDOWN, left)
+    if unlikely(left < 0) and observe(record, values) == 0:
+        return ptr(0)
     frame = stack(FRAME_SIZE)
     memset(frame, i8(0), CTX_SIZE)
     memset(frame + FRAME_RECORD, i8(0), FRAME_SIZE - FRAME_RECORD)
     store(ptr, frame, FRAME_RECORD, record)
+    # code that has guards is put in after the word that says so
+    store(ptr, frame, FRAME_FUNCTION, load(ptr, record, REC_FUNCTION))
+    if load(i64, record, REC_GUARDED) != 0:
+        store(i64, frame, CTX_DUAL_LEVELS, has_dual_level())
     place = stack(8)
     store(ptr, place, 0, ptr(0))
     # the record must outlive the call even if the callable is dropped meanwhile
@@ -202,6 +218,35 @@ def unusual_mode() -> i64:
     if load(ptr, levels) != load(ptr, levels, 8):
         return REASON_FUNCTORCH
     return -1
+
+
+@native
+def has_dual_level() -> i64:
+    """Whether some thread differentiates in forward mode, which no guard sees of a tensor."""
+    level = PyDict_GetItemWithError(state(STATE_DUAL_PLACE), state(STATE_DUAL_NAME))
+    return 0 if level == state(STATE_DUAL_NONE) else 1
+
+
+@native(noinline=True)
+def observe(record: ptr, values: ptr) -> i64:
+    """Show the arguments of a call to Python, which may compile for them; 0 when it has raised."""
+    function = load(ptr, record, REC_OBSERVE)
+    if function == 0:
+        return 1
+    n = load(i64, record, REC_N_PARAMS)
+    given = PyTuple_New(n)
+    if given == 0:
+        return 0
+    for i in range(n):
+        value = load(ptr, values, i * 8)
+        Py_IncRef(value)
+        PyTuple_SetItem(given, i, value)
+    result = PyObject_CallFunctionObjArgs(function, given, ptr(0))
+    Py_DecRef(given)
+    if result == 0:
+        return 0
+    Py_DecRef(result)
+    return 1
 
 
 # ---- arguments ----
@@ -457,7 +502,12 @@ def run_program(frame: ptr, record: ptr, area: ptr, place: ptr) -> i64:
     enter_run(frame)
     watch_warnings(frame)
     status = native_call(
-        i32, load(ptr, record, REC_TRAMPOLINE), frame, load(ptr, record, REC_FUNCTION), area, result
+        i32,
+        load(ptr, record, REC_TRAMPOLINE),
+        frame,
+        load(ptr, frame, FRAME_FUNCTION),
+        area,
+        result,
     )
     unwatch_warnings(frame)
     if unlikely(load(ptr, frame, CTX_TASKS) != 0):

@@ -103,7 +103,11 @@ REC_MIRRORS = 192  # the Python object of the state's mirrors, or null: no such 
 REC_MIRRORED = 200  # ptr to i64: how many containers of the state Python has
 REC_TURN = 208  # the turn of the tree whose state the program uses, or null
 REC_OUTER_TURN = 216  # the turn of what programs have captured, or null; taken first
-REC_WORDS = 28
+REC_COUNTDOWN = 224  # a call takes 1; the one that finds nothing left is shown to REC_OBSERVE
+REC_OBSERVE = 232  # a Python function that is given the tuple of a call's arguments
+REC_GUARDED = 240  # whether the code has guards, which ask for the dual levels
+REC_WORDS = 31
+FOREVER = 1 << 62  # a countdown that no process ends
 
 # fill row: which attribute goes where in the tensor table
 FILL_DICT = 0
@@ -134,7 +138,8 @@ FRAME_SEQUENCE = FRAME_RECORD + 88
 FRAME_HANDLER = FRAME_RECORD + 96  # libtorch's warning handler of the call
 FRAME_FILLED = FRAME_HANDLER + 24  # rows of the memo before this one have their attributes
 FRAME_BOXED = FRAME_HANDLER + 32  # likewise, of Python objects made for native ones
-FRAME_SIZE = FRAME_HANDLER + 40
+FRAME_FUNCTION = FRAME_HANDLER + 40  # the code that the call runs
+FRAME_SIZE = FRAME_HANDLER + 48
 
 HANDLER_TABLE = 0  # pointer to the virtual functions
 HANDLER_CTX = 8
@@ -184,7 +189,10 @@ STATE_ENTER = 152
 STATE_KEEP = 160
 STATE_SCRIPT_LIST = 168  # classes
 STATE_SCRIPT_DICT = 176
-STATE_STACKS = 184  # STACK_ROWS rows {thread state id, stack limit}
+STATE_DUAL_PLACE = 184  # the dict that tells how many dual levels there are
+STATE_DUAL_NAME = 192
+STATE_DUAL_NONE = 200  # what it holds while there is none
+STATE_STACKS = 208  # STACK_ROWS rows {thread state id, stack limit}
 STACK_ROWS = 64
 STATE_SIZE = STATE_STACKS + 16 * STACK_ROWS
 

@@ -17,6 +17,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 import torch
+from torch.autograd import forward_ad
 
 from scriptmode.abi import convention, cxxwarnings, instances, layouts, objects, tasks
 from scriptmode.abi import python as python_layout
@@ -152,6 +153,9 @@ def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]
         frame.STATE_SCRIPT_DICT: ScriptDict,
         frame.STATE_MISFIT: refuse_result,
         frame.STATE_OP_WARNING: host.issue_op_warning,
+        frame.STATE_DUAL_PLACE: vars(forward_ad),
+        frame.STATE_DUAL_NAME: sys.intern("_current_level"),
+        frame.STATE_DUAL_NONE: -1,
         **given,
     }
     _kept.extend([hosts, *helpers.values()])

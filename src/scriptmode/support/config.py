@@ -13,8 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class ConfigError(ValueError):
+    """An option was given a value that it does not take."""
+
+
 def _flag(text: str) -> bool:
     return text.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _specialize(text: str) -> str:
+    if text == "background":
+        raise ConfigError("specialize = background is not built yet: use sync or off")
+    if text not in ("sync", "off"):
+        raise ConfigError(f"specialize is sync or off, not {text!r}")
+    return text
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -52,6 +64,12 @@ OPTIONS: Mapping[str, Option] = {
                "forward and a reverse program of their own; 0 records torch's tape op by op"),
         Option("max_instances", "SCRIPTMODE_MAX_INSTANCES", 32, int, "instances of one scripted "
                "function over argument types"),
+        Option("specialize", "SCRIPTMODE_SPECIALIZE", "off", _specialize, "sync: a call that is "
+               "like the ones before compiles code for what they have in common; off"),
+        Option("specialize_calls", "SCRIPTMODE_SPECIALIZE_CALLS", 3, int, "calls that must be "
+               "alike before"),
+        Option("max_versions", "SCRIPTMODE_MAX_VERSIONS", 4, int, "versions of one function at a "
+               "time"),
     )
 }  # fmt: skip
 
@@ -63,7 +81,7 @@ def _initial(option: Option) -> Any:
     try:
         return option.parse(text)
     except ValueError as error:
-        raise ValueError(f"{option.variable}={text!r} is not valid: {error}") from None
+        raise ConfigError(f"{option.variable}={text!r} is not valid: {error}") from None
 
 
 _values: dict[str, Any] = {name: _initial(option) for name, option in OPTIONS.items()}
@@ -75,10 +93,13 @@ def get(name: str) -> Any:
 
 
 def set(name: str, value: Any) -> None:
-    """Change an option for the process; raises KeyError for an unknown one."""
+    """Change an option for the process; raises KeyError for an unknown one.
+
+    A text is read as that of the environment variable; ConfigError when it cannot be.
+    """
     if name not in OPTIONS:
         raise KeyError(f"unknown option {name!r}; there are {', '.join(OPTIONS)}")
-    _values[name] = value
+    _values[name] = OPTIONS[name].parse(value) if isinstance(value, str) else value
 
 
 @contextlib.contextmanager

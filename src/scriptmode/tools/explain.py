@@ -8,6 +8,7 @@
     == native IR ==         with retain and release
     == LLVM ==              the module as it was compiled
     == gradients ==         what is saved for the reverse program, and the program
+    == versions ==          special code: guards, how often it ran and did not
     == instances and bail-outs ==
 """
 
@@ -60,6 +61,7 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
         yield "== assembly =="
         yield primary.compiled.assembly
     yield from _gradients(dispatcher)
+    yield from _versions(dispatcher)
     yield "== instances and bail-outs =="
     for variant in dispatcher.variants:
         yield f"instance ({', '.join(map(str, variant.types))}) -> {variant.graph.return_type}"
@@ -69,6 +71,24 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
         yield "no call left native code"
     for reason, count in dispatcher.bailouts.items():
         yield f"{count} calls interpreted: {reason}"
+
+
+def _versions(dispatcher: Dispatcher) -> Iterator[str]:
+    """What calls were specialised for, the version that is tried first at the top."""
+    managers = [variant.versions for variant in dispatcher.variants]
+    if not any(manager.found or manager.reason for manager in managers):
+        return
+    yield "== versions =="
+    for manager in managers:
+        for version in manager.found:
+            yield (
+                f"version: {version.hits} hits, {version.misses} misses, "
+                f"compiled in {1e3 * version.seconds:.0f} ms"
+            )
+            yield from (f"  {guard}" for guard in version.guards)
+            yield str(version.graph)
+        if manager.reason:
+            yield f"no further version: {manager.reason}"
 
 
 def _gradients(dispatcher: Dispatcher) -> Iterator[str]:

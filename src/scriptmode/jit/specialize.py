@@ -1,0 +1,163 @@
+"""Specialisation: versions of a function for what its calls were seen to be.
+
+The entry of a function shows a call to ``Versions.observe`` now and then; when ``specialize_calls``
+of them were alike, a version is made for them, and the entry runs its code, which goes on with what
+ran before when its guards fail.  A call that fails all of them costs its guards, and after some
+such calls the entry shows one again.  At most ``max_versions`` are tried; of more, the one with the
+fewest hits goes.
+
+``scriptmode.specialize(f, inputs)`` makes a version at once.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from scriptmode.analysis.facts import TensorFact
+from scriptmode.ir.graph import Program
+from scriptmode.jit.observation import Seen, Subject
+from scriptmode.jit.versions import Version, build
+from scriptmode.ops import table
+from scriptmode.runtime import versions as entries
+from scriptmode.runtime.boundary import record_of
+from scriptmode.runtime.instance import NativeInstance
+from scriptmode.support import config
+from scriptmode.support.diagnostics import CompileError, NotBuiltError
+
+MOST_MADE = 4  # times max_versions: a function whose calls go on changing is left alone then
+UNDECIDED = 16  # calls that are looked at in a row
+WAIT = 64  # calls, or misses, before it is looked again; twice as many each time
+
+_IS_PLAIN_STATE = table.find("torch::is_plain_state")
+assert _IS_PLAIN_STATE is not None
+
+
+class Versions:
+    """The versions of one instance of a function, the last made first."""
+
+    def __init__(
+        self, program: Program, function: str, entry: Any, instance: NativeInstance | None
+    ) -> None:
+        self.entry = entry
+        self.found: list[Version] = []
+        self.made = 0
+        self.reason = ""  # why no more are made
+        self.subject = Subject(program, function, instance, entry)
+        self._lock = threading.RLock()
+        self._alike: collections.Counter[frozenset[Any]] = collections.Counter()
+        self._waits = 0
+        if config.get("specialize") == "sync":
+            entries.watch(entry, self.observe, 0)
+
+    def free_lock(self) -> None:
+        """In a forked child, where the thread that held it does not exist."""
+        self._lock = threading.RLock()
+
+    # ---- what calls are like
+
+    def observe(self, values: tuple[Any, ...]) -> None:
+        """Look at the arguments of a call."""
+        if not self._lock.acquire(blocking=False):
+            entries.count_calls(self.entry, WAIT)  # another thread is at it
+            return
+        try:
+            self._observe(values)
+        finally:
+            self._lock.release()
+
+    def _observe(self, values: Sequence[Any]) -> None:
+        if self.reason:
+            entries.stop_watching(self.entry)
+            return
+        entries.count_calls(self.entry, 0)
+        seen = self.subject.arguments(values)
+        alike = frozenset(seen.items())
+        self._alike[alike] += 1
+        if self._alike[alike] < config.get("specialize_calls"):
+            if sum(self._alike.values()) >= UNDECIDED:
+                self._wait()
+            return
+        needs_no_grad = self.subject.needs_grad(values)
+        seen = self.subject.everything(values)
+        if not self._can_fit(needs_no_grad) or self._has(seen, needs_no_grad):
+            if sum(self._alike.values()) >= UNDECIDED:
+                self._wait()
+            return
+        self._add(seen, needs_no_grad)
+        self._wait()
+
+    def _can_fit(self, needs_no_grad: bool) -> bool:
+        """Whether guards can hold for a call that is like this one."""
+        assert _IS_PLAIN_STATE is not None
+        return bool(_IS_PLAIN_STATE.meaning(needs_no_grad))
+
+    def _has(self, seen: Seen, needs_no_grad: bool) -> bool:
+        return any(v.seen == seen and v.needs_no_grad == needs_no_grad for v in self.found)
+
+    def _wait(self) -> None:
+        """Let calls pass before it is looked again."""
+        self._alike.clear()
+        if self.reason:
+            entries.stop_watching(self.entry)
+        elif self.found:
+            entries.count_misses(self.entry, 1 << min(self._waits, 20))
+        else:
+            entries.count_calls(self.entry, WAIT << min(self._waits, 20))
+        self._waits += 1
+
+    # ---- making versions
+
+    def add(self, values: Sequence[Any]) -> str:
+        """Make a version for arguments unless there is one; why not, or ""."""
+        with self._lock:
+            seen, needs_no_grad = self.subject.everything(values), self.subject.needs_grad(values)
+            if self._has(seen, needs_no_grad):
+                return ""
+            return self._add(seen, needs_no_grad)
+
+    def _add(self, seen: Seen, needs_no_grad: bool) -> str:
+        """Make a version and put it in front; why not, or ""."""
+        if not any(isinstance(fact, TensorFact) for fact in seen.values()):
+            return "no argument and no attribute is a plain tensor of the CPU"
+        self.reason = self.subject.reason
+        most = config.get("max_versions")
+        if needs_no_grad and self.subject.may_enable_grad:
+            return "it may switch on the recording of gradients"
+        if self.made >= MOST_MADE * most:
+            self.reason = f"{self.made} versions were made already"
+        if self.reason:
+            return self.reason
+        subject, entry = self.subject, self.entry
+        generic = record_of(entry).compiled.program
+        try:
+            made = build(
+                subject, seen, needs_no_grad, generic, entries.code_behind(entry, subject.function)
+            )
+        except (CompileError, NotBuiltError) as error:
+            self.reason = str(error)
+            return self.reason
+        read = {(owner.name, name) for owner, name in made.compiled.tensor_reads}
+        if not read <= subject.tensor_reads:
+            self.reason = "special code would read more of the modules than calls do"
+            return self.reason
+        entries.report_misses(entry, made.compiled, not self.found)
+        entries.put_in_front(entry, made.compiled, made.root, subject.function)
+        self.found.insert(0, made)
+        self.made += 1
+        self._waits = 0
+        while len(self.found) > max(1, most):
+            self._drop(min(self.found[1:], key=lambda version: version.hits))
+        return ""
+
+    def _drop(self, version: Version) -> None:
+        """Take a version out of the chain; threads that are inside of it go on."""
+        place = self.found.index(version)
+        before = self.found[place - 1]
+        name = self.subject.function
+        entries.go_on_with(before.compiled, name, entries.goes_on_with(version.compiled, name))
+        self.found.remove(version)
+        if place == len(self.found):
+            entries.report_misses(self.entry, before.compiled, True)
