@@ -3,6 +3,7 @@
 import ctypes
 import math
 import random
+from fractions import Fraction
 
 import llvmlite.binding as llvm
 import pytest
@@ -215,6 +216,35 @@ def test_results_are_close_to_the_exact_ones(name):
                 worst = max(range(len(errors)), key=errors.__getitem__)
                 limit = 4 if name == "pow" else 2
                 assert errors[worst] <= limit, (dtype, rows[worst], results[worst], errors[worst])
+
+
+def hardest_for_circles(dtype):
+    """For each exponent the numbers next to a multiple of pi/2: m * 2**e * 2/pi is nearly whole.
+
+    m are denominators of the continued fraction of 2**e * 2/pi.
+    """
+    bits = len(coefficients.TWO_OVER_PI) * 4
+    precision = PRECISION[dtype]
+    low, high = (-30, 104) if dtype == torch.float32 else (-55, 971)
+    numbers = []
+    for e in range(low, high + 1, 1 if dtype == torch.float32 else 9):
+        rest = Fraction(int(coefficients.TWO_OVER_PI, 16), 1 << bits) * Fraction(2) ** e % 1
+        before, current, largest = 0, 1, 0
+        while rest and current < 1 << precision:
+            largest = current * ((1 << precision) // current)
+            whole, rest = divmod(1 / rest, 1)
+            before, current = current, int(whole) * current + before
+        numbers.append(float(Fraction(largest) * Fraction(2) ** e))
+    return torch.tensor([n for n in numbers if math.isfinite(n)], dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_multiples_of_half_pi_keep_their_precision(name):
+    compiled = Compiled([name])
+    for dtype in TYPES:
+        numbers = hardest_for_circles(dtype)
+        for x, result in zip(numbers.tolist(), compiled(name, numbers).tolist()):
+            assert ulps(result, EXACT[name](mpf(x)), dtype) <= 2, (dtype, x, result)
 
 
 # ---- ends of the range ----

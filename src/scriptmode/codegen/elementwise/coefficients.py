@@ -55,6 +55,17 @@ def parts(name: str, precision: int, *bits: int) -> tuple[float, ...]:
     return tuple(result)
 
 
+def fraction_parts(skipped: int) -> tuple[float, float, float]:
+    """2 / pi without its first ``skipped`` bits, as a sum of three doubles."""
+    bits = len(TWO_OVER_PI) * 4
+    left = Fraction(int(TWO_OVER_PI, 16) & ((1 << (bits - skipped)) - 1), 1 << bits)
+    result = []
+    for _ in range(3):
+        result.append(nearest(left, 53))
+        left -= Fraction(result[-1])
+    return result[0], result[1], result[2]
+
+
 def nearest(number: Fraction, width: int) -> float:
     """The number with ``width`` significant bits that is next to ``number``."""
     if not number:

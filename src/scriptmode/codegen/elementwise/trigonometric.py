@@ -1,11 +1,13 @@
 """sin, cos and tan for all arguments.
 
 |x| = n * pi/2 + r with |r| <= pi/4, r in two parts; the result is a polynomial of r, which one (and
-its sign) depends on n modulo 4.  Two reductions are computed and one selected:
+its sign) depends on n modulo 4.  The ways to r:
 
-- up to ``LIMITS`` pi/2 has three parts, n times the first is taken off exactly (Cody and Waite);
-- above, x is an integer times a power of two, and only those bits of 2/pi count that contribute to
-  the quadrant and to the fraction (Payne and Hanek); integer arithmetic modulo 4 quadrants.
+- for |x| <= LIMITS pi/2 has three parts, n times the first is taken off exactly (Cody and Waite);
+- of larger doubles, integers times a power of two, only those bits of 2/pi count that contribute to
+  the quadrant and to the fraction (Payne and Hanek); they are loaded from a table and multiplied as
+  integers.  Both ways are computed, and one selected;
+- all floats are multiplied by enough bits of 2/pi in doubles, unless they are known to be small.
 
 Those who know that |x| <= LIMITS use ``sin_small``, ``cos_small``, ``tan_small``.
 """
@@ -16,9 +18,15 @@ import math
 
 from llvmlite import ir
 
-from scriptmode.codegen.elementwise.coefficients import COEFFICIENTS, TWO_OVER_PI, parts
+from scriptmode.codegen.elementwise.coefficients import (
+    COEFFICIENTS,
+    TWO_OVER_PI,
+    fraction_parts,
+    parts,
+)
 from scriptmode.codegen.elementwise.lanes import (
     F32,
+    F64,
     I32,
     I64,
     Lanes,
@@ -33,12 +41,15 @@ from scriptmode.codegen.elementwise.lanes import (
 LIMITS = {24: 2.0**15, 53: 2.0**26}
 HALF_PI = {p: parts("HALF_PI", p, p, p) for p in (24, 53)}
 WORDS = [int(TWO_OVER_PI[i : i + 8], 16) for i in range(0, len(TWO_OVER_PI), 8)]
+TWO_OVER_PI_PARTS = fraction_parts(0)
+TWO_OVER_PI_TAIL = fraction_parts(27)
 TABLE = "sm_two_over_pi"
 Pair = tuple[Lanes, Lanes]
-Reduced = tuple[Lanes, Lanes, Lanes]  # r, what r lacks, n modulo 4 (an integer)
+# r, what r lacks (None: too little to count), n modulo 4 (an integer)
+Reduced = tuple[Lanes, Lanes | None, Lanes]
 
 
-def _reduce_small(a: Lanes) -> Reduced:
+def _reduce_small(a: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     first, second, third = HALF_PI[a.format.precision]
     number, n = rounded(a * (2 / math.pi))
     rest = fused(-number, first, a)  # exact: the difference has no bits below those of first
@@ -48,43 +59,35 @@ def _reduce_small(a: Lanes) -> Reduced:
     return r, rest.minus(r).minus(part) - lost, n
 
 
-def _reduce_large(a: Lanes) -> Reduced:
-    return _reduce_large32(a) if a.element == F32 else _reduce_large64(a)
+def _modulo_four(x: Lanes) -> Lanes:
+    """x less a multiple of 4, between -2 and 2; exact, for doubles below 2**52."""
+    rounder = 4.0 * x.format.rounder
+    return x.minus(x.plus(rounder).minus(rounder))
 
 
-def _window(index: Lanes, count: int) -> list[Lanes]:
-    """``count`` words of 0, 2/pi from word ``index`` on, where the index is 0 to 4."""
-    words = [w - (w >> 31 << 32) for w in (0, *WORDS[: count + 3])]
-    is_at = [index.equals(k) for k in range(1, 5)]
-    result = []
-    for i in range(count):
-        word = index.constant(words[i])
-        for k, found in enumerate(is_at, 1):
-            word = where(found, words[i + k], word)
-        result.append(word)
-    return result
+def _reduce32(a: Lanes) -> Reduced:
+    """All floats, in doubles: a * 2/pi modulo 4, with 159 bits of 2/pi.
+
+    Of a large a, which is a multiple of 2**29, the first 27 bits of 2/pi make multiples of 4.
+    """
+    wide = a.converted("fpext", F64)
+    is_large = wide >= 2.0**52
+    first, second, third = (
+        where(is_large, wide.constant(large), small)
+        for small, large in zip(TWO_OVER_PI_PARTS, TWO_OVER_PI_TAIL, strict=True)
+    )
+    head, head_low = two_product(wide, first)
+    middle, middle_low = two_product(wide, second)
+    head = head - (head * 0.25).intrinsic("llvm.rint") * 4.0
+    head_low, middle = _modulo_four(head_low), _modulo_four(middle)
+    number, n = rounded(head + head_low + middle)
+    # where middle cancels the others, these have no bits below its last: their sum is exact
+    turns = head.minus(number).plus(head_low).plus(middle)
+    r = (turns + (middle_low + wide * third)) * (math.pi / 2)
+    return r.converted("fptrunc", F32), None, n.converted("trunc", I32)
 
 
-def _reduce_large32(a: Lanes) -> Reduced:
-    """With 96 bits of 2/pi, chosen from a handful by selects."""
-    bits = a.bits()
-    position = (bits >> 23) - 120  # of the first bit that counts, behind a word of zeros
-    words = _window(position >> 5, 4)
-    shift = position & 31
-    window = [words[i].intrinsic("llvm.fshl", words[i + 1], shift) for i in range(3)]
-    mantissa = ((bits & 0x7FFFFF) | 0x800000).converted("zext", I64)
-    high, middle, low = (mantissa * w.converted("zext", I64) for w in window)
-    quadrants = (high << 32) + middle + (low >> 32)  # in units of 2**-62
-    n = (quadrants + (1 << 61)) >> 62
-    fraction = quadrants - (n << 62)
-    is_negative = fraction < 0
-    magnitude = where(is_negative, -fraction, fraction)
-    head = (magnitude >> 37).converted("trunc", I32).number() * 2.0**-25
-    tail = ((magnitude >> 6) & 0x7FFFFFFF).converted("trunc", I32).number() * 2.0**-56
-    return *_signed(is_negative, *_quarter_turns(head, tail)), n.converted("trunc", I32)
-
-
-def _reduce_large64(a: Lanes) -> Reduced:
+def _reduce_large(a: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     """With 192 bits of 2/pi, loaded from a table."""
     bits = a.bits()
     position = (bits >> 52) - 1045
@@ -164,23 +167,29 @@ def _signed(is_negative: Lanes, r: Lanes, low: Lanes) -> tuple[Lanes, Lanes]:
 
 def _reduce(x: Lanes, is_small: bool) -> Reduced:
     a = abs(x)
-    small = _reduce_small(a)
     if is_small:
-        return small
-    fits = a <= LIMITS[x.format.precision]
-    r, low, n = (where(fits, s, g) for s, g in zip(small, _reduce_large(a), strict=True))
+        return _reduce_small(a)
+    if a.element == F32:
+        return _reduce32(a)
+    fits = a <= LIMITS[53]
+    r, low, n = (
+        where(fits, small, large)
+        for small, large in zip(_reduce_small(a), _reduce_large(a), strict=True)
+    )
     return r, low, n
 
 
-def _sine_and_cosine(r: Lanes, low: Lanes) -> tuple[Pair, Pair]:
+def _sine_and_cosine(r: Lanes, low: Lanes | None) -> tuple[Pair, Pair]:
     """sin(r + low) and cos(r + low), each as a sum of two, the second small."""
     precision = r.format.precision
     z = r * r
-    sine = r * z * polynomial(z, COEFFICIENTS["SIN", precision]) + low
+    sine = r * z * polynomial(z, COEFFICIENTS["SIN", precision])
     half = z * 0.5
     one = 1.0 - half
     lost = (1.0 - one) - half
-    cosine = z * z * polynomial(z, COEFFICIENTS["COS", precision]) + (lost - r * low)
+    if low is not None:
+        sine, lost = sine + low, lost - r * low
+    cosine = z * z * polynomial(z, COEFFICIENTS["COS", precision]) + lost
     return (r, sine), (one, cosine)
 
 
@@ -193,7 +202,7 @@ def _flip(x: Lanes, sign: Lanes) -> Lanes:
     return (x.bits() ^ (sign & x.format.sign_bit)).as_floats()
 
 
-def _quadrant_value(r: Lanes, low: Lanes, n: Lanes) -> Lanes:
+def _quadrant_value(r: Lanes, low: Lanes | None, n: Lanes) -> Lanes:
     """sin(n * pi/2 + r + low)."""
     sine, cosine = _sine_and_cosine(r, low)
     first, second = _choose((n & 1).equals(0), sine, cosine)
