@@ -58,3 +58,62 @@ def test_a_second_derivative_does_not_warn_again():
     assert [str(w.message) for w in seen] == ["positive"]
     torch.testing.assert_close(gg, x.exp())
     assert scripted._dispatcher.primary.gradients.reason == ""
+
+
+def doubled(a: Tensor) -> Tensor:
+    return a + a
+
+
+def rows(a: Tensor, w: Tensor) -> Tensor:
+    h = w
+    for i in range(2):
+        h = h * a[i]
+    return h
+
+
+def gradient_after_a_write(function, write: bool):
+    x = torch.ones(2, 2, requires_grad=True)
+    a = -x
+    arguments = (a,) if function.__name__ == "doubled" else (a, torch.ones(2))
+    made = (function, scriptmode.script(function))
+    found = []
+    for each in made:
+        y = each(*arguments)
+        if write:
+            with torch.no_grad():
+                a.add_(1)
+        found.append(y)
+    return x, found
+
+
+def test_an_argument_that_no_one_needs_may_be_written_later():
+    x, found = gradient_after_a_write(doubled, True)
+    want, got = (torch.autograd.grad(y.sum(), x)[0] for y in found)
+    torch.testing.assert_close(got, want)
+
+
+def test_an_argument_of_which_views_are_kept_may_not():
+    x, found = gradient_after_a_write(rows, True)
+    for y in found:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            torch.autograd.grad(y.sum(), x)
+
+
+def test_what_keeps_nothing_runs_backward_any_number_of_times():
+    x = torch.rand(3, requires_grad=True)
+    for each in (doubled, scriptmode.script(doubled)):
+        y = each(x).sum()
+        y.backward()
+        y.backward()
+
+
+def test_a_node_forgets_its_arguments_in_the_last_backward():
+    x = torch.rand(3, requires_grad=True)
+    a = x * 3
+    y = scriptmode.script(deep)(a, 2)
+    held = weakref.ref(a)
+    del a
+    y.backward()
+    assert held() is None
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()

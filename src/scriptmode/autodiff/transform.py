@@ -73,6 +73,7 @@ class Differentiated:
     may_be_saved: list[bool]  # by output: whether the frame may hold the very tensor, or a view
     may_view_argument: list[bool]  # by output: whether it may be a view of an argument or parameter
     functions: list[Graph] = field(default_factory=list)  # what both call: see recursion
+    held: set[Value] = field(default_factory=set)  # parameters and the like that the frame may hold
 
 
 class Reverse(OpReversal):
@@ -118,13 +119,15 @@ class Reverse(OpReversal):
         self._end_graph(result, held, taken, parts)
         sources = [sources_of(self.graph, path) for path in outputs]
         kept = self.end_versions()
-        self.end_calls()
-        return Differentiated(
+        differentiated = Differentiated(
             self.graph, self.reverse, list(self.inputs), self.roots, outputs, self.saved,
             [s.called or not kept.isdisjoint(s.values) for s in sources],
             [s.views_argument for s in sources],
             list(functions),
+            kept | sources_of_values(self.graph, self._handed_on()),
         )  # fmt: skip
+        self.end_calls()
+        return differentiated
 
     def end_versions(self) -> set[Value]:
         """Refuse writes of what is kept, and take the versions out again; what is kept."""
@@ -137,6 +140,11 @@ class Reverse(OpReversal):
         for node in self.versions.views:
             node.replace_with(node.inputs[0])
         return kept
+
+    def _handed_on(self) -> list[Value]:
+        """What recursive functions may keep."""
+        calls = [node for node in self.graph.find_all("prim::Call") if is_taped(node)]
+        return [value for call in calls for value in call.inputs]
 
     def end_calls(self) -> None:
         """Let calls by ``checkpoint`` call what has no tape."""

@@ -16,7 +16,7 @@ import contextlib
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,6 @@ Entry = Callable[..., Any]
 Pattern = tuple[bool, ...]
 
 
-class _Frame(torch.Tensor):
-    """An empty tensor that holds a frame: torch drops it with what a node has saved."""
-
-    frame: Any
-
-
-_NOTHING = torch.empty(0)
-
-
 @dataclass
 class Node:
     """A compiled pair of programs for one pattern."""
@@ -61,6 +52,9 @@ class Node:
     compile_reverse: Callable[[bool], Entry]
     inputs: list[int]  # what the reverse program takes: parameters by number, then leaves
     wrt: list[tuple[int, Path]]  # what it gives the cotangents of
+    saved: list[int]  # what must not be written until then: the inputs, and what the frame holds
+    is_single: bool  # the result is one tensor, and no view of an argument
+    keeps: bool  # whether anything is kept, so that there is a last backward
     is_random: bool
     writes: bool
     warns: bool
@@ -89,6 +83,8 @@ class Run:
     places: list[tuple[Path, int]] | None = None  # outputs of the node, by path in the result
     taken: list[Any] | None = None  # by cotangent that the reverse takes: outputs of the node or -1
     state: Any = None
+    frame: Any = None
+    is_over: bool = False  # the last backward has run
     views: Sequence[tuple[Path, torch.Tensor, torch.Tensor]] = ()
 
 
@@ -143,7 +139,8 @@ class Gradients:
             return self._ordinary(arguments)
         everything = (*arguments, *leaves)
         if self._is_plain:
-            pattern = tuple([_requires_grad(everything[i]) for i, _ in self._places])
+            given = [everything[i] for i, _ in self._places]
+            pattern = tuple([isinstance(t, torch.Tensor) and t.requires_grad for t in given])
         else:
             pattern = tuple([_requires_grad(_at(everything[i], p)) for i, p in self._places])
         if True not in pattern:
@@ -165,6 +162,9 @@ class Gradients:
             outputs = _Apply.apply(run, *roots)  # type: ignore[no-untyped-call]
         except _Misfit:
             return self._ordinary(arguments)
+        if run.places is _WHOLE:
+            run.result = None
+            return outputs[0]
         assert run.places is not None
         # a result leads to the node, which leads to the run
         result, run.result = run.result, None
@@ -259,6 +259,9 @@ class Gradients:
     def _compile(self, pattern: Pattern) -> Node:
         found, everything = self._differentiated(pattern)
         number = {value: i for i, value in enumerate(everything)}
+        is_single = self.program.functions[self.function].return_type == T.TENSOR
+        own = [v for v in everything if v in found.held and v not in found.inputs]
+        saved = [number[v] for v in (*found.inputs, *own) if T.TENSOR in T.walk(v.type)]
         whole = (found.forward, *found.functions)
         kinds = {n.kind for graph in whole for n in graph.walk()}
         return Node(
@@ -267,6 +270,9 @@ class Gradients:
             lambda is_last: self._reverse_entry(found, is_last),
             [number[v] for v in found.inputs],
             [(number[v], path) for v, path in found.wrt],
+            saved,
+            is_single and self._is_plain and found.may_view_argument == [False],
+            bool(saved or found.functions or any(_holds_tensors(v.value) for _, v in found.saved)),
             any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
             any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds) or any(map(written_in, whole)),
             "prim::warn" in kinds,
@@ -311,6 +317,11 @@ class Gradients:
             for buffer, value in kept:
                 buffer.copy_(value)
         return result
+
+
+def _holds_tensors(value: Value) -> bool:
+    """Whether a value of a frame holds tensors."""
+    return T.TENSOR in T.walk(value.type)
 
 
 _UNKNOWN: Any = object()
@@ -398,6 +409,10 @@ def _replaced(value: Any, path: Path, new: Any) -> Any:
     return make(items)
 
 
+_WHOLE: list[tuple[Path, int]] = [((), 0)]  # the result is the output
+_FIRST: list[Any] = [0]
+
+
 class _Apply(torch.autograd.Function):
     """The node of one call."""
 
@@ -407,13 +422,25 @@ class _Apply(torch.autograd.Function):
         if node.is_random:
             run.state = torch.get_rng_state()
         with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
-            run.result, frame, flags = node.forward(*run.arguments)
+            run.result, run.frame, flags = node.forward(*run.arguments)
         everything = (*run.arguments, *run.leaves)
+        result = run.result
+        ctx.set_materialize_grads(False)
+        ctx.run = run
+        ctx.versions = [root._version for root in roots]
+        ctx.save_for_backward(*_all_tensors([everything[i] for i in node.saved]))
+        if node.is_single and flags[0] and not any(result is v for v in everything):
+            run.places, run.taken = _WHOLE, _FIRST
+            ctx.kept = ()
+            if node.differentiated.may_be_saved[0]:
+                ctx.kept = ((result, result._version),)
+                result = result.detach()
+            return (result,)
         given = {id(v): v for v in _all_tensors(everything)}
         outputs = _Outputs(given)
         run.places, run.views = outputs.places, outputs.views
         run.taken = [
-            outputs.take(path, _at(run.result, path), kept, views, flag)
+            outputs.take(path, _at(result, path), kept, views, flag)
             for path, kept, views, flag in zip(
                 node.differentiated.outputs,
                 node.differentiated.may_be_saved,
@@ -422,41 +449,53 @@ class _Apply(torch.autograd.Function):
                 strict=True,
             )
         ]
-        ctx.set_materialize_grads(False)
-        ctx.run = run
-        held = torch.Tensor._make_subclass(_Frame, _NOTHING)
-        held.frame = frame
         ctx.kept = outputs.kept
-        needed = [everything[i] for i in node.inputs]
-        ctx.count = len(roots)
-        ctx.save_for_backward(held, *roots, *_all_tensors(needed))
         return tuple(outputs.fresh)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
         run: Run = ctx.run
         node = run.node
-        held, *saved = ctx.saved_tensors
-        roots, rest = saved[: ctx.count], saved[ctx.count :]
-        if torch.is_grad_enabled():
-            return None, *_again(run, roots, grads)
-        for tensor, version in ctx.kept:
-            if tensor._version != version:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: a result of shape {list(tensor.shape)} is at version "
-                    f"{tensor._version}; expected version {version} instead"
-                )
-        tensors = iter(rest)
+        tensors = iter(ctx.saved_tensors if node.saved else ())
+        if run.is_over:
+            raise RuntimeError(_SECOND_TIME)
         everything = (*run.arguments, *run.leaves)
-        inputs = [_refilled(everything[i], tensors) for i in node.inputs]
+        places = [_at(everything[i], path) for i, path in node.wrt]
+        if torch.is_grad_enabled():
+            roots = [root for place in places for root in _tensors(place)]
+            _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
+            return None, *_again(run, roots, grads)
+        _check_versions(ctx.kept, "a result")
+        values = {i: _refilled(everything[i], tensors) for i in node.saved}
+        inputs = [values.get(i, everything[i]) for i in node.inputs]
         assert run.taken is not None
         given = [_cotangent(number, grads) for number in run.taken]
-        keeps = torch._C._autograd._get_current_graph_task_keep_graph()
-        reverse = node.reverse if keeps else node.last_reverse
+        is_last = node.keeps and not torch._C._autograd._get_current_graph_task_keep_graph()
+        reverse = node.last_reverse if is_last else node.reverse
+        frame = run.frame
+        if is_last:
+            run.is_over, run.frame, run.arguments, run.leaves = True, None, (), ()
         with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
-            found = reverse(held.frame, *inputs, *given)
-        return None, *_by_root(found, [_at(everything[i], path) for i, path in node.wrt])
+            found = reverse(frame, *inputs, *given)
+        return None, *_by_root(found, places)
+
+
+_SECOND_TIME = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def _check_versions(found: Iterable[tuple[torch.Tensor, int]], what: str) -> None:
+    for tensor, version in found:
+        if tensor._version != version:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: {what} of shape {list(tensor.shape)} is at version "
+                f"{tensor._version}; expected version {version} instead"
+            )
 
 
 class _Outputs:
