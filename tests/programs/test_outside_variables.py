@@ -520,3 +520,21 @@ def test_functions_are_not_put_where_python_sees_them():
     reset()
     with pytest.raises(scriptmode.CompileError, match="SM0212"):
         scriptmode.script(stores_function)
+
+
+MEMO: dict[tuple[int, str], float] = {}
+
+
+def forgets(x: int):
+    global MEMO
+    MEMO[x, "a"] = 2.0
+    count = len(MEMO)
+    if x > 2:
+        MEMO = {}
+    return count, len(MEMO)
+
+
+def test_an_empty_global_has_the_type_of_its_annotation():
+    compiled = scriptmode.script(forgets)
+    assert [compiled(i) for i in (1, 2, 3, 4)] == [(1, 1), (2, 2), (3, 0), (1, 0)]
+    assert {} == MEMO

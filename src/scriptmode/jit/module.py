@@ -191,6 +191,8 @@ class RecursiveScriptModule(ScriptModule, Compiled):
     def forward(self) -> ScriptFunction:  # type: ignore[override]
         """The compiled ``forward``."""
         # an AttributeError of a property is lost: __getattr__ then asks for the method again
+        if isinstance(self.__dict__.get("_build"), EmptyBuild):
+            return cast(ScriptFunction, self._original.forward)  # which says that there is none
         source = self.__dict__.get("_source")
         if source is not None:
             source.check(self)

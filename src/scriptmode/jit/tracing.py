@@ -45,7 +45,15 @@ class TracedFunction(ScriptFunction):
 
 
 class TracedModule(RecursiveScriptModule):
-    """A module whose methods are recorded runs; its submodules have no methods of their own."""
+    """A module whose methods are recorded runs; those of its submodules run as Python."""
+
+    @property
+    def forward(self) -> Any:  # type: ignore[override]
+        """The recorded ``forward``; that of a submodule as Python, on this module's state."""
+        function = getattr(type(self._original), "forward", None)
+        if self._path and isinstance(function, types.FunctionType):
+            return function.__get__(self)
+        return super().forward
 
     @property
     def frozen(self) -> list[Frozen]:

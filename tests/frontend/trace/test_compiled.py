@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -145,3 +146,59 @@ def test_a_compiled_container_of_modules_is_traced():
     x, eager = torch.ones(1, 2), nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     traced = scriptmode.trace(scriptmode.script(eager), (x,))
     assert torch.equal(traced(x - 3), eager(x - 3))
+
+
+class MayGive(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        return x, (x * 2 if bool(x.sum() > 0) else None)
+
+
+def test_an_optional_result_is_what_it_was_when_traced():
+    inner = scriptmode.script(MayGive())
+
+    def gives(x: Tensor) -> Tensor:
+        first, second = inner(x)
+        return first if second is None else first + second
+
+    given = scriptmode.trace(gives, (torch.ones(2),))
+    assert torch.equal(given(torch.full((2,), 3.0)), gives(torch.full((2,), 3.0)))
+    with pytest.raises(RuntimeError, match="gave a value when traced, not now"):
+        given(-torch.ones(2))
+    missing = scriptmode.trace(gives, (-torch.ones(2),))
+    assert torch.equal(missing(-torch.ones(3)), -torch.ones(3))
+    with pytest.raises(RuntimeError, match="gave None when traced, not now"):
+        missing(torch.ones(2))
+
+
+class CallsForward(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = scriptmode.trace(nn.Linear(2, 2), (torch.ones(2),))
+
+    def forward(self, x: Tensor):
+        return self.inner.forward(x) + self.inner(x)
+
+
+def test_the_forward_of_a_traced_module_is_called_by_name():
+    module = CallsForward()
+    compiled = scriptmode.script(module)
+    assert torch.equal(compiled(torch.ones(3, 2)), module(torch.ones(3, 2)))
+
+
+class Exports(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+
+    @scriptmode.export
+    def twice(self, x: Tensor):
+        return self.inner(x) * 2
+
+    def forward(self, x: Tensor):
+        return self.inner(x)
+
+
+def test_exported_methods_of_a_traced_module_reach_its_submodules():
+    module = Exports()
+    traced = scriptmode.trace(module, (torch.ones(2),))
+    assert torch.equal(traced.twice(torch.ones(2)), module.twice(torch.ones(2)))

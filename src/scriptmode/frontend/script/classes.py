@@ -39,6 +39,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.growth import join_growing
 from scriptmode.support.diagnostics import CompileError
 from scriptmode.support.markers import is_interface
+from scriptmode.support.outside import is_holder_class
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.unit import Unit
@@ -106,7 +107,7 @@ def is_user_class(cls: object) -> bool:
             or isinstance(cls.__new__, types.FunctionType)
             or issubclass(cls, BaseException)
         )
-        and cls.__module__.partition(".")[0] not in _LIBRARIES
+        and (cls.__module__.partition(".")[0] not in _LIBRARIES or is_holder_class(cls))
     )
 
 

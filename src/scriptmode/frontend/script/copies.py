@@ -9,6 +9,7 @@ from scriptmode.frontend.script.arguments import one
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.instances import instance_type
+from scriptmode.frontend.script.objects import call_python
 from scriptmode.frontend.script.values import Arguments, Constant, DictDisplay, Sugared
 from scriptmode.ir import types as T
 
@@ -41,6 +42,8 @@ def _copy(e: Emitter, given: Arguments) -> Sugared:
         members = e.unit.classes.concrete(owner)
         if not any(_hooks(c) or _has(c, "__copy__") or _is_cut(e, c) for c in members):
             return e.op("object::copy", e.value(value))
+    if t == T.TENSOR:
+        return call_python(e, copy.copy, Arguments([value], {}), t)
     e.not_built(f"copy.copy of a {t} is", help="make the copy in a method")
 
 
@@ -53,6 +56,8 @@ def _deep_copy(e: Emitter, given: Arguments) -> Sugared:
     owner = instance_type(value)
     if owner is not None and _has(owner, "__deepcopy__"):
         return e.call_positional(e.attribute(value, "__deepcopy__"), DictDisplay((), ()))
+    if t is not None and _is_copied_in_python(t):
+        return call_python(e, copy.deepcopy, Arguments([value], {}), t)
     if t is None or not _is_copied(e, t, ()):
         e.not_built(f"copy.deepcopy of {value.describe()} is", help=_HELP)
     return e.op("object::deepcopy", e.value(value))
@@ -64,6 +69,15 @@ def _is_immutable(t: T.Type) -> bool:
     if isinstance(t, (T.TupleType, T.VarTupleType, T.FrozenSetType, T.OptionalType, T.UnionType)):
         return all(map(_is_immutable, t.contained))
     return t in _IMMUTABLE or isinstance(t, T.EnumType)
+
+
+def _is_copied_in_python(t: T.Type) -> bool:
+    """Whether a value holds tensors, beside plain values and containers: torch copies storages."""
+    kinds = (*T.CONTAINERS, T.TupleType, T.VarTupleType, T.OptionalType, T.UnionType)
+    parts = list(T.walk(t))
+    return T.TENSOR in parts and all(
+        p == T.TENSOR or p == T.NEVER or _is_immutable(p) or isinstance(p, kinds) for p in parts
+    )
 
 
 def _is_copied(e: Emitter, t: T.Type, around: Collection[T.Type]) -> bool:

@@ -20,6 +20,7 @@ from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
     Constant,
+    ModuleValue,
     PythonObject,
     Sugared,
     TupleDisplay,
@@ -86,7 +87,12 @@ def plain(e: Emitter, value: Sugared) -> Sugared:
 
 
 def own_method(e: Emitter, value: Sugared, name: str) -> Sugared | None:
-    """A method that the class of an enumeration or named tuple defines itself, bound."""
+    """A method that the user's class of a module, enumeration or named tuple defines, bound."""
+    if isinstance(value, ModuleValue):
+        found = inspect.getattr_static(type(value.info.python), name, None)
+        if not isinstance(found, types.FunctionType) or found.__module__.startswith("torch."):
+            return None
+        return BoundMethod(value, PythonObject(found))
     t = e.type_of(value)
     if not isinstance(t, (T.EnumType, T.NamedTupleType)):
         return None

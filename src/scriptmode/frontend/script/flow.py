@@ -248,6 +248,14 @@ def _outliving(e: Emitter, value: Sugared) -> Sugared:
 # loops
 
 
+class _Clash(Exception):
+    """A variable is of one kind before a loop and of another after an iteration."""
+
+    def __init__(self, context: LoopContext, name: str, reason: str) -> None:
+        super().__init__()
+        self.context, self.name, self.reason = context, name, reason
+
+
 @dataclass(eq=False)
 class LoopContext:
     """The innermost loop while its body is compiled."""
@@ -275,7 +283,7 @@ class LoopContext:
             found = e.env.names.get(name)
             if found is None or isinstance(found, Unusable):
                 if found is not None and found.reason != "unbound":
-                    e.fail_type(found.reason)
+                    raise _Clash(self, name, found.reason)
                 e.fail(
                     "SM0207",
                     f"`{name}` may be unbound at the end of an iteration",
@@ -285,9 +293,10 @@ class LoopContext:
             shape = shape_of(e, found, general=True)
             joined = join_in_turn(e, self.seen[index], shape)
             if joined is None:
-                e.fail_type(
+                reason = (
                     f"`{name}` is {found.describe()} after an iteration, another kind before it"
                 )
+                raise _Clash(self, name, reason)
             self.seen[index] = joined
             values += flatten(e, found, shape if joined != self.shapes[index] else joined)
         for name, param in self.late.items():
@@ -348,7 +357,16 @@ def loop(
         context = LoopContext(
             names, shapes, None, len(e.cleanups), seen=list(shapes), seen_late=dict(late_types)
         )
-        _emit_loop(e, outer, trips, condition, context, body, next_condition)
+        try:
+            _emit_loop(e, outer, trips, condition, context, body, next_condition)
+        except _Clash as clash:
+            if clash.context is not context:
+                raise
+            # each iteration may still bind it before it is read
+            discard_after(e, mark)
+            e.env = outer
+            outer.names[clash.name] = Unusable(clash.reason, e.span)
+            return loop(e, trips, condition, assigned, body, next_condition, None, late)
         if context.seen == shapes and context.seen_late == late_types:
             break
         discard_after(e, mark)

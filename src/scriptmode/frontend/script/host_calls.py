@@ -64,6 +64,7 @@ _LEGACY = [
 _RANDOM: list[tuple[str, str, Type]] = [
     ("randint", "ii", T.INT), ("uniform", "ff", T.FLOAT), ("randrange", "i|ii", T.INT),
     ("gauss", "|ff", T.FLOAT), ("normalvariate", "|ff", T.FLOAT), ("seed", "i", T.NONE),
+    ("random", "", T.FLOAT), ("getrandbits", "i", T.INT),
     ("expovariate", "f", T.FLOAT), ("triangular", "|fff", T.FLOAT), ("betavariate", "ff", T.FLOAT),
 ]  # fmt: skip
 

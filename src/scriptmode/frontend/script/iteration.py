@@ -105,6 +105,11 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
         return [TupleDisplay((Constant(first + i), v)) for i, v in enumerate(inner)]
     if value.kind in ("zip", "strict zip"):
         columns = [items_of(e, a) for a in arguments]
+        if any(isinstance(i, ModuleValue) for c in columns for i in c or ()):
+            columns = [
+                c if c is not None else constant_range(a)
+                for c, a in zip(columns, arguments, strict=True)
+            ]
         known = [c for c in columns if c is not None]
         if len(known) < len(columns) or not columns:
             return [] if not columns else None

@@ -386,6 +386,8 @@ def module_attribute(e: Emitter, module: ModuleValue, name: str) -> Sugared | No
     on_class = inspect.getattr_static(type(info.python), name, None)
     if name == "__class__":
         return PythonObject(type(info.python))
+    if name == "forward" and is_traced(info.python):
+        return module  # a call of it is one of the recording
     if isinstance(on_class, property):
         if on_class.fget is None:
             return None

@@ -162,6 +162,11 @@ def call_object(e: Emitter, value: PythonObject, given: Arguments) -> Sugared:
         return e.call(e.unit.wrap(e, obj.func, "func"), inner)
     if isinstance(obj, type):
         return _construct(e, obj, given)
+    if isinstance(obj, types.BuiltinMethodType):
+        method = OBJECT_CALLS.get(getattr(type(obj.__self__), obj.__name__, None))
+        if method is not None:
+            owner = PythonObject(obj.__self__)
+            return method(e, Arguments([owner, *given.positional], given.keywords, given.node))
     if isinstance(obj, types.MethodDescriptorType) and obj.__objclass__ in _BUILTIN_CLASSES:
         return _unbound(e, obj, given)
     if isinstance(obj, (operator.itemgetter, operator.attrgetter, operator.methodcaller)):

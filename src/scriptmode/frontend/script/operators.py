@@ -21,6 +21,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     IRValue,
     IterableValue,
+    ModuleValue,
     PythonObject,
     Sugared,
     TupleDisplay,
@@ -134,11 +135,15 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
             return PythonObject(union)
     if enum_of(e, a) is not None or enum_of(e, b) is not None:
         return _enum_binary(e, name, a, b)
-    if isinstance(e.type_of(a), T.NamedTupleType) or isinstance(e.type_of(b), T.NamedTupleType):
+    if _has_own_operators(e, a) or _has_own_operators(e, b):
         own = operator_method(e, name, a, b)
         if own is not None:
             return own()
     return _without_enums(e, name, a, b, in_place)
+
+
+def _has_own_operators(e: Emitter, value: Sugared) -> bool:
+    return isinstance(value, ModuleValue) or isinstance(e.type_of(value), T.NamedTupleType)
 
 
 def _union_of_classes(cls: Any, other: Sugared) -> Any:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
 
+from scriptmode.frontend.script.annotations import BadAnnotation, resolve
 from scriptmode.frontend.script.captured_objects import type_with_instances
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.environment import Closure
@@ -26,7 +27,13 @@ from scriptmode.frontend.script.instances import has_field, store_field
 from scriptmode.frontend.script.values import IRValue, PythonObject, Sugared
 from scriptmode.ir import types as T
 from scriptmode.support.captures import is_fixed
-from scriptmode.support.outside import add_variable, has_variable, holder_of, variables_of
+from scriptmode.support.outside import (
+    add_variable,
+    has_variable,
+    holder_of,
+    owner_of,
+    variables_of,
+)
 
 if TYPE_CHECKING:
     from scriptmode.frontend.script.unit import Unit
@@ -202,11 +209,24 @@ def _holder_value(
                 "which has no static type",
                 help="keep numbers, strings, tensors, containers or objects in it",
             )
+        if T.NEVER in T.walk(kind):
+            kind = _annotated(e, owner_of(holder), name) or kind
         e.unit.classes.declare(t, name, kind)
     e.unit.classes.note_made(t)
     found = e.unit.captured_object(e, holder, f"variables of {label}", t)
     assert isinstance(found, IRValue)
     return found, t
+
+
+def _annotated(e: Emitter, owner: Any, name: str) -> T.Type | None:
+    """The annotation of a global, from which an empty container has its type."""
+    annotations = owner.get("__annotations__", {}) if isinstance(owner, dict) else {}
+    if name not in annotations:
+        return None
+    try:
+        return resolve(annotations[name], owner, e.unit.type_of_class)
+    except BadAnnotation:
+        return None
 
 
 def read_name(e: Emitter, name: str) -> Sugared | None:

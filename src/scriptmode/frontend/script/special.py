@@ -41,9 +41,9 @@ OBJECT_CALLS(
     ("torch.jit._trace", "is_tracing"), ("torch.compiler", "is_compiling"),
     ("torch.compiler", "is_dynamo_compiling"), ("torch.compiler", "is_exporting"),
     ("torch._dynamo.external_utils", "is_compiling"),
-    torch._C._get_tracing_state, torch._C._are_functorch_transforms_active,
-    ("torch._utils", "is_compiling"),
+    torch._C._are_functorch_transforms_active, ("torch._utils", "is_compiling"),
 )(_answer(False))  # fmt: skip
+OBJECT_CALLS(torch._C._get_tracing_state)(_answer(None))
 if hasattr(torch, "_is_tracing"):
     OBJECT_CALLS(torch._is_tracing)(_answer(False))
 OBJECT_CALLS(

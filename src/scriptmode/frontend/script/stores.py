@@ -110,6 +110,9 @@ def assign_subscript(e: Emitter, container: Sugared, index: Sugared, value: Suga
     if T.is_instance_type(t):
         e.unit.dunders.assign_subscript(e, container, index, value)
         return
+    if isinstance(container, ModuleValue):
+        e.call_positional(e.attribute(container, "__setitem__"), index, value)
+        return
     if isinstance(container, IRValue) and isinstance(t, T.ListType):
         _store_list(e, container.value, index, value)
         return
@@ -184,6 +187,9 @@ def delete_subscript(e: Emitter, container: Sugared, index: Sugared) -> None:
             e.value(container)
         e.unit.build_display(e, container)
         e.fail_type(f"items of {container.describe()} cannot be deleted")
+    if isinstance(container, ModuleValue):
+        e.call_positional(e.attribute(container, "__delitem__"), index)
+        return
     built = e.value(container)
     if T.is_instance_type(t):
         e.unit.dunders.delete_subscript(e, container, index)

@@ -212,12 +212,24 @@ class Recorder:
             builder = self.builder
             length = builder.op("list::len", container)
             differs = builder.op("int::ne", length, builder.constant(count))
-            node = builder.if_node(differs)
-            with builder.at(node.blocks[0]) as block:
-                message = builder.constant(f"{what} gave {count} tensors when traced, not now")
-                builder.node("prim::raise", [message], exception=RuntimeError)
-                block.terminate(UNREACHABLE, [], node.span)
-            node.blocks[1].terminate(YIELD, [], node.span)
+            self._raise_if(differs, f"{what} gave {count} tensors when traced, not now")
+
+    def _require_none(self, value: Value, is_none: bool, what: str) -> None:
+        """Append a check that an optional result is None, or is not, as it was for Python."""
+        with self._placed():
+            differs = self.builder.node("prim::is_none", [value], [T.BOOL]).output
+            if is_none:
+                differs = self.builder.op("bool::not", differs)
+            given = "None" if is_none else "a value"
+            self._raise_if(differs, f"{what} gave {given} when traced, not now")
+
+    def _raise_if(self, condition: Value, text: str) -> None:
+        builder = self.builder
+        node = builder.if_node(condition)
+        with builder.at(node.blocks[0]) as block:
+            builder.node("prim::raise", [builder.constant(text)], exception=RuntimeError)
+            block.terminate(UNREACHABLE, [], node.span)
+        node.blocks[1].terminate(YIELD, [], node.span)
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
@@ -263,13 +275,17 @@ class Recorder:
 
     def bind_result(self, result: Any, value: Value, what: str) -> Any:
         """Tie what a call gave Python to its IR value; what Python is to see."""
+        if value.type == T.NONE:
+            return result
+        if isinstance(value.type, T.OptionalType):
+            self._require_none(value, result is None, what)
+            if result is not None:
+                value = self.builder.cast(value, value.type.element)
         if isinstance(result, torch.Tensor):
             self.bind(result, value)
             return result
-        if result is None or value.type == T.NONE:
+        if result is None:
             return result
-        if isinstance(value.type, T.OptionalType):
-            value = self.builder.cast(value, value.type.element)
         if isinstance(result, (tuple, list)):
             return self._bind_sequence(result, value, what)
         if isinstance(result, dict):
@@ -305,7 +321,7 @@ class Recorder:
 
     def _bind_item(self, item: Any, container: Value, index: Any, what: str) -> Any:
         element = _Element(container, index)
-        if isinstance(item, torch.Tensor):
+        if isinstance(item, torch.Tensor) and T.TENSOR in _element_types(container.type, index):
             self.bind(item, element)
             return item
         return self.bind_result(item, self._element(element), what)
@@ -404,6 +420,13 @@ class Recorder:
 
 class TraceNotBuiltError(TraceError, NotBuiltError):
     """A construct that the trace front end will record later."""
+
+
+def _element_types(t: T.Type, index: Any) -> tuple[T.Type, ...]:
+    """What an element of a container may be, as its type says."""
+    if isinstance(t, T.TupleType):
+        return (t.elements[index],)
+    return (t.contained[-1],)
 
 
 def _autocast_state() -> tuple[Any, ...]:
