@@ -288,6 +288,26 @@ def float_bool(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
     return boolean(f.b, f.b.fcmp_unordered("!=", a, ir.Constant(F64, 0.0)))
 
 
+@lower("float::same")
+def float_same(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
+    """``a == b``, or the same bits: a NaN has bits of its own from where it was made."""
+    same = f.b.icmp_signed("==", f.b.bitcast(a, I64), f.b.bitcast(b, I64))
+    return boolean(f.b, f.b.or_(f.b.fcmp_ordered("==", a, b), same))
+
+
+@lower("complex::same")
+def complex_same(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Both parts are, as ``float::same`` says."""
+    pairs = zip(complex_parts(f, a), complex_parts(f, b), strict=True)
+    return f.b.and_(*(float_same(f, node, p, q) for p, q in pairs))
+
+
+@lower("float::nan")
+def float_nan(f: FunctionEmitter, node: Node) -> ir.Value:
+    """A NaN with bits of its own."""
+    return f.native_value("sm_new_nan", F64, [])
+
+
 @lower("float::is_integer")
 def float_is_integer(f: FunctionEmitter, node: Node, a: ir.Value) -> ir.Value:
     """Finite and whole."""

@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from scriptmode.ops.table import op, op_family
+from scriptmode.ops.table import Effect, op, op_family
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
@@ -125,6 +125,10 @@ op("float::round(float a) -> int", raises=[OverflowError, ValueError])(_checked(
 op("float::round_digits(float a, int digits) -> float", raises=[OverflowError])(round)
 op("int::round_digits(int a, int digits) -> int", raises=[OverflowError])(_checked(round))
 op("float::is_integer(float a) -> bool")(lambda a: a.is_integer())
+# what containers ask of two floats: NaN is identical to itself
+for _type in ("float", "complex"):
+    op(f"{_type}::same({_type} a, {_type} b) -> bool")(lambda a, b: a is b or a == b)
+op("float::nan() -> float", effects=Effect.IO)(lambda: float("nan"))  # two are not to be merged
 op("int::bit_length(int a) -> int")(lambda a: a.bit_length())
 op("int::bit_count(int a) -> int")(lambda a: a.bit_count())
 

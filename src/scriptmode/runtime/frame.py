@@ -192,7 +192,8 @@ STATE_SCRIPT_DICT = 176
 STATE_DUAL_PLACE = 184  # the dict that tells how many dual levels there are
 STATE_DUAL_NAME = 192
 STATE_DUAL_NONE = 200  # what it holds while there is none
-STATE_STACKS = 208  # STACK_ROWS rows {thread state id, stack limit}
+STATE_NAN = 208  # math.nan
+STATE_STACKS = 216  # STACK_ROWS rows {thread state id, stack limit}
 STACK_ROWS = 64
 STATE_SIZE = STATE_STACKS + 16 * STACK_ROWS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
+import math
 import os
 import sys
 import threading
@@ -156,6 +157,7 @@ def _fill_state(loaded: engine.Engine, given: Mapping[int, Callable[..., object]
         frame.STATE_DUAL_PLACE: vars(forward_ad),
         frame.STATE_DUAL_NAME: sys.intern("_current_level"),
         frame.STATE_DUAL_NONE: -1,
+        frame.STATE_NAN: math.nan,
         **given,
     }
     _kept.extend([hosts, *helpers.values()])

@@ -113,7 +113,6 @@ from scriptmode.runtime.pyapi import (
     PyDict_Next,
     PyErr_Clear,
     PyErr_NoMemory,
-    PyFloat_AsDouble,
     PyObject_CallFunctionObjArgs,
     PyObject_GenericGetAttr,
     PyObject_GenericGetDict,
@@ -146,6 +145,7 @@ from scriptmode.runtime.unboxing_parts import (
     remember,
 )
 from scriptmode.runtime.unboxing_scalars import (
+    float_of,
     unbox_exception,
     unbox_from_table,
     unbox_int,
@@ -184,7 +184,7 @@ def unbox(frame: ptr, obj: ptr, plan: ptr, slot: ptr) -> i64:
     if kind == IN_FLOAT:
         if t != FLOAT_TYPE:
             return misfit(frame, REASON_TYPE)
-        store(f64, slot, 0, PyFloat_AsDouble(obj))
+        store(f64, slot, 0, float_of(obj))
         return FITS
     if kind == IN_BOOL:
         if t != BOOL_TYPE:

@@ -24,6 +24,7 @@ from scriptmode.codegen.native import (
     i32,
     i64,
     load,
+    lshr,
     native,
     ptr,
     stack,
@@ -47,8 +48,10 @@ from scriptmode.runtime.frame import (
     REASON_OVERFLOW,
     REASON_TYPE,
     STATE_EXCEPTION_IN,
+    STATE_NAN,
 )
 from scriptmode.runtime.memo import memo_add, memo_find
+from scriptmode.runtime.native.parsing import NAN_OF_OBJECT, NAN_PAYLOAD
 from scriptmode.runtime.pyapi import (
     BOOL_TYPE,
     COMPLEX_TYPE,
@@ -62,7 +65,6 @@ from scriptmode.runtime.pyapi import (
     Py_DecRef,
     PyComplex_ImagAsDouble,
     PyComplex_RealAsDouble,
-    PyFloat_AsDouble,
     PyLong_AsLongLongAndOverflow,
     PyLong_AsVoidPtr,
     PyLong_FromVoidPtr,
@@ -119,7 +121,7 @@ def unbox_number(frame: ptr, obj: ptr, slot: ptr) -> i64:
         return unbox_int(frame, obj, slot + 8)
     if t == FLOAT_TYPE:
         store(i64, slot, 0, TAG_FLOAT)
-        store(f64, slot, 8, PyFloat_AsDouble(obj))
+        store(f64, slot, 8, float_of(obj))
         return FITS
     if t == BOOL_TYPE:
         store(i64, slot, 0, TAG_BOOL)
@@ -188,6 +190,24 @@ def _narrowed(wide: ptr, n: i64) -> ptr:
     return text
 
 
+@native(inline=True)
+def float_of(obj: ptr) -> f64:
+    """The value of a float; a NaN keeps in its bits which object it was."""
+    x = load(f64, obj, FLOAT_VALUE)
+    return x if x == x else nan_of(obj)
+
+
+@native(noinline=True)
+def nan_of(obj: ptr) -> f64:
+    """A NaN of its own for each object; the plain one for ``math.nan``, as it is in programs."""
+    if obj == state(STATE_NAN):
+        return load(f64, obj, FLOAT_VALUE)
+    word = stack(8)
+    store(ptr, word, 0, obj)
+    sign = load(i64, obj, FLOAT_VALUE) & (i64(1) << 63)
+    return bitcast(f64, sign | i64(NAN_OF_OBJECT) | (lshr(load(i64, word), 4) & NAN_PAYLOAD))
+
+
 @native(noinline=True)
 def unbox_numbers(items: ptr, n: i64, kind: i64, data: ptr) -> i64:
     """Write leading ints of 64 bits or floats where such are wanted; how many."""
@@ -203,7 +223,7 @@ def unbox_numbers(items: ptr, n: i64, kind: i64, data: ptr) -> i64:
             i = i + 1
     elif kind == IN_FLOAT:
         while i < n and load(ptr, load(ptr, items, i * 8), OB_TYPE) == FLOAT_TYPE:
-            store(f64, data, i * 8, load(f64, load(ptr, items, i * 8), FLOAT_VALUE))
+            store(f64, data, i * 8, float_of(load(ptr, items, i * 8)))
             i = i + 1
     return i
 

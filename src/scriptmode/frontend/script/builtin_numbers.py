@@ -71,11 +71,14 @@ def _conversion(cls: type, target: T.Type) -> Callable[[Emitter, Arguments], Sug
 
 def _convert_constant(e: Emitter, cls: type, value: Constant) -> Sugared:
     try:
-        return Constant(cls(value.value))
+        converted = cls(value.value)
     except TypeError as error:
         e.fail_type(str(error))
     except (ValueError, ArithmeticError) as error:
         e.raise_error(type(error), str(error))
+    if isinstance(value.value, str) and cls is float and math.isnan(converted):
+        return e.op("float::nan")  # each is an object of its own
+    return Constant(converted)
 
 
 def _convert_two(e: Emitter, cls: type, given: Arguments) -> Sugared:

@@ -212,6 +212,13 @@ def same_item(e: Emitter, p: Sugared, q: Sugared) -> Sugared:
     """Whether containers take two items for equal: the same object, or true by ``==``."""
     if e.type_of(p) == e.type_of(q) == T.TENSOR:
         return e.call_positional(PythonObject(script_library.same_item), p, q)
+    if isinstance(p, Constant) and isinstance(q, Constant) and p.value is q.value:
+        return Constant(True)
+    s, t = (members(e.type_of(v) or T.NONE) for v in (p, q))
+    common = next((n for n in (T.FLOAT, T.COMPLEX) if n in s and n in t), None)
+    if common is not None:
+        divided = split_pair(e, p, q, lambda x, y: same_item(e, x, y))
+        return divided or e.op(f"{common}::same", e.value(p), e.value(q))
     return truth_sugared(e, compare(e, "eq", p, q))
 
 
@@ -220,7 +227,7 @@ def _all_equal(e: Emitter, x: tuple[Sugared, ...], y: tuple[Sugared, ...]) -> Su
         return _equal_in_order(e, x, y)
     result: Sugared = Constant(True)
     for p, q in zip(x, y, strict=True):
-        same = truth_sugared(e, compare(e, "eq", p, q))
+        same = same_item(e, p, q)
         if isinstance(same, Constant):
             if not same.value:
                 return same
@@ -558,7 +565,7 @@ def _any_equal(e: Emitter, items: tuple[Sugared, ...], item: Sugared) -> Sugared
         return _first_equal(e, items, item)
     result: Value | None = None
     for candidate in items:
-        same = truth(e, compare(e, "eq", item, candidate))
+        same = truth(e, same_item(e, item, candidate))
         if same is True:
             return Constant(True)
         if isinstance(same, Value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scriptmode.abi.objects import KIND_BOOL, KIND_COMPLEX, KIND_FLOAT, KIND_INT
 from scriptmode.codegen.native import f64, i8, i64, load, native, ptr, trunc, zext
-from scriptmode.runtime.native.quick import EQUAL, GREATER, LESS, UNORDERED
+from scriptmode.runtime.native.quick import EQUAL, GREATER, LESS, UNORDERED, same_float
 
 
 @native
@@ -64,11 +64,13 @@ def order_numbers(ka: i64, a: ptr, kb: i64, b: ptr) -> i64:
 
 @native
 def numbers_equal(ka: i64, a: ptr, kb: i64, b: ptr) -> bool:
-    """``a == b`` of two numbers."""
+    """Whether a container takes two numbers for equal."""
     if ka == KIND_COMPLEX:
         if kb == KIND_COMPLEX:
-            return load(f64, a) == load(f64, b) and load(f64, a, 8) == load(f64, b, 8)
+            return same_float(a, b) and same_float(a + 8, b + 8)
         return load(f64, a, 8) == 0.0 and order_numbers(KIND_FLOAT, a, kb, b) == EQUAL
     if kb == KIND_COMPLEX:
         return load(f64, b, 8) == 0.0 and order_numbers(ka, a, KIND_FLOAT, b) == EQUAL
+    if ka == KIND_FLOAT and kb == KIND_FLOAT:
+        return same_float(a, b)
     return order_numbers(ka, a, kb, b) == EQUAL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scriptmode.abi.objects import STR_LENGTH
 from scriptmode.codegen.native import (
     bitcast,
+    cell,
     f64,
     i8,
     i32,
@@ -30,6 +31,12 @@ from scriptmode.runtime.native.errors import (
 from scriptmode.runtime.native.memory import free, malloc
 from scriptmode.runtime.native.reprs import b_str_repr
 from scriptmode.runtime.native.unicode import decimal_value, is_space
+
+# Bits of NaNs: what made one, and which it is; ``math.nan`` and those of arithmetic have no payload
+NEW_NAN = 0x7FFC000000000000  # made by ``float("nan")``: a count
+NAN_OF_OBJECT = 0x7FFA000000000000  # came from Python: the object's address
+NAN_PAYLOAD = 0xFFFFFFFFFFFF
+sm_nans = cell("sm_nans")
 
 UNDERSCORE = 95
 DOT = 46
@@ -267,6 +274,14 @@ def _decimal_point(data: ptr, room: ptr) -> ptr:
 
 
 @native
+def sm_new_nan() -> f64:
+    """A NaN that equals no other in a container: ``float("nan")``."""
+    count = load(i64, sm_nans) + 1
+    store(i64, sm_nans, 0, count)
+    return bitcast(f64, i64(NEW_NAN) | (count & NAN_PAYLOAD))
+
+
+@native
 def _read_float(data: ptr, room: ptr, result: ptr) -> bool:
     """Read ASCII text; false when it is no number."""
     at = 0
@@ -279,7 +294,7 @@ def _read_float(data: ptr, room: ptr, result: ptr) -> bool:
     elif _is_word(data, at, utf8("inf")) or _is_word(data, at, utf8("infinity")):
         x = INFINITY
     elif _is_word(data, at, utf8("nan")):
-        x = bitcast(f64, i64(0x7FF8000000000000))
+        x = sm_new_nan()
     else:
         return False
     store(f64, result, 0, -x if negative else x)

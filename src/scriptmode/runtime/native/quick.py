@@ -90,6 +90,12 @@ def sm_str_compare(a: ptr, b: ptr) -> i64:
     return i64(n > m) - i64(n < m)
 
 
+@native(inline=True)
+def same_float(a: ptr, b: ptr) -> bool:
+    """Whether a container takes two floats for equal: a NaN is what has its bits."""
+    return load(f64, a) == load(f64, b) or load(i64, a) == load(i64, b)
+
+
 @native(fast=True)
 def quick_equal(a: ptr, b: ptr, descriptor: ptr) -> i64:
     """Whether two values of a simple type are equal, or UNKNOWN."""
@@ -113,7 +119,7 @@ def quick_equal(a: ptr, b: ptr, descriptor: ptr) -> i64:
                 return known
         return 1
     if kind == KIND_FLOAT:
-        return i64(load(f64, a) == load(f64, b))
+        return i64(same_float(a, b))
     return UNKNOWN
 
 
@@ -139,6 +145,8 @@ def quick_order(a: ptr, b: ptr, descriptor: ptr) -> i64:
     if kind == KIND_FLOAT:
         p = load(f64, a)
         q = load(f64, b)
+        if load(i64, a) == load(i64, b):
+            return EQUAL
         return i64(p > q) - i64(p < q) if p <= q or p > q else i64(UNORDERED)
     return UNKNOWN
 
