@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import inspect
 import sys
@@ -70,6 +71,16 @@ def test_many_parameters():
 def test_entry_is_a_builtin_with_the_name():
     f = entry(ADD)
     assert inspect.isbuiltin(f) and f.__name__ == "add"
+
+
+def test_what_cpython_reads_of_an_entry_outlives_its_record():
+    f = entry(ADD)
+    f.__self__.__dict__.clear()  # as a collection of garbage does, before it frees the builtin
+    gc.collect()
+    reused = [(ctypes.c_int64 * 4)(-1, -1, -1, -1) for _ in range(1000)]
+    assert f.__name__ == "add"
+    del f  # freed while the memory of the record's objects belongs to others
+    assert len(reused) == 1000
 
 
 # ---- aliases and changes

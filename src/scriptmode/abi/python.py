@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -75,13 +76,33 @@ class MethodDef(ctypes.Structure):
     ]
 
 
-def new_builtin(method: MethodDef, self_object: object, module: str) -> object:
-    """A builtin function over ``method``, which must outlive it; it holds ``self_object``."""
-    create = ctypes.pythonapi.PyCFunction_NewEx
-    create.restype = ctypes.py_object
-    create.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
-    made: object = create(ctypes.addressof(method), self_object, module)
-    return made
+@cache
+def _method(name: str, function: int, doc: str | None) -> MethodDef:
+    """A definition that is kept for good.
+
+    CPython reads the definition of a builtin while it collects garbage, when that builtin and
+    whatever could own the definition may be half taken apart.
+    """
+    text = doc.encode() if doc else None
+    return MethodDef(name.encode(), function, METH_FASTCALL_KEYWORDS, text)
+
+
+@cache
+def _create() -> Callable[[int, object, str], object]:
+    """``PyCFunction_NewEx``, called with the GIL held."""
+    types = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+    prototype = ctypes.PYFUNCTYPE(ctypes.py_object, *types)
+    address = ctypes.cast(ctypes.pythonapi.PyCFunction_NewEx, ctypes.c_void_p).value
+    assert address is not None
+    return prototype(address)
+
+
+def new_builtin(
+    name: str, function: int, doc: str | None, self_object: object, module: str
+) -> object:
+    """A builtin over a C function ``METH_FASTCALL | METH_KEYWORDS``; it holds ``self_object``."""
+    method = _method(name, function, doc)
+    return _create()(ctypes.addressof(method), self_object, module)
 
 
 def read_word(address: int) -> int:

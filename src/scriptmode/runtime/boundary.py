@@ -19,7 +19,7 @@ from llvmlite import ir
 
 from scriptmode.abi.convention import I32, PTR
 from scriptmode.abi.layouts import align_of, align_of_llvm, llvm_type, size_of, size_of_llvm
-from scriptmode.abi.python import METH_FASTCALL_KEYWORDS, MethodDef, new_builtin
+from scriptmode.abi.python import new_builtin
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.ownership import is_counted
 from scriptmode.codegen.engine import Engine
@@ -51,7 +51,6 @@ class EntryRecord(ctypes.Structure):
     locations: list[Span]
     warnings: dict[Any, Any]
     reason_counts: ctypes.Array[ctypes.c_int64]
-    method: MethodDef
     kept: list[object]
     captured: list[NativeInstance]
     compiled: CompiledProgram
@@ -254,11 +253,7 @@ def _link_object(cell: int, obj: object, t: T.Type, tree: Tree) -> None:
 
 def _builtin(record: EntryRecord, graph: Graph) -> Callable[..., Any]:
     name = graph.name.rpartition(".")[2]
-    doc = graph.doc.encode() if graph.doc else None
-    record.method = MethodDef(
-        name.encode(), library.address("sm_entry"), METH_FASTCALL_KEYWORDS, doc
-    )
-    made = new_builtin(record.method, record, "scriptmode")
+    made = new_builtin(name, library.address("sm_entry"), graph.doc, record, "scriptmode")
     assert callable(made)
     return made
 
