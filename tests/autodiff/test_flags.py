@@ -1,4 +1,6 @@
-"""``requires_grad`` of results where only some of the arguments require gradients."""
+"""``requires_grad`` of results, which a run decides: flags of arguments, branches, loops, dtypes."""
+
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -94,3 +96,93 @@ def broadcast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_ops_on_lists_whose_results_depend_on_one_element_each():
     for needs in ((True, False), (True, True)):
         check_gradients(broadcast, *made(*needs))
+
+
+def moved_round(x: Tensor, y: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    a, b, c = x, y, torch.zeros(3, dtype=torch.float64)
+    for i in range(n):
+        a, b, c = c, a, b
+        if i == 2:
+            break
+    return a * 2, b * 2, c * 2
+
+
+def in_two_loops(x: Tensor, y: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    a, b = y * 2, y * 3
+    for i in range(n):
+        c = a
+        for j in range(i):
+            c = c + b
+            b = c if j > 0 else b
+            if j == 1:
+                a = x * 1
+        b = c
+    return a * 2, b * 2
+
+
+def left_early(x: Tensor, y: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    a = y * 2
+    while n > 0:
+        n -= 1
+        if n == 2:
+            return a * 2, y * 1
+        if n == 1:
+            return y * 2, a * 3
+        a = a + x if n == 3 else a * 2
+    return a.detach() * 2, y * 3
+
+
+def optional(x: Tensor, y: Tensor, n: int) -> tuple[Optional[Tensor], Tensor]:
+    o: Optional[Tensor] = None
+    for i in range(n):
+        o = y * 1 if o is None else (o + x if i > 1 else o)
+    return o, (y if o is None else o) * 2
+
+
+def test_flags_in_all_runs_of_programs_with_loops():
+    for function in (moved_round, in_two_loops, left_early, optional):
+        for needs in ((True, False), (False, True)):
+            for n in range(5):
+                check_gradients(function, *made(*needs), n, second=False, verify=n == 4)
+
+
+def converted(x: Tensor, y: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    dtype = torch.float64 if n > 0 else torch.int64
+    a = x.to(dtype)
+    return a, (a * y).double(), x.long().double() * 2, x.type_as(y.long()).double()
+
+
+def test_conversions_to_whole_numbers_end_what_carries_a_gradient():
+    for needs in ((True, False), (True, True)):
+        for n in (0, 1):
+            check_gradients(converted, *made(*needs), n)
+
+
+def summed(x: Tensor, n: int) -> Tensor:
+    dtype = torch.float64 if n > 0 else torch.float32
+    return x.sum(dtype=dtype) * torch.cumsum(x, 0, dtype=dtype)
+
+
+def test_reductions_to_a_dtype_that_a_run_chooses():
+    for n in (0, 1):
+        check_gradients(summed, *made(True), n)
+
+
+def sorted_parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    values, order = x.sort()
+    _, best = torch.topk(x, 2)
+    return values * order, order.double(), best.double()
+
+
+def test_indices_that_become_numbers_carry_none():
+    check_gradients(sorted_parts, *made(True))
+
+
+def maybe_dropped(x: Tensor, training: bool) -> Tensor:
+    return torch.nn.functional.dropout(x, 0.5, training)
+
+
+def test_dropout_in_evaluation_is_its_argument():
+    scripted = check_gradients(maybe_dropped, *made(True), False)
+    (x,) = made(True)
+    assert scripted(x, False) is x

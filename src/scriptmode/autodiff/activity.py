@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 
 from scriptmode.autodiff.dual import DUAL, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
-from scriptmode.autodiff.rule import carries_gradient, is_without_gradient
+from scriptmode.autodiff.rule import carries_gradient, is_cut, is_without_gradient
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 
@@ -138,7 +138,9 @@ class Activity:
                 return active and self._mark(node.output, ())
             case "list::getitem":
                 return self.is_active(node.inputs[0]) and self._mark(node.output, ())
-        if is_without_gradient(node.kind) or not any(map(self.any_in, node.inputs)):
+        if is_without_gradient(node.kind) or is_cut(node):
+            return False
+        if not any(map(self.any_in, node.inputs)):
             return False
         changed = False
         for number, output in enumerate(node.outputs):

@@ -420,11 +420,13 @@ def flags_graph() -> Graph:
 
 
 def required_graph() -> Graph:
-    """``[x.requires_grad for x in tensors]``."""
+    """``[flag and x.requires_grad for x in tensors]``."""
     graph = Graph(REQUIRED)
     source = graph.add_param(TENSORS, "tensors")
+    flag = graph.add_param(T.BOOL, "flag")
     inner, made, item, _ = _loop_over(graph, source, T.ListType([T.BOOL]))
-    inner.op_node("list::append", [made, inner.op("tensor::requires_grad", item)])
+    found = inner.op("tensor::requires_grad", item)
+    inner.op_node("list::append", [made, inner.op("bool::and", flag, found)])
     return _finish(graph, inner, made)
 
 

@@ -1,9 +1,9 @@
 """At run time: whether a result depends on what is differentiated by.
 
 ``requires_grad`` of a result is that of eager: a tensor made in a branch that was not taken, or
-in a loop that did not run, does not count.  ``Flags(graph, activity)`` gives for a tensor the
-bool that tells, a constant wherever the activity analysis knows it, and otherwise values that it
-adds to the forward program::
+in a loop that did not run, does not count.  ``Flags(graph, activity, roots)`` gives for a tensor
+the bool that tells: a constant wherever the equations have one solution (see ``flag_equations``),
+and otherwise values that it adds to the forward program::
 
     %y: Tensor, %0: bool = prim::If(%c)
       block0():
@@ -17,12 +17,12 @@ adds to the forward program::
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from scriptmode.autodiff.activity import Activity, Key, Path, is_taped
-from scriptmode.autodiff.dual import ANY, DUAL, REQUIRED, TENSORS, TO_DUALS, TO_FLAGS, TO_TENSORS
-from scriptmode.autodiff.mutation import WRITTEN
-from scriptmode.autodiff.recorded import RECORDS, STRIPS
+from scriptmode.autodiff.dual import ANY, DUAL, REQUIRED, TO_DUALS, TO_FLAGS
+from scriptmode.autodiff.flag_equations import ELEMENTS, Equation, Equations, How
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
@@ -30,34 +30,32 @@ from scriptmode.ops.aten import schema_of
 
 Flag = Value | bool
 BOOLS = T.ListType([T.BOOL])
-# lists of which each element depends on that of the operand alone
-_BY_ELEMENT = (
-    "tuple::as_list", "tuple::from_list", "aten::broadcast_tensors", "aten::meshgrid",
-    "aten::meshgrid.indexing", "aten::atleast_1d.Sequence", "aten::atleast_2d.Sequence",
-    "aten::atleast_3d.Sequence",
-)  # fmt: skip
+_RESULTS = {
+    "prim::ListConstruct": BOOLS,
+    "list::repeat": BOOLS,
+    "list::len": T.INT,
+    "tensor::dtype": T.DTYPE,
+}
 
 
 class Flags:
     """Flags of the tensors of one graph."""
 
-    def __init__(self, graph: Graph, activity: Activity, roots: Iterable[Key]) -> None:
+    def __init__(self, graph: Graph, activity: Activity, roots: Collection[Key]) -> None:
         self.graph = graph
-        self.activity = activity
-        self.roots = set(roots)
-        self._known: dict[tuple[Value, Path], Flag] = {}
+        self.equations = Equations(activity, roots)
+        self._made: dict[Key, Value] = {}
+        self._places: dict[Node | Block, Node] = {}
+        self._open: list[tuple[Block, int, Key]] = []  # bodies of loops that do not yield it yet
 
     def know(self, key: Key, flag: Value) -> None:
         """Take a value for the flag of a root."""
-        self._known[key] = flag
+        self.equations.given.add(key)
+        self._made[key] = flag
 
     def before(self, value: Value, path: Path, anchor: Node) -> Value:
         """The flag as a value in front of ``anchor``."""
-        flag = self.of(value, path)
-        if isinstance(flag, Value):
-            return flag
-        node = Node("prim::Constant", (), [T.BOOL], attributes={"value": flag}, span=anchor.span)
-        return node.insert_before(anchor).output
+        return self._as_value(self.of(value, path), anchor)
 
     def constant(self, flag: Flag, block: Block) -> Value:
         """The flag as a value at the end of ``block``."""
@@ -68,136 +66,12 @@ class Flags:
     def of(self, value: Value, path: Path = ()) -> Flag:
         """The flag of the tensor at ``path``; of a list: whether an op of it depends on any."""
         key = (value, path)
-        if key not in self._known:
-            self._known[key] = self._find(value, path)
-        return self._known[key]
-
-    def _find(self, value: Value, path: Path) -> Flag:
-        if not self.activity.is_active(value, path) and not self._is_list(value):
-            return False
-        if (value, path) in self.roots:
-            return self._any_of(value) if self._is_list(value) else True
-        node = value.node
-        if node is None:
-            owner = value.block.owner
-            assert owner is not None, "an active parameter is a root"
-            return self._carried(owner, value.block.params.index(value) - 1, path)[0]
-        match node.kind:
-            case "prim::If":
-                return self._branches(node, node.outputs.index(value), path)
-            case "prim::Loop":
-                return self._carried(node, node.outputs.index(value), path)[1]
-            case "prim::TupleConstruct":
-                return self.of(node.inputs[path[0]], path[1:])
-            case "prim::TupleIndex" if node.inputs[0].type == DUAL:
-                return self._stored(node)
-            case "prim::TupleIndex":
-                return self.of(node.inputs[0], (node.attributes["index"], *path))
-            case "prim::unchecked_cast" | "prim::checked_cast":
-                return self.of(node.inputs[0], path)
-            case "prim::Call" if node.attributes["callee"] in STRIPS:
-                return self._on_tape(node)
-            case "prim::Call" if node.attributes["callee"] == WRITTEN:
-                return self._any(node)
-            case "prim::Call" if node.attributes["callee"] in RECORDS:
-                return self.of(node.inputs[0])
-            case "prim::Call" if is_taped(node):
-                return self._told(node, path[1:])
-            case "prim::Call":
-                return self._any_of(value)
-            case "list::getitem":
-                return self._element(node)
-        return self._any(node)
-
-    # ---- lists
+        known = self._known(key)
+        return self._value_of(key) if known is None else known
 
     def in_list(self, value: Value) -> Value:
         """The flags of the elements of a list of tensors."""
-        key = (value, (-1,))
-        if key not in self._known:
-            self._known[key] = self._find_in_list(value)
-        found = self._known[key]
-        assert isinstance(found, Value)
-        return found
-
-    def _find_in_list(self, value: Value) -> Value:
-        node = value.node
-        if node is None:
-            anchor = value.block.first if (value, ()) in self.roots else None
-            if anchor is None:
-                return self._repeated(value, False)
-            return self._called(REQUIRED, value, anchor)
-        callee = node.attributes.get("callee")
-        if callee == TO_TENSORS:
-            return self._called(TO_FLAGS, node.inputs[0], node)
-        if callee in STRIPS:
-            raw = node.inputs[0]
-            assert raw.node is not None
-            if raw.node.kind in _BY_ELEMENT:
-                return self.in_list(raw)
-            flag = self._any(raw.node)
-            return (
-                self._called(REQUIRED, raw, node) if flag is True else self._repeated(value, flag)
-            )
-        if callee in RECORDS or node.kind in _BY_ELEMENT:
-            return self.in_list(node.inputs[0])
-        if node.kind == "prim::ListConstruct":
-            flags = [self.of(v) for v in node.inputs]
-            builder = Builder(Block(None), schema_of)
-            builder.span = node.span
-            made = builder.list([self.constant(f, builder.block) for f in flags], T.BOOL)
-            _move(builder.block, node)
-            return made
-        return self._repeated(value, self._any(node))
-
-    def _repeated(self, value: Value, flag: Flag) -> Value:
-        """The same flag for every element."""
-        builder = Builder(Block(None), schema_of)
-        one = builder.list([self.constant(flag, builder.block)], T.BOOL)
-        made = builder.op("list::repeat", one, builder.op("list::len", value))
-        anchor = value.block.first
-        if value.node is not None:
-            builder.span = value.node.span
-            anchor = value.node.next
-            while anchor is not None and isinstance(flag, Value) and _follows(flag.node, anchor):
-                anchor = anchor.next
-        assert anchor is not None
-        _move(builder.block, anchor)
-        return made
-
-    def _called(self, name: str, value: Value, anchor: Node) -> Value:
-        result = T.BOOL if name == ANY else BOOLS
-        call = Node("prim::Call", [value], [result], attributes={"callee": name}, span=anchor.span)
-        return call.insert_before(anchor).output
-
-    def _any_of(self, value: Value) -> Flag:
-        """Whether any element of a list counts, at run time."""
-        flags = self.in_list(value)
-        assert flags.node is not None and flags.node.next is not None
-        return self._called(ANY, flags, flags.node.next)
-
-    def _element(self, load: Node) -> Flag:
-        """The flag of what is read from a list."""
-        source, index = load.inputs
-        if isinstance(self._shared(source), bool):
-            return self.of(source)
-        kind = "list::getitem"
-        flags = self.in_list(source)
-        node = Node(kind, [flags, index], [T.BOOL], schema=schema_of(kind), span=load.span)
-        return node.insert_after(load).output
-
-    def _shared(self, value: Value) -> Flag | None:
-        """The flag that all elements have, where that is a constant."""
-        node = value.node
-        if node is None or node.kind == "prim::Call" or (value, ()) in self.roots:
-            return None
-        if node.kind in _BY_ELEMENT:
-            return self._shared(node.inputs[0])
-        if node.kind == "prim::ListConstruct":
-            flags = {f if isinstance(f, bool) else None for f in map(self.of, node.inputs)}
-            return flags.pop() if len(flags) == 1 else None
-        flag = self.of(value)
-        return flag if isinstance(flag, bool) else None
+        return self._value_of((value, ELEMENTS))
 
     def fill(self) -> None:
         """Store the flags of tensors that go into containers."""
@@ -213,164 +87,199 @@ class Flags:
             elif node.attributes.get("callee") == TO_DUALS:
                 node.add_input(self.in_list(node.inputs[0]))
 
-    def _is_list(self, value: Value) -> bool:
-        return isinstance(value.type, (T.ListType, T.VarTupleType))
+    def _known(self, key: Key) -> bool | None:
+        """The flag where it is a constant; what never has one, behind a raise, counts as False."""
+        possible = self.equations.possible(key)
+        return None if len(possible) == 2 else True in possible
 
-    def _told(self, call: Node, path: Path) -> Flag:
-        """What a recursive function says of its result."""
-        flags = call.output.type.contained[1]
+    # ---- in which order values are made
+
+    def _value_of(self, key: Key) -> Value:
+        """The flag, or the list of flags, as a value."""
+        self._make_in_order(key)
+        while self._open:
+            body, place, after = self._open.pop()
+            if self._known(after) is None:
+                self._make_in_order(after)
+            body.terminator.set_input(place, self.constant(self._flag(after), body))
+        return self._made[key]
+
+    def _make_in_order(self, key: Key) -> None:
+        """Make a flag, and before it those that it is made of."""
+        stack = [key]
+        while stack:
+            missing = [k for k in self._parts(stack[-1]) if k not in self._made]
+            if missing and stack[-1] not in self._made:
+                stack += missing
+                continue
+            made = stack.pop()
+            if made not in self._made:
+                self._made[made] = self._make(made)
+
+    def _parts(self, key: Key) -> list[Key]:
+        """The flags that have to be values before that of ``key`` is one."""
+        equation = self.equations.of(key)
+        if isinstance(equation, bool) or self._known(key) is not None:
+            return []
+        # what the body of a loop yields is made later: it may be made of this one
+        keys = equation.keys[:1] if equation.how is How.CARRIED else equation.keys
+        return [k for k in keys if self._known(k) is None]
+
+    def _flag(self, key: Key) -> Flag:
+        """A flag that has its value, or needs none."""
+        known = self._known(key)
+        return self._made[key] if known is None else known
+
+    # ---- values
+
+    def _make(self, key: Key) -> Value:
+        value, path = key
+        equation, known = self.equations.of(key), self._known(key)
+        if isinstance(equation, bool) or known is not None:
+            assert path == ELEMENTS, "a constant needs no value"
+            return self._repeated(value, bool(known))
+        if equation.how is How.CARRIED:
+            return self._carried(value, path, equation)
+        if path == ELEMENTS:
+            return self._elements(value, equation)
+        node = value.node
+        assert node is not None
+        match equation.how:
+            case How.STORED if is_taped(node):
+                return self._told(node, path[1:])
+            case How.STORED:
+                return self._put(value, "prim::TupleIndex", node.inputs, {"index": 2})
+            case How.ASKED:
+                flag = self._any(value, equation)
+                asked = self._put(value, "tensor::requires_grad", node.inputs)
+                return self._both(value, flag, asked)
+            case How.FLOATING:
+                dtype = self._put(value, "tensor::dtype", [value])
+                is_real = self._put(value, "dtype::is_floating_point", [dtype])
+                is_complex = self._put(value, "dtype::is_complex", [dtype])
+                carries = self._put(value, "bool::or", [is_real, is_complex])
+                return self._both(value, self._any(value, equation), carries)
+            case How.ONE if node.kind == "prim::If":
+                return self._branches(node, equation)
+            case How.ONE:
+                (key,) = equation.keys
+                if node.kind != "list::getitem":
+                    return self._made[key]
+                return self._put(value, node.kind, [self._made[key], node.inputs[1]])
+        return self._as_value(self._any(value, equation), value)
+
+    def _told(self, call: Node, path: Path) -> Value:
+        """What a function that has a tape says of its result."""
         place = call.attributes["active"].index(path)
-        both = Node("prim::TupleIndex", [call.output], [flags], attributes={"index": 1},
-                    span=call.span)  # fmt: skip
-        both.insert_after(call)
-        flag = Node("prim::TupleIndex", [both.output], [T.BOOL], attributes={"index": place},
-                    span=call.span)  # fmt: skip
-        return flag.insert_after(both).output
+        flags = Node("prim::TupleIndex", [call.output], [call.output.type.contained[1]],
+                     attributes={"index": 1})  # fmt: skip
+        told = self._insert(flags, call.output)
+        return self._insert(
+            Node("prim::TupleIndex", [told], [T.BOOL], attributes={"index": place}), call.output
+        )
 
-    def _stored(self, load: Node) -> Flag:
-        flag = Node("prim::TupleIndex", load.inputs, [T.BOOL], attributes={"index": 2},
-                    span=load.span)  # fmt: skip
-        return flag.insert_after(load).output
+    def _both(self, value: Value, flag: Flag, other: Value) -> Value:
+        """Whether two flags hold, the first of which is not False."""
+        return self._put(value, "bool::and", [flag, other]) if isinstance(flag, Value) else other
 
-    def _on_tape(self, strip: Node) -> Flag:
-        """Whether a result that torch has recorded counts: it says so, and an operand does."""
-        (raw,) = strip.inputs
-        if raw.type == TENSORS:
-            return self._any_of(strip.output)
-        assert raw.node is not None
-        flag = self._any(raw.node)
-        if flag is False:
+    def _elements(self, value: Value, equation: Equation) -> Value:
+        """The flags of the elements of a list."""
+        node = value.node
+        if equation.how is How.STORED:
+            if node is None or (value, ()) in self.equations.roots:
+                return self._call(REQUIRED, value, [value, self._as_value(True, value)])
+            return self._call(TO_FLAGS, value, node.inputs)
+        assert node is not None
+        flags = [self._flag(k) for k in equation.keys]
+        if equation.how is How.ONE and node.kind == "prim::ListConstruct":
+            return self._put(value, node.kind, [self._as_value(f, value) for f in flags])
+        if equation.how is How.ONE:
+            (same,) = equation.keys
+            return self._made[same]
+        flag = self._any(value, equation)
+        if equation.how is How.ASKED:
+            return self._call(REQUIRED, value, [node.inputs[0], self._as_value(flag, value)])
+        return self._repeated(value, flag)
+
+    def _repeated(self, value: Value, flag: Flag) -> Value:
+        """The same flag for every element."""
+        one = self._put(value, "prim::ListConstruct", [self._as_value(flag, value)])
+        return self._put(value, "list::repeat", [one, self._put(value, "list::len", [value])])
+
+    def _any(self, value: Value, equation: Equation) -> Flag:
+        """Whether any operand of what made ``value`` counts."""
+        flags = [self._flag(k) for k in equation.keys]
+        if True in flags:
+            return True
+        values = [f for f in flags if isinstance(f, Value)]
+        if not values:
             return False
-        kind = "tensor::requires_grad"
-        asked = Node(kind, [raw], [T.BOOL], schema=schema_of(kind), span=strip.span)
-        found = asked.insert_before(strip).output
-        if flag is True:
-            return found
-        both = Node("bool::and", [flag, found], [T.BOOL], schema=schema_of("bool::and"),
-                    span=strip.span)  # fmt: skip
-        return both.insert_before(strip).output
+        found = values[0]
+        if found.type == BOOLS:
+            return self._call(ANY, value, [found])
+        for other in values[1:]:
+            found = self._put(value, "bool::or", [found, other])
+        return found
 
-    def _any(self, node: Node) -> Flag:
-        """Whether any operand of an op counts."""
-        found: list[Value] = []
-        for value in node.inputs:
-            if self.activity.any_in(value):
-                flag = self.of(value)
-                if flag is True:
-                    return True
-                if isinstance(flag, Value):
-                    found.append(flag)
-        if not found:
-            return False
-        result = found[0]
-        anchor = node
-        for other in found[1:]:
-            joined = Node("bool::or", [result, other], [T.BOOL], schema=schema_of("bool::or"),
-                          span=node.span)  # fmt: skip
-            anchor = joined.insert_after(anchor)
-            result = joined.output
-        return result
-
-    def _branches(self, node: Node, index: int, path: Path) -> Flag:
+    def _branches(self, node: Node, equation: Equation) -> Value:
         live = [b for b in node.blocks if b.terminator.kind != UNREACHABLE]
-        flags = [self.of(b.returns[index], path) for b in live]
-        if all(f is True for f in flags) or all(f is False for f in flags):
-            return flags[0]
-        for block, flag in zip(live, flags, strict=True):
-            block.terminator.add_input(self.constant(flag, block))
+        for block, key in zip(live, equation.keys, strict=True):
+            block.terminator.add_input(self.constant(self._flag(key), block))
         return node.add_output(T.BOOL)
 
-    def _carried(self, loop: Node, index: int, path: Path) -> tuple[Flag, Flag]:
-        """The flags of a carried value inside of the loop and behind it."""
-        body = loop.blocks[0]
-        param, output = body.params[1 + index], loop.outputs[index]
-        start = self.of(loop.inputs[2 + index], path)
-        if isinstance(start, bool):
-            self._known[param, path] = start  # a guess, which the body confirms or not
-            if self._guess(body, index, path) == start:
-                self._known[output, path] = start
-                return start, start
-        assert loop.block is not None
-        holder = Node("prim::Constant", (), [T.BOOL], attributes={"value": start}, span=loop.span)
-        first = start if isinstance(start, Value) else holder.insert_before(loop).output
-        loop.add_input(first)
-        inside = self._known[param, path] = body.add_param(T.BOOL, "flag")
-        behind = self._known[output, path] = loop.add_output(T.BOOL)
-        place = len(body.terminator.inputs)  # asking for the flag may let other values be carried
-        body.terminator.add_input(inside)
-        after = self.of(body.returns[1 + index], path)
-        body.terminator.set_input(place, self.constant(after, body))
-        return inside, behind
+    def _carried(self, value: Value, path: Path, equation: Equation) -> Value:
+        """A further carried value of a loop: the flag of one that it carries."""
+        owner = value.node or value.block.owner
+        assert owner is not None
+        (body,) = owner.blocks
+        index = owner.outputs.index(value) if value.node else body.params.index(value) - 1
+        start, after = equation.keys
+        owner.add_input(self._as_value(self._flag(start), owner))
+        self._made[body.params[1 + index], path] = inside = body.add_param(T.BOOL, "flag")
+        self._made[owner.outputs[index], path] = behind = owner.add_output(T.BOOL)
+        self._open.append((body, len(body.terminator.inputs), after))
+        body.terminator.add_input(inside)  # until what the body yields is made
+        return behind if value.node else inside
 
-    def _guess(self, body: Block, index: int, path: Path) -> Flag | None:
-        """The flag at the end of the body where it is a constant, without changing anything."""
-        trial = _Trial(self.graph, self.activity, self.roots)
-        trial._known = dict(self._known)
-        try:
-            return trial.of(body.returns[1 + index], path)
-        except _Unsure:
-            return None
+    # ---- placing them
 
+    def _as_value(self, flag: Flag, near: Value | Node) -> Value:
+        """The flag as a value: in front of a node, or where the flag of a value is made."""
+        if isinstance(flag, Value):
+            return flag
+        constant = Node("prim::Constant", (), [T.BOOL], attributes={"value": flag})
+        if isinstance(near, Value):
+            return self._insert(constant, near)
+        constant.span = near.span
+        return constant.insert_before(near).output
 
-class _Unsure(Exception):
-    pass
+    def _put(
+        self,
+        value: Value,
+        kind: str,
+        inputs: Sequence[Value],
+        attributes: dict[str, Any] | None = None,
+    ) -> Value:
+        """A node by which the flag of ``value`` is made."""
+        schema = None if kind.startswith("prim::") else schema_of(kind)
+        types = _RESULTS.get(kind, T.BOOL)
+        return self._insert(
+            Node(kind, inputs, [types], attributes=attributes, schema=schema), value
+        )
 
+    def _call(self, name: str, value: Value, inputs: Sequence[Value]) -> Value:
+        result = T.BOOL if name == ANY else BOOLS
+        return self._insert(
+            Node("prim::Call", inputs, [result], attributes={"callee": name}), value
+        )
 
-class _Trial(Flags):
-    """Flags that are constants; anything else raises."""
-
-    def _told(self, call: Node, path: Path) -> Flag:
-        raise _Unsure
-
-    def _on_tape(self, strip: Node) -> Flag:
-        raise _Unsure
-
-    def _stored(self, load: Node) -> Flag:
-        raise _Unsure
-
-    def in_list(self, value: Value) -> Value:
-        raise _Unsure
-
-    def _branches(self, node: Node, index: int, path: Path) -> Flag:
-        live = [b for b in node.blocks if b.terminator.kind != UNREACHABLE]
-        flags = [self.of(b.returns[index], path) for b in live]
-        if all(f is True for f in flags) or all(f is False for f in flags):
-            return flags[0]
-        raise _Unsure
-
-    def _any(self, node: Node) -> Flag:
-        unsure = False
-        for value in node.inputs:
-            if self.activity.any_in(value):
-                try:
-                    if self.of(value) is True:
-                        return True
-                except _Unsure:
-                    unsure = True
-        if unsure:
-            raise _Unsure
-        return False
-
-    def _carried(self, loop: Node, index: int, path: Path) -> tuple[Flag, Flag]:
-        body = loop.blocks[0]
-        start = self.of(loop.inputs[2 + index], path)
-        self._known[body.params[1 + index], path] = start
-        if self.of(body.returns[1 + index], path) != start or not isinstance(start, bool):
-            raise _Unsure
-        return start, start
-
-
-def _move(block: Block, anchor: Node) -> None:
-    for node in list(block.nodes):
-        node.detach()
-        node.insert_before(anchor)
-
-
-def _follows(node: Node | None, anchor: Node) -> bool:
-    """Whether ``node`` is ``anchor`` or stands behind it in its block."""
-    step: Node | None = anchor
-    while step is not None and node is not None:
-        if step is node:
-            return True
-        step = step.next
-    return False
+    def _insert(self, node: Node, value: Value) -> Value:
+        """Put a node right behind the definition of a value, and behind what was put there."""
+        definition = value.definition
+        place = self._places.get(definition)
+        if place is None:
+            first = value.block.first if value.node is None else value.node.next
+            assert first is not None
+            place = self._places[definition] = first
+        node.span = place.span if value.node is None else value.node.span
+        return node.insert_before(place).output

@@ -19,7 +19,12 @@ from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.dual import TENSORS
 from scriptmode.autodiff.mutation import is_write
 from scriptmode.autodiff.problems import NotDifferentiable
-from scriptmode.autodiff.rule import is_without_gradient, rules_of
+from scriptmode.autodiff.rule import (
+    CONVERSION,
+    is_without_gradient,
+    may_give_whole_numbers,
+    rules_of,
+)
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Value
 from scriptmode.ops.aten import schema_of
@@ -42,6 +47,8 @@ def needs_recording(node: Node, activity: Activity) -> bool:
     rules = rules_of(node.kind)
     schema = node.schema
     assert schema is not None
+    if node.kind != CONVERSION and may_give_whole_numbers(node):
+        return True  # the rules are for results that carry a gradient
     return any(
         activity.any_in(value) and argument.name not in rules
         for argument, value in zip(schema.arguments, node.inputs, strict=True)

@@ -37,9 +37,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import torch
+
 from scriptmode.frontend.script import compile_function
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph
+from scriptmode.ir.graph import Graph, Node, Value
 from scriptmode.ir.schema import OpSchema, parse_schema
 from scriptmode.ops.aten import schema_of
 from scriptmode.passes.fold import fold_constants
@@ -47,6 +49,7 @@ from scriptmode.passes.inline import inline_calls
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.structure_exits import structure_exits
 
+CONVERSION = "aten::to.dtype"
 _METADATA = {"shape": "tensor::shape", "dtype": "tensor::dtype"}
 
 
@@ -143,6 +146,28 @@ def results_without_gradient(kind: str, *numbers: int) -> None:
 def carries_gradient(kind: str, number: int) -> bool:
     """Whether a result of an op may carry a gradient where an operand does."""
     return number not in _PLAIN_RESULTS.get(kind, ())
+
+
+def dtype_asked(node: Node) -> torch.dtype | Value | None:
+    """The dtype that an op is asked to give its result: a value where only a run knows it."""
+    for value in node.inputs:
+        if T.unwrap_optional(value.type) == T.DTYPE:
+            return value.constant if value.is_constant else value
+    return None
+
+
+def may_give_whole_numbers(node: Node) -> bool:
+    """Whether an op is asked, at least in some runs, for a result that carries no gradient."""
+    dtype = dtype_asked(node)
+    if isinstance(dtype, torch.dtype):
+        return not (dtype.is_floating_point or dtype.is_complex)
+    return dtype is not None
+
+
+def is_cut(node: Node) -> bool:
+    """Whether a conversion ends what carries a gradient, in any run."""
+    is_open = isinstance(dtype_asked(node), Value)
+    return node.kind == CONVERSION and may_give_whole_numbers(node) and not is_open
 
 
 def rules_of(kind: str) -> Mapping[str, Rule]:

@@ -170,8 +170,11 @@ class Gradients:
         result, run.result = run.result, None
         for path, number in run.places:
             result = _replaced(result, path, outputs[number])
+        made: dict[int, torch.Tensor] = {}
         for path, base, view in run.views:  # torch's own view, which has a tape of its own
-            result = _replaced(result, path, _view_of(base, view))
+            if id(view) not in made:
+                made[id(view)] = _view_of(base, view)
+            result = _replaced(result, path, made[id(view)])
         run.views = ()
         return result
 

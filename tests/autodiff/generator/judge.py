@@ -1,7 +1,8 @@
 """Run a program under eager autograd and compiled, and say whether all agrees.
 
 ``ARGUMENTS`` of a program makes the arguments of its calls.  Each is run with none, one and all of
-its tensors requiring gradients.
+its tensors requiring gradients.  ``judge`` runs native code; ``judge_interpreted`` runs the forward
+and the reverse program in the reference interpreter, which takes a fraction of the time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import Any
 import torch
 
 import scriptmode
+from scriptmode.autodiff.differentiate import program_of
+from scriptmode.frontend.script import compile_function
+from scriptmode.interp import Interpreter
+from scriptmode.ir.graph import Graph
+from scriptmode.jit.gradients import Gradients
 from scriptmode.runtime import nativelib
+from scriptmode.runtime.instance import NativeInstance
 from tests.autodiff.gradients import cotangents, leaves
 from tests.generator.judge import DIFFERENT, INVALID, OVERFLOW, REFUSED, SAME, Verdict, loaded
 
@@ -168,19 +175,49 @@ def _cases(module: ModuleType) -> Iterator[tuple[Callable[[], tuple[Any, ...]], 
             yield make, 0
 
 
+class _InterpretedGradients(Gradients):
+    """Forward and reverse programs without native code."""
+
+    def _entry(self, graph: Graph, instance: NativeInstance | None) -> Callable[..., Any]:
+        program = program_of(graph, self.program)
+        graph.kwarg_only.clear()
+        run = Interpreter(program).run
+        return lambda *arguments: run(graph.name, *arguments)
+
+
+@dataclass
+class _Compiled:
+    """A function, and whether it has a reverse program."""
+
+    call: Callable[..., Any]
+    gradients: Gradients
+    bailouts: Any = None
+
+
+def _native(function: Callable[..., Any]) -> _Compiled:
+    made = scriptmode.script(function)
+    return _Compiled(made, made._dispatcher.primary.gradients, made.bailouts)
+
+
+def _interpreted(function: Callable[..., Any]) -> _Compiled:
+    program = compile_function(function)
+    run = Interpreter(program).run
+    gradients = _InterpretedGradients(
+        program, program.root, lambda *arguments: run(program.root, *arguments), None, None
+    )
+    return _Compiled(gradients.around(program.graph), gradients)
+
+
+def judge_interpreted(text: str) -> Verdict:
+    """Run a program in eager mode and in the interpreter."""
+    return _judged(text, _interpreted)
+
+
 def judge(text: str) -> Verdict:
-    """Run a program both ways."""
-    torch.set_num_threads(1)
+    """Run a program in eager mode and natively."""
     gc.collect()
     before = nativelib.live_objects(), nativelib.live_tensors()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            with loaded(text) as module:
-                verdict = _judge(module)
-        del module
-    except Exception as error:
-        return Verdict(INVALID, repr(error))
+    verdict = _judged(text, _native)
     gc.collect()
     after = nativelib.live_objects(), nativelib.live_tensors()
     if verdict.kind in (SAME, TAPE) and after != before:
@@ -189,7 +226,18 @@ def judge(text: str) -> Verdict:
     return verdict
 
 
-def _judge(module: ModuleType) -> Verdict:
+def _judged(text: str, compile: Callable[[Callable[..., Any]], _Compiled]) -> Verdict:
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            with loaded(text) as module:
+                return _judge(module, compile)
+    except Exception as error:
+        return Verdict(INVALID, repr(error))
+
+
+def _judge(module: ModuleType, compile: Callable[[Callable[..., Any]], _Compiled]) -> Verdict:
     wanted = [
         (make, mask, outcome(module.f, _marked(make(), mask), second=mask == -1))
         for make, mask in _cases(module)
@@ -198,7 +246,7 @@ def _judge(module: ModuleType) -> Verdict:
         if want.error in ("NameError", "UnboundLocalError", "TypeError", "AttributeError"):
             return Verdict(INVALID, want.message)
     try:
-        compiled = scriptmode.script(module.f)
+        compiled = compile(module.f)
     except scriptmode.InternalError as error:
         return Verdict(DIFFERENT, f"compiler failed: {error}")
     except scriptmode.ScriptError as error:
@@ -207,7 +255,7 @@ def _judge(module: ModuleType) -> Verdict:
         return Verdict(DIFFERENT, f"compiler failed: {error!r}")
     bailouts = scriptmode.bailout_count()
     for make, mask, want in wanted:
-        got = outcome(compiled, _marked(make(), mask), second=mask == -1)
+        got = outcome(compiled.call, _marked(make(), mask), second=mask == -1)
         if got.error == "OverflowError" and want.error != got.error:
             return Verdict(OVERFLOW)
         if got.error in ("NotBuiltError", "CompileError", "ScriptTypeError"):
@@ -217,6 +265,5 @@ def _judge(module: ModuleType) -> Verdict:
             return Verdict(DIFFERENT, f"{found} (requiring gradients: {mask:b})")
     if scriptmode.bailout_count() != bailouts:
         return Verdict(DIFFERENT, f"left native code: {compiled.bailouts}")
-    gradients = compiled._dispatcher.primary.gradients
-    reason = gradients.reason if gradients is not None else ""
+    reason = compiled.gradients.reason
     return Verdict(TAPE, reason) if reason else Verdict(SAME)

@@ -50,8 +50,11 @@ def annotation(kind: Kind) -> str:
 class Writer:
     """Writes one function."""
 
-    def __init__(self, rng: random.Random, helpers: list[tuple[str, list[Kind], Kind]]) -> None:
+    def __init__(
+        self, rng: random.Random, helpers: list[tuple[str, list[Kind], Kind]], deepest: int = 3
+    ) -> None:
         self.rng, self.helpers = rng, helpers
+        self.deepest = deepest  # ops inside each other in one assignment
         self.lines: list[str] = []
         self.depth = 1
         self.loops = 0
@@ -174,6 +177,7 @@ class Writer:
         """An expression of any kind."""
         shape: Shape = kind[1] if len(kind) > 1 and kind[0] != "tuple" else ()  # type: ignore[assignment]
         rng = self.rng
+        depth = min(depth, self.deepest)
         tensor = lambda d=depth: self.tensors.expression(shape, rng.randint(0, d))  # noqa: E731
         names = self.of(*kind)
         match kind[0]:
@@ -246,7 +250,7 @@ class Writer:
 
     def assign(self) -> None:
         shape = self.rng.choice(SHAPES)
-        name, value = self.name(), self.tensors.expression(shape, self.rng.randint(1, 3))
+        name, value = self.name(), self.tensors.expression(shape, self.rng.randint(1, self.deepest))
         self.line(f"{name} = {value}")
         self.scope[name] = ("tensor", shape)
 
@@ -259,7 +263,7 @@ class Writer:
             return self.assign()
         name = self.rng.choice(names)
         shape: Shape = self.scope[name][1]  # type: ignore[assignment]
-        self.line(f"{name} = {self.tensors.expression(shape, self.rng.randint(1, 3))}")
+        self.line(f"{name} = {self.tensors.expression(shape, self.rng.randint(1, self.deepest))}")
         return None
 
     def make(self) -> None:
@@ -499,19 +503,27 @@ def _result_kind(rng: random.Random) -> Kind:
     ))  # fmt: skip
 
 
-def random_program(seed: int) -> str:
+def small_program(seed: int) -> str:
+    """The text of a program of some lines, which compiles quickly."""
+    return random_program(seed, small=True)
+
+
+def random_program(seed: int, small: bool = False) -> str:
     """The text of a program."""
     rng = random.Random(seed)
     text = _HEAD
     helpers: list[tuple[str, list[Kind], Kind]] = []
-    for number in range(rng.choice((0, 0, 1, 2))):
+    deepest, most = (1, 5) if small else (3, 9)
+    for number in range(0 if small else rng.choice((0, 0, 1, 2))):
         kinds: list[Kind] = [("tensor", rng.choice(SHAPES)) for _ in range(rng.randint(1, 2))]
         kinds += [("int",)] * rng.randint(0, 1)
         returns: Kind = ("tensor", rng.choice(SHAPES))
         params = [(f"p{i}", k) for i, k in enumerate(kinds)]
         text += "\n\n" + Writer(rng, []).function(f"h{number}", params, returns, rng.randint(1, 3))
         helpers.append((f"h{number}", kinds, returns))
-    arguments: list[Kind] = [("tensor", rng.choice(SHAPES)) for _ in range(rng.randint(1, 4))]
+    arguments: list[Kind] = [
+        ("tensor", rng.choice(SHAPES)) for _ in range(rng.randint(1, 2 if small else 4))
+    ]
     if rng.random() < 0.6:
         arguments.append(("int",))
     if rng.random() < 0.25:
@@ -528,8 +540,8 @@ def random_program(seed: int) -> str:
             )
         )
     params = [(f"x{i}", k) for i, k in enumerate(arguments)]
-    text += "\n\n" + Writer(rng, helpers).function(
-        "f", params, _result_kind(rng), rng.randint(2, 9)
+    text += "\n\n" + Writer(rng, helpers, deepest).function(
+        "f", params, _result_kind(rng), rng.randint(2, most)
     )
     sizes = [_made(k, rng) for k in arguments]
     text += "\n\n" + (

@@ -58,7 +58,9 @@ def group_norm(
 
 @decomposition("aten::dropout(Tensor input, float p, bool train) -> Tensor")
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    if p <= 0.0 or p >= 1.0 or not train or input.numel() == 0 or input.device.type != "cpu":
+    if p == 0.0 or not train or input.numel() == 0:
+        return input
+    if p < 0.0 or p >= 1.0 or input.device.type != "cpu":
         return torch.ops.aten.dropout(input, p, train)
     noise = torch.empty_like(input).bernoulli_(1.0 - p)
     return input * noise.div_(1.0 - p)

@@ -12,6 +12,12 @@ results_without_gradient("aten::native_batch_norm", 1, 2)
 results_without_gradient("aten::_batch_norm_impl_index", 1, 2, 3)
 results_without_gradient("aten::nll_loss_forward", 1)
 results_without_gradient("aten::nll_loss2d_forward", 1)
+# where the values came from, and which ones were kept
+for _kind in (
+    "adaptive_max_pool2d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max.dim", "min.dim",
+    "sort", "topk", "native_dropout",
+):  # fmt: skip
+    results_without_gradient(f"aten::{_kind}", 1)
 
 
 @vjp(
