@@ -182,7 +182,12 @@ def test_every_kernel_takes_any_shape(compiled, form):
 
 def test_many_rows_are_taken_in_blocks(compiled):
     cases = []
-    for m, n, k, layout in ((90, 9, 700, "rows"), (91, 5, 700, "columns"), (6, 70, 5000, "rows")):
+    for m, n, k, layout in (
+        (90, 9, 700, "rows"),
+        (91, 5, 700, "columns"),
+        (6, 70, 5000, "rows"),
+        (2, 9, 4099, "rows"),
+    ):
         a, b, c = torch.randn(1, m, k), torch.randn(1, k, n), torch.randn(1, m, n)
         b = b if layout == "rows" else b.mT.contiguous().mT
         cases.append((product_of(a, b, c, "f32"), a, b, c, "place", False, None, None))

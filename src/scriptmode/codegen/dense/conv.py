@@ -8,6 +8,7 @@ vector of results needs for one weight lies in a row, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llvmlite import ir
 
@@ -17,12 +18,13 @@ from scriptmode.codegen.dense import machine as machines
 from scriptmode.codegen.dense import vectors as V
 from scriptmode.codegen.dense.emit import emit_product
 from scriptmode.codegen.dense.machine import BYTES, Machine
-from scriptmode.codegen.dense.product import DType, Product, choose_tile
-from scriptmode.codegen.dense.tiles import Emission, Epilogue
+from scriptmode.codegen.dense.product import DType, Product, covered, registers_of, tiles_cost
+from scriptmode.codegen.dense.tiles import LONG_SUM, Emission, Epilogue, outer_product
 
 Pair = tuple[int, int]
 UNROLLED_TAPS = 160  # multiplications in the body of the loop over channels, at most
-ROWS_TOGETHER = 4  # rows of results in a tile, at most
+LINE_COST = 0.1  # of one more line in a tile instead of another vector of the line
+LINES_TOGETHER = 4  # lines of results in a tile, at most
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,28 @@ def _copy_row(
     V.each(b, count - vectors * lanes, single)
 
 
+@lru_cache(maxsize=1024)
+def _choose_tile(
+    filters: int, lines: int, vectors: int, steps: int, registers: int
+) -> tuple[int, int, int]:
+    """Filters, lines and vectors of a line in the cheapest tile."""
+    best, best_cost = (1, 1, 1), float("inf")
+    for high in range(1, min(lines, LINES_TOGETHER) + 1):
+        for wide in range(1, vectors + 1):
+            if registers_of(1, high * wide, 1) > registers:
+                break
+            widths = [covered(lines, high), covered(vectors, wide)]
+            for count in range(1, filters + 1):
+                if registers_of(count, high * wide, 1) > registers:
+                    break
+                cost = tiles_cost(covered(filters, count), widths, 1, steps)
+                if filters > 1 and wide < vectors:
+                    cost *= 1 + LINE_COST * (high - 1)
+                if cost < best_cost:
+                    best, best_cost = (count, high, wide), cost
+    return best
+
+
 def _emit_group(
     e: Emission, c: Convolution, layout: _Layout,
     scratch: ir.Value, weights: ir.Value, result: ir.Value, first: V.Index,
@@ -214,10 +238,9 @@ def _emit_group(
     b, element, lanes = e.b, e.element, e.lanes
     across = -(-c.out_width // lanes)  # vectors in a row of results
     filters = c.filters // c.groups
-    together = across * min(c.out_height, ROWS_TOGETHER)
-    tile = choose_tile(filters, together, e.product.k, e.machine.registers)
-    wide = min(tile.columns, across)
-    high = max(1, tile.columns // across)
+    tile_filters, high, wide = _choose_tile(
+        filters, c.out_height, across, e.product.k, e.machine.registers
+    )
 
     def filters_from(filter: V.Index, count: int) -> None:
         at_weights = V.at(b, weights, element, V.times(b, filter, e.product.k))
@@ -248,7 +271,7 @@ def _emit_group(
 
         V.cover(b, c.out_height, high, lines_from)
 
-    V.cover(b, filters, tile.rows, filters_from)
+    V.cover(b, filters, tile_filters, filters_from)
 
 
 def _emit_tile(
@@ -272,22 +295,16 @@ def _emit_tile(
         for j in range(kernel_columns):
             offset, phase = divmod(j * c.dilation[1], c.stride[1])
             start = layout.phases.index(phase) * layout.rows * layout.columns + offset
-            inputs = [
-                V.load(
-                    b,
-                    V.at(b, at_plane, element,
-                         start + y * c.stride[0] * layout.columns + x * lanes),
-                    element, lanes,
-                )
-                for y, x in places
-            ]  # fmt: skip
-            made = []
-            for f in range(filters):
-                scalar = V.load(b, V.at(b, at_weight, element, f * e.product.k + j), element)
-                factor = V.splat(b, scalar, lanes)
-                done = sums[f * len(places) : (f + 1) * len(places)]
-                made += [V.multiply_add(b, factor, x, s) for x, s in zip(inputs, done, strict=True)]
-            sums = made
+
+            def weight_of(f: int, j: int = j) -> ir.Value:
+                return V.load(b, V.at(b, at_weight, element, f * e.product.k + j), element)
+
+            def pixels_of(place: int, start: int = start) -> ir.Value:
+                y, x = places[place]
+                offset = start + y * c.stride[0] * layout.columns + x * lanes
+                return V.load(b, V.at(b, at_plane, element, offset), element, lanes)
+
+            sums = outer_product(b, filters, len(places), weight_of, pixels_of, sums)
         return sums
 
     def channel_of(channel: V.Index, sums: list[ir.Value]) -> list[ir.Value]:
@@ -296,7 +313,12 @@ def _emit_tile(
                         unrolled=operations <= UNROLLED_TAPS)  # fmt: skip
 
     zeros = [V.zero(element, lanes)] * (filters * len(places))
-    sums = V.repeat(b, channels, channel_of, zeros)
+
+    def run(first: V.Index, count: int) -> list[ir.Value]:
+        return V.repeat(b, count, lambda i, s: channel_of(V.plus(b, first, i), s), zeros)
+
+    block = max(1, LONG_SUM // (kernel_rows * kernel_columns))
+    sums = V.sum_in_blocks(b, channels, block, run, zeros)
     pixels = c.out_height * c.out_width
     for f in range(filters):
         for place, (y, x) in enumerate(places):

@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from scriptmode.codegen.dense import vectors as V
 from scriptmode.codegen.dense.product import choose_tile
-from scriptmode.codegen.dense.tiles import Emission, along_k
+from scriptmode.codegen.dense.tiles import Emission, along_k, outer_product
 
 
 def emit_dots(e: Emission, a: ir.Value, bp: ir.Value, c: ir.Value) -> None:
@@ -46,18 +46,16 @@ def _emit_tile(
             where = V.at(b, V.at(b, base, e.element, k), e.element, offset)
             return V.load_part(b, where, e.element, valid, lanes, masked=e.machine.masks)
 
-        columns = [vector(bp, j * p.b_strides[1]) for j in range(width)]
-        made = []
-        for i in range(height):
-            x = vector(a, i * p.a_strides[0])
-            made += [V.multiply_add(b, x, y, sums[i * width + j]) for j, y in enumerate(columns)]
-        return made
+        return outer_product(
+            b, height, width,
+            lambda i: vector(a, i * p.a_strides[0]), lambda j: vector(bp, j * p.b_strides[1]), sums,
+        )  # fmt: skip
 
     def step(turn: V.Index, sums: list[ir.Value]) -> list[ir.Value]:
         return products(V.times(b, turn, lanes), lanes, sums)
 
     zeros = [V.zero(e.element, lanes)] * (height * width)
-    sums = along_k(e, whole, zeros, chains, step, unrolled=False)
+    sums = along_k(e, whole, zeros, chains, step)
     if left:
         sums = products(whole * lanes, left, sums)
     for i in range(height):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -89,6 +92,9 @@ class Tile:
     chains: int
 
 
+Covers = Sequence[tuple[int, int]]  # how often tiles of which size
+
+LOAD_COST = 0.1  # cycles of a load beside multiplications
 LATENCY = 4  # cycles from an accumulator to itself
 REST_COST = 0.03  # by how much code for a rest must be faster to be worth its size
 TILE_COST = 8.0  # cycles to start and end a tile
@@ -98,16 +104,30 @@ def _cycles(rows: int, columns: int, chains: int, steps: int) -> float:
     """Estimated cycles of a tile: two multiplications and two loads may start in each."""
     operations = rows * columns
     step = max(operations / 2, (rows + columns) / 2, LATENCY / chains)
+    step += LOAD_COST * (rows + columns)
     return steps * step + operations * chains + TILE_COST
 
 
-def _registers(rows: int, columns: int, chains: int) -> int:
+def registers_of(rows: int, columns: int, chains: int) -> int:
+    """Vector registers that a tile takes."""
     return rows * columns * chains + min(rows, columns) + 1
 
 
-def _covered(total: int, size: int) -> list[tuple[int, int]]:
+def covered(total: int, size: int) -> Covers:
     """How often tiles of which size cover ``total``."""
     return [(c, s) for c, s in ((total // size, size), (1, total % size)) if c * s]
+
+
+def tiles_cost(heights: Covers, widths: Sequence[Covers], chains: int, steps: int) -> float:
+    """Estimated cycles of all tiles: of some heights, and of widths that are products."""
+    cost = 0.0
+    for times, height in heights:
+        for combination in itertools.product(*widths):
+            over = math.prod(count for count, _ in combination)
+            width = math.prod(size for _, size in combination)
+            cost += times * over * _cycles(height, width, chains, steps)
+    # each shape of rest is code of its own
+    return cost * (1 + REST_COST * sum(len(cover) > 1 for cover in (heights, *widths)))
 
 
 @lru_cache(maxsize=4096)
@@ -125,20 +145,15 @@ def choose_tile(
         if width > max(columns, line) or (dots and width > dots):
             break
         for height in range(1, rows + 1):
-            if _registers(height, width, 1) > registers:
+            if registers_of(height, width, 1) > registers:
                 break
             for chains in (1, 2, 4, 8):
                 if chains > max(steps, 1):
                     break
-                if _registers(height, width, chains) > registers:
+                if registers_of(height, width, chains) > registers:
                     break
-                cost = sum(
-                    times * over * _cycles(h, w, chains, steps)
-                    for times, h in _covered(rows, height)
-                    for over, w in _covered(columns, width)
-                )
-                # each shape of rest is code of its own
-                cost *= 1 + REST_COST * (rows % height > 0) + REST_COST * (columns % width > 0)
+                heights, across = covered(rows, height), [covered(columns, width)]
+                cost = tiles_cost(heights, across, chains, steps)
                 if dots:
                     # shuffles and additions of the sums over lanes
                     cost += rows * columns * max(3, 3 * dots / 2 / width)

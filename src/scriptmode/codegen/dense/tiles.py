@@ -13,6 +13,7 @@ from scriptmode.codegen.dense.product import Product, choose_tile
 
 Epilogue = Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
 
+LONG_SUM = 512  # steps of a block of sums
 UNROLLED_STEPS = 32  # multiplications in the body of the loop along k, at most
 
 
@@ -80,15 +81,12 @@ def along_k(
     chains: int,
     step: Callable[[V.Index, list[ir.Value]], list[ir.Value]],
     *,
-    unrolled: bool,
+    unrolled: bool = False,
 ) -> list[ir.Value]:
     """Accumulate ``steps`` steps; ``step`` gets its number and accumulators, returns new ones."""
     b, width = e.b, len(zeros)
     turns = max(1, UNROLLED_STEPS // max(1, width))
-    turns = min(8, 1 << (turns.bit_length() - 1))
-    turns = max(turns, chains)
-    if steps < 2 * turns:
-        unrolled = True
+    turns = max(min(8, 1 << (turns.bit_length() - 1)), chains)
 
     def take_steps(first: V.Index, count: int, values: list[ir.Value]) -> list[ir.Value]:
         for i in range(count):
@@ -97,20 +95,60 @@ def along_k(
             values[part] = step(V.plus(b, first, i), values[part])
         return values
 
-    values = list(zeros) * chains
-    if unrolled:
-        values = take_steps(0, steps, values)
+    def run(first: V.Index, count: int) -> list[ir.Value]:
+        def turn(i: V.Index, carried: list[ir.Value]) -> list[ir.Value]:
+            return take_steps(V.plus(b, first, V.times(b, i, turns)), turns, carried)
+
+        values = list(zeros) * chains
+        rest = count
+        if not unrolled and count >= 2 * turns:
+            values = V.repeat(b, count // turns, turn, values)
+            rest = count % turns
+        values = take_steps(V.plus(b, first, count - rest), rest, values)
+        while len(values) > width:
+            half = len(values) // 2
+            values = [b.fadd(x, y) for x, y in zip(values[:half], values[half:], strict=True)]
+        return values
+
+    return V.sum_in_blocks(b, steps, LONG_SUM, run, zeros)
+
+
+def outer_product(
+    b: ir.IRBuilder,
+    rows: int,
+    columns: int,
+    row: Callable[[int], ir.Value],
+    column: Callable[[int], ir.Value],
+    sums: Sequence[ir.Value],
+) -> list[ir.Value]:
+    """Add the products of some rows and some columns; scalars meet all lanes of vectors.
+
+    The fewer of them are held in registers, the others are loaded one at a time.
+    """
+
+    def wide(value: ir.Value, lanes: int) -> ir.Value:
+        return V.splat(b, value, lanes) if V.lanes_of(value) == 1 else value
+
+    made = list(sums)
+
+    def add(i: int, j: int, x: ir.Value, y: ir.Value) -> None:
+        at = i * columns + j
+        lanes = V.lanes_of(sums[at])
+        made[at] = V.multiply_add(b, wide(x, lanes), wide(y, lanes), sums[at])
+
+    if rows < columns:
+        held = [row(i) for i in range(rows)]
+        for j in range(columns):
+            y = column(j)
+            for i, x in enumerate(held):
+                add(i, j, x, y)
     else:
-        values = V.repeat(
-            b, steps // turns,
-            lambda turn, carried: take_steps(V.times(b, turn, turns), turns, carried),
-            values,
-        )  # fmt: skip
-        values = take_steps(steps // turns * turns, steps % turns, values)
-    while len(values) > width:
-        half = len(values) // 2
-        values = [b.fadd(x, y) for x, y in zip(values[:half], values[half:], strict=True)]
-    return values
+        held = [column(j) for j in range(columns)]
+        for i in range(rows):
+            x = row(i)
+            for j, y in enumerate(held):
+                add(i, j, x, y)
+    return made
 
 
 @dataclass(frozen=True)
@@ -180,20 +218,19 @@ def _emit_tile(
     p, b = e.product, e.b
 
     def step(k: V.Index, sums: list[ir.Value]) -> list[ir.Value]:
-        if rows_of_b is not None:
-            assert isinstance(k, int)
-            vectors = rows_of_b[k]
-        else:
-            b_row = V.at(b, bp, e.element, V.times(b, k, p.b_strides[0]))
-            vectors = [_load_chunk(e, b_row, chunk) for chunk in chunks]
         a_column = V.at(b, a, e.element, V.times(b, k, p.a_strides[1]))
-        made = []
-        for i in range(height):
-            scalar = V.load(b, V.at(b, a_column, e.element, i * p.a_strides[0]), e.element)
-            for j, vector in enumerate(vectors):
-                factor = V.splat(b, scalar, V.lanes_of(vector))
-                made.append(V.multiply_add(b, factor, vector, sums[i * len(chunks) + j]))
-        return made
+        b_row = V.at(b, bp, e.element, V.times(b, k, p.b_strides[0]))
+
+        def scalar(i: int) -> ir.Value:
+            return V.load(b, V.at(b, a_column, e.element, i * p.a_strides[0]), e.element)
+
+        def vector(j: int) -> ir.Value:
+            if rows_of_b is not None:
+                assert isinstance(k, int)
+                return rows_of_b[k][j]
+            return _load_chunk(e, b_row, chunks[j])
+
+        return outer_product(b, height, len(chunks), scalar, vector, sums)
 
     zeros = [V.zero(e.element, chunk.lanes) for _ in range(height) for chunk in chunks]
     sums = along_k(e, p.k, zeros, chains, step, unrolled=rows_of_b is not None)

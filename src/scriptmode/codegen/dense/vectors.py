@@ -373,3 +373,30 @@ def cover(
     each(b, total // size, lambda i: body(times(b, i, size), size), unrolled=unrolled)
     if total % size:
         body(total // size * size, total % size)
+
+
+def sum_in_blocks(
+    b: ir.IRBuilder,
+    total: int,
+    size: int,
+    run: Callable[[Index, int], list[ir.Value]],
+    zeros: Sequence[ir.Value],
+) -> list[ir.Value]:
+    """The sums that ``run(first, count)`` makes of ``total`` steps, of some ``size`` at a time.
+
+    The error of a long sum is that of its blocks: it grows with their size and their number, not
+    with the product of both.
+    """
+    if total < 2 * size:
+        return run(0, total)
+    sizes = sorted(range(size // 2 + 1, size * 3 // 2), key=lambda s: abs(s - size))
+    size = next((s for s in sizes if total % s == 0), size)
+
+    def block(i: Index, totals: list[ir.Value]) -> list[ir.Value]:
+        return [b.fadd(*pair) for pair in zip(totals, run(times(b, i, size), size), strict=True)]
+
+    totals = repeat(b, total // size, block, zeros)
+    if total % size:
+        rest = run(total // size * size, total % size)
+        totals = [b.fadd(*pair) for pair in zip(totals, rest, strict=True)]
+    return totals
