@@ -7,6 +7,7 @@ from scriptmode.passes.fold import fold_constants
 from scriptmode.passes.hoist_elements import hoist_elements
 from scriptmode.passes.inline import inline_calls
 from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.read_elements import read_elements
 from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
@@ -22,6 +23,7 @@ PASSES = {
     "hoist_elements": hoist_elements,
     "inline": inline_calls,
     "licm": hoist_loop_invariants,
+    "read_elements": read_elements,
     "reserve_lists": reserve_lists,
     "rules": apply_rules,
     "share_lookups": share_lookups,

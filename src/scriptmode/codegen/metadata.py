@@ -18,6 +18,8 @@ from scriptmode.abi.layouts import COMPLEX_TYPE, NUMBER_COMPLEX, NUMBER_FLOAT, N
 from scriptmode.abi.tensorkeys import key_bit, key_set_offset
 from scriptmode.codegen import tensors
 from scriptmode.codegen.aten import thunk_result
+from scriptmode.codegen.elements import REQUIRES_GRAD as REQUIRES_GRAD
+from scriptmode.codegen.elements import read_item
 from scriptmode.codegen.function import (
     IS_GRAD_ENABLED,
     SET_GRAD_ENABLED,
@@ -33,7 +35,6 @@ from scriptmode.ir.graph import Node
 from scriptmode.ops import tensors as tensor_ops
 from scriptmode.ops.aten import aten_schema
 
-REQUIRES_GRAD = "_ZNK3c1010TensorImpl13requires_gradEv"
 GET_DEFAULT_DTYPE = "_ZN3c1031get_default_dtype_as_scalartypeEv"
 GET_AUTOCAST_DTYPE = "_ZN2at8autocast18get_autocast_dtypeEN3c1010DeviceTypeE"
 SET_AUTOCAST_ENABLED = "_ZN2at8autocast20set_autocast_enabledEN3c1010DeviceTypeEb"
@@ -197,7 +198,7 @@ def check_single(f: FunctionEmitter, self: ir.Value) -> None:
 def item(f: FunctionEmitter, self: ir.Value) -> ir.Value:
     """The only element as a number."""
     check_single(f, self)
-    return thunk_result(f, "aten::item", [self], NUMBER_TYPE)
+    return read_item(f, self)
 
 
 def real_item(f: FunctionEmitter, self: ir.Value, name: str) -> ir.Value:
@@ -228,12 +229,6 @@ def tensor_float(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
 def tensor_complex(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """``complex(self)``."""
     return f.native_result("sm_number_complex", flattened(f, item(f, self)), COMPLEX_TYPE)
-
-
-@lower("tensor::bool")
-def tensor_bool(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
-    """``bool(self)``, with eager's errors for no or several elements."""
-    return thunk_result(f, "aten::is_nonzero", [self], I8)
 
 
 @lower("tensor::index")

@@ -22,6 +22,7 @@ from scriptmode.passes.fold import fold_constants
 from scriptmode.passes.hoist_elements import hoist_elements
 from scriptmode.passes.inline import inline_calls_in_loops
 from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.read_elements import read_elements
 from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
@@ -50,6 +51,7 @@ PIPELINE: list[Pass] = [
     Pass("share_lookups", share_lookups),
     Pass("cse", eliminate_common_subexpressions),
     Pass("licm", hoist_loop_invariants),
+    Pass("read_elements", read_elements),
     Pass("stream_splits", stream_splits),
     Pass("hoist_elements", hoist_elements),
     Pass("reserve_lists", reserve_lists),
@@ -66,6 +68,7 @@ MUST_PRECEDE: list[tuple[str, str, str]] = [
     ("share_lookups", "cse", "searches for one key become equal nodes, which are merged"),
     ("cse", "licm", "equal nodes are merged before they are moved"),
     ("licm", "hoist_elements", "an index that is computed in the loop must have been moved"),
+    ("licm", "read_elements", "a view that a loop does not change is made once, before it"),
     ("licm", "stream_splits", "lengths of the pieces are taken before the loop"),
     ("licm", "dce", "moving leaves nodes without users"),
 ]

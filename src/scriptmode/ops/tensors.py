@@ -25,6 +25,17 @@ op("tensor::index(Tensor self) -> int", effects=READS, raises=[TypeError])(
     lambda self: self.__index__()
 )
 
+op(
+    "tensor::element.one(Tensor self, int i) -> number",
+    effects=READS,
+    raises=[RuntimeError, IndexError],
+)(lambda self, i: self.select(0, i).item())
+op(
+    "tensor::element.two(Tensor self, int i, int j) -> number",
+    effects=READS,
+    raises=[RuntimeError, IndexError],
+)(lambda self, i, j: self.select(0, i).select(0, j).item())
+
 # metadata; READS because resize_, set_, data= and the like change it
 op("tensor::shape(Tensor self) -> Size", effects=READS)(lambda self: self.shape)
 op("tensor::stride(Tensor self) -> int[]", effects=READS)(lambda self: list(self.stride()))

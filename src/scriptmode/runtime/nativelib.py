@@ -46,6 +46,7 @@ from scriptmode.runtime.native import (
     dicts,
     digits,
     edits,
+    elements,
     equality,
     exceptions,
     formats,
@@ -84,7 +85,8 @@ from scriptmode.runtime.native import errors as native_errors
 from scriptmode.support.locks import held_while_forking
 
 LIBRARY: tuple[ModuleType, ...] = (
-    allocation, memory, native_errors, builder, digits, hashing, keys, quick, hooks, resolving,
+    allocation, memory, native_errors, builder, digits, hashing, keys, quick, hooks, elements,
+    resolving,
     mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, list_slices,
     list_searches, ranges, substrings, utf8, strings, searches, splitting, pieces, edits,
     arithmetic, mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets,
