@@ -60,6 +60,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, callees, copy_graph
 from scriptmode.ops import table
 from scriptmode.passes.retain_release import insert_retain_release, is_module, stored_attributes
+from scriptmode.support import config
 from scriptmode.support.source import UNKNOWN, Span
 
 # imported for the lowerings that they register
@@ -256,6 +257,8 @@ def recursive_functions(program: Program) -> frozenset[str]:
 
 def choose_level(program: Program, elsewhere: Container[str] = ()) -> int:
     """LLVM's optimisation level: 2 when some function is hot whose code is not ``elsewhere``."""
+    if config.get("opt") == 0:
+        return 0
     repeating = recursive_functions(program)
     own = [graph for name, graph in program.functions.items() if name not in elsewhere]
     return 2 if any(is_hot(graph, repeating) for graph in own) else 0

@@ -112,6 +112,9 @@ def optimize(program: Program, report: list[StageReport] | None = None) -> Progr
     for step in _steps():
         for graph in list(result.functions.values()):
             _run(step, graph, result, report)
+    if config.get("verify"):  # of a pass that says nothing of its change, too
+        for graph in result.functions.values():
+            verify(graph, result, schema_of)
     result.functions = {name: result.functions[name] for name in callable_functions(result)}
     return result
 
@@ -125,6 +128,8 @@ def optimize_function(graph: Graph, program: Program, names: Container[str] | No
     for step in _steps():
         if names is None or step.name in names:
             _run(step, graph, program, None)
+    if config.get("verify"):
+        verify(graph, program, schema_of)
 
 
 def _steps() -> list[Pass]:
@@ -148,7 +153,7 @@ def _run(step: Pass, graph: Graph, program: Program, report: list[StageReport] |
     dump = config.get("dump")
     if changed and (step.name in dump or "all" in dump):
         print(f"# after {step.name}\n{graph}", file=sys.stderr)
-    if config.get("verify"):
+    if changed and config.get("verify"):
         verify(graph, program, schema_of)
 
 

@@ -49,7 +49,7 @@ OPTIONS: Mapping[str, Option] = {
     for option in (
         Option("enabled", "SCRIPTMODE", True, _flag, "0 runs everything eagerly: script and "
                "trace return what they are given"),
-        Option("opt", "SCRIPTMODE_OPT", 1, int, "0 no passes on the IR, 1 all"),
+        Option("opt", "SCRIPTMODE_OPT", 1, int, "0 no passes, of ours on the IR or of LLVM; 1 all"),
         Option("verify", "SCRIPTMODE_VERIFY", False, _flag, "verify the IR after each pass"),
         Option("debug", "SCRIPTMODE_DEBUG", False, _flag, "generated code counts every tensor "
                "handle it owns (scriptmode.runtime counters)"),
