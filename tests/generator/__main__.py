@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.generator.judge import CRASH, DIFFERENT, INVALID, REFUSED, Verdict
-from tests.generator.programs import ALL_FEATURES, FEATURES, random_program
+from tests.generator.programs import FEATURES, random_program
 from tests.generator.runner import Worker, judge_all, shrunk
 
 
@@ -22,13 +22,12 @@ def main() -> int:
     parser.add_argument("--show", action="store_true", help="print the programs")
     parser.add_argument("--refused", action="store_true", help="also shrink what is refused")
     parser.add_argument("--no-shrink", action="store_true")
-    parser.add_argument("--features", help=f"of {', '.join(sorted(ALL_FEATURES))}; or all")
+    parser.add_argument("--features", help=f"only these: {', '.join(sorted(FEATURES))}")
     parser.add_argument("--out", type=Path, help="folder for the failing programs")
     options = parser.parse_args()
     features = FEATURES
     if options.features:
-        wanted = options.features.split(",")
-        features = ALL_FEATURES if wanted == ["all"] else frozenset(wanted) & ALL_FEATURES
+        features = FEATURES.intersection(options.features.split(","))
     if options.seed is not None or options.file is not None:
         text = (
             options.file.read_text()
@@ -43,7 +42,7 @@ def main() -> int:
     first = options.first if options.first is not None else random.SystemRandom().randrange(10**9)
     print(f"seeds {first} to {first + options.count - 1}", flush=True)
     counts = _run(range(first, first + options.count), options, features)
-    print(", ".join(f"{k} {n}" for k, n in sorted(counts.items())))
+    print(_summary(counts))
     return int(bool(counts[DIFFERENT] or counts[CRASH] or counts[INVALID]))
 
 
@@ -59,9 +58,16 @@ def _run(
             reasons[_reason(verdict)] += 1
         if verdict.kind in (DIFFERENT, CRASH, INVALID):
             _report(seed, verdict, options, features)
+        done = seed - seeds.start + 1
+        if done % 100 == 0:  # a long run that is ended early has said how far it came
+            print(f"{done} programs: {_summary(counts)}", flush=True)
     for reason, count in reasons.most_common(12):
         print(f"  refused {count}: {reason}")
     return counts
+
+
+def _summary(counts: collections.Counter[str]) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
 
 
 def _reason(verdict: Verdict) -> str:

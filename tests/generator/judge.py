@@ -29,6 +29,7 @@ import torch
 
 import scriptmode
 from scriptmode.interp import Interpreter
+from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.runtime import nativelib
 from scriptmode.support import config
 
@@ -150,7 +151,6 @@ def loaded(text: str) -> Any:
 def judge(text: str) -> Verdict:
     """Run a program every way."""
     torch.set_num_threads(1)
-    gc.collect()
     before = nativelib.live_objects(), nativelib.live_tensors()
     try:
         with warnings.catch_warnings():
@@ -172,10 +172,11 @@ def _judge(module: ModuleType) -> Verdict:
     wanted = [outcome(module.f, make) for make in module.ARGUMENTS]
     if any(w.error in ("NameError", "UnboundLocalError", "TypeError") for w in wanted):
         return Verdict(INVALID, wanted[0].message)
+    compiled: Dispatcher | None = None
     for level in (1, 0):
         with config.override(opt=level):
             try:
-                compiled = scriptmode.script(module.f)
+                compiled = _compiled(module.f, compiled)
             except scriptmode.InternalError as error:
                 return Verdict(DIFFERENT, f"compiler failed: {error}")
             except scriptmode.ScriptError as error:
@@ -185,23 +186,39 @@ def _judge(module: ModuleType) -> Verdict:
             bailouts = scriptmode.bailout_count()
             for call in range(2 if level else 1):
                 for make, want in zip(module.ARGUMENTS, wanted, strict=True):
-                    found = _compare(want, compiled, make, f"opt {level}, call {call}")
+                    found = _compare(want, compiled.call, make, f"opt {level}, call {call}")
                     if found is not None:
                         return found
             if scriptmode.bailout_count() != bailouts:
-                return Verdict(DIFFERENT, f"left native code: {compiled.bailouts}")
-    if hasattr(module, "Square"):  # the IR shown knows no subclasses of arguments; calls learn them
-        return Verdict(SAME)
-    program, name, _ = compiled.__scriptmode_ir__()
+                return Verdict(DIFFERENT, f"left native code: {dict(compiled.bailouts)}")
+    assert compiled is not None
+    variant = compiled.variants[-1]
     for make, want in zip(module.ARGUMENTS, wanted, strict=True):
 
         def interpreted(*arguments: Any) -> Any:
-            return Interpreter(program).run(name, *arguments)
+            return Interpreter(variant.program).run(variant.function, *arguments)
 
         found = _compare(want, interpreted, make, "interpreter")
         if found is not None:
             return found
     return Verdict(SAME)
+
+
+def _compiled(function: Callable[..., Any], before: Dispatcher | None) -> Dispatcher:
+    """``function`` compiled, or what the front end made of it ``before`` compiled again.
+
+    The last instance knows the classes of all arguments.
+    """
+    if before is None:
+        return scriptmode.script(function)._dispatcher
+    variant = before.variants[-1]
+    return Dispatcher(
+        before.name,
+        variant.program,
+        variant.function,
+        signature=before.signature,
+        compile_instance=before._compile_instance,
+    )
 
 
 def _compare(

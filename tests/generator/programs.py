@@ -16,8 +16,7 @@ from tests.generator.bodies import Body, Signature
 from tests.generator.kinds import Kind
 from tests.generator.protocols import BOXES, CALLS, FLAGS
 
-FEATURES = frozenset(["tensors"])  # replaced below when a construct is complete
-ALL_FEATURES = frozenset(
+FEATURES = frozenset(
     ["tensors", "sets", "enums", "classes", "dataclasses", "frozen", "keys", "try", "closures", "generators",
      "match", "boxes", "flags", "bytes", "collections", "frozensets", "calls"]
 )  # fmt: skip
@@ -132,7 +131,7 @@ class Program:
 
 
 def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
-    """The program of a seed."""
+    """The program of a seed, which uses some of the ``features``."""
     rng = random.Random(seed)
     used = frozenset(f for f in sorted(features) if rng.random() < 0.6)
     if "frozen" in used:

@@ -23,6 +23,7 @@ def _serve(connection: Connection, judge: Judge) -> None:
             return
         verdict = judge(text)
         connection.send((verdict.kind, verdict.text))
+        gc.freeze()  # nor what a program has left in caches
 
 
 class Worker:
