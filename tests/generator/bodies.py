@@ -53,6 +53,7 @@ class Body(Expressions):
         self.variables = dict(zip(names, signature.parameters, strict=True))
         self.result = signature.result
         parameters = ", ".join(f"{n}: {k.annotation}" for n, k in self.variables.items())
+        parameters += ", way: int"
         head = f"\ndef {signature.name}({parameters}) -> {signature.result.annotation}:"
         self.lines = []
         self.block(self.size)
@@ -73,10 +74,14 @@ class Body(Expressions):
 
     def block(self, size: int) -> None:
         """Up to ``size`` statements; variables bound there are not seen after it."""
-        while size > 0 and self.size > 0:
-            size -= 1
-            self.size -= 1
+        tries = 4 * size  # many statements want a variable of their kind
+        while size > 0 and tries > 0 and self.size > 0:
+            before = len(self.lines)
             self.rng.choices(self.choices, self.weights)[0](self)
+            tries -= 1
+            if len(self.lines) > before:
+                size -= 1
+                self.size -= 1
 
     def suite(self, size: int, names: dict[str, Kind] | None = None) -> None:
         """An indented block with its own new variables."""
@@ -99,11 +104,19 @@ class Body(Expressions):
         self.suite(size, names)
         if leave and self.rng.random() < 0.4:
             self.indent += 1
-            self.write(f"if {self.expr(BOOL)}:")
+            self.write(f"if {self.condition()}:")
             self.write(f"    {self.rng.choice(('break', 'continue'))}")
             self.indent -= 1
         self.in_loop = before
         self.loops -= 1
+
+    def add_function(self, signature: Signature) -> None:
+        """Make a local function known, and call it, or leave that to what follows."""
+        self.local_functions.append(signature)
+        if self.rng.random() < 0.6:
+            found = self.fresh()
+            self.write(f"{found} = {self.call(signature, 1)}")
+            self.variables[found] = signature.result
 
     def writable(self, *constructors: str) -> str | None:
         """A variable that may be assigned or changed."""
@@ -309,10 +322,10 @@ def _if(b: Body) -> None:
         b.suite(3, {name: b.variables[name].inner[0]})
         b.fixed.discard(name)
     else:
-        b.write(f"if {b.expr(BOOL)}:")
+        b.write(f"if {b.condition()}:")
         b.suite(3)
     if b.rng.random() < 0.25:
-        b.write(f"elif {b.expr(BOOL)}:")
+        b.write(f"elif {b.condition()}:")
         b.suite(2)
     if b.rng.random() < 0.5:
         b.write("else:")
@@ -345,7 +358,7 @@ def _while(b: Body) -> None:
         return
     name = b.fresh("n")
     b.write(f"{name} = 0")
-    b.write(f"while {name} < {b.rng.randrange(2, 6)} and {b.expr(BOOL)}:")
+    b.write(f"while {name} < {b.rng.randrange(2, 6)} and ({b.condition()}):")
     b.fixed.add(name)
     b.indent += 1
     b.write(f"{name} += 1")
@@ -358,26 +371,26 @@ def _while(b: Body) -> None:
         b.suite(1)
 
 
-@statement(3)
+@statement(2)
 def _return(b: Body) -> None:
     if not b.in_closure:
-        b.write(f"if {b.expr(BOOL)}:")
+        b.write(f"if {b.condition()}:")
         b.write(f"    return {b.expr(b.result)}")
 
 
-@statement(3)
+@statement(2)
 def _raise(b: Body) -> None:
     kinds = ["ValueError", "RuntimeError", "KeyError", "IndexError"]
     if "try" in b.features:
         kinds += ["Refused", "Worse"]
-    b.write(f"if {b.expr(BOOL)} and {b.expr(BOOL)}:")
+    b.write(f"if ({b.condition()}) and {b.expr(BOOL)}:")
     text = b.rng.choice(("'mine'", f"f'mine {{{b.expr(INT, 0)}}}'"))
     b.write(f"    raise {b.rng.choice(kinds)}({text})")
 
 
 @statement(1)
 def _assert(b: Body) -> None:
-    b.write(f"assert {b.expr(BOOL)} or {b.expr(BOOL)}, 'mine'")
+    b.write(f"assert {b.expr(BOOL)} or {b.bit()} or {b.bit()}, 'mine'")
 
 
 @statement(3)
@@ -458,7 +471,7 @@ def _closure(b: Body) -> None:
     b.in_closure -= 1
     b.indent -= 1
     b.variables, b.fixed = saved, fixed
-    b.local_functions.append(Signature(name, tuple(parameters), result))
+    b.add_function(Signature(name, tuple(parameters), result))
 
 
 @statement(3, "generators")
@@ -513,7 +526,7 @@ def _guarded_yields(b: Body, name: str, count: str, kind: Kind) -> None:
     b.indent += 1
     _yields(b, count, kind)
     if b.rng.random() < 0.4:
-        b.write(f"if {b.expr(BOOL, 1)}:")
+        b.write(f"if {b.condition(1)}:")
         b.write("    raise ValueError('inside')")
     b.indent -= 1
     if b.rng.random() < 0.6:
@@ -530,30 +543,31 @@ def _guarded_yields(b: Body, name: str, count: str, kind: Kind) -> None:
 def _yields(b: Body, count: str, kind: Kind) -> None:
     """The body of a generator's loop: an item, more in an inner loop, a return."""
     if b.rng.random() < 0.5:
-        b.write(f"if {b.expr(BOOL, 1)}:")
+        b.write(f"if {b.condition(1)}:")
         b.write(f"    yield {b.expr(kind, 1)}")
     if b.rng.random() < 0.5:
         inner = b.fresh("i")
         b.variables[inner] = INT
         b.write(f"for {inner} in range({b.rng.choice(('2', f'{count} % 3', '1, 4, 2'))}):")
         b.write(f"    yield {b.expr(kind, 1)}")
-        b.write(f"    if {b.expr(BOOL, 1)}:")
+        b.write(f"    if {b.condition(1)}:")
         b.write(f"        {b.rng.choice(('break', 'continue'))}")
     else:
         b.write(f"yield {b.expr(kind, 2)}")
     if b.rng.random() < 0.4:
-        b.write(f"if {b.expr(BOOL, 1)}:")
+        b.write(f"if {b.condition(1)}:")
         b.write("    return")
 
 
 @statement(3, "match")
 def _match(b: Body) -> None:
-    b.write(f"match {b.expr(b.rng.choice((INT, INT, STR)), 1)}:")
+    subject = f"way >> {b.rng.randrange(8)} & 7" if b.rng.random() < 0.5 else b.expr(INT, 2)
+    b.write(f"match {b.rng.choice((subject, subject, b.expr(STR, 2)))}:")
     b.indent += 1
     b.write(b.rng.choice(("case 0 | 1:", "case 2:", "case 'a':")))
     b.suite(2)
     name = b.fresh("m")
-    b.write(f"case int({name}) if {name} > 5:")
+    b.write(f"case int({name}) if {name} > 4:")
     b.suite(2, {name: INT})
     b.write("case _:")
     b.suite(2)

@@ -13,12 +13,15 @@ from tests.generator.kinds import BOOL, FLOAT, INT, STR, Kind
 @statement(4, "match")
 def _match_pair(b: Body) -> None:
     x, y = b.fresh("m"), b.fresh("m")
-    first, second = b.rng.choice((INT, BOOL, STR)), b.rng.choice((INT, STR))
-    b.write(f"match ({b.expr(first, 1)}, {b.expr(second, 1)}):")
+    kinds = b.rng.choice((INT, BOOL, STR)), b.rng.choice((INT, STR))
+    first, second = kinds
+    wanted = [K.literal(b.rng, k) for k in kinds]
+    given = [f"{w} if {b.bit()} else {b.expr(k, 2)}" for k, w in zip(kinds, wanted, strict=True)]
+    b.write(f"match ({', '.join(given)}):")
     b.indent += 1
-    b.write(f"case ({K.literal(b.rng, first)}, {y}):")
+    b.write(f"case ({wanted[0]}, {y}):")
     b.suite(2, {y: second})
-    b.write(f"case ({x}, {K.literal(b.rng, second)}) if {b.expr(BOOL, 1)}:")
+    b.write(f"case ({x}, {wanted[1]}) if {b.condition(1)}:")
     b.suite(2, {x: first})
     if b.rng.random() < 0.5:
         b.write(f"case ({x}, {y}):")
@@ -69,7 +72,7 @@ def _match_object(b: Body) -> None:
     ways.append((K.dict_of(STR, INT), [(f"{{'a': {x}}}", {x: INT}), (f"{{'b': 2, 'ab': {y}}}", {y: INT}),
                                        (f"{{**{y}}}", {y: K.dict_of(STR, INT)})]))  # fmt: skip
     kind, cases = b.rng.choice(ways)
-    b.write(f"match {b.expr(kind, 2)}:")
+    b.write(f"match {b.some(kind) or b.expr(kind, 2)}:")
     b.indent += 1
     for pattern, names in cases:
         b.write(f"case {pattern}:")
@@ -92,7 +95,7 @@ def _jump_in_finally(b: Body) -> None:
         return
     b.write("try:")
     b.suite(2)
-    b.write(f"    if {b.expr(BOOL, 1)}:")
+    b.write(f"    if {b.condition(1)}:")
     b.write(f"        {b.rng.choice(jumps)}")
     if b.rng.random() < 0.3:
         b.write("except (ValueError, LookupError):")
@@ -100,7 +103,7 @@ def _jump_in_finally(b: Body) -> None:
     b.write("finally:")
     b.write(f"    print('finally', {b.expr(INT, 1)})")
     if b.rng.random() < 0.3:
-        b.write(f"    if {b.expr(BOOL, 1)}:")
+        b.write(f"    if {b.condition(1)}:")
         b.write(f"        {b.rng.choice(jumps)}")
 
 
@@ -109,7 +112,7 @@ def _raise_again(b: Body) -> None:
     """Chained exceptions, and their arguments."""
     b.write("try:")
     b.suite(2)
-    b.write(f"    if {b.expr(BOOL, 1)}:")
+    b.write(f"    if {b.condition(1)}:")
     b.write(
         f"        raise {b.rng.choice(('Worse', 'KeyError', 'Refused'))}('mine', {b.expr(INT, 1)})"
     )
@@ -118,7 +121,7 @@ def _raise_again(b: Body) -> None:
     b.suite(1)
     if b.rng.random() < 0.6:
         cause = b.rng.choice((" from error", " from None", ""))
-        b.write(f"    if {b.expr(BOOL, 1)}:")
+        b.write(f"    if {b.condition(1)}:")
         b.write(f"        raise ValueError('mine too'){cause}")
 
 
@@ -137,7 +140,7 @@ def _try_in_generator(b: Body) -> None:
     b.indent += 1
     b.write("try:")
     b.write(f"    yield {b.expr(INT, 2)}")
-    b.write(f"    if {b.expr(BOOL, 1)}:")
+    b.write(f"    if {b.condition(1)}:")
     b.write(f"        raise {b.rng.choice(('ValueError', 'KeyError', 'Worse'))}('mine')")
     b.write(f"except {b.rng.choice(('ValueError', 'LookupError', 'Refused', 'Exception'))}:")
     b.write("    " + b.rng.choice((f"print('caught', {item})", "continue", "break", "pass")))
@@ -221,10 +224,10 @@ def _refine(b: Body) -> None:
     (inner,) = b.variables[name].inner
     roll = b.rng.random()
     if roll < 0.3:
-        b.write(f"if {name} is None or {b.inside({name: inner}, lambda: b.expr(BOOL, 2))}:")
+        b.write(f"if {name} is None or ({b.inside({name: inner}, b.condition)}):")
         b.suite(2)
     elif roll < 0.6:
-        b.write(f"if {name} is not None and {b.inside({name: inner}, lambda: b.expr(BOOL, 2))}:")
+        b.write(f"if {name} is not None and ({b.inside({name: inner}, b.condition)}):")
         b.fixed.add(name)
         b.suite(3, {name: inner})
         b.fixed.discard(name)

@@ -12,11 +12,12 @@ from tests.generator.kinds import BOOL, FLOAT, INT, STR, TENSOR, Kind
 
 @dataclass(frozen=True)
 class Signature:
-    """A function that may be called."""
+    """A function that may be called; ``steered`` ones take ``way`` as their last argument."""
 
     name: str
     parameters: tuple[Kind, ...]
     result: Kind
+    steered: bool = False
 
 
 Rule = Callable[["Expressions", Kind, int], str]
@@ -71,7 +72,7 @@ class Expressions:
         roll = self.rng.random()
         if variable is not None and (roll < 0.4 or depth <= 0):
             return variable
-        if depth <= 0 or roll < (0.44 if k == BOOL else 0.5):
+        if depth <= 0 or (roll < 0.46 if variable is not None else roll < 0.25):
             return K.literal(self.rng, k, 2)
         rules = RULES.get(k.name, [])
         for _ in range(4):
@@ -98,8 +99,23 @@ class Expressions:
 
     def call(self, callee: Signature, depth: int) -> str:
         """A call of a function."""
-        given = ", ".join(self.expr(p, depth) for p in callee.parameters)
-        return f"{callee.name}({given})"
+        given = [self.expr(p, depth) for p in callee.parameters]
+        return f"{callee.name}({', '.join([*given, 'way'] if callee.steered else given)})"
+
+    def bit(self) -> str:
+        """A bit of ``way``, the same in all iterations of a loop or not."""
+        number = self.some(INT) if self.rng.random() < 0.4 else None
+        return f"way >> {number} % 8 & 1" if number else f"way & {1 << self.rng.randrange(10)}"
+
+    def condition(self, depth: int = 3) -> str:
+        """A test of a branch, often of a bit of ``way``, so that calls take different branches."""
+        roll = self.rng.random()
+        if roll < 0.15:
+            return self.expr(BOOL, depth)
+        bit = self.bit()
+        if roll < 0.6:
+            return self.rng.choice((bit, f"not {bit}", f"({bit}) == 0"))
+        return f"{bit} {self.rng.choice(('and', 'or', 'or', 'or'))} {self.expr(BOOL, depth)}"
 
     def element(self, k: Kind, depth: int) -> str:
         """An element of a container in scope; may raise."""

@@ -203,7 +203,7 @@ def literal(rng: random.Random, k: Kind, size: int = 3) -> str:
     if k.name == "defaultdict":
         factory = "list" if inner[1].inner else inner[1].annotation
         return f"defaultdict({factory}, {literal(rng, dict_of(*inner), size)})"
-    count = rng.randrange(size + 1)
+    count = 0 if rng.random() < 0.15 else rng.randrange(1, size + 1)
     if k.name == "List":
         return "[" + ", ".join(literal(rng, inner[0], 2) for _ in range(count)) + "]"
     if k.name == "Set":

@@ -155,12 +155,13 @@ def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
         parts.append(CALLS)
     helpers: list[Signature] = []
     for index in range(rng.randrange(0, 3)):
-        body = Body(rng, used, tuple(helpers), size=rng.randrange(3, 7))
+        body = Body(rng, used, tuple(helpers), size=rng.randrange(2, 5))
         parameters = [K.random_kind(rng, used, 1) for _ in range(rng.randrange(1, 4))]
-        signature = Signature(f"h{index}", tuple(parameters), K.random_kind(rng, used, 1))
+        result = K.random_kind(rng, used, 1)
+        signature = Signature(f"h{index}", tuple(parameters), result, steered=True)
         parts.append(body.function(signature))
         helpers.append(signature)
-    body = Body(rng, used, tuple(helpers), size=rng.randrange(8, 20))
+    body = Body(rng, used, tuple(helpers), size=rng.randrange(5, 13))
     parameters = [K.random_kind(rng, used, 2) for _ in range(rng.randrange(1, 5))]
     root = Signature("f", tuple(parameters), K.random_kind(rng, used, 2))
     parts.append(body.function(root))
@@ -169,10 +170,13 @@ def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
 
 
 def _arguments(rng: random.Random, parameters: list[Kind]) -> str:
-    """Three argument sets, made anew for each call; equal kinds are aliases now and then."""
+    """Argument sets, made anew for each call; equal kinds are aliases now and then.
+
+    The last argument says which ways the call takes through the program.
+    """
     lines = ["", "ARGUMENTS = ["]
-    for _ in range(3):
-        values = [K.literal(rng, k, 4) for k in parameters]
+    for _ in range(6):
+        values = [*(K.literal(rng, k, 4) for k in parameters), str(rng.randrange(1024))]
         same = [
             (i, j) for j in range(len(parameters)) for i in range(j)
             if parameters[i] == parameters[j] and parameters[i].inner

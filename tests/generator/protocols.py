@@ -177,13 +177,13 @@ def _with_box(b: Body) -> None:
     b.suite(3, {name: K.BOX})
     roll = b.rng.random()
     if roll < 0.25:
-        b.write("    if " + b.expr(BOOL, 1) + ":")
+        b.write("    if " + b.condition(1) + ":")
         b.write("        raise ValueError('mine')")
     elif roll < 0.4 and not b.in_closure:
-        b.write("    if " + b.expr(BOOL, 1) + ":")
+        b.write("    if " + b.condition(1) + ":")
         b.write(f"        return {b.expr(b.result, 1)}")
     elif roll < 0.55 and b.loops and not b.in_closure and b.in_loop:
-        b.write("    if " + b.expr(BOOL, 1) + ":")
+        b.write("    if " + b.condition(1) + ":")
         b.write(f"        {b.rng.choice(('break', 'continue'))}")
     b.fixed.discard(name)
 
@@ -294,7 +294,7 @@ def _counter(b: Body) -> None:
     b.write(f"    return {step}")
     name = b.fresh("v")
     b.write(f"{name} = {maker}({b.expr(INT, 1)})")
-    b.local_functions.append(Signature(name, (INT,), INT))
+    b.add_function(Signature(name, (INT,), INT))
 
 
 @statement(3, "calls")
@@ -316,4 +316,4 @@ def _recursive(b: Body) -> None:
     b.write(f"    return {more[kind.name]}")
     b.in_closure -= 1
     b.variables, b.fixed = saved, fixed
-    b.local_functions.append(Signature(name, (INT,), kind))
+    b.add_function(Signature(name, (INT,), kind))
