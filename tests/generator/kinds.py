@@ -17,6 +17,8 @@ class Kind:
     def annotation(self) -> str:
         if self.name == "Tuple" and not self.inner:
             return "Tuple[()]"
+        if self.name == "Either":
+            return "Union[int, str]"
         if not self.inner:
             return self.name
         return f"{self.name}[{', '.join(k.annotation for k in self.inner)}]"
@@ -25,7 +27,7 @@ class Kind:
     def is_hashable(self) -> bool:
         if self.name == "Tuple":
             return all(k.is_hashable for k in self.inner)
-        names = ("Color", "Level", "Key", "Perm", "bytes", "FrozenSet")
+        names = ("Color", "Level", "Key", "Perm", "bytes", "FrozenSet", "Either")
         return self in (INT, BOOL, STR, FLOAT) or self.name in names
 
     @property
@@ -33,7 +35,7 @@ class Kind:
         """Whether values can be sorted."""
         if self.name in ("Tuple", "List"):
             return all(k.is_ordered for k in self.inner)
-        names = ("Level", "Key", "Box", "bytes")
+        names = ("Level", "Key", "Box", "bytes", "Pair")
         return self in (INT, BOOL, STR, FLOAT) or self.name in names
 
     @property
@@ -43,7 +45,18 @@ class Kind:
             return False  # the order of members of enumerations and the like is not told
         if self.inner:
             return all(k.is_printable for k in self.inner)
-        names = ("Color", "Level", "Key", "Point", "Box", "Perm", "bytes")
+        names = (
+            "Color",
+            "Level",
+            "Key",
+            "Point",
+            "Box",
+            "Perm",
+            "bytes",
+            "Pair",
+            "Either",
+            "complex",
+        )
         return self in (INT, BOOL, STR, FLOAT) or self.name in names
 
     @property
@@ -65,6 +78,9 @@ NODE = Kind("Node")  # a linked list
 BOX = Kind("Box")  # a class with special methods
 PERM = Kind("Perm")  # a Flag
 BYTES = Kind("bytes")
+PAIR = Kind("Pair")  # a NamedTuple
+EITHER = Kind("Either")  # a Union
+COMPLEX = Kind("complex")
 COUNTER = Kind("Counter", (STR,))
 
 
@@ -113,6 +129,12 @@ def random_kind(rng: random.Random, features: frozenset[str], depth: int = 2) ->
             plain.append(PERM)
         if "bytes" in features:
             plain.append(BYTES)
+        if "unions" in features:
+            plain += [EITHER, EITHER]
+        if "named" in features:
+            plain += [PAIR, PAIR]
+        if "complex" in features:
+            plain.append(COMPLEX)
         return rng.choice(plain)
     if choice < 0.52 and "collections" in features:
         return random_collection(rng, features, depth)
@@ -191,6 +213,12 @@ def literal(rng: random.Random, k: Kind, size: int = 3) -> str:
         return rng.choice(("Perm.R", "Perm.W", "(Perm.R | Perm.X)", "Perm(0)"))
     if k == BYTES:
         return rng.choice(("b''", "b'a'", "b'ab'", "b'x y'", "b'\\x00\\xff'", "b'B1'"))
+    if k == EITHER:
+        return literal(rng, rng.choice((INT, STR)))
+    if k == PAIR:
+        return f"Pair({literal(rng, INT)}, {literal(rng, list_of(STR), 2)})"
+    if k == COMPLEX:
+        return rng.choice(("1j", "(2+0.5j)", "(-1-1j)", "0j", "complex(3, -2)"))
     if k == COUNTER:
         return f"Counter({literal(rng, STR)})"
     inner = k.inner

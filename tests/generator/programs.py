@@ -12,22 +12,28 @@ from dataclasses import dataclass
 from tests.generator import collections_of_python as collections_of_python
 from tests.generator import control as control
 from tests.generator import kinds as K
+from tests.generator import shared_parts as shared_parts
 from tests.generator.bodies import Body, Signature
 from tests.generator.kinds import Kind
+from tests.generator.more_types import NAMED
 from tests.generator.protocols import BOXES, CALLS, FLAGS
 
 FEATURES = frozenset(
     ["tensors", "sets", "enums", "classes", "dataclasses", "frozen", "keys", "try", "closures", "generators",
-     "match", "boxes", "flags", "bytes", "collections", "frozensets", "calls"]
+     "match", "boxes", "flags", "bytes", "collections", "frozensets", "calls", "unions", "named", "complex"]
 )  # fmt: skip
 
 HEADER = """\
 import functools
+import math
 import torch
+from bisect import bisect_left
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
 from enum import Enum, Flag, IntEnum
-from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
+from heapq import merge, nsmallest
+from itertools import accumulate, chain, cycle, islice, pairwise, product, repeat, takewhile, zip_longest
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple, Union
 from torch import Tensor
 """
 
@@ -153,6 +159,8 @@ def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
         parts.append(FLAGS)
     if "calls" in used:
         parts.append(CALLS)
+    if "named" in used:
+        parts.append(NAMED)
     helpers: list[Signature] = []
     for index in range(rng.randrange(0, 3)):
         body = Body(rng, used, tuple(helpers), size=rng.randrange(2, 5))
