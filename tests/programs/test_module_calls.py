@@ -286,7 +286,7 @@ def test_hooks_of_the_root_and_of_submodules_change_inputs_and_results():
         torch.testing.assert_close(compiled(X), eager(X))
 
 
-@pytest.mark.parametrize("name", ["register_buffer", "to", "add_module", "load_state_dict"])
+@pytest.mark.parametrize("name", ["register_parameter", "to", "add_module", "load_state_dict"])
 def test_methods_that_change_the_module_are_refused(name):
     class M(nn.Module):
         def forward(self, x):

@@ -183,3 +183,18 @@ def test_comparisons_of_dataclasses_by_name() -> None:
     assert handed_out(P(1), Q(2)) is NotImplemented
     with pytest.raises(CompileError):
         scriptmode.script(handed_out)
+
+
+def counts_down_once(x: int):
+    once, last = [], x - 1
+    for i in range(0, -1, -1):
+        once.append(i)
+    for i in range(x, last, -1):
+        once.append(i)
+    for i in range(x, x - 5, -5):
+        once.append(i)
+    return once, len(range(0, -1, -1)), [i for i in range(x - x, -1, -1)], list(range(3, 3, -1))
+
+
+def test_a_range_down_of_one_item():
+    check(counts_down_once, (7,))

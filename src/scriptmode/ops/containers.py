@@ -109,7 +109,7 @@ op("range::item(int start, int stop, int step, int index) -> int")(
 def _length(items: range) -> int:
     """``len`` that may leave 63 bits."""
     last = items.stop - items.start - (1 if items.step > 0 else -1)
-    return max(0, last // items.step + 1) if (last >= 0) == (items.step > 0) else 0
+    return max(0, last // items.step + 1) if last == 0 or (last > 0) == (items.step > 0) else 0
 
 
 op("list::sum_int(int[] self) -> int", effects=READS, raises=[OverflowError])(sum)

@@ -15,13 +15,24 @@ not change later.
 from __future__ import annotations
 
 import ast
+import collections
+import typing
 from collections.abc import Hashable
 from typing import Any
 
 from scriptmode.frontend.script.emitter import Emitter
-from scriptmode.frontend.script.handlers import STATEMENTS
+from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
 from scriptmode.frontend.script.source import FunctionSource, loaded_names
-from scriptmode.frontend.script.values import Constant, PythonObject, Unusable
+from scriptmode.frontend.script.values import (
+    Arguments,
+    Constant,
+    DictDisplay,
+    ListDisplay,
+    PythonObject,
+    Sugared,
+    TupleDisplay,
+    Unusable,
+)
 
 
 @STATEMENTS(ast.ClassDef)
@@ -33,6 +44,51 @@ def _class(e: Emitter, node: ast.ClassDef) -> None:
     if cls is None:
         cls = known[id(node), key] = _make(e, node, names)
     e.assign(node.name, PythonObject(cls))
+
+
+@OBJECT_CALLS(collections.namedtuple)
+def _namedtuple(e: Emitter, given: Arguments) -> Sugared:
+    """``namedtuple(name, fields)`` of constants: a class made while the function is compiled."""
+    positional = [_plain(e, v) for v in given.positional]
+    keywords = {name: _plain(e, v) for name, v in given.keywords.items()}
+    return _named_tuple(e, collections.namedtuple, given, positional, keywords)
+
+
+@OBJECT_CALLS(typing.NamedTuple)
+def _typed_namedtuple(e: Emitter, given: Arguments) -> Sugared:
+    """``NamedTuple(name, [(field, type), ...])``, likewise."""
+    positional = [_plain(e, v) for v in given.positional]
+    keywords = {name: _plain(e, v) for name, v in given.keywords.items()}
+    return _named_tuple(e, typing.NamedTuple, given, positional, keywords)
+
+
+def _named_tuple(
+    e: Emitter, make: Any, given: Arguments, positional: list[Any], keywords: dict[str, Any]
+) -> Sugared:
+    known = e.scope.source.classes
+    key = id(given.node), (repr(positional), repr(keywords))
+    if key not in known:
+        try:
+            known[key] = make(*positional, **keywords)
+        except (TypeError, ValueError) as error:
+            e.raise_error(type(error), str(error))
+        known[key].__module__ = str(e.scope.globals.get("__name__"))
+    return PythonObject(known[key])
+
+
+def _plain(e: Emitter, value: Sugared) -> Any:
+    """The Python value of what is known at compile time, for the maker of a class."""
+    match value:
+        case Constant(value=constant):
+            return constant
+        case PythonObject(object=found):
+            return found
+        case TupleDisplay(items=items) | ListDisplay(items=items):
+            return [_plain(e, i) for i in items]
+        case DictDisplay(keys=keys, values=values):
+            return {_plain(e, k): _plain(e, v) for k, v in zip(keys, values, strict=True)}
+    e.not_built("a class made of values that are known at run time only is",
+                help="make the class outside of the function")  # fmt: skip
 
 
 def _names_around(e: Emitter, node: ast.ClassDef) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
+from scriptmode.frontend.script.arguments import take
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.module_containers import (
     child,
@@ -145,6 +146,23 @@ def _refused(name: str, help: str) -> Method:
     return refuse
 
 
+def _register_buffer(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
+    """``register_buffer`` of a buffer that is there already: an assignment."""
+    name, tensor, persistent = take(e, given, "name", "tensor", "persistent", required=2)
+    python, key = module.info.python, name.value if isinstance(name, Constant) else None
+    is_known = isinstance(key, str) and key in module.info.type.attributes
+    is_kept = persistent is None or (isinstance(persistent, Constant) and persistent.value)
+    if not is_known or is_kept == (key in python._non_persistent_buffers_set):
+        return _refused("register_buffer", "register it in __init__, then assign it here")(
+            e, module, given
+        )
+    assert isinstance(key, str) and tensor is not None
+    if key not in python._buffers:
+        e.raise_error(KeyError, f"attribute '{key}' already exists")
+    e.unit.assign_module_attribute(e, module, key, tensor)
+    return NONE_VALUE
+
+
 def _get(e: Emitter, module: ModuleValue, given: Arguments) -> Sugared:
     """``parameter_dict.get(key, default)``."""
     key = given.positional[0]
@@ -191,9 +209,7 @@ METHODS: dict[Any, Method] = {
     nn.Module.get_buffer: _get_tensor,
     nn.Module.requires_grad_: _requires_grad,
     nn.Module._get_name: lambda e, m, a: Constant(type(m.info.python).__name__),
-    nn.Module.register_buffer: _refused(
-        "register_buffer", "register it in __init__, and assign `self.name = value` here"
-    ),
+    nn.Module.register_buffer: _register_buffer,
     nn.Module.state_dict: _refused("state_dict", "read the parameters by their attributes"),
 }
 for _changing in (
