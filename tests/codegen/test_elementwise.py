@@ -274,6 +274,22 @@ def test_special_values_are_those_of_eager(name):
     assert signs.all(), [(a[~signs], result[~signs], expected[~signs]) for a in arguments]
 
 
+def test_fmod_of_floats_is_exact():
+    compiled = Compiled(["fmod"], dtypes=(torch.float32,))
+    assert "vector.body:" in compiled.text
+    rng = random.Random(0)
+    draw = magnitudes()
+    rows = [(draw(rng, torch.float32), draw(rng, torch.float32)) for _ in range(1000)]
+    rows += [(rng.uniform(-9, 9), rng.uniform(-2, 2)) for _ in range(200)]
+    rows += [(rng.randrange(-99, 99) * 0.5, rng.choice((0.5, 1, 1.5, 3))) for _ in range(200)]
+    rows += [(a, b) for a in SPECIAL for b in SPECIAL]
+    x, y = (torch.tensor(c) for c in zip(*rows))
+    expected = torch.fmod(x.double(), y.double()).float()
+    result = compiled("fmod", x, y)
+    torch.testing.assert_close(result, expected, rtol=0, atol=0, equal_nan=True)
+    assert (result.isnan() | (result.signbit() == expected.signbit())).all()
+
+
 @pytest.mark.parametrize("name", ["exp", "tanh", "sin", "pow", "log", "erf"])
 def test_explicit_vectors_and_scalars_agree(name):
     loop = Compiled([name])

@@ -4,13 +4,15 @@
 
     y = emit("tanh", builder, x)
 
-All but ``fmod`` and ``remainder`` (which end in a call of libc) are straight-line code of
-arithmetic, selects and bit operations, so that LLVM vectorises a loop around the scalar form.
+All but ``fmod`` and ``remainder`` of doubles (which end in a call of libc) are straight-line code
+of arithmetic, selects and bit operations, so that LLVM vectorises a loop around the scalar form.
 Results are within 2 units in the last place of the exact ones (pow: 4), for all arguments:
 subnormal numbers, infinities and signed zeros as in C99 and torch, NaN stays NaN.  Processors
 without FMA get other code, equally exact.
 
-``SMALL`` names cheaper forms for arguments of bounded size.
+``SMALL`` names cheaper forms for arguments of bounded size: a loop may run them first, note
+whether an argument was too large, and run again if so.  LLVM takes vectors of 512 bits on Intel's
+processors only in functions that have the attribute "prefer-vector-width"="512".
 """
 
 from __future__ import annotations

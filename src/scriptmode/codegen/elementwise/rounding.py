@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scriptmode.codegen.elementwise.lanes import Lanes, where
+import math
+
+from scriptmode.codegen.elementwise.lanes import F32, F64, Lanes, where, with_sign_of
 
 
 def floor(x: Lanes) -> Lanes:
@@ -62,11 +64,32 @@ def maximum(x: Lanes, y: Lanes) -> Lanes:
 
 
 def fmod(x: Lanes, y: Lanes) -> Lanes:
-    """What is left of x, with its sign, when y is taken off as often as possible.
+    """What is left of x, with its sign, when y is taken off as often as possible; exact.
 
-    Exact for any quotient, which takes a loop: LLVM calls libc's function lane by lane.
+    The quotient of doubles may have 2000 bits, which takes a loop: LLVM calls libc's function lane
+    by lane.
     """
+    if x.element == F32:
+        return _fmod32(x, y)
     return Lanes(x.builder, x.builder.frem(x.value, y.value))
+
+
+def _fmod32(x: Lanes, y: Lanes) -> Lanes:
+    """``fmod`` of floats: long division in doubles, the quotient has up to ten digits of 28 bits.
+
+    Digits are rounded to nearest, so that each step is exact whether or not its digit is: a digit
+    times y has less than 53 bits, and what is left is a multiple of the last bit of x or of y.
+    """
+    left = abs(x).converted("fpext", F64)
+    divisor = abs(y).converted("fpext", F64)
+    inverse = 1.0 / divisor
+    for place in range(252, -1, -28):
+        digit = (left * (inverse * 2.0**-place)).intrinsic("llvm.rint")
+        left = left - digit * (divisor * 2.0**place)
+    left = where(left < 0.0, left + divisor, left).converted("fptrunc", F32)
+    # 0 times an infinite y is none, but nothing is taken off
+    is_whole = abs(y).equals(math.inf) & (abs(x) < math.inf)
+    return where(is_whole, x, with_sign_of(left, x))
 
 
 def remainder(x: Lanes, y: Lanes) -> Lanes:
