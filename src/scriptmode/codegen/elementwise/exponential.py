@@ -19,6 +19,8 @@ from scriptmode.codegen.elementwise.lanes import (
     power_of_two,
     rounded,
     scaled,
+    scales,
+    two_product,
     where,
     with_sign_of,
 )
@@ -112,10 +114,31 @@ def expm1(x: Lanes) -> Lanes:
     return where(abs(x) < math.ldexp(1.0, -precision), x, result)
 
 
+def _sigmoid(x: Lanes, u: Lanes, low: Lanes | None = None, factor: Lanes | None = None) -> Lanes:
+    """factor (or 1) / (1 + exp(-v)), where v has the sign of x and the magnitude u + low.
+
+    exp(-|v|) serves both signs.  What its sum with 1 loses is put right at the end; for negative x
+    the scale comes last, so that results may be subnormal.
+    """
+    q, n = exp_parts(-u, None if low is None else -low)
+    first, second = scales(n)
+    e = (1.0 + q) * first * second
+    total = e.plus(1.0)
+    inverse = 1.0 / total
+    miss = e.minus(total.minus(1.0)) * inverse
+    is_left = x < 0.0
+    q = where(is_left, q, 0.0)
+    change = q - (miss * q + miss)
+    share, rest = inverse, inverse * change
+    if factor is not None:
+        share, share_low = two_product(inverse, factor)
+        rest = share * change + share_low
+    return (share + rest) * where(is_left, first, 1.0) * where(is_left, second, 1.0)
+
+
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(-x)); exp(-|x|) serves both signs, so that results may be subnormal."""
-    e = exp(-abs(x))
-    return where(x < 0.0, e, 1.0) / (1.0 + e)
+    """1 / (1 + exp(-x))."""
+    return _sigmoid(x, abs(x))
 
 
 def silu(x: Lanes) -> Lanes:
@@ -125,11 +148,10 @@ def silu(x: Lanes) -> Lanes:
 
 def times_sigmoid(x: Lanes, u: Lanes, low: Lanes | None = None) -> Lanes:
     """x / (1 + exp(-v)) for the v that has the sign of x and the magnitude u + low."""
-    q, n = exp_parts(-u, None if low is None else -low)
-    # x comes in before the scale: the product may be normal where exp(-u) is subnormal
     cut = at_least(x, RANGES[x.format.precision].exp_low)
-    product = where(x > -math.inf, scaled(cut + cut * q, n), math.nan)
-    return where(x >= 0.0, x, product) / (1.0 + scaled(1.0 + q, n))
+    result = _sigmoid(x, u, low, cut)
+    result = where(abs(x) < math.inf, result, where(x > 0.0, x, math.nan))
+    return result.intrinsic("llvm.copysign", x)
 
 
 def tanh(x: Lanes) -> Lanes:

@@ -85,15 +85,17 @@ def atan2(y: Lanes, x: Lanes) -> Lanes:
     """The angle of the point (x, y), as C99 defines it at zeros and infinities."""
     half_pi, half_pi_low = HALF_PI[x.format.precision]
     a, b = abs(y), abs(x)
-    # at infinity only which one is infinite counts; a sum of two large numbers must not overflow
+    # at infinity only which one is infinite counts; large sums must not overflow, and
+    # products of tiny numbers keep their bits
     is_infinite = where(a > b, a, b).equals(math.inf)
     one = x.constant(1.0)
     a = where(is_infinite, where(a.equals(math.inf), one, 0.0), a)
     b = where(is_infinite, where(b.equals(math.inf), one, 0.0), b)
-    is_large = where(a > b, a, b) > 2.0 ** (x.format.bias - 1)
-    scale = where(is_large, one * 0.25, 1.0)
+    greater = where(a > b, a, b)
+    is_large, is_tiny = greater > 2.0 ** (x.format.bias - 1), greater < 2.0 ** (90 - x.format.bias)
+    scale = where(is_large, one * 0.25, where(is_tiny, one * 2.0**60, 1.0))
     angle = _arc_tangent(a * scale, b * scale)
-    angle = where(where(a > b, a, b).equals(0.0), 0.0, angle)
+    angle = where(greater.equals(0.0), 0.0, angle)
     # the sign of x counts where it is a zero, too
     is_left = x.bits() < 0
     angle = where(is_left, 2.0 * half_pi - (angle - 2.0 * half_pi_low), angle)

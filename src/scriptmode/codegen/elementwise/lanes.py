@@ -308,11 +308,17 @@ def power_of_two(n: Lanes) -> Lanes:
     return ((n + n.format.bias) << n.format.fraction).as_floats()
 
 
-def scaled(x: Lanes, n: Lanes) -> Lanes:
-    """x * 2**n for any n that is no larger than twice an exponent; rounded once."""
+def scales(n: Lanes) -> tuple[Lanes, Lanes]:
+    """Two factors that make 2**n, for any n that is no larger than twice an exponent."""
     even = 1 << (n.format.bits - n.format.precision + 1)  # keeps the shifted number positive
     half = ((n + even) >> 1) - even // 2
-    return x * power_of_two(half) * power_of_two(n - half)
+    return power_of_two(half), power_of_two(n - half)
+
+
+def scaled(x: Lanes, n: Lanes) -> Lanes:
+    """x * 2**n, rounded once."""
+    first, second = scales(n)
+    return x * first * second
 
 
 # ---- sums of two floats: high and low part, the low one below the high one's last bit ----
