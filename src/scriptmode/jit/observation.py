@@ -24,7 +24,7 @@ import torch
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.codegen.guards import MOST_DIMS
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Node, Program, Value, ancestors, copy_graph
+from scriptmode.ir.graph import Graph, Node, Program, Value, ancestors, callees, copy_graph
 from scriptmode.ops import table
 from scriptmode.passes.inline import inline_calls
 from scriptmode.runtime.instance import NativeInstance, TensorRow
@@ -145,7 +145,7 @@ class Subject:
     @functools.cached_property
     def reason(self) -> str:
         """Why the function is not specialised; "" when it can be."""
-        for graph in (self.graph, *self.program.functions.values()):
+        for graph in self._reached():
             for node in graph.walk():
                 reason = _obstacle(node)
                 if reason:
@@ -154,10 +154,29 @@ class Subject:
             return "it is too large"
         return ""
 
+    def _reached(self) -> list[Graph]:
+        """The inlined function, what it calls still, and what containers call of their elements."""
+        functions = self.program.functions
+        found = {name: functions[name] for name in callees(self.graph)}
+        for t in self.program.classes.values():
+            if not t.is_module:
+                found.update((name, functions[name]) for name in t.methods.values())
+        pending = list(found.values())
+        while pending:
+            for name in callees(pending.pop()):
+                if name not in found:
+                    found[name] = functions[name]
+                    pending.append(functions[name])
+        return [self.graph, *found.values()]
+
     @functools.cached_property
     def may_enable_grad(self) -> bool:
         """Whether the function may switch on the recording of gradients by itself."""
-        return any(map(_enables_grad, self.graph.find_all("torch::set_grad_enabled")))
+        return any(
+            _enables_grad(node)
+            for graph in self._reached()
+            for node in graph.find_all("torch::set_grad_enabled")
+        )
 
     @functools.cached_property
     def attributes(self) -> list[Attribute]:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scriptmode.analysis.facts import TensorFact
@@ -35,6 +36,18 @@ _IS_PLAIN_STATE = table.find("torch::is_plain_state")
 assert _IS_PLAIN_STATE is not None
 
 
+def _observer(versions: Versions) -> Callable[[tuple[Any, ...]], None]:
+    """``versions.observe`` for an entry, which must not keep alive what keeps it."""
+    found = weakref.ref(versions)
+
+    def observe(values: tuple[Any, ...]) -> None:
+        alive = found()
+        if alive is not None:
+            alive.observe(values)
+
+    return observe
+
+
 class Versions:
     """The versions of one instance of a function, the last made first."""
 
@@ -50,7 +63,7 @@ class Versions:
         self._alike: collections.Counter[frozenset[Any]] = collections.Counter()
         self._waits = 0
         if config.get("specialize") == "sync":
-            entries.watch(entry, self.observe, 0)
+            entries.watch(entry, _observer(self), 0)
 
     def free_lock(self) -> None:
         """In a forked child, where the thread that held it does not exist."""
