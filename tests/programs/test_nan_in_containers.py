@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import struct
+
+import torch
 
 from tests.fourway import check
 
@@ -75,3 +78,17 @@ def assigned(xs: list[float]):
 
 def test_elements_that_are_copied_stay_the_same():
     check(assigned, ([float("nan"), 2.0, float("nan")],))
+
+
+def bits(x: float, xs: list[float], z: float):
+    y = float("nan")
+    made = torch.tensor([x, y]), torch.tensor(xs, dtype=torch.float64), torch.tensor([y])
+    other = torch.full((1,), y, dtype=torch.float64), torch.zeros(1).double() * x, z - z
+    return [t.view(torch.uint8) for t in (*made, *other[:2])], x, y, other[2]
+
+
+def test_torch_and_python_see_the_bits_of_eager():
+    args = (NAN, [NAN, 1.0, -NAN], math.inf)
+    compiled = check(bits, args)
+    for want, got in zip(bits(*args)[1:], compiled(*args)[1:], strict=True):
+        assert struct.pack("d", want) == struct.pack("d", got)

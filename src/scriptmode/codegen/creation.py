@@ -15,7 +15,7 @@ import torch
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I8, I16, I32, I64, PTR
+from scriptmode.abi.convention import F64, I8, I16, I32, I64, PTR
 from scriptmode.abi.dtypes import DTYPE_NUMBERS, DTYPES
 from scriptmode.abi.layouts import llvm_type, size_of
 from scriptmode.codegen import tensors
@@ -23,6 +23,7 @@ from scriptmode.codegen.containers import lent_list
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.metadata import GET_DEFAULT_DTYPE, one_of, query
+from scriptmode.codegen.nans import plain_float
 from scriptmode.codegen.python_calls import call_python
 from scriptmode.codegen.slots import Slot
 from scriptmode.codegen.values import Count, coerce, make_struct, truth, zero
@@ -205,7 +206,7 @@ def filled(
     slot = owned_result(f, "aten::empty.memory_format", [shape, dtype, *rest, cpu, *end])
     target = query(f, "data_ptr", loaded(f, slot), PTR)
     if not sizes:
-        f.b.store(value, target)
+        f.b.store(plain_float(f.b, value) if t == T.FLOAT else value, target)
     else:
         copy_elements(f, value, t, element, sizes, target, 0)
     return slot
@@ -235,6 +236,9 @@ def copy_elements(
     data = tensors.load(f.b, value, PTR, objects.LIST_DATA)
     size: ir.Value = ir.Constant(I64, size_of(element))
     if dimension == len(sizes) - 1:
+        if element == T.FLOAT:
+            copy_floats(f, data, target, sizes[-1])
+            return
         copy = f.unit.external("memcpy", PTR, [PTR, PTR, I64])
         f.b.call(copy, [target, data, f.b.mul(sizes[-1], size)])
         return
@@ -246,6 +250,14 @@ def copy_elements(
         below = t.contained[0]
         start = tensors.byte_gep(f.b, target, f.b.mul(index, size))
         copy_elements(f, row, below, element, sizes, start, dimension + 1)
+
+
+def copy_floats(f: FunctionEmitter, data: ir.Value, target: ir.Value, count: ir.Value) -> None:
+    """Copy floats to a tensor of float64."""
+    with tensors.for_range(f.b, count) as index:
+        at = f.b.mul(index, ir.Constant(I64, 8))
+        number = f.b.load(tensors.byte_gep(f.b, data, at), typ=F64)
+        f.b.store(plain_float(f.b, number), tensors.byte_gep(f.b, target, at))
 
 
 def check_length(f: FunctionEmitter, value: ir.Value, sizes: list[ir.Value], at: int) -> None:

@@ -27,6 +27,7 @@ from scriptmode.abi.convention import (
 from scriptmode.abi.cxx import CxxArgument, CxxResult, Kind, ResultKind, tuple_offsets
 from scriptmode.codegen import thunk_support as support
 from scriptmode.codegen.dispatcher_thunks import emit_dispatcher_thunk
+from scriptmode.codegen.nans import plain_float
 from scriptmode.codegen.tensors import (
     OPERATOR_DELETE,
     RELEASE_COUNTED,
@@ -256,7 +257,9 @@ class _OpsThunk:
     def widen(self, value: ir.Value, argument: CxxArgument) -> ir.Value:
         """Extend a small integer to 32 bits, as C++ callees expect."""
         builder = self.builder
-        if value.type == F64 or argument.bits == 64:
+        if value.type == F64:
+            return plain_float(builder, value)
+        if argument.bits == 64:
             return value
         if value.type == I64:  # a narrow C++ integer that is an int to us
             value = builder.trunc(value, ir.IntType(argument.bits))
@@ -267,6 +270,7 @@ class _OpsThunk:
         builder = self.builder
         has, inner = builder.extract_value(value, 0), builder.extract_value(value, 1)
         if argument.words == 2:
+            inner = plain_float(builder, inner) if inner.type == F64 else inner
             return [inner, builder.zext(has, I64)]
         low, high = builder.zext(inner, I32), builder.zext(has, I32)
         return [builder.or_(low, builder.shl(high, ir.Constant(I32, argument.bits)))]

@@ -28,6 +28,7 @@ from scriptmode.abi.layouts import (
 from scriptmode.abi.objects import HEAP_DESCRIPTOR, HEAP_PAYLOAD
 from scriptmode.analysis.ownership import is_any_like, is_counted
 from scriptmode.codegen import tensors
+from scriptmode.codegen.nans import plain_float
 from scriptmode.codegen.unit import NULL, Unit
 from scriptmode.ir import types as T
 from scriptmode.ir.types import Type
@@ -280,7 +281,7 @@ def to_number(b: ir.IRBuilder, unit: Unit, value: ir.Value, source: Type) -> ir.
         )
         return make_struct(b, NUMBER_TYPE, [ir.Constant(I64, NUMBER_BOOL), wide, none])
     if source == T.FLOAT:
-        bits = float_bits(b, value)
+        bits = float_bits(b, plain_float(b, value))
         return make_struct(b, NUMBER_TYPE, [ir.Constant(I64, NUMBER_FLOAT), bits, none])
     if source == T.COMPLEX:
         bits = [b.bitcast(b.extract_value(value, i), I64) for i in (0, 1)]

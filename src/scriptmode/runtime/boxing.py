@@ -88,6 +88,7 @@ from scriptmode.runtime.frame import (
 )
 from scriptmode.runtime.handles import box_cell
 from scriptmode.runtime.memo import memo_add, memo_find, memo_row
+from scriptmode.runtime.native.parsing import plain_float
 from scriptmode.runtime.pyapi import (
     FALSE,
     LIST_ITEMS,
@@ -145,7 +146,7 @@ def box(frame: ptr, slot: ptr, plan: ptr) -> ptr:
     if kind == IN_INT:
         return PyLong_FromLongLong(load(i64, slot))
     if kind == IN_FLOAT:
-        return PyFloat_FromDouble(load(f64, slot))
+        return PyFloat_FromDouble(plain_float(load(f64, slot)))
     if kind == IN_BOOL:
         return new_reference(TRUE if load(i8, slot) else FALSE)
     if kind == IN_NONE:
@@ -337,7 +338,7 @@ def box_number(slot: ptr) -> ptr:
     if tag == TAG_INT:
         return PyLong_FromLongLong(load(i64, slot, 8))
     if tag == TAG_FLOAT:
-        return PyFloat_FromDouble(load(f64, slot, 8))
+        return PyFloat_FromDouble(plain_float(load(f64, slot, 8)))
     if tag == TAG_BOOL:
         return new_reference(TRUE if load(i64, slot, 8) else FALSE)
     return PyComplex_FromDoubles(load(f64, slot, 8), load(f64, slot, 16))

@@ -281,6 +281,12 @@ def sm_new_nan() -> f64:
     return bitcast(f64, i64(NEW_NAN) | (count & NAN_PAYLOAD))
 
 
+@native(inline=True)
+def plain_float(x: f64) -> f64:
+    """A float as others see it: a NaN without the payload."""
+    return x if x == x else bitcast(f64, bitcast(i64, x) & (i64(0xFFF8) << 48))
+
+
 @native
 def _read_float(data: ptr, room: ptr, result: ptr) -> bool:
     """Read ASCII text; false when it is no number."""
