@@ -47,6 +47,16 @@ class TensorFact:
         )
 
     @property
+    def is_dense(self) -> bool:
+        """Whether the elements fill their memory, in whatever order of the dimensions."""
+        step = 1
+        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
+            if size != 1 and stride != step:
+                return False
+            step *= size if size != 1 else 1
+        return True
+
+    @property
     def text(self) -> str:
         """As explanations print it: ``float32[3, 4]``, with the strides unless contiguous."""
         sizes = ", ".join(map(str, self.shape))

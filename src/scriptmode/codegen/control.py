@@ -21,6 +21,7 @@ from llvmlite import ir
 from scriptmode.abi.convention import I8, I32, I64, STATUS_OK
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.ownership import is_counted
+from scriptmode.codegen.arrays import array_place, moved_arrays
 from scriptmode.codegen.cells import release_local
 from scriptmode.codegen.flow import Exit, LoopExits
 from scriptmode.codegen.function import FunctionEmitter
@@ -28,6 +29,7 @@ from scriptmode.codegen.handlers import leave_handlers
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.slots import Slot, store_slot
 from scriptmode.codegen.values import coerce, leaf_value, leaves, truth
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
     CONTINUE,
@@ -48,7 +50,9 @@ def make_exit(f: FunctionEmitter, block: ir.Block, values: Sequence[Value]) -> E
     """An exit at the start of ``block`` with a phi for each value."""
     b = ir.IRBuilder(block)
     types = [v.type for v in values]
-    return Exit(block, [b.phi(llvm_type(t)) for t in types], types, take_slots(f, values))
+    made = Exit(block, [b.phi(llvm_type(t)) for t in types], types, take_slots(f, values))
+    made.places = [array_place(f, t) if isinstance(t, T.ArrayType) else None for t in types]
+    return made
 
 
 def take_slots(f: FunctionEmitter, values: Sequence[Value]) -> list[tuple[Slot, ...]]:
@@ -62,6 +66,7 @@ def leave(f: FunctionEmitter, values: Sequence[Value], target: Exit) -> None:
         coerce(f.b, f.unit, f.values[v], v.type, t)
         for v, t in zip(values, target.types, strict=True)
     ]
+    converted = moved_arrays(f, converted, target)
     cleared: set[Slot] = set()
     stores: list[tuple[ir.Value, Slot]] = []
     for value, llvm, t, slots in zip(values, converted, target.types, target.slots, strict=True):
@@ -94,8 +99,8 @@ def arrive(f: FunctionEmitter, target: Exit, values: Sequence[Value]) -> None:
     assert target.held is not None
     f.held = dict(target.held)
     f.b.position_at_end(target.block)
-    for value, phi, slots in zip(values, target.phis, target.slots, strict=True):
-        f.values[value] = phi
+    for value, found, slots in zip(values, target.values, target.slots, strict=True):
+        f.values[value] = found
         if slots:
             f.held[value] = slots
     free_slots(f)
@@ -156,8 +161,8 @@ def emit_loop(f: FunctionEmitter, node: Node) -> object:
         repeat.add_incoming(f.values[condition], f.b.block)
     leave(f, carried, head)
     outside = dict(f.held)
-    for param, phi, slots in zip(body.params[1:], head.phis, head.slots, strict=True):
-        f.values[param] = phi
+    for param, found, slots in zip(body.params[1:], head.values, head.slots, strict=True):
+        f.values[param] = found
         if slots:
             f.held[param] = slots
     inside = dict(f.held)
@@ -189,7 +194,12 @@ def make_end(f: FunctionEmitter, block: ir.Block, node: Node, head: Exit) -> Exi
             node.outputs, types, head.types, head.slots, strict=True
         )
     ]
-    return Exit(block, [b.phi(llvm_type(t)) for t in types], types, slots)
+    made = Exit(block, [b.phi(llvm_type(t)) for t in types], types, slots)
+    made.places = [
+        of_head if t == carried else array_place(f, t) if isinstance(t, T.ArrayType) else None
+        for t, carried, of_head in zip(types, head.types, head.places, strict=True)
+    ]
+    return made
 
 
 def has_constant_condition(node: Node) -> bool:

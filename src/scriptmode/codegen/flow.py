@@ -25,6 +25,13 @@ class Exit:
     types: list[Type]
     slots: list[tuple[Slot, ...]]
     held: Held | None = None
+    places: list[ir.Value | None] = field(default_factory=list)  # memory of arrays
+
+    @property
+    def values(self) -> list[ir.Value]:
+        """The values that have arrived: phis, and where arrays were copied to."""
+        places = self.places or [None] * len(self.phis)
+        return [phi if p is None else p for phi, p in zip(self.phis, places, strict=True)]
 
 
 @dataclass

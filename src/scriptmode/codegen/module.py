@@ -36,6 +36,7 @@ from scriptmode.codegen import (
     guards,
     metadata,
     outside,
+    regions,
     scalar_operands,
     scalars,
     services,
@@ -66,7 +67,7 @@ from scriptmode.support.source import UNKNOWN, Span
 # imported for the lowerings that they register
 LOWERINGS = (
     aten, cells, collections, constants, containers, control, creation, futures, gradients, guards,
-    metadata, outside, scalar_operands, scalars, services, strings, structural, tries,
+    metadata, outside, regions, scalar_operands, scalars, services, strings, structural, tries,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds
@@ -202,6 +203,9 @@ def emit_program(program: Program, elsewhere: Elsewhere = NOWHERE) -> Unit:
     unit.counted = elsewhere.counted
     stored = stored_attributes(program)
     for graph in own:
+        for node in graph.find_all("prim::Region"):
+            unit.plans[node] = regions.plan_of(program, node)
+    for graph in own:
         insert_retain_release(graph, program)
         unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph, unit.recursive))
     for name in outside.called_outside(program, elsewhere.functions):
@@ -266,6 +270,8 @@ def choose_level(program: Program, elsewhere: Container[str] = ()) -> int:
 
 def is_hot(graph: Graph, recursive: frozenset[str]) -> bool:
     """Whether a function may run many instructions of its own for each op of torch."""
+    if graph.find_all("prim::Region"):
+        return True
     if graph.name in recursive and not any(map(_runs_torch, graph.walk())):
         return True
     return has_scalar_loop(graph) or bool(graph.find_all("tensor::fits"))

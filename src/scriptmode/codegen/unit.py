@@ -22,6 +22,7 @@ from scriptmode.codegen.thunks import declare_thunk
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program
 from scriptmode.ir.schema import OpSchema
+from scriptmode.loops.schedule import Schedule
 from scriptmode.support.source import UNKNOWN, Span
 
 NULL = ir.Constant(PTR, None)
@@ -72,6 +73,7 @@ class Unit:
         self.counters: dict[str, str] = {}
         self.recursive: frozenset[str] = frozenset()
         self.current: Node | None = None  # the node being lowered, for messages
+        self.plans: dict[Node, Schedule] = {}  # the loop nests of regions
         self._location_ids = {tuple(span.chain): i for i, span in enumerate(self.locations)}
         self._texts: dict[str, ir.Constant] = {}
         self._cell_names: dict[int, str] = {}

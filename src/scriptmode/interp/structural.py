@@ -164,6 +164,18 @@ def _call(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     return [host.run(node.attributes["callee"], *inputs)]
 
 
+def _region(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    results = host.run(node.attributes["callee"], *inputs)
+    return [
+        r.contiguous() if isinstance(o.type, T.ArrayType) else r
+        for r, o in zip(results, node.outputs, strict=True)
+    ]
+
+
+def _to_array(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    return [inputs[0].clone(memory_format=torch.contiguous_format)]
+
+
 def _fork(host: Host, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
     return [Future.run(functools.partial(host.run, node.attributes["callee"], *inputs))]
 
@@ -258,6 +270,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::HasAttr": _has_attribute,
     "prim::DelAttr": _delete_attribute,
     "prim::Call": _call,
+    "prim::Region": _region,
+    "prim::ToArray": _to_array,
+    "prim::ToTensor": _to_array,
     "prim::Fork": _fork,
     "prim::Defer": _defer,
     "prim::Future": _of(Future.of),

@@ -289,6 +289,38 @@ def _call(node: Node, program: Program | None) -> Complaints:
         yield f"its output is {node.output.type}, {callee.name} returns {callee.return_type}"
 
 
+def _region(node: Node, program: Program | None) -> Complaints:
+    facts = node.attributes.get("facts")
+    if "callee" not in node.attributes or facts is None or len(facts) != len(node.inputs):
+        yield "a region has a callee, and a fact for each input"
+        return
+    for value, fact in zip(node.inputs, facts, strict=True):
+        if (value.type == T.TENSOR) != (fact is not None):
+            yield f"{value!r} has the fact {fact}"
+    callee = None if program is None else program.functions.get(node.attributes["callee"])
+    if program is None:
+        return
+    if callee is None:
+        yield f"the program has no function {node.attributes['callee']!r}"
+        return
+    for param, value in zip(callee.params, node.inputs, strict=False):
+        t = T.TENSOR if isinstance(value.type, T.ArrayType) else value.type
+        if param.type != t:
+            yield f"argument {param.name!r} is {value.type}, not {param.type}"
+    results = callee.return_type
+    if len(callee.params) != len(node.inputs) or not isinstance(results, T.TupleType):
+        yield f"{callee.name} does not fit the region"
+        return
+    given = [T.TENSOR if isinstance(o.type, T.ArrayType) else o.type for o in node.outputs]
+    if given != list(results.elements):
+        yield f"its outputs are {given}, {callee.name} returns {results}"
+
+
+def _to_array(node: Node, program: Program | None) -> Complaints:
+    if not isinstance(node.output.type, T.ArrayType):
+        yield f"its output is {node.output.type}, no array"
+
+
 @_well_formed(None, 1, "callee")
 def _task(node: Node, program: Program | None) -> Complaints:
     t = node.output.type
@@ -413,6 +445,9 @@ RULES: Mapping[str, Rule] = {
     "prim::DelAttr": _delete_attribute,
     "prim::CreateObject": _create_object,
     "prim::Call": _call,
+    "prim::Region": _region,
+    "prim::ToArray": _well_formed(1, 1)(_to_array),
+    "prim::ToTensor": _well_formed(1, 1, output=T.TENSOR)(_nothing),
     "prim::Fork": _task,
     "prim::Defer": _task,
     "prim::Future": _future,

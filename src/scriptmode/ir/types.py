@@ -12,8 +12,11 @@ the representation there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+import torch
 
 
 class Type:
@@ -238,6 +241,26 @@ class FutureType(_Parametrised):
     @property
     def element(self) -> Type:
         return self._contained[0]
+
+
+class ArrayType(Type):
+    """``Array[float32, 3, 4]``: the elements of a tensor of this dtype and shape, as a value.
+
+    Specialised code keeps small tensors so, densely in row-major order; nothing writes one.
+    """
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, dtype: torch.dtype, shape: Sequence[int]) -> None:
+        self.dtype = dtype
+        self.shape = tuple(shape)
+        name = str(dtype).removeprefix("torch.")
+        self._text = f"Array[{', '.join([name, *map(str, self.shape)])}]"
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
 
 
 class VarTupleType(_Parametrised):
@@ -707,6 +730,15 @@ class TypeParser:
             result = self.parse()
             self._expect("]")
             return FunctionType(parameters, result)
+        if name == "Array":
+            self._expect("[")
+            dtype = getattr(torch, self._name())
+            sizes: list[int] = []
+            while not self._eat("]"):
+                self._expect(",")
+                self._skip()
+                sizes.append(int(self._name()))
+            return ArrayType(dtype, sizes)
         constructor = _CONSTRUCTORS.get(name)
         if constructor is not None:
             self._expect("[")

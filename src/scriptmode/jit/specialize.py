@@ -19,6 +19,7 @@ from typing import Any
 
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.ir.graph import Program
+from scriptmode.jit import special_loops as special_loops
 from scriptmode.jit.observation import Seen, Subject
 from scriptmode.jit.versions import Version, build
 from scriptmode.ops import table

@@ -23,6 +23,9 @@ description; the verifier and the interpreter know their rules:
 ``prim::DelAttr[name=n](self)``               AttributeError when it has none
 ``prim::CellDelete[name=n?](cell)``            ``del n``; with a name, only if bound
 ``prim::Call[callee=f](args...) -> T``
+``prim::Region[callee=f, facts=(...)](...)``   the results of f, by loops of our own; facts are the
+                                             dtype, shape, strides of tensors; None for others
+``prim::ToArray(x) -> Array``, ``prim::ToTensor(x) -> Tensor``   copies
 ``prim::Fork[callee=f](args...) -> Future[T]``  a call that need not end before the next node
 ``prim::Defer[callee=f](args...) -> Future[T]`` a call that is made when it is waited for
 ``prim::Future(value) -> Future[T]``           a future that has its result
@@ -76,6 +79,9 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::HasAttr": Effect.READS,
     "prim::DelAttr": Effect.WRITES | Effect.RAISES,
     "prim::Call": EVERYTHING,
+    "prim::Region": Effect.READS | Effect.RAISES | Effect.ALLOCATES,
+    "prim::ToArray": Effect.READS,
+    "prim::ToTensor": Effect.ALLOCATES,
     "prim::Fork": EVERYTHING,
     "prim::Defer": Effect.ALLOCATES,
     "prim::Future": Effect.ALLOCATES,

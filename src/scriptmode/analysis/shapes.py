@@ -1,0 +1,297 @@
+"""Dtypes, shapes and strides of a function's tensors, from those of its parameters.
+
+``Shapes(graph, {param: fact, ...}).of(value)`` is the fact of a tensor wherever the value is
+in use, None where it is not known.  The rules are torch's own: each op is run on meta tensors,
+which have no elements.  Through an If a fact stays when both branches agree, through a Loop when
+the first iteration and all others do (a fixed point).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from scriptmode.analysis.facts import TensorFact, contiguous_fact
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import (
+    BREAK,
+    CONTINUE,
+    YIELD,
+    Block,
+    Graph,
+    Node,
+    Value,
+    innermost_loop,
+)
+from scriptmode.ops.aten import overload
+
+Facts = Mapping[Value, TensorFact]
+
+# integer arguments on which the shape of a result does not depend
+_FREE_INTS = frozenset([("aten::select", "index"), ("aten::embedding", "padding_idx")])
+_SAMPLES: Mapping[T.Type, Any] = {T.INT: 1, T.FLOAT: 1.0, T.BOOL: True}
+
+
+# ops that give lists of views
+SPLITTING = frozenset(
+    [
+        "aten::chunk", "aten::split.Tensor", "aten::split", "aten::split_with_sizes",
+        "aten::unbind.int", "aten::tensor_split.sections", "aten::split.sizes",
+    ]
+)  # fmt: skip
+PASSING = frozenset(["tuple::from_list", "tuple::as_list"])
+READING = frozenset([*PASSING, "list::len", "list::getitem", "aten::cat", "aten::stack"])
+
+
+class Unknown(Exception):
+    """An argument on which the result's shape depends is not known."""
+
+
+def fact_of(tensor: torch.Tensor) -> TensorFact:
+    """The fact of a strided tensor."""
+    return TensorFact(tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()))
+
+
+def meta_tensor(fact: TensorFact) -> torch.Tensor:
+    """A tensor with a fact and no elements."""
+    return torch.empty_strided(fact.shape, fact.strides, dtype=fact.dtype, device="meta")
+
+
+def meta_result(node: Node, facts: Facts) -> Any:
+    """What an op of torch gives on meta tensors; None where it cannot be asked."""
+    function, schema = overload(node.kind), node.schema
+    if function is None or schema is None or schema.is_mutable:
+        return None
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    try:
+        for argument, value in zip(schema.arguments, node.inputs, strict=True):
+            is_free = (schema.name, argument.name) in _FREE_INTS
+            given = _argument(value, facts, is_free or argument.type != T.INT)
+            if argument.kwarg_only:
+                keywords[argument.name] = given
+            else:
+                positional.append(given)
+        if "device" in keywords:
+            if keywords["device"] not in (None, torch.device("cpu")):
+                return None
+            has_tensor = any(v.type == T.TENSOR for v in node.inputs)
+            keywords["device"] = None if has_tensor else torch.device("meta")
+        with torch.no_grad():
+            return function(*positional, **keywords)
+    except Unknown:
+        return None
+    except Exception:
+        return None
+
+
+def _argument(value: Value, facts: Facts, may_be_any: bool) -> Any:
+    fact = facts.get(value)
+    if fact is not None:
+        return meta_tensor(fact)
+    if value.is_constant:
+        constant = value.constant
+        return constant.to("meta") if isinstance(constant, torch.Tensor) else constant
+    node = value.node
+    if node is not None and node.kind == "prim::ListConstruct":
+        return [_argument(v, facts, False) for v in node.inputs]
+    if node is not None and node.kind == "prim::TupleConstruct" and value.type == T.SIZE:
+        return [_argument(v, facts, False) for v in node.inputs]
+    if may_be_any and value.type in _SAMPLES:
+        return _SAMPLES[value.type]
+    raise Unknown
+
+
+def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
+    """One fact for each output of an op."""
+    nothing: list[TensorFact | None] = [None] * len(node.outputs)
+    if node.kind == "tensor::from_data":
+        return [_data_fact(node)]
+    if not any(o.type == T.TENSOR for o in node.outputs) or node.schema is None:
+        return nothing
+    if node.kind in ("aten::linear", "aten::addmm"):
+        return [_product_fact(node, facts)]
+    result = meta_result(node, facts)
+    if result is None:
+        return nothing
+    results = [result] if len(node.outputs) == 1 else list(result)
+    return [
+        fact_of(r) if isinstance(r, torch.Tensor) and r.layout == torch.strided else None
+        for r in results
+    ]
+
+
+def _product_fact(node: Node, facts: Facts) -> TensorFact | None:
+    """Of two products that torch takes seconds to load its rules for."""
+    known = [facts.get(v) for v in node.inputs[:3] if v.type == T.TENSOR]
+    found = [f for f in known if f is not None]
+    if len(found) < len(known) or len({f.dtype for f in found}) != 1:
+        return None
+    x, weight = found[:2] if node.kind == "aten::linear" else found[1:3]
+    inner = weight.shape[-1] if node.kind == "aten::linear" else weight.shape[0]
+    if len(weight.shape) != 2 or not x.shape or x.shape[-1] != inner:
+        return None
+    columns = weight.shape[0] if node.kind == "aten::linear" else weight.shape[1]
+    shape = (*x.shape[:-1], columns)
+    added = found[2:] if node.kind == "aten::linear" else found[:1]
+    for other in added:
+        if not _broadcasts(other.shape, shape):
+            return None
+    return contiguous_fact(x.dtype, shape)
+
+
+def _broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
+    if len(shape) > len(target):
+        return False
+    last = target[len(target) - len(shape) :]
+    return all(a in (1, b) for a, b in zip(shape, last, strict=True))
+
+
+def _data_fact(node: Node) -> TensorFact | None:
+    """Of ``torch.tensor`` of a number, or of a list of numbers that stands beside it."""
+    data, dtype, device, requires_grad = node.inputs
+    if data.node is not None and data.node.kind == "prim::box":
+        data = data.node.inputs[0]
+    fixed = all(v.is_constant for v in (dtype, device, requires_grad))
+    if not fixed or device.constant is not None or requires_grad.constant:
+        return None
+    shape: tuple[int, ...] = ()
+    element = data.type
+    if isinstance(element, T.ListType):
+        if data.node is None or data.node.kind != "prim::ListConstruct":
+            return None
+        shape, element = (len(data.node.inputs),), element.element
+    if element not in (T.INT, T.BOOL) and dtype.constant is None:
+        return None  # the default dtype decides
+    if element not in (T.INT, T.FLOAT, T.BOOL):
+        return None
+    found = dtype.constant or (torch.int64 if element == T.INT else torch.bool)
+    if element == T.FLOAT and not found.is_floating_point:
+        return None
+    return fact_of(torch.empty(shape, dtype=found, device="meta"))
+
+
+def is_only_read(value: Value) -> bool:
+    """Whether all uses of a list look at its elements only."""
+    return all(
+        (
+            use.node.kind in READING
+            and (use.node.kind not in PASSING or is_only_read(use.node.output))
+        )
+        or (use.node.kind == "prim::TupleIndex")
+        for use in value.uses
+    )
+
+
+class Shapes:
+    """The facts of all tensors of one function."""
+
+    def __init__(self, graph: Graph, given: Facts) -> None:
+        self.facts: dict[Value, TensorFact] = dict(given)
+        self._lists: dict[Value, list[TensorFact | None]] = {}  # elements of lists and tuples
+        self._block(graph.block)
+
+    def of(self, value: Value) -> TensorFact | None:
+        """The fact of a value."""
+        return self.facts.get(value)
+
+    def _set(self, value: Value, fact: TensorFact | None) -> None:
+        if fact is None:
+            self.facts.pop(value, None)
+        else:
+            self.facts[value] = fact
+
+    def _block(self, block: Block) -> None:
+        for node in block.nodes:
+            if node.kind == "prim::If":
+                self._if(node)
+            elif node.kind == "prim::Loop":
+                self._loop(node)
+            elif node.blocks:
+                for inner in node.blocks:
+                    self._block(inner)
+            elif node.kind == "prim::Constant":
+                value = node.attributes["value"]
+                if isinstance(value, torch.Tensor) and value.layout == torch.strided:
+                    self._set(node.output, fact_of(value))
+            elif node.kind == "prim::Region":
+                for output, fact in zip(node.outputs, node.attributes["results"], strict=True):
+                    self._set(output, None if fact is None else TensorFact(*fact))
+            elif node.kind == "prim::unchecked_cast":
+                if node.output.type == T.TENSOR:
+                    self._set(node.output, self.of(node.inputs[0]))
+            elif node.kind in SPLITTING or node.kind == "aten::broadcast_tensors":
+                parts = meta_result(node, self.facts)
+                self._lists[node.output] = [] if parts is None else [fact_of(p) for p in parts]
+            elif node.kind in ("prim::ListConstruct", "prim::TupleConstruct"):
+                self._lists[node.output] = [self.of(v) for v in node.inputs]
+            elif node.kind in PASSING:
+                self._lists[node.output] = self._lists.get(node.inputs[0], [])
+            elif node.kind in ("list::getitem", "prim::TupleIndex"):
+                self._set(node.output, self._element(node))
+            else:
+                for output, fact in zip(node.outputs, result_facts(node, self.facts), strict=True):
+                    self._set(output, fact)
+
+    def _element(self, node: Node) -> TensorFact | None:
+        """Of an element of a list that nothing writes."""
+        facts = self._lists.get(node.inputs[0], [])
+        if not facts or not is_only_read(node.inputs[0]):
+            return None
+        if node.kind == "prim::TupleIndex":
+            position: int = node.attributes["index"]
+            return facts[position]
+        index = node.inputs[1]
+        if not index.is_constant:
+            return facts[0] if len(set(facts)) == 1 else None
+        place: int = index.constant
+        return facts[place] if -len(facts) <= place < len(facts) else None
+
+    def _if(self, node: Node) -> None:
+        for inner in node.blocks:
+            self._block(inner)
+        exits = [b.terminator for b in node.blocks if b.terminator.kind == YIELD]
+        self._join(node.outputs, [end.inputs for end in exits])
+
+    def _loop(self, node: Node) -> None:
+        (body,) = node.blocks
+        initial = node.inputs[2:]
+        params = body.params[1:]
+        for param, value in zip(params, initial, strict=True):
+            self._set(param, self.of(value))
+        while True:
+            self._block(body)
+            before = [self.of(p) for p in params]
+            again = _ends(node, body, YIELD) + _ends(node, body, CONTINUE)
+            self._join(params, [initial, *(e.inputs[1:] for e in again)], self.of)
+            if [self.of(p) for p in params] == before:
+                break
+        breaks = [e.inputs for e in _ends(node, body, BREAK)]
+        self._join(node.outputs, [params, *breaks])
+
+    def _join(
+        self, targets: Sequence[Value], sources: Sequence[Sequence[Value]], of: Any = None
+    ) -> None:
+        found = []
+        for index in range(len(targets)):
+            facts = {self.of(values[index]) for values in sources}
+            found.append(facts.pop() if len(facts) == 1 else None)
+        for target, fact in zip(targets, found, strict=True):
+            self._set(target, fact)
+
+
+def _ends(loop: Node, body: Block, kind: str) -> list[Node]:
+    """The terminators of ``kind`` that end an iteration of ``loop``."""
+    if kind == YIELD:
+        return [body.terminator] if body.terminator.kind == YIELD else []
+    found: list[Node] = []
+    pending = [body]
+    while pending:
+        block = pending.pop()
+        if block.terminator.kind == kind and innermost_loop(block) is loop:
+            found.append(block.terminator)
+        for node in block.nodes:
+            pending += node.blocks
+    return found

@@ -1,0 +1,263 @@
+"""Regions: a kernel of our own in place of torch's ops.
+
+The tensors that a region reads must be as its facts say.  Where that is not so, or an index is out
+of bounds, the region's function runs instead, op by op::
+
+        fit?  ---no--------------------+
+         | yes                         |
+    new tensors for the results        |
+    kernel(...)  ---refused: drop them-+
+         |                        f(tensors)
+         +----------- done ------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from llvmlite import ir
+
+from scriptmode.abi.convention import I8, I16, I32, I64, PTR
+from scriptmode.abi.dtypes import DTYPE_NUMBERS
+from scriptmode.abi.layouts import llvm_type
+from scriptmode.analysis.facts import TensorFact, contiguous_fact
+from scriptmode.codegen.arrays import array_place, copy_elements
+from scriptmode.codegen.containers import lent_list
+from scriptmode.codegen.function import FunctionEmitter
+from scriptmode.codegen.lowering import DEFINED, lower
+from scriptmode.codegen.metadata import query
+from scriptmode.codegen.nests import emit_kernel
+from scriptmode.codegen.slots import Slot
+from scriptmode.codegen.unit import Unit
+from scriptmode.codegen.values import Count, zero
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import Node, Program, Value
+from scriptmode.loops.build import build_kernel
+from scriptmode.loops.schedule import Schedule, schedule
+from scriptmode.ops.aten import aten_schema
+
+INLINE_COST = 400  # kernels of fewer elementary steps become part of the function
+
+
+def plan_of(program: Program, node: Node) -> Schedule:
+    """The loop nests of a region."""
+    facts = node.attributes["facts"]
+    inputs: list[TensorFact | None] = []
+    for value, fact in zip(node.inputs, facts, strict=True):
+        if isinstance(value.type, T.ArrayType):
+            inputs.append(array_fact(value.type))
+        else:
+            inputs.append(None if fact is None else TensorFact(*fact))
+    results = [None if f is None else TensorFact(*f) for f in node.attributes["results"]]
+    return schedule(build_kernel(program.functions[node.attributes["callee"]], inputs, results))
+
+
+def array_fact(t: T.ArrayType) -> TensorFact:
+    """What is known of an array's elements in memory."""
+    return contiguous_fact(t.dtype, t.shape)
+
+
+@lower("prim::Region", raw=True)
+def emit_region(f: FunctionEmitter, node: Node) -> object:
+    """Run the kernel, or the ops one by one."""
+    plan = f.unit.plans[node]
+    name = f.unit.module.get_unique_name(f"kernel.{node.attributes['callee']}")
+    kernel = emit_kernel(f.unit.module, plan, name)
+    places = [_result_place(f, o) for o in node.outputs]
+    tensors = [p for p in places if isinstance(p, Slot)]
+    slow, done = (f.llvm.append_basic_block(n) for n in ("slow", "done"))
+    fits = _fits(f, node)
+    if fits is not None:
+        fast = f.llvm.append_basic_block("fast")
+        f.b.cbranch(fits, fast, slow)
+        f.b.position_at_end(fast)
+    data: list[ir.Value] = []
+    for output, place in zip(node.outputs, places, strict=True):
+        if isinstance(place, Slot):
+            fact = result_fact(f.unit, node, output)
+            data.append(allocate(f, place, fact))
+        else:
+            data.append(place)
+    arguments = [_argument(f, v) for v in node.inputs]
+    status = f.b.call(kernel, [*arguments, *data])
+    may_refuse = plan.kernel.may_refuse
+    if may_refuse:
+        refused = f.llvm.append_basic_block("refused")
+        failed = f.b.icmp_signed("!=", status, ir.Constant(I32, 0))
+        f.b.cbranch(failed, refused, done)
+        f.b.position_at_end(refused)
+        for slot in tensors:
+            f.release(f.b.load(slot.address, typ=PTR), T.TENSOR)
+            f.clear(slot)
+        f.b.branch(slow)
+    else:
+        f.b.branch(done)
+    if fits is not None or may_refuse:
+        f.b.position_at_end(slow)
+        _run_ops(f, node, places)
+        f.b.branch(done)
+    else:
+        f.llvm.blocks.remove(slow)
+    f.b.position_at_end(done)
+    for output, place in zip(node.outputs, places, strict=True):
+        if isinstance(place, Slot):
+            define_tensor(f, output, place)
+        elif isinstance(output.type, T.ArrayType):
+            f.values[output] = place
+        else:
+            f.define(output, f.b.load(place, typ=llvm_type(output.type)))
+    return DEFINED
+
+
+def result_fact(unit: Unit, node: Node, output: Value) -> TensorFact:
+    """The fact of a result that is a new tensor."""
+    return TensorFact(*node.attributes["results"][node.outputs.index(output)])
+
+
+def _result_place(f: FunctionEmitter, output: Value) -> Slot | ir.Value:
+    if output.type == T.TENSOR:
+        return f.array(Count.TENSOR).take()
+    if isinstance(output.type, T.ArrayType):
+        return array_place(f, output.type)
+    return f.temporary(llvm_type(output.type))
+
+
+def _argument(f: FunctionEmitter, value: Value) -> ir.Value:
+    llvm = f.values[value]
+    return query(f, "data_ptr", llvm, PTR) if value.type == T.TENSOR else llvm
+
+
+def _fits(f: FunctionEmitter, node: Node) -> ir.Value | None:
+    """Whether the tensors are as the facts say; None where that is known."""
+    known = set(node.attributes.get("known", ()))
+    found: ir.Value | None = None
+    for index, (value, fact) in enumerate(zip(node.inputs, node.attributes["facts"], strict=True)):
+        if fact is None or index in known:
+            continue
+        one = is_as(f, f.values[value], TensorFact(*fact))
+        found = one if found is None else f.b.and_(found, one)
+    return found
+
+
+def is_as(f: FunctionEmitter, tensor: ir.Value, fact: TensorFact) -> ir.Value:
+    """Whether a tensor of the CPU has this dtype, these sizes and strides."""
+    b = f.b
+    same = b.icmp_signed(
+        "==", query(f, "dtype", tensor, I32), ir.Constant(I32, DTYPE_NUMBERS[fact.dtype])
+    )
+    rank = query(f, "dim", tensor, I64)
+    is_rank = b.icmp_signed("==", rank, ir.Constant(I64, len(fact.shape)))
+    for name, wanted in (("sizes", fact.shape), ("strides", fact.strides)):
+        # a tensor of another rank has other words, which can be read all the same
+        words = b.select(is_rank, query(f, name, tensor, PTR), tensor)
+        for position, number in enumerate(wanted):
+            word = b.load(b.gep(words, [ir.Constant(I64, position)], source_etype=I64), typ=I64)
+            same = b.and_(same, b.icmp_signed("==", word, ir.Constant(I64, number)))
+    return b.and_(same, is_rank)
+
+
+# ---- new tensors ----
+
+
+def new_tensor(
+    f: FunctionEmitter, dtype: torch.dtype, shape: Sequence[int], strides: Sequence[int] | None
+) -> tuple[Slot, ir.Value]:
+    """A slot with a new tensor of the CPU, and where its elements lie."""
+    slot = f.array(Count.TENSOR).take()
+    fact = TensorFact(dtype, tuple(shape), tuple(strides or ()))
+    return slot, allocate(f, slot, fact, dense=strides is None)
+
+
+def allocate(f: FunctionEmitter, slot: Slot, fact: TensorFact, *, dense: bool = False) -> ir.Value:
+    """Put a new tensor into a slot; where its elements lie."""
+    some = ir.Constant(I8, 1)
+    code = ir.Constant(I8, DTYPE_NUMBERS[fact.dtype])
+    dtype = ir.Constant(ir.LiteralStructType([I8, I8]), [some, code])
+    device = ir.Constant(ir.LiteralStructType([I8, I16]), [some, ir.Constant(I16, -256)])
+    layout, pinned, memory_format = (
+        zero(llvm_type(T.optional_of(t))) for t in (T.LAYOUT, T.BOOL, T.MEMORY_FORMAT)
+    )
+    sizes = lent_list(f, I64, [ir.Constant(I64, n) for n in fact.shape])
+    if dense or fact.is_contiguous:
+        kind, arguments = "aten::empty.memory_format", [sizes, dtype, layout, device, pinned]
+        arguments.append(memory_format)
+    else:
+        strides = lent_list(f, I64, [ir.Constant(I64, n) for n in fact.strides])
+        kind, arguments = "aten::empty_strided", [sizes, strides, dtype, layout, device, pinned]
+    schema = aten_schema(kind)
+    assert schema is not None
+    f.check(f.b.call(f.unit.thunk(schema), [f.ctx, *arguments, slot.address]))
+    return query(f, "data_ptr", f.b.load(slot.address, typ=PTR), PTR)
+
+
+def define_tensor(f: FunctionEmitter, output: Value, slot: Slot) -> object:
+    """Give a value the tensor in a slot."""
+    f.values[output] = f.b.load(slot.address, typ=PTR)
+    f.held[output] = (slot,)
+    return DEFINED
+
+
+# ---- the ops one by one ----
+
+
+def _run_ops(f: FunctionEmitter, node: Node, places: Sequence[Slot | ir.Value]) -> None:
+    """Call the region's function on tensors and take its results."""
+    callee = f.unit.functions[node.attributes["callee"]]
+    borrowed: list[Slot] = []
+    arguments: list[ir.Value] = []
+    for value in node.inputs:
+        llvm = f.values[value]
+        if isinstance(value.type, T.ArrayType):
+            slot, data = new_tensor(f, value.type.dtype, value.type.shape, None)
+            copy_elements(f, llvm, data, value.type)
+            borrowed.append(slot)
+            llvm = f.b.load(slot.address, typ=PTR)
+        arguments.append(llvm)
+    result_type = f.unit.program.functions[node.attributes["callee"]].return_type
+    assert result_type is not None
+    memory = f.temporary(llvm_type(result_type))
+    f.check(f.b.call(callee, [f.ctx, *arguments, memory]))
+    results = f.b.load(memory, typ=llvm_type(result_type))
+    for index, (output, place) in enumerate(zip(node.outputs, places, strict=True)):
+        one = f.b.extract_value(results, index)
+        if isinstance(place, Slot):
+            f.b.store(one, place.address)
+        elif isinstance(output.type, T.ArrayType):
+            copy_elements(f, query(f, "data_ptr", one, PTR), place, output.type)
+            f.release(one, T.TENSOR)
+        else:
+            f.b.store(one, place)
+    for slot in borrowed:
+        f.release(f.b.load(slot.address, typ=PTR), T.TENSOR)
+        f.clear(slot)
+        f.arrays[slot.count].free.append(slot)
+
+
+@lower("prim::ToArray")
+def to_array(f: FunctionEmitter, node: Node, tensor: ir.Value) -> ir.Value:
+    """The elements of a tensor, which is as the type says."""
+    t = node.output.type
+    assert isinstance(t, T.ArrayType)
+    place = array_place(f, t)
+    schema = aten_schema("aten::contiguous")
+    assert schema is not None
+    slot = f.array(Count.TENSOR).take()
+    form = ir.Constant(I8, 0)
+    f.check(f.b.call(f.unit.thunk(schema), [f.ctx, tensor, form, slot.address]))
+    dense = f.b.load(slot.address, typ=PTR)
+    copy_elements(f, query(f, "data_ptr", dense, PTR), place, t)
+    f.release(dense, T.TENSOR)
+    f.clear(slot)
+    f.arrays[slot.count].free.append(slot)
+    return place
+
+
+@lower("prim::ToTensor")
+def to_tensor(f: FunctionEmitter, node: Node, array: ir.Value) -> object:
+    """A new tensor with the elements."""
+    t = node.inputs[0].type
+    assert isinstance(t, T.ArrayType)
+    slot, data = new_tensor(f, t.dtype, t.shape, None)
+    copy_elements(f, array, data, t)
+    return define_tensor(f, node.output, slot)

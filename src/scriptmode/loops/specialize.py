@@ -1,0 +1,48 @@
+"""From a function whose tensors are known to regions and arrays: the steps and their order."""
+
+from __future__ import annotations
+
+from scriptmode.analysis.shapes import Facts, Shapes
+from scriptmode.ir.graph import Graph, Program
+from scriptmode.loops.form import form_regions
+from scriptmode.passes.cse import eliminate_common_subexpressions
+from scriptmode.passes.dce import eliminate_dead_code
+from scriptmode.passes.fold import fold_constants
+from scriptmode.passes.form_arrays import form_arrays
+from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.rewrite import apply_rules
+from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.split_carried import split_carried
+from scriptmode.passes.use_facts import erase_dead, use_facts
+
+ROUNDS = 6
+
+# ops that change what a tensor is, not only what is in it
+_RESHAPING = (
+    "aten::resize_", "aten::set_", "aten::set_data", "aten::t_", "aten::transpose_",
+    "aten::swapaxes_", "aten::unsqueeze_", "aten::squeeze_", "aten::resize_as_",
+    "aten::as_strided_", "aten::requires_grad_", "aten::detach_",
+)  # fmt: skip
+
+
+def specialize_function(graph: Graph, program: Program, facts: Facts) -> bool:
+    """Use the facts of a function's parameters; return whether the graph changed."""
+    if any(graph.find_all(kind) for kind in _RESHAPING):
+        return False
+    for _ in range(ROUNDS):
+        changed = use_facts(graph, program, facts)
+        changed |= fold_constants(graph, program)
+        changed |= apply_rules(graph, program)
+        changed |= simplify_control_flow(graph, program)
+        changed |= split_carried(graph, program)
+        eliminate_dead_code(graph, program)
+        if not changed:
+            break
+    eliminate_common_subexpressions(graph, program)
+    hoist_loop_invariants(graph, program)
+    if not form_regions(graph, program, facts):
+        return False
+    erase_dead(graph, Shapes(graph, facts).facts)
+    form_arrays(graph, program, facts)
+    eliminate_dead_code(graph, program)
+    return True

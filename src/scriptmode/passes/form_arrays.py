@@ -1,0 +1,336 @@
+"""Keep small tensors as values where no one can tell: as arrays in the frame.
+
+Before, where both regions and the Loop know float32[4]::
+
+    graph f(%h: Tensor, %n: int) -> Tensor:
+      %true: bool = prim::Constant[value=True]()
+      %trips: int = prim::Constant[value=9]()
+      %r: Tensor = prim::Loop(%trips, %true, %h)
+        block0(%i: int, %c: Tensor):
+          %d: Tensor = prim::Region[callee='g', ...](%c)
+          -> (%true, %d)
+      return (%r)
+
+After::
+
+    graph f(%h: Tensor, %n: int) -> Tensor:
+      %true: bool = prim::Constant[value=True]()
+      %trips: int = prim::Constant[value=9]()
+      %a: Array[float32, 4] = prim::ToArray(%h)
+      %r: Array[float32, 4] = prim::Loop(%trips, %true, %a)
+        block0(%i: int, %c: Array[float32, 4]):
+          %d: Array[float32, 4] = prim::Region[callee='g', ...](%c)
+          -> (%true, %d)
+      %t: Tensor = prim::ToTensor(%r)
+      return (%t)
+
+Values that flow into each other by Loops and Ifs change together.  They may when all of them have
+one dtype and shape, and when a tensor that gets out is a new one each time: it comes from a region,
+not from outside, and it gets out at one place, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from scriptmode.analysis.alias import result_is_fresh
+from scriptmode.analysis.facts import TensorFact
+from scriptmode.analysis.shapes import Facts, Shapes
+from scriptmode.ir import types as T
+from scriptmode.ir.graph import (
+    BREAK,
+    TERMINATORS,
+    YIELD,
+    Block,
+    Graph,
+    Node,
+    Program,
+    Use,
+    Value,
+    innermost_loop,
+)
+from scriptmode.passes.terminators import carried_offset, ends_of_branches, ends_of_loop
+
+REGION = "prim::Region"
+MOST_BYTES = 1 << 14  # of one array
+MOST_FRAME = 1 << 17  # of all arrays of a function
+
+
+def form_arrays(graph: Graph, program: Program | None, given: Facts) -> bool:
+    """Return whether the graph changed."""
+    flow = _Flow(graph, given)
+    changed = False
+    room = MOST_FRAME
+    for group in flow.groups():
+        size = group.bytes
+        if size <= room and flow.is_eligible(group):
+            room -= size
+            _change(group)
+            changed = True
+    return changed
+
+
+@dataclass(eq=False)
+class _Group:
+    """Values that change together, of one dtype and shape."""
+
+    fact: TensorFact
+    values: list[Value] = field(default_factory=list)
+
+    @property
+    def type(self) -> T.ArrayType:
+        return T.ArrayType(self.fact.dtype, self.fact.shape)
+
+    @property
+    def bytes(self) -> int:
+        return len(self.values) * (self.fact.numel * self.fact.dtype.itemsize + 64)
+
+
+def _is_made(value: Value) -> bool:
+    """Whether a region makes the value."""
+    return value.node is not None and value.node.kind == REGION
+
+
+def _is_carried(value: Value) -> bool:
+    """Whether the value is what a Loop or If carries."""
+    owner = value.definition.owner if isinstance(value.definition, Block) else value.definition
+    return owner is not None and owner.kind in ("prim::Loop", "prim::If")
+
+
+def _is_plumbing(use: Use) -> bool:
+    """Whether a use hands the value to a Loop or If."""
+    node = use.node
+    if node.kind == "prim::Loop":
+        return use.index >= 2
+    if node.kind not in TERMINATORS or node.block is None:
+        return False
+    owner = node.block.owner
+    if node.kind == YIELD:
+        return owner is not None and owner.kind in ("prim::Loop", "prim::If")
+    return node.kind in (BREAK, "prim::Continue")
+
+
+def _is_read(use: Use) -> bool:
+    """Whether a use only reads elements, and nothing keeps the tensor."""
+    node = use.node
+    if node.kind == "prim::ToArray":
+        return True
+    return (
+        result_is_fresh(node)
+        and not any(o.type != T.TENSOR and T.TENSOR in T.walk(o.type) for o in node.outputs)
+        and node.schema is not None
+        and not any(a.alias for a in node.schema.arguments)
+    )
+
+
+class _Flow:
+    """Which values flow where."""
+
+    def __init__(self, graph: Graph, given: Facts) -> None:
+        self.graph = graph
+        self.facts = dict(Shapes(graph, given).facts)
+        self.next: dict[Value, list[Value]] = {}
+        self.parent: dict[Value, Value] = {}
+        for node in graph.walk():
+            if node.kind == "prim::Loop":
+                self._loop(node)
+            elif node.kind == "prim::If":
+                for end in ends_of_branches(node):
+                    for value, output in zip(end.inputs, node.outputs, strict=True):
+                        self._flows(value, output)
+
+    def _loop(self, loop: Node) -> None:
+        params = loop.blocks[0].params[1:]
+        for index, param in enumerate(params):
+            initial, output = loop.inputs[index + 2], loop.outputs[index]
+            self._flows(initial, param)
+            if not _runs(loop):
+                self._flows(initial, output)
+            for end in ends_of_loop(loop):
+                value = end.inputs[index + carried_offset(end)]
+                if end.kind != BREAK:
+                    self._flows(value, param)
+                self._flows(value, output)
+            self._union(param, output)
+
+    def _flows(self, source: Value, target: Value) -> None:
+        if source.type != T.TENSOR or target.type != T.TENSOR:
+            return
+        self.next.setdefault(source, []).append(target)
+        self._union(source, target)
+
+    def _find(self, value: Value) -> Value:
+        while self.parent.setdefault(value, value) is not value:
+            value = self.parent[value]
+        return value
+
+    def _union(self, a: Value, b: Value) -> None:
+        if a.type == T.TENSOR and b.type == T.TENSOR:
+            self.parent[self._find(a)] = self._find(b)
+
+    def groups(self) -> Iterable[_Group]:
+        """The groups that have a region's result among them."""
+        for node in self.graph.walk():
+            if node.kind == REGION:
+                for output in node.outputs:
+                    if output.type == T.TENSOR:
+                        self._find(output)
+        members: dict[Value, list[Value]] = {}
+        for value in list(self.parent):
+            members.setdefault(self._find(value), []).append(value)
+        for values in members.values():
+            if not any(map(_is_made, values)):
+                continue
+            facts = [self.facts.get(v) for v in values]
+            first = facts[0]
+            if first is None or any(
+                f is None or (f.dtype, f.shape) != (first.dtype, first.shape) for f in facts
+            ):
+                continue
+            if first.numel * first.dtype.itemsize <= MOST_BYTES and first.numel > 0:
+                yield _Group(first, values)
+
+    def is_eligible(self, group: _Group) -> bool:
+        """Whether the change is safe, and saves more allocations than it adds."""
+        members = set(group.values)
+        gained = lost = 0
+        for value in group.values:
+            weight = _weight(value)
+            if _is_made(value):
+                gained += weight
+            if not _is_made(value) and not _is_carried(value):
+                lost += weight if self._is_imported(value, members) else 0
+            out = [u for u in value.uses if not _is_plumbing(u) and u.node.kind != REGION]
+            lost += sum(_weight_of(u.node) for u in out if value_changes(value))
+        if gained <= lost:
+            return False
+        return self._is_safe(group)
+
+    def _is_imported(self, value: Value, members: set[Value]) -> bool:
+        return any(_is_plumbing(u) for u in value.uses)
+
+    def _is_safe(self, group: _Group) -> bool:
+        escapes: dict[Value, list[Use]] = {}
+        for value in group.values:
+            if not value_changes(value):
+                continue
+            found = [
+                u for u in value.uses
+                if not _is_plumbing(u) and u.node.kind != REGION and not _is_read(u)
+            ]  # fmt: skip
+            if found:
+                escapes[value] = found
+        if not escapes:
+            return True
+        for source in group.values:
+            if _is_carried(source):
+                continue
+            reached = self._reached(source)
+            sites = [u for v in reached for u in escapes.get(v, ())]
+            if not value_changes(source) and sites:
+                return False  # a tensor from outside would come out as a copy
+            if len(sites) > 1:
+                return False
+            if sites and not self._gets_out_once(source, sites[0]):
+                return False
+        return True
+
+    def _reached(self, source: Value) -> list[Value]:
+        found = [source]
+        for value in found:
+            found += [v for v in self.next.get(value, ()) if v not in found]
+        return found
+
+    def _gets_out_once(self, source: Value, site: Use) -> bool:
+        """Whether what a region makes gets out at a site in the same iteration, or behind."""
+        loop = innermost_loop(site.node.block) if site.node.block is not None else None
+        if loop is None:
+            return True
+        inside = site.node.inputs[site.index]
+        if innermost_loop(inside.block) is not loop:
+            return False
+        if isinstance(inside.definition, Block):
+            return False  # a carried value may stay the same for several iterations
+        return innermost_loop(source.block) is loop or not _passes_params(source, inside, self.next)
+
+
+def _passes_params(source: Value, target: Value, following: dict[Value, list[Value]]) -> bool:
+    """Whether the way from one value to another may lead through params of loops."""
+    pending, seen = [source], set()
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        pending += [v for v in following.get(value, ()) if v is not target]
+    return any(isinstance(v.definition, Block) for v in seen)
+
+
+def _runs(loop: Node) -> bool:
+    """Whether a Loop is known to run at least once."""
+    trips, condition = loop.inputs[:2]
+    runs = trips.is_constant and trips.constant > 0
+    return bool(runs and condition.is_constant and condition.constant is True)
+
+
+def _weight(value: Value) -> int:
+    return _weight_of_block(value.block)
+
+
+def _weight_of(node: Node) -> int:
+    assert node.block is not None
+    return _weight_of_block(node.block)
+
+
+def _weight_of_block(block: Block) -> int:
+    weight = 1
+    loop = innermost_loop(block)
+    while loop is not None:
+        weight *= 10
+        assert loop.block is not None
+        loop = innermost_loop(loop.block)
+    return weight
+
+
+def value_changes(value: Value) -> bool:
+    """Whether the value itself becomes an array; others are copied into one where they flow in."""
+    return _is_made(value) or _is_carried(value)
+
+
+def _change(group: _Group) -> None:
+    array = group.type
+    for value in group.values:
+        if not value_changes(value):
+            uses = [u for u in value.uses if _is_plumbing(u)]
+            _import(value, uses, array)
+            continue
+        value.type = array
+        if value.node is not None and value.node.kind == REGION:
+            _set_fact(value.node, "results", value.node.outputs.index(value))
+        for use in value.uses:
+            if use.node.kind == REGION:
+                _set_fact(use.node, "facts", use.index)
+            elif use.node.kind == "prim::ToArray":
+                use.node.replace_with(value)
+            elif not _is_plumbing(use):
+                _export(value, use)
+
+
+def _set_fact(region: Node, name: str, index: int) -> None:
+    facts = list(region.attributes[name])
+    facts[index] = None
+    region.attributes[name] = tuple(facts)
+
+
+def _import(value: Value, uses: list[Use], array: T.ArrayType) -> None:
+    for use in uses:
+        made = Node("prim::ToArray", [value], [array], span=use.node.span)
+        made.insert_before(use.node)
+        use.node.set_input(use.index, made.output)
+
+
+def _export(value: Value, use: Use) -> None:
+    made = Node("prim::ToTensor", [value], [T.TENSOR], span=use.node.span)
+    made.insert_before(use.node)
+    use.node.set_input(use.index, made.output)

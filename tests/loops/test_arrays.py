@@ -1,0 +1,119 @@
+"""Small tensors that become arrays: loops and branches, and where they must stay tensors."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from scriptmode.ir import types as T
+from tests.loops.specialized import Specialized
+
+
+def arrays_of(special):
+    values = [o for n in special.graph.walk() for o in n.outputs]
+    return [v for v in values if isinstance(v.type, T.ArrayType)]
+
+
+def both(special, *arguments):
+    return special.interpret(*arguments), special.run(*arguments)
+
+
+def test_a_loop_carries_arrays():
+    def function(x: Tensor, h: Tensor, w: Tensor):
+        for _ in range(7):
+            g = torch.tanh(x @ w + h)
+            if g.sum() > 0:
+                h = g * 0.5
+            else:
+                h = -g
+            x = h - x
+        return h + 0, x
+
+    arguments = torch.randn(3, 4), torch.randn(3, 4), torch.randn(4, 4)
+    special = Specialized(function, arguments)
+    assert arrays_of(special) and not special.left
+    for found in both(special, *arguments):
+        torch.testing.assert_close(found, function(*arguments))
+
+
+def test_values_that_change_places_are_copied_together():
+    def function(a: Tensor, b: Tensor, n: int):
+        a, b = a * 1, b * 1
+        for i in range(n):
+            a, b = b, a
+            if i == 3:
+                a = a + b
+        return a - b
+
+    arguments = torch.randn(70), torch.randn(70)
+    special = Specialized(function, (*arguments, 5))
+    for n in (0, 1, 4, 5):
+        for found in both(special, *arguments, n):
+            torch.testing.assert_close(found, function(*arguments, n))
+
+
+def test_an_argument_that_may_come_back_is_no_array():
+    def function(h: Tensor, n: int):
+        for _ in range(n):
+            h = torch.tanh(h) + 1
+        return h
+
+    h = torch.randn(4)
+    special = Specialized(function, (h, 2))
+    assert special.run(h, 0).data_ptr() == h.data_ptr()
+    torch.testing.assert_close(special.run(h, 3), function(h, 3))
+
+
+def test_one_tensor_at_two_places_stays_one():
+    def function(x: Tensor, n: int):
+        kept = []
+        h = x * 2
+        for i in range(n):
+            if i % 2 == 0:
+                h = h + 1
+            kept.append(h)
+        return h, kept
+
+    x = torch.randn(5)
+    special = Specialized(function, (x, 4))
+    h, kept = special.run(x, 4)
+    expected = function(x, 4)
+    torch.testing.assert_close((h, kept), expected)
+    places = [t.data_ptr() for t in (h, *kept)]
+    wanted = [t.data_ptr() for t in (expected[0], *expected[1])]
+    assert [places.index(p) for p in places] == [wanted.index(p) for p in wanted]
+
+
+def test_breaks_and_errors_leave_nothing():
+    def function(x: Tensor, limit: int):
+        h = x * 1
+        steps = 0
+        while steps < 50:
+            h = h * 0.5 + 0.1
+            steps += 1
+            if bool((h - 0.2).abs().max() < 1e-3):
+                break
+            if steps > limit:
+                raise ValueError("too many")
+        return h, steps
+
+    x = torch.randn(9)
+    special = Specialized(function, (x, 40))
+    for found in both(special, x, 40):
+        torch.testing.assert_close(found, function(x, 40))
+    with pytest.raises(ValueError, match="too many"):
+        special.run(x, 2)
+
+
+def test_parts_of_a_split_and_elements_of_an_unbind():
+    def function(xs: Tensor, h: Tensor, w: Tensor):
+        outs = []
+        for x in xs.unbind(0):
+            i, f, g = (x @ w + h.repeat(1, 3)).chunk(3, 1)
+            h = torch.sigmoid(i) * torch.tanh(g) + f * h
+            outs.append(h)
+        return torch.stack(outs), h
+
+    arguments = torch.randn(5, 2, 4), torch.randn(2, 4), torch.randn(4, 12)
+    special = Specialized(function, arguments)
+    for found in both(special, *arguments):
+        torch.testing.assert_close(found, function(*arguments))
