@@ -193,3 +193,50 @@ def test_gradients_inside_are_differentiable_again():
     (again,) = torch.autograd.grad(scriptmode.script(slope_inside)(w, x).sum(), w)
     want = func.grad(lambda v: 2 * func.grad(loss)(v, x).sum())(w.detach())
     close(again, want)
+
+
+CAPTURED = torch.rand(3).requires_grad_()
+
+
+def weighted(p):
+    return (p * p * CAPTURED).sum()
+
+
+def of_captured(p):
+    return scriptmode.grad(weighted)(p)
+
+
+def of_arguments(p, q):
+    return scriptmode.value_and_grad(lambda a, b: (a * a * b).sum())(p, q)
+
+
+def of_variables(p, q):
+    return scriptmode.grad(lambda a: (a * a * q).sum())(p)
+
+
+class Forces(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 3)
+
+    def energy(self, p):
+        return self.linear(p).square().sum()
+
+    def forward(self, p):
+        return scriptmode.grad(self.energy)(p)
+
+
+def test_gradients_inside_require_gradients_as_those_outside_do():
+    plain, variable = torch.rand(3), torch.rand(3).requires_grad_()
+    frozen = Forces().requires_grad_(False)
+    for function, arguments in (
+        (of_captured, (plain,)),
+        (of_arguments, (plain, plain)), (of_arguments, (plain, variable)),
+        (of_variables, (plain, plain)), (of_variables, (plain, variable)),
+        (of_variables, (variable, plain)),
+        (Forces(), (plain,)), (frozen, (plain,)), (frozen, (variable,)),
+    ):  # fmt: skip
+        want, got = function(*arguments), scriptmode.script(function)(*arguments)
+        for a, b in zip(*((r if isinstance(r, tuple) else (r,)) for r in (want, got))):
+            assert a.requires_grad == b.requires_grad, function
+            close(a, b)

@@ -89,7 +89,9 @@ class Gradient:
         module = self._compiled._dispatcher.self_object
         objects = [*primary.program.globals.values(), *([] if module is None else [module])]
         modules = [o for o in objects if isinstance(o, torch.nn.Module)]
-        tensors = [o for o in objects if isinstance(o, torch.Tensor)]
+        nodes = [n for graph in primary.program.functions.values() for n in graph.walk()]
+        constants = [n.attributes["value"] for n in nodes if n.kind == "prim::Constant"]
+        tensors = [o for o in (*objects, *constants) if isinstance(o, torch.Tensor)]
         parameters = [p for m in modules for p in m.parameters()]
         return any(t.requires_grad for t in (*tensors, *parameters))
 

@@ -8,12 +8,13 @@
 
 The function is compiled with the program and recorded on torch's tape, without Python; libtorch
 walks the tape (``autograd::grad``).  The result is differentiable again where grad mode is on and
-an argument requires a gradient.
+an argument, a parameter of the function's module, or what the function captures requires a
+gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,17 @@ from scriptmode.frontend.script.handlers import CALLS, OBJECT_CALLS
 from scriptmode.frontend.script.iteration import items_of
 from scriptmode.frontend.script.values import (
     Arguments,
+    BoundMethod,
     Constant,
+    IRValue,
+    ModuleValue,
     PythonObject,
     Sugared,
     TupleDisplay,
 )
 from scriptmode.ir import types as T
+from scriptmode.ir.graph import Node, Program, Value, callees
+from scriptmode.ops.aten import schema_of
 from scriptmode.transforms import gradients
 
 
@@ -89,7 +95,9 @@ def _call(e: Emitter, value: GradientFunction, given: Arguments) -> Sugared:
     if given.keywords:
         e.fail_type("the arguments of a gradient function are positional")
     arguments = list(given.positional)
-    again = e.call(PythonObject(torch.is_grad_enabled), Arguments([], {}))
+    outside = Node("prim::Constant", (), [T.BOOL], attributes={"value": False})
+    e.builder.block.append(outside)
+    again = _counts(e, [value.function, *arguments], e.lift(outside.output))
     own: list[Sugared] = []
     chosen: list[Sugared] = []
     for number in value.argnums:
@@ -99,7 +107,11 @@ def _call(e: Emitter, value: GradientFunction, given: Arguments) -> Sugared:
         chosen.append(arguments[number])
     function = with_aux if value.has_aux else without_aux
     parts = [value.function, TupleDisplay(tuple(own)), again, *arguments]
+    block = e.builder.block
     result = e.call(PythonObject(function), Arguments(parts, {}))
+    for call in [n for n in block.reversed_nodes if n.kind == "prim::Call"][:1]:
+        known = {v.value for a in (again, *arguments, *own) for v in _values(e, a)}
+        _find_outside(e.unit.program, call, known, outside)
     values = items_of(e, result)
     assert values is not None
     *outputs, found = values
@@ -115,6 +127,97 @@ def _call(e: Emitter, value: GradientFunction, given: Arguments) -> Sugared:
             return TupleDisplay((TupleDisplay((output, aux)), slope))
         return TupleDisplay((slope, aux))
     return TupleDisplay((outputs[0], slope)) if value.with_value else slope
+
+
+# ---- whether the result may depend on what requires a gradient itself
+
+
+def _counts(e: Emitter, values: Sequence[Sugared], outside: Sugared) -> Sugared:
+    """Whether grad mode is on and any of the values, or what is found later, counts."""
+    flags = [outside]
+    for value in values:
+        if isinstance(value, BoundMethod):
+            value = value.owner
+        if isinstance(value, ModuleValue):
+            flags.append(e.call(PythonObject(module_counts), Arguments([value], {})))
+        else:
+            flags += [_flag(e, v) for v in _values(e, value) if T.TENSOR in T.walk(v.value.type)]
+    found = e.call(PythonObject(torch.is_grad_enabled), Arguments([], {}))
+    anything = flags[0]
+    for flag in flags[1:]:
+        anything = e.call(PythonObject(either), Arguments([anything, flag], {}))
+    return e.call(PythonObject(both), Arguments([found, anything], {}))
+
+
+def _flag(e: Emitter, value: IRValue) -> Sugared:
+    t = value.value.type
+    if t == T.TENSOR:
+        return e.call(PythonObject(counts), Arguments([value], {}))
+    if t == T.ListType([T.TENSOR]):
+        return e.call(PythonObject(any_counts), Arguments([value], {}))
+    return Constant(True)
+
+
+def _values(e: Emitter, value: Sugared) -> Iterator[IRValue]:
+    """The values of the program in an argument."""
+    if isinstance(value, IRValue):
+        yield value
+        return
+    if isinstance(value, TupleDisplay):
+        for item in items_of(e, value) or ():
+            yield from _values(e, item)
+
+
+def _find_outside(program: Program, call: Node, known: Collection[Value], outside: Node) -> None:
+    """Look for what else a function depends on: variables of functions around, captured tensors."""
+    further = [v for v in call.inputs if v not in known and T.TENSOR in T.walk(v.type)]
+    if _reads_outside(program, call.attributes["callee"]) or any(
+        v.type != T.TENSOR or not _is_before(v, outside) for v in further
+    ):
+        outside.attributes["value"] = True
+        return
+    if not further:
+        return
+    flag = outside.output
+    for value in further:
+        kind = "tensor::requires_grad"
+        asked = Node(kind, [value], [T.BOOL], schema=schema_of(kind), span=call.span)
+        asked.insert_after(outside)
+        joined = Node("bool::or", [outside.output, asked.output], [T.BOOL],
+                      schema=schema_of("bool::or"), span=call.span)  # fmt: skip
+        uses = flag.uses
+        joined.insert_after(asked)
+        for use in uses:
+            if use.node is not joined:
+                use.node.set_input(use.index, joined.output)
+        flag = outside.output
+
+
+def _is_before(value: Value, anchor: Node) -> bool:
+    """Whether a value is known at ``anchor``."""
+    node = value.node
+    if node is None or node.block is not anchor.block:
+        return True
+    step: Node | None = anchor
+    while step is not None and step is not node:
+        step = step.previous
+    return step is node
+
+
+def _reads_outside(program: Program, name: str) -> bool:
+    """Whether a function reads captured objects, or captured tensors that require a gradient."""
+    names = [name]
+    for each in names:
+        graph = program.functions[each]
+        for node in graph.walk():
+            if node.kind == "prim::Global":
+                return True
+            if node.kind == "prim::Constant":
+                constant = node.attributes["value"]
+                if isinstance(constant, Tensor) and constant.requires_grad:
+                    return True
+        names += [c for c in callees(graph) if c not in names]
+    return False
 
 
 def _variables(e: Emitter, argument: Sugared, own: list[Sugared]) -> Sugared:
@@ -142,6 +245,31 @@ def _structured(e: Emitter, argument: Sugared, remaining: Any) -> Sugared:
 
 
 # ---- in the script language
+
+
+def counts(x: Tensor) -> bool:
+    """Whether a tensor requires a gradient."""
+    return x.requires_grad
+
+
+def any_counts(tensors: list[Tensor]) -> bool:
+    """Whether any of these does."""
+    return any(x.requires_grad for x in tensors)
+
+
+def module_counts(module) -> bool:  # type: ignore[no-untyped-def]
+    """Whether any parameter of a module does."""
+    return any([p.requires_grad for p in module.parameters()])  # noqa: C419  (several are unrolled)
+
+
+def either(a: bool, b: bool) -> bool:
+    """Whether one of two is true."""
+    return a or b
+
+
+def both(a: bool, b: bool) -> bool:
+    """Whether both are true."""
+    return a and b
 
 
 def variable(x: Tensor) -> Tensor:
