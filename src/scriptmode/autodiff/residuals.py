@@ -15,10 +15,10 @@ from scriptmode.autodiff import helpers
 from scriptmode.autodiff.activity import Activity, Key
 from scriptmode.autodiff.mutation import Versions
 from scriptmode.autodiff.recursion import Called
-from scriptmode.autodiff.rule import Operand
+from scriptmode.autodiff.rule import FORM, Operand
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
-from scriptmode.ir.graph import Block, Graph, Node, Value, copy_node
+from scriptmode.ir.graph import YIELD, Block, Graph, Node, Value, copy_node
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ops.aten import schema_of
 
@@ -208,6 +208,8 @@ class Residuals:
             value = self._before_write(node, value)
         if not operand.metadata or T.unwrap_optional(value.type) != T.TENSOR:
             return self.need(value, f"{operand.role} {operand.index} of {node.kind}")
+        if operand.metadata == FORM:
+            return self.need(self._form_of(node, value), f"form for {node.kind}")
         what = operand.metadata.removeprefix("tensor::")
         return self.need(self.metadata_of(value, operand.metadata), f"{what} for {node.kind}")
 
@@ -231,6 +233,24 @@ class Residuals:
         found = self.metadata.get((value, kind))
         if found is None:
             found = self.metadata[value, kind] = self._read_metadata(value, kind)
+        return found
+
+    def _form_of(self, node: Node, value: Value) -> Value:
+        """Shape and dtype of an operand, None where they are those of the result."""
+        kind, form = "tensor::same_form", T.TupleType([T.SIZE, T.DTYPE])
+        holder = Block(None)
+        builder = Builder(holder, schema_of)
+        builder.span = node.span
+        branch = builder.if_node(builder.op(kind, value, node.output))
+        with builder.at(branch.blocks[0]) as block:
+            block.terminate(YIELD, [builder.constant(None, T.optional_of(form))], node.span)
+        with builder.at(branch.blocks[1]) as block:
+            shape, dtype = builder.op("tensor::shape", value), builder.op("tensor::dtype", value)
+            block.terminate(YIELD, [builder.tuple([shape, dtype])], node.span)
+        found = branch.add_output(T.optional_of(form))
+        for made in reversed(list(holder.nodes)):
+            made.detach()
+            made.insert_after(node)
         return found
 
     def _read_metadata(self, value: Value, kind: str) -> Value:

@@ -13,6 +13,7 @@ what they are:
 ``result``, ``result0``, ...       results of the op
 ``NAME``                         the argument of that name
 ``NAME_shape``, ``NAME_dtype``     the shape or dtype of an argument or result, saved in its place
+``NAME_form``                      both, or None where they are those of the result
 
 Whatever else a parameter names is an error.  Only what the rules in use name is kept for the
 reverse program.  A rule for several arguments at once returns a tuple, and may have a parameter
@@ -50,7 +51,8 @@ from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.structure_exits import structure_exits
 
 CONVERSION = "aten::to.dtype"
-_METADATA = {"shape": "tensor::shape", "dtype": "tensor::dtype"}
+FORM = "form"
+_METADATA = {"shape": "tensor::shape", "dtype": "tensor::dtype", FORM: FORM}
 
 
 @dataclass(frozen=True)

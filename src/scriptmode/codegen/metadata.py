@@ -99,6 +99,20 @@ def tensor_dtype(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     return f.b.trunc(query(f, "dtype", self, I32), I8)
 
 
+@lower("tensor::same_form")
+def tensor_same_form(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Whether dtype and shape are equal; nothing is allocated."""
+    dims = [query(f, "dim", x, I64) for x in (a, b)]
+    sizes = [query(f, "sizes", x, PTR) for x in (a, b)]
+    dtypes = [query(f, "dtype", x, I32) for x in (a, b)]
+    same_dims = f.b.icmp_signed("==", *dims)
+    same = f.b.and_(same_dims, f.b.icmp_signed("==", *dtypes))
+    size = f.b.select(same, f.b.shl(dims[0], ir.Constant(I64, 3)), ir.Constant(I64, 0))
+    compare = f.unit.external("memcmp", I32, [PTR, PTR, I64])
+    differ = f.b.call(compare, [*sizes, size])
+    return boolean(f.b, f.b.and_(same, f.b.icmp_signed("==", differ, ir.Constant(I32, 0))))
+
+
 @lower("tensor::layout")
 def tensor_layout(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """Number of the layout."""

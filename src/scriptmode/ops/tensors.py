@@ -55,6 +55,9 @@ op("tensor::is_quantized(Tensor self) -> bool", effects=READS)(lambda self: self
 op("tensor::is_sparse(Tensor self) -> bool", effects=READS)(lambda self: self.is_sparse)
 op("tensor::is_nested(Tensor self) -> bool", effects=READS)(lambda self: self.is_nested)
 op("tensor::element_size(Tensor self) -> int", effects=READS)(lambda self: self.element_size())
+op("tensor::same_form(Tensor a, Tensor b) -> bool", effects=READS)(
+    lambda a, b: a.shape == b.shape and a.dtype == b.dtype
+)
 op("tensor::same_object(Tensor a, Tensor b) -> bool")(lambda a, b: a is b)
 
 # dtype and device

@@ -22,6 +22,18 @@ def fit(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
     return grad
 
 
+# of an operand whose shape and dtype are not those of the result
+Form = tuple[torch.Size, torch.dtype] | None
+
+
+def reform(grad: Tensor, form: Form) -> Tensor:
+    """``fit`` for an elementwise op: ``grad`` has the shape and dtype of the result."""
+    if form is None:
+        return grad
+    shape, dtype = form
+    return fit(grad, shape, dtype)
+
+
 def cast(grad: Tensor, dtype: torch.dtype) -> Tensor:
     """A cotangent in the dtype of what it belongs to."""
     if grad.dtype.is_complex and not dtype.is_complex:

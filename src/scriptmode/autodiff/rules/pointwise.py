@@ -8,19 +8,17 @@ import torch
 from torch import Tensor
 
 from scriptmode.autodiff.rule import vjp
-from scriptmode.autodiff.rules.common import cast, conj, fit
+from scriptmode.autodiff.rules.common import Form, cast, conj, reform
 
 
 @vjp("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "self")
-def add_self(grad: Tensor, self_shape: torch.Size, self_dtype: torch.dtype) -> Tensor:
-    return fit(grad, self_shape, self_dtype)
+def add_self(grad: Tensor, self_form: Form) -> Tensor:
+    return reform(grad, self_form)
 
 
 @vjp("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "other")
-def add_other(
-    grad: Tensor, alpha: float, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad if alpha == 1 else grad * alpha, other_shape, other_dtype)
+def add_other(grad: Tensor, alpha: float, other_form: Form) -> Tensor:
+    return reform(grad if alpha == 1 else grad * alpha, other_form)
 
 
 @vjp("aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", "self")
@@ -29,15 +27,13 @@ def add_scalar(grad: Tensor, self_dtype: torch.dtype) -> Tensor:
 
 
 @vjp("aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "self")
-def sub_self(grad: Tensor, self_shape: torch.Size, self_dtype: torch.dtype) -> Tensor:
-    return fit(grad, self_shape, self_dtype)
+def sub_self(grad: Tensor, self_form: Form) -> Tensor:
+    return reform(grad, self_form)
 
 
 @vjp("aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "other")
-def sub_other(
-    grad: Tensor, alpha: float, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(-grad if alpha == 1 else grad * -alpha, other_shape, other_dtype)
+def sub_other(grad: Tensor, alpha: float, other_form: Form) -> Tensor:
+    return reform(-grad if alpha == 1 else grad * -alpha, other_form)
 
 
 @vjp("aten::sub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", "self")
@@ -51,29 +47,23 @@ def rsub_scalar(grad: Tensor, alpha: float, self_dtype: torch.dtype) -> Tensor:
 
 
 @vjp("aten::rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "self")
-def rsub_self(
-    grad: Tensor, alpha: float, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(-grad if alpha == 1 else grad * -alpha, self_shape, self_dtype)
+def rsub_self(grad: Tensor, alpha: float, self_form: Form) -> Tensor:
+    return reform(-grad if alpha == 1 else grad * -alpha, self_form)
 
 
 @vjp("aten::rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "other")
-def rsub_other(grad: Tensor, other_shape: torch.Size, other_dtype: torch.dtype) -> Tensor:
-    return fit(grad, other_shape, other_dtype)
+def rsub_other(grad: Tensor, other_form: Form) -> Tensor:
+    return reform(grad, other_form)
 
 
 @vjp("aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", "self")
-def mul_self(
-    grad: Tensor, other: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad * conj(other), self_shape, self_dtype)
+def mul_self(grad: Tensor, other: Tensor, self_form: Form) -> Tensor:
+    return reform(grad * conj(other), self_form)
 
 
 @vjp("aten::mul.Tensor(Tensor self, Tensor other) -> Tensor", "other")
-def mul_other(
-    grad: Tensor, self: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad * conj(self), other_shape, other_dtype)
+def mul_other(grad: Tensor, self: Tensor, other_form: Form) -> Tensor:
+    return reform(grad * conj(self), other_form)
 
 
 @vjp("aten::mul.Scalar(Tensor self, Scalar other) -> Tensor", "self")
@@ -82,17 +72,13 @@ def mul_scalar(grad: Tensor, other: float, self_dtype: torch.dtype) -> Tensor:
 
 
 @vjp("aten::div.Tensor(Tensor self, Tensor other) -> Tensor", "self")
-def div_self(
-    grad: Tensor, other: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad / conj(other), self_shape, self_dtype)
+def div_self(grad: Tensor, other: Tensor, self_form: Form) -> Tensor:
+    return reform(grad / conj(other), self_form)
 
 
 @vjp("aten::div.Tensor(Tensor self, Tensor other) -> Tensor", "other")
-def div_other(
-    grad: Tensor, other: Tensor, result: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(-grad * conj(result / other), other_shape, other_dtype)
+def div_other(grad: Tensor, other: Tensor, result: Tensor, other_form: Form) -> Tensor:
+    return reform(-grad * conj(result / other), other_form)
 
 
 @vjp("aten::div.Scalar(Tensor self, Scalar other) -> Tensor", "self")
@@ -206,17 +192,13 @@ def atan(grad: Tensor, self: Tensor) -> Tensor:
 
 
 @vjp("aten::atan2(Tensor self, Tensor other) -> Tensor", "self")
-def atan2_self(
-    grad: Tensor, self: Tensor, other: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad * other / (self * self + other * other), self_shape, self_dtype)
+def atan2_self(grad: Tensor, self: Tensor, other: Tensor, self_form: Form) -> Tensor:
+    return reform(grad * other / (self * self + other * other), self_form)
 
 
 @vjp("aten::atan2(Tensor self, Tensor other) -> Tensor", "other")
-def atan2_other(
-    grad: Tensor, self: Tensor, other: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad * -self / (self * self + other * other), other_shape, other_dtype)
+def atan2_other(grad: Tensor, self: Tensor, other: Tensor, other_form: Form) -> Tensor:
+    return reform(grad * -self / (self * self + other * other), other_form)
 
 
 @vjp("aten::tanh(Tensor self) -> Tensor", "self")
@@ -286,12 +268,10 @@ def pow_scalar(grad: Tensor, self: Tensor, exponent: float) -> Tensor:
 
 
 @vjp("aten::pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", "self")
-def pow_self(
-    grad: Tensor, self: Tensor, exponent: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
+def pow_self(grad: Tensor, self: Tensor, exponent: Tensor, self_form: Form) -> Tensor:
     raised = conj(exponent * self.pow(exponent - 1))
     zero = torch.zeros_like(raised)
-    return fit(grad * torch.where(exponent == 0.0, zero, raised), self_shape, self_dtype)
+    return reform(grad * torch.where(exponent == 0.0, zero, raised), self_form)
 
 
 @vjp("aten::pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", "exponent")
@@ -300,13 +280,12 @@ def pow_exponent(
     self: Tensor,
     exponent: Tensor,
     result: Tensor,
-    exponent_shape: torch.Size,
-    exponent_dtype: torch.dtype,
+    exponent_form: Form,
 ) -> Tensor:
     slope = conj(result * self.log())
     is_flat = (self == 0) & (exponent.real >= 0 if exponent.dtype.is_complex else exponent >= 0)
     found = torch.where(is_flat, torch.zeros_like(slope), slope)
-    return fit(grad * found, exponent_shape, exponent_dtype)
+    return reform(grad * found, exponent_form)
 
 
 @vjp("aten::pow.Scalar(Scalar self, Tensor exponent) -> Tensor", "exponent")
@@ -317,70 +296,52 @@ def pow_of_scalar(grad: Tensor, self: float, exponent: Tensor, result: Tensor) -
 
 
 @vjp("aten::maximum(Tensor self, Tensor other) -> Tensor", "self")
-def maximum_self(
-    grad: Tensor, self: Tensor, other: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
+def maximum_self(grad: Tensor, self: Tensor, other: Tensor, self_form: Form) -> Tensor:
     shared = torch.where(self == other, grad / 2, grad).masked_fill(self < other, 0)
-    return fit(shared, self_shape, self_dtype)
+    return reform(shared, self_form)
 
 
 @vjp("aten::maximum(Tensor self, Tensor other) -> Tensor", "other")
-def maximum_other(
-    grad: Tensor, self: Tensor, other: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
+def maximum_other(grad: Tensor, self: Tensor, other: Tensor, other_form: Form) -> Tensor:
     shared = torch.where(self == other, grad / 2, grad).masked_fill(self > other, 0)
-    return fit(shared, other_shape, other_dtype)
+    return reform(shared, other_form)
 
 
 @vjp("aten::minimum(Tensor self, Tensor other) -> Tensor", "self")
-def minimum_self(
-    grad: Tensor, self: Tensor, other: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
+def minimum_self(grad: Tensor, self: Tensor, other: Tensor, self_form: Form) -> Tensor:
     shared = torch.where(self == other, grad / 2, grad).masked_fill(self > other, 0)
-    return fit(shared, self_shape, self_dtype)
+    return reform(shared, self_form)
 
 
 @vjp("aten::minimum(Tensor self, Tensor other) -> Tensor", "other")
-def minimum_other(
-    grad: Tensor, self: Tensor, other: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
+def minimum_other(grad: Tensor, self: Tensor, other: Tensor, other_form: Form) -> Tensor:
     shared = torch.where(self == other, grad / 2, grad).masked_fill(self < other, 0)
-    return fit(shared, other_shape, other_dtype)
+    return reform(shared, other_form)
 
 
 @vjp("aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", "self")
-def where_self(
-    grad: Tensor, condition: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(torch.where(condition, grad, 0), self_shape, self_dtype)
+def where_self(grad: Tensor, condition: Tensor, self_form: Form) -> Tensor:
+    return reform(torch.where(condition, grad, 0), self_form)
 
 
 @vjp("aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", "other")
-def where_other(
-    grad: Tensor, condition: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(torch.where(condition, 0, grad), other_shape, other_dtype)
+def where_other(grad: Tensor, condition: Tensor, other_form: Form) -> Tensor:
+    return reform(torch.where(condition, 0, grad), other_form)
 
 
 @vjp("aten::where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor", "self")
-def where_scalar_other(
-    grad: Tensor, condition: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(torch.where(condition, grad, 0), self_shape, self_dtype)
+def where_scalar_other(grad: Tensor, condition: Tensor, self_form: Form) -> Tensor:
+    return reform(torch.where(condition, grad, 0), self_form)
 
 
 @vjp("aten::where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor", "other")
-def where_scalar_self(
-    grad: Tensor, condition: Tensor, other_shape: torch.Size, other_dtype: torch.dtype
-) -> Tensor:
-    return fit(torch.where(condition, 0, grad), other_shape, other_dtype)
+def where_scalar_self(grad: Tensor, condition: Tensor, other_form: Form) -> Tensor:
+    return reform(torch.where(condition, 0, grad), other_form)
 
 
 @vjp("aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", "self")
-def masked_fill(
-    grad: Tensor, mask: Tensor, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad.masked_fill(mask, 0), self_shape, self_dtype)
+def masked_fill(grad: Tensor, mask: Tensor, self_form: Form) -> Tensor:
+    return reform(grad.masked_fill(mask, 0), self_form)
 
 
 @vjp("aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", "self")
@@ -405,15 +366,13 @@ def clamp_max(grad: Tensor, self: Tensor, max: float) -> Tensor:
 
 
 @vjp("aten::lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor", "self")
-def lerp_self(
-    grad: Tensor, weight: float, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad * (1 - weight), self_shape, self_dtype)
+def lerp_self(grad: Tensor, weight: float, self_form: Form) -> Tensor:
+    return reform(grad * (1 - weight), self_form)
 
 
 @vjp("aten::lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor", "end")
-def lerp_end(grad: Tensor, weight: float, end_shape: torch.Size, end_dtype: torch.dtype) -> Tensor:
-    return fit(grad * weight, end_shape, end_dtype)
+def lerp_end(grad: Tensor, weight: float, end_form: Form) -> Tensor:
+    return reform(grad * weight, end_form)
 
 
 @vjp("aten::floor(Tensor self) -> Tensor", "self")

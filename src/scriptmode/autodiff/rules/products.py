@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scriptmode.autodiff.rule import vjp
-from scriptmode.autodiff.rules.common import conj, fit
+from scriptmode.autodiff.rules.common import Form, conj, reform
 
 
 def flat(x: Tensor) -> Tensor:
@@ -121,10 +121,8 @@ def matmul_other(grad: Tensor, self: Tensor, other_shape: torch.Size) -> Tensor:
     "aten::addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
     "self",
 )
-def addmm_self(
-    grad: Tensor, beta: float, self_shape: torch.Size, self_dtype: torch.dtype
-) -> Tensor:
-    return fit(grad if beta == 1 else grad * beta, self_shape, self_dtype)
+def addmm_self(grad: Tensor, beta: float, self_form: Form) -> Tensor:
+    return reform(grad if beta == 1 else grad * beta, self_form)
 
 
 @vjp(
