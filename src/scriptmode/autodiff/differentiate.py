@@ -16,6 +16,7 @@ from scriptmode.autodiff.recorded import record_ops
 from scriptmode.autodiff.recursion import Called, spread
 from scriptmode.autodiff.taped import reverse_functions
 from scriptmode.autodiff.transform import Differentiated, Reverse
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value, callees, copy_graph
 
 Leaf = tuple[Value, tuple[str, ...]]
@@ -48,6 +49,26 @@ def differentiate(
     return Reverse(graph, roots, versions, functions).run(made), leaves
 
 
+def _name(graph: Graph) -> str:
+    return graph.name
+
+
+def _add_classes(program: Program, graph: Graph, original: Program) -> None:
+    """The modules, and the classes of objects in a graph."""
+    pending = [t for t in original.classes.values() if t.is_module]
+    values = [v for node in graph.walk() for v in (*node.inputs, *node.outputs)]
+    types = {v.type for v in (*graph.params, *values)}
+    pending += [part for t in types for part in T.walk(t) if isinstance(part, T.ClassType)]
+    for t in pending:
+        if program.classes.get(t.name) is t:
+            continue
+        program.classes[t.name] = t
+        if not t.is_module:
+            slots = (*t.attributes.values(), *t.family)
+            held = [part for slot in slots for part in T.walk(slot)]
+            pending += [p for p in (*held, *t.bases, *t.subclasses) if isinstance(p, T.ClassType)]
+
+
 def _followed(original: Graph) -> tuple[Graph, Sequence[Node], Versions]:
     def prepared() -> tuple[Graph, list[Node]]:
         graph = copy_graph(original)
@@ -66,19 +87,26 @@ def _follow(called: Called) -> Called:
 def program_of(graph: Graph, original: Program, functions: Sequence[Graph] = ()) -> Program:
     """A program that consists of a forward or reverse graph and of what it calls."""
     program = Program(graph.name)
-    program.classes, program.enums = original.classes, original.enums
+    program.enums = original.enums
     program.named_tuples, program.globals = original.named_tuples, original.globals
     known = {function.name: function for function in functions}
     pending = [graph]
     for part in pending:
         program.add(part)
+        _add_classes(program, part, original)
+        for t in program.classes.values():
+            if not t.is_module:  # what equality, hashes and the like call
+                methods = [n for n in t.methods.values() if n not in map(_name, pending)]
+                pending += [copy_graph(original.functions[n]) for n in methods]
         for name in callees(part):
-            if name in [other.name for other in pending]:
+            if name in map(_name, pending):
                 continue
             if name in known:
                 pending.append(copy_graph(known[name]))
             elif name in dual.FUNCTIONS:
                 pending.append(dual.FUNCTIONS[name]())
+            elif name in original.functions:
+                pending.append(copy_graph(original.functions[name]))
             else:
                 pending.append(helpers.function_graph(name))
     return program

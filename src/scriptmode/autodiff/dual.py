@@ -12,7 +12,8 @@ takes it out again finds the cell beside it, whatever the program has done with 
 
 The reverse of the second adds the cotangent of ``%y`` to the cell, that of the first takes what the
 cell holds; in between containers need no reverse at all.  ``dualize(graph)`` rewrites the graph.
-Lists of tensors that are only made by one op and read by others stay as they are.
+Lists of tensors that are only made by one op and read by others stay as they are.  Instances of
+user classes are containers too: they become instances of a *shadow* of their class.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import YIELD, Block, Graph, Node, Value, copy_node
 from scriptmode.ops.aten import schema_of
+from scriptmode.support.source import UNKNOWN
 
 MAYBE = T.optional_of(T.TENSOR)
 CELL = T.CellType([MAYBE])
@@ -44,6 +46,7 @@ CELLS = T.ListType([CELL])
 
 _CONTAINERS = (T.ListType, T.DictType, T.DequeType, T.VarTupleType, T.SetType, T.IteratorType)
 _COMPARING = ("eq", "lt", "le", "contains", "contains_any", "index", "count", "remove", "sort")
+_OBJECTS = ("prim::CreateObject", "prim::SetAttr", "prim::GetAttr")
 _STRUCTURAL = frozenset(
     [
         "prim::If",
@@ -65,16 +68,52 @@ _STRUCTURAL = frozenset(
 
 
 def holds(t: T.Type) -> bool:
-    """Whether a container in a value of this type holds tensors."""
-    return any(isinstance(part, _CONTAINERS) and T.TENSOR in T.walk(part) for part in T.walk(t))
+    """Whether a container, or an object, in a value of this type holds tensors."""
+    return any(
+        (isinstance(part, _CONTAINERS) and touches(part)) or _is_holder(part) for part in T.walk(t)
+    )
+
+
+def touches(t: T.Type) -> bool:
+    """Whether there are tensors in a value of this type, in objects too."""
+    return any(part == T.TENSOR or _is_holder(part) for part in T.walk(t))
+
+
+def _is_holder(t: T.Type, around: frozenset[T.Type] = frozenset()) -> bool:
+    """Whether ``t`` is a class whose instances hold tensors."""
+    if not isinstance(t, T.ClassType) or t.is_module or t in around or is_shadow(t):
+        return False
+    around |= {t}
+    parts = [part for slot in (*t.attributes.values(), *t.family) for part in T.walk(slot)]
+    return any(part == T.TENSOR or _is_holder(part, around) for part in parts)
+
+
+def is_shadow(t: T.Type) -> bool:
+    """Whether ``t`` is a class that stands for another one."""
+    return isinstance(t, T.ClassType) and t.dual is t
+
+
+def _shadow(t: T.ClassType) -> T.ClassType:
+    """The class whose instances hold duals where those of ``t`` hold tensors."""
+    if t.dual is None:
+        if t.late or t.bases or t.subclasses:
+            raise NotDifferentiable(f"an object of type {t}", UNKNOWN)
+        made = T.ClassType(f"{t.name}.dual", original_name=t.original_name)
+        t.dual = made.dual = made
+        made.attributes = {name: inside(slot) for name, slot in t.attributes.items()}
+        made.family = [inside(slot) for slot in t.family]
+        made.slots = dict(t.slots)
+    return t.dual
 
 
 def inside(t: T.Type) -> T.Type:
     """The type of what stands in a container for an element of type ``t``."""
     if t == T.TENSOR:
         return DUAL
-    if T.TENSOR not in T.walk(t):
+    if not touches(t):
         return t
+    if isinstance(t, T.ClassType):
+        return _shadow(t)
     if isinstance(t, T.OptionalType):
         return T.optional_of(inside(t.element))
     return t.with_contained([inside(part) for part in t.contained])
@@ -84,7 +123,7 @@ def outside(t: T.Type) -> T.Type:
     """The type of an SSA value: its tensors are plain, those in its containers are not."""
     if not holds(t):
         return t
-    if isinstance(t, _CONTAINERS):
+    if isinstance(t, (*_CONTAINERS, T.ClassType)):
         return inside(t)
     return t.with_contained([outside(part) for part in t.contained])
 
@@ -221,17 +260,20 @@ def _rewrite(node: Node, before: dict[Value, T.Type]) -> None:
         "tuple",
         "iterator",
     )
+    if node.kind in _OBJECTS:
+        owner = node.inputs[0] if node.inputs else node.output
+        is_known = is_shadow(T.unwrap_optional(owner.type))
     if not is_known or name.partition(".")[0] in _COMPARING:
         raise NotDifferentiable(f"{node.kind} of a container of tensors", node.span)
     for index, value in enumerate(node.inputs):
-        if value not in before and T.TENSOR in T.walk(value.type):
+        if value not in before and touches(value.type):
             builder = Builder(Block(None), schema_of)
             builder.span = node.span
             stored = _inward(builder, value)
             _insert(builder.block, node)
             node.set_input(index, stored)
     for output in node.outputs:
-        if output not in before and T.TENSOR in T.walk(output.type):
+        if output not in before and touches(output.type):
             _take_out(node, output)
 
 
@@ -262,7 +304,7 @@ def _inward(builder: Builder, value: Value) -> Value:
         nothing = builder.constant(None, MAYBE)
         cell = builder.node("prim::CellConstruct", [nothing], [CELL]).output
         return builder.tuple([value, cell, builder.constant(True)])
-    if T.TENSOR not in T.walk(t) or isinstance(t, _CONTAINERS):
+    if not touches(t) or isinstance(t, (*_CONTAINERS, T.ClassType)):
         return value
     if isinstance(t, T.TupleType):
         parts = [_inward(builder, builder.tuple_index(value, i)) for i in range(len(t.elements))]
@@ -275,7 +317,7 @@ def _inward(builder: Builder, value: Value) -> Value:
 def _outward(builder: Builder, value: Value, plain: T.Type) -> Value:
     if plain == T.TENSOR:
         return builder.tuple_index(value, 0)
-    if T.TENSOR not in T.walk(plain) or isinstance(plain, _CONTAINERS):
+    if not touches(plain) or isinstance(plain, (*_CONTAINERS, T.ClassType)):
         return value
     if isinstance(plain, T.TupleType):
         parts = [
@@ -343,6 +385,8 @@ def _end(graph: Graph, before: dict[Value, T.Type]) -> None:
 
 
 def _plain(builder: Builder, value: Value, plain: T.Type) -> Value:
+    if any(map(is_shadow, T.walk(value.type))):
+        raise NotDifferentiable(f"a result of type {plain}", builder.span)
     if DUAL not in T.walk(value.type):
         return value
     if plain == TENSORS:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
 from scriptmode.autodiff.activity import TAPED, Activity, Path, is_taped, tensor_paths
 from scriptmode.autodiff.decompose import decompose
-from scriptmode.autodiff.dual import CELL, DUAL, INDICES, TO_DUALS, TO_TENSORS, dualize
+from scriptmode.autodiff.dual import (
+    CELL,
+    DUAL,
+    INDICES,
+    TO_DUALS,
+    TO_TENSORS,
+    dualize,
+    is_shadow,
+)
 from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
 from scriptmode.autodiff.problems import NotDifferentiable
@@ -141,7 +149,11 @@ def _path(value: Value) -> tuple[str, ...] | None:
 def _lift_module_tensors(graph: Graph) -> None:
     """Read every tensor of a module once, at the start of the function."""
     known: dict[tuple[str, ...], Value] = {}
-    written = {n.attributes["name"] for n in graph.find_all("prim::SetAttr")}
+    written = {
+        n.attributes["name"]
+        for n in graph.find_all("prim::SetAttr")
+        if not T.is_instance_type(n.inputs[0].type)
+    }
     for node in list(graph.walk()):
         if node.kind != "prim::GetAttr" or T.unwrap_optional(node.output.type) != T.TENSOR:
             continue
@@ -179,7 +191,8 @@ _EFFECTS = ("prim::print", "prim::SetAttr", "prim::DelAttr")
 
 def _check_effects(node: Node, graph: Graph) -> None:
     """Refuse what may not happen twice: a second derivative runs the program again."""
-    if node.kind in _EFFECTS:
+    is_own = node.kind == "prim::SetAttr" and _is_own_object(node.inputs[0], graph)
+    if node.kind in _EFFECTS and not is_own:
         raise NotDifferentiable(f"{node.kind} is an effect besides the result", node.span)
     schema = node.schema
     if schema is None or schema.namespace in ("aten", "torch", "iterator"):
@@ -188,6 +201,15 @@ def _check_effects(node: Node, graph: Graph) -> None:
     for argument, value in zip(schema.arguments, node.inputs, strict=True):
         if argument.alias is not None and argument.alias.is_write and value.type in given:
             raise NotDifferentiable(f"{node.kind} of what may be an argument", node.span)
+
+
+def _is_own_object(value: Value, graph: Graph) -> bool:
+    """Whether an object was made by the function."""
+    if is_shadow(value.type):
+        return True
+    attributes = [n.output.type for n in _walk(graph.block) if n.kind == "prim::GetAttr"]
+    given = [part for t in (*(p.type for p in graph.params), *attributes) for part in T.walk(t)]
+    return T.is_instance_type(value.type) and not any(map(T.is_instance_type, given))
 
 
 def _given_containers(graph: Graph) -> set[T.Type]:
@@ -207,7 +229,7 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
     ``modes`` are the nodes that may set the grad mode.
     """
     for node in _walk(graph.block):
-        is_own = node.attributes.get("callee") in _OWN or is_taped(node)
+        is_own = node.attributes.get("callee") in _OWN or is_taped(node) or _makes_object(node)
         if node.kind in _NEVER and not is_own:
             raise NotDifferentiable(f"{node.kind} is not differentiated", node.span)
         if node.kind.partition(".")[0] in _ASKING and node not in modes:
@@ -219,7 +241,8 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
             raise NotDifferentiable("a region of another grad mode", node.span)
         if node.kind == "prim::Global":
             raise NotDifferentiable("a captured object", node.span)
-        if node.kind == "prim::GetAttr" and T.TENSOR in T.walk(node.output.type):
+        is_read = node.kind == "prim::GetAttr" and not is_shadow(node.inputs[0].type)
+        if is_read and T.TENSOR in T.walk(node.output.type):
             if node.block is not graph.block or _path(node.output) is None:
                 raise NotDifferentiable("a tensor of a module that is assigned", node.span)
         _check_effects(node, graph)
@@ -231,6 +254,10 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
     if not graph.name.endswith(TAPED):
         (result,) = graph.block.returns
         _check_result(graph, result, activity)
+
+
+def _makes_object(node: Node) -> bool:
+    return node.kind == "prim::CreateObject" and not T.is_exception(node.output.type)
 
 
 def _walk(block: Block) -> Iterator[Node]:
@@ -257,7 +284,8 @@ def _check_values(node: Node, activity: Activity) -> None:
 
 def _check_writes(node: Node, graph: Graph, activity: Activity, versions: Versions) -> None:
     if node.kind in ("prim::SetAttr", "prim::DelAttr", "prim::CellSet", "prim::CellDelete"):
-        if node.inputs[0].type != CELL and any(T.TENSOR in T.walk(v.type) for v in node.inputs[1:]):
+        is_own = node.inputs[0].type == CELL or is_shadow(node.inputs[0].type)
+        if not is_own and any(T.TENSOR in T.walk(v.type) for v in node.inputs[1:]):
             raise NotDifferentiable("a tensor is stored in an object", node.span)
     schema = node.schema
     if schema is None:

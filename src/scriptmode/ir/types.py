@@ -403,10 +403,11 @@ class ClassType(Type):
     of this class has.  A slot is of the attribute's type, or ``Unset`` of it.  ``bases`` and
     ``subclasses`` (direct and indirect) are those classes that the program knows.
     ``left_to_class`` are names that it takes to be no attributes of the instances themselves.
+    ``dual`` is the class that stands for this one in programs that are differentiated.
     """
 
     __slots__ = (
-        "attributes", "bases", "buffers", "constants", "family", "is_module", "late",
+        "attributes", "bases", "buffers", "constants", "dual", "family", "is_module", "late",
         "left_to_class", "methods", "name", "original_name", "parameters", "python_class", "slots",
         "subclasses",
     )  # fmt: skip
@@ -427,6 +428,7 @@ class ClassType(Type):
         self.subclasses: list[ClassType] = []
         self.family: list[Type] = []
         self.slots: dict[str, int] = {}
+        self.dual: ClassType | None = None
         self._text = f"{'Module' if is_module else 'Class'}<{name}>"
 
     def may_lack(self, attribute: str) -> bool:
