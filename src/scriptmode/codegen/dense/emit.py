@@ -38,7 +38,7 @@ CALL_SIDE = 65  # rows and columns from which on a call of the BLAS pays, if the
 CALL_OPERATIONS = 500_000  # as many multiplications
 BLOCK_BYTES = 1 << 17  # of A, that stay in the cache while B passes by
 ROUND = 12  # rows of a block, a multiple of those of most tiles
-SCRATCH_BYTES = 1 << 16  # of the stack, for B in panels, at most
+SCRATCH_BYTES = 1 << 16  # of the stack, for A in rows or B in panels, at most
 
 
 def choose_form(p: Product, machine: Machine) -> Form:
@@ -50,7 +50,8 @@ def choose_form(p: Product, machine: Machine) -> Form:
         return Form.CALL
     if p.packed or p.b_strides[1] in (0, 1):
         return Form.TILES
-    if p.b_strides[0] == 1 and p.a_strides[1] == 1:
+    small_a = p.m * p.k * BYTES[p.dtype] <= SCRATCH_BYTES
+    if p.b_strides[0] == 1 and (p.a_strides[1] == 1 or small_a):
         return Form.DOTS
     if p.m > 1 and p.packed_size * BYTES[p.dtype] <= SCRATCH_BYTES:
         return Form.PACKED_TILES
@@ -87,7 +88,11 @@ def emit_product(
         pointers[:2] = pointers[1::-1]
     form = form or choose_form(p, machine)
     element = V.FLOATS[p.dtype]
-    scratch = _stack(b, element, p.packed_size) if form is Form.PACKED_TILES else None
+    scratch = None
+    if form is Form.PACKED_TILES:
+        scratch = _stack(b, element, p.packed_size)
+    elif form is Form.DOTS and p.a_strides[1] != 1:
+        scratch = _stack(b, element, p.m * p.k)
 
     def one(turn: V.Index) -> None:
         a, bp, c = (
@@ -97,7 +102,10 @@ def emit_product(
         last = _below(epilogue, V.times(b, turn, product.m))
         last = _by_element(last) if swapped else last
         shape = p
-        if scratch is not None:
+        if scratch is not None and form is Form.DOTS:
+            _copy_rows(b, p, a, scratch)
+            shape, a = replace(p, a_strides=(p.k, 1)), scratch
+        elif scratch is not None:
             emit_pack(b, p, bp, scratch, machine=machine)
             shape, bp = p.with_packed(), scratch
         if form is Form.CALL:
@@ -117,6 +125,19 @@ def emit_product(
         V.cover(b, p.m, _rows_in_cache(p), block)
 
     V.each(b, p.batch, one)
+
+
+def _copy_rows(b: ir.IRBuilder, p: Product, a: ir.Value, target: ir.Value) -> None:
+    """Lay out A by rows."""
+    element = V.FLOATS[p.dtype]
+
+    def copy(i: V.Index, k: V.Index) -> None:
+        offset = V.plus(b, V.times(b, i, p.a_strides[0]), V.times(b, k, p.a_strides[1]))
+        place = V.plus(b, V.times(b, i, p.k), k)
+        value = V.load(b, V.at(b, a, element, offset), element)
+        V.store(b, value, V.at(b, target, element, place), element)
+
+    V.each(b, p.m, lambda i: V.each(b, p.k, lambda k: copy(i, k)))
 
 
 def _rows_in_cache(p: Product) -> int:
