@@ -229,3 +229,18 @@ class Sub(torch.Tensor):
 def test_tensor_subclasses_are_refused():
     with pytest.raises(TraceError, match="a Sub cannot be recorded"):
         trace_function(torch.sin, (torch.ones(1).as_subclass(Sub),))
+
+
+def test_torchs_own_code_is_not_told_that_it_is_traced():
+    """Functions of ``torch.compile`` refuse to run when they are."""
+    names: dict[str, object] = {"torch": torch}
+    text = "def asks(): return torch._C._is_tracing()"
+    exec(compile(text, f"{torch.__path__[0]}/made_up.py", "exec"), names)
+    seen = []
+
+    def function(x):
+        seen.extend([names["asks"](), torch.jit.is_tracing(), torch._C._is_tracing()])
+        return x + 1
+
+    trace_function(function, (torch.ones(2),))
+    assert seen == [False, True, True]

@@ -87,8 +87,11 @@ def _uninstall() -> None:
 
 def _is_traced(original: Callable[[], bool]) -> Callable[[], bool]:
     def is_traced() -> bool:
-        # frame 1 is torch's public function; torch's own code runs as in eager mode
-        return (is_tracing() and not is_torch_frame(sys._getframe(2))) or original()
+        # torch's own code, other than its public function, runs as in eager mode
+        caller = sys._getframe(1)
+        if caller.f_code.co_name == "is_tracing" and caller.f_back is not None:
+            caller = caller.f_back
+        return (is_tracing() and not is_torch_frame(caller)) or original()
 
     return is_traced
 
