@@ -198,3 +198,31 @@ def counts_down_once(x: int):
 
 def test_a_range_down_of_one_item():
     check(counts_down_once, (7,))
+
+
+def imports_within(x: int):
+    from . import generated_nothing
+
+    return x, generated_nothing
+
+
+def imports_a_module(x: int):
+    from xml import sax
+
+    return x + len(sax.__name__)
+
+
+def test_imports_inside_of_functions():
+    check(imports_a_module, (1,))
+    check(imports_within, (1,))
+
+
+def test_a_relative_import_without_a_package_raises(tmp_path):
+    path = tmp_path / "alone.py"
+    path.write_text("def f(x: int):\n    from . import other\n    return other, x\n")
+    names: dict[str, object] = {"__name__": "alone"}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    with pytest.raises(ImportError):
+        names["f"](1)
+    with pytest.raises(ImportError, match="no known parent package"):
+        scriptmode.script(names["f"])(1)
