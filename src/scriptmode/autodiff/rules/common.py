@@ -17,9 +17,15 @@ def fit(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         grad = torch.real(grad)
     if grad.dtype != dtype:
         grad = grad.to(dtype)
-    if grad.shape != shape:
-        grad = grad.sum_to_size(shape)
-    return grad
+    return summed(grad, shape) if grad.shape != shape else grad
+
+
+def summed(grad: Tensor, shape: torch.Size) -> Tensor:
+    """A cotangent summed over the dimensions in which ``shape`` was broadcast."""
+    extra = grad.dim() - len(shape)
+    if extra == 1 and grad.shape[1:] == shape:
+        return grad.sum([0])  # one op, where sum_to_size is three
+    return grad.sum_to_size(shape)
 
 
 # of an operand whose shape and dtype are not those of the result

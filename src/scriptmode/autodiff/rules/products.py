@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scriptmode.autodiff.rule import vjp
-from scriptmode.autodiff.rules.common import Form, conj, reform
+from scriptmode.autodiff.rules.common import Form, conj, reform, summed
 
 
 def flat(x: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def linear_weight(grad: Tensor, input: Tensor, weight_shape: torch.Size) -> Tens
 
 @vjp("aten::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", "bias")
 def linear_bias(grad: Tensor, bias_shape: torch.Size) -> Tensor:
-    return grad.sum_to_size(bias_shape)
+    return summed(grad, bias_shape)
 
 
 @vjp("aten::mm(Tensor self, Tensor mat2) -> Tensor", "self")
