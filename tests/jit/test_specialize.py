@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
+import textwrap
 import threading
 import weakref
 from typing import NamedTuple, Optional
@@ -13,8 +16,10 @@ import torch
 from torch.autograd import forward_ad
 
 import scriptmode
+from scriptmode.codegen.compiler_process import compiler_process
 from scriptmode.interp import Interpreter
 from scriptmode.jit import versions
+from scriptmode.jit.background import background
 from scriptmode.support import config
 from tests.fourway import same
 
@@ -85,9 +90,7 @@ def test_off_makes_none():
     assert f.versions == []
 
 
-def test_background_is_refused_and_says_so():
-    with pytest.raises(config.ConfigError, match="background"):
-        config.set("specialize", "background")
+def test_other_words_are_refused():
     with pytest.raises(config.ConfigError, match="sync or off"):
         config.set("specialize", "always")
 
@@ -768,3 +771,120 @@ def test_errors_that_are_caught_bring_back_the_grad_mode():
     warm(s, x)
     same(f(x), s(x))
     assert s.versions[0].hits == 2
+
+
+# ---- in the background
+
+
+def test_versions_are_made_in_the_background():
+    with config.override(specialize="background"):
+        f = scriptmode.script(step)
+    x = torch.rand(3, 4)
+    warm(f, x, x)
+    background.wait()
+    assert len(f.versions) == 1 and f.versions[0].hits == 0
+    check(f, step, x, x)
+    check(f, step, x.double(), x.double())
+    assert (f.versions[0].hits, f.versions[0].misses) == (1, 1)
+    y = torch.rand(2)
+    warm(f, y, y, calls=40)
+    background.wait()
+    warm(f, y, y, calls=40)
+    background.wait()
+    assert [v.guards[0] for v in f.versions] == ["x is float32[2]", "x is float32[3, 4]"]
+    check(f, step, y, y)
+
+
+def test_calls_go_on_while_versions_are_made():
+    with config.override(specialize="background"):
+        functions = [scriptmode.script(step) for _ in range(3)]
+    for number in range(300):
+        size = 1 + number // 60
+        for f in functions:
+            check(f, step, torch.rand(size), torch.rand(size))
+    background.wait()
+    assert all(f.versions for f in functions)
+
+
+def test_a_function_may_die_before_its_version_is_made():
+    with config.override(specialize="background"):
+        f = scriptmode.script(step)
+    gate = threading.Event()
+    background.submit(gate.wait)
+    warm(f, torch.rand(3), torch.rand(3))
+    manager = weakref.ref(f._dispatcher.primary.versions)
+    del f
+    gc.collect()
+    gate.set()
+    background.wait()
+    assert manager() is None
+
+
+def test_a_process_that_compiles_and_ends_is_started_again():
+    text = "define i32 @f() {\nret i32 1\n}\n"
+    first = compiler_process.compile(text, 1)
+    assert first[:4] == b"\x7fELF"
+    assert compiler_process._process is not None
+    compiler_process._process.kill()
+    compiler_process._process.wait()
+    assert compiler_process.compile(text, 1) == first
+    with pytest.raises(RuntimeError, match="expected"):
+        compiler_process.compile("nonsense", 1)
+    assert compiler_process.compile(text, 1) == first
+
+
+CHILD = """
+import os, sys, threading, time, torch, scriptmode
+sys.path.insert(0, {folder!r})
+import program
+fs = [scriptmode.script(program.f) for _ in range(3)]
+x = torch.rand(3)
+for f in fs:
+    for _ in range(4):
+        f(x)
+{then}
+"""
+PROGRAM = """
+def f(x):
+    for _ in range(3):
+        x = x * 2 + 1
+    return x
+"""
+
+
+def run_child(tmp_path, then):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    code = CHILD.format(folder=str(tmp_path), then=textwrap.dedent(then))
+    env = {**os.environ, "SCRIPTMODE_SPECIALIZE": "background"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+def test_a_process_may_end_while_versions_are_made(tmp_path):
+    done = run_child(tmp_path, "print('ended')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
+
+def test_forks_while_versions_are_made_do_not_hang(tmp_path):
+    done = run_child(
+        tmp_path,
+        """
+        for number in range(10):
+            child = os.fork()
+            if child == 0:
+                f = scriptmode.script(program.f)
+                for _ in range(4):
+                    f(x)
+                from scriptmode.jit.background import background
+                if number == 9:
+                    background.wait()
+                    os._exit(len(f.versions))
+                os._exit(1)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 1, status
+        from scriptmode.jit.background import background
+        background.wait()
+        print([len(f.versions) for f in fs])
+        """,
+    )
+    assert (done.returncode, done.stdout) == (0, "[1, 1, 1]\n"), done.stderr

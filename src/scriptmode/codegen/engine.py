@@ -24,31 +24,13 @@ from scriptmode.abi import calls, convention, cxx, layouts, libtorch, mangle, se
 from scriptmode.codegen import dispatcher_thunks, tensors, thunk_support
 from scriptmode.codegen import thunks as emission
 from scriptmode.codegen.object_cache import ObjectCache
+from scriptmode.codegen.object_code import compile_object as compile_object
+from scriptmode.codegen.object_code import host_cpu as host_cpu
+from scriptmode.codegen.object_code import optimize as optimize
+from scriptmode.codegen.object_code import target_machine as target_machine
 from scriptmode.ir.schema import OpSchema
 from scriptmode.support import config
 from scriptmode.support.locks import held_while_forking
-
-
-@cache
-def _initialize() -> llvm.Target:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple()
-
-
-@cache
-def host_cpu() -> tuple[str, str]:
-    """Name and feature string of this machine's processor."""
-    _initialize()
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-
-
-def target_machine(level: int) -> llvm.TargetMachine:
-    """A new target machine of the host for code that runs in this process."""
-    cpu, features = host_cpu()
-    return _initialize().create_target_machine(
-        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
-    )
 
 
 def register_symbol(name: str, address: int) -> None:
@@ -71,26 +53,6 @@ def require_symbols(names: Iterable[str]) -> None:
     for name in names:
         if not is_registered(name):
             register_symbol(name, libtorch.symbol(name))
-
-
-def optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
-    """Run LLVM's standard pipeline of ``level`` on ``module``."""
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-
-
-def compile_object(text: str, level: int = 1, optimize_level: int | None = None) -> bytes:
-    """Object code of LLVM assembly; ``optimize_level`` None skips the IR passes."""
-    machine = target_machine(level)
-    layout = f'target datalayout = "{machine.target_data}"'
-    # before parsing: accesses without an alignment get the layout's
-    module = llvm.parse_assembly(text.replace('target datalayout = ""', layout, 1))
-    module.triple = machine.triple
-    module.verify()
-    if optimize_level is not None:
-        optimize(module, machine, optimize_level)
-    return bytes(machine.emit_object(module))
 
 
 def object_symbols(code: bytes) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ compiled as fast as LLVM can, since its time goes by in libtorch.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class CompiledProgram:
     """
 
     def __init__(
-        self, program: Program, unit: Unit, graphs: Mapping[str, Graph], text: str
+        self, program: Program, unit: Unit, graphs: Mapping[str, Graph], text: str, code: bytes
     ) -> None:
         self.program = program
         self.graphs = graphs  # with retains and releases
@@ -94,7 +94,7 @@ class CompiledProgram:
         self._text = text
         self._objects = unit.cells
         self._engine = Engine(level)
-        self._engine.add_object(_object_code(text, level))
+        self._engine.add_object(code)
         self._addresses = {
             name: self._engine.address(function.name)
             for name, function in unit.functions.items()
@@ -165,10 +165,16 @@ class Elsewhere:
 
 
 NOWHERE = Elsewhere({}, [UNKNOWN], "")
+# makes object code of a text: LLVM's level, and that of its pipeline or None
+Compiler = Callable[[str, int, int | None], bytes]
 
 
 def compile_program(
-    program: Program, *, debug: bool = False, elsewhere: Elsewhere = NOWHERE
+    program: Program,
+    *,
+    debug: bool = False,
+    elsewhere: Elsewhere = NOWHERE,
+    compiler: Compiler = compile_object,
 ) -> CompiledProgram:
     """Generate, compile and link native code of all functions of ``program``.
 
@@ -189,7 +195,9 @@ def compile_program(
     unit = emit_program(copy, elsewhere)
     link_requirements(unit, native)
     own = {name: g for name, g in copy.functions.items() if name not in elsewhere.functions}
-    compiled = CompiledProgram(program, unit, own, str(unit.module))
+    text = str(unit.module)
+    code = compiler(text, unit.level, unit.level or None)
+    compiled = CompiledProgram(program, unit, own, text, code)
     for name, cell in compiled.outside.items():
         ctypes.c_int64.from_address(cell).value = elsewhere.functions[name]
     return compiled
@@ -302,7 +310,3 @@ def _inside(node: Node) -> Iterable[Node]:
             yield inner
             yield from _inside(inner)
             inner = inner.next
-
-
-def _object_code(text: str, level: int) -> bytes:
-    return compile_object(text, level, optimize_level=level or None)

@@ -4,7 +4,8 @@ The entry of a function shows a call to ``Versions.observe`` now and then; when 
 of them were alike, a version is made for them, and the entry runs its code, which goes on with what
 ran before when its guards fail.  A call that fails all of them costs its guards, and after some
 such calls the entry shows one again.  At most ``max_versions`` are tried; of more, the one with the
-fewest hits goes.
+fewest hits goes.  In the background, a thread makes versions and another process compiles their
+code; calls run what there is meanwhile.
 
 ``scriptmode.specialize(f, inputs)`` makes a version at once.
 """
@@ -17,9 +18,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from scriptmode.analysis.facts import TensorFact
+from scriptmode.codegen.compiler_process import CompilerEnded, compiler_process
+from scriptmode.codegen.module import Compiler
+from scriptmode.codegen.object_code import compile_object
 from scriptmode.ir.graph import Program
 from scriptmode.jit import special_loops as special_loops
+from scriptmode.jit.background import background
 from scriptmode.jit.observation import Seen, Subject
 from scriptmode.jit.versions import Version, build
 from scriptmode.ops import table
@@ -49,6 +56,18 @@ def _observer(versions: Versions) -> Callable[[tuple[Any, ...]], None]:
     return observe
 
 
+def _later(versions: Versions, seen: Seen, needs_no_grad: bool) -> Callable[[], None]:
+    """A job that makes a version if the function is still there."""
+    found = weakref.ref(versions)
+
+    def job() -> None:
+        alive = found()
+        if alive is not None:
+            alive.make_behind(seen, needs_no_grad)
+
+    return job
+
+
 class Versions:
     """The versions of one instance of a function, the last made first."""
 
@@ -63,7 +82,8 @@ class Versions:
         self._lock = threading.RLock()
         self._alike: collections.Counter[frozenset[Any]] = collections.Counter()
         self._waits = 0
-        if config.get("specialize") == "sync":
+        self._mode = config.get("specialize")
+        if self._mode != "off":
             entries.watch(entry, _observer(self), 0)
 
     def free_lock(self) -> None:
@@ -100,8 +120,22 @@ class Versions:
             if sum(self._alike.values()) >= UNDECIDED:
                 self._wait()
             return
+        if self._mode == "background" and not torch.are_deterministic_algorithms_enabled():
+            entries.stop_watching(self.entry)
+            background.submit(_later(self, seen, needs_no_grad))
+            return
         self._add(seen, needs_no_grad)
         self._wait()
+
+    def make_behind(self, seen: Seen, needs_no_grad: bool) -> None:
+        """Make a version in a thread that no call waits for."""
+        with self._lock:
+            try:
+                if not self._has(seen, needs_no_grad):
+                    self._add(seen, needs_no_grad, compiler_process.compile)
+            except CompilerEnded as error:
+                self.reason = str(error)
+            self._wait()
 
     def _can_fit(self, needs_no_grad: bool) -> bool:
         """Whether guards can hold for a call that is like this one."""
@@ -132,7 +166,7 @@ class Versions:
                 return ""
             return self._add(seen, needs_no_grad)
 
-    def _add(self, seen: Seen, needs_no_grad: bool) -> str:
+    def _add(self, seen: Seen, needs_no_grad: bool, compiler: Compiler = compile_object) -> str:
         """Make a version and put it in front; why not, or ""."""
         if not any(isinstance(fact, TensorFact) for fact in seen.values()):
             return "no argument and no attribute is a plain tensor of the CPU"
@@ -147,9 +181,8 @@ class Versions:
         subject, entry = self.subject, self.entry
         generic = record_of(entry).compiled.program
         try:
-            made = build(
-                subject, seen, needs_no_grad, generic, entries.code_behind(entry, subject.function)
-            )
+            code = entries.code_behind(entry, subject.function)
+            made = build(subject, seen, needs_no_grad, generic, code, compiler)
         except (CompileError, NotBuiltError) as error:
             self.reason = str(error)
             return self.reason

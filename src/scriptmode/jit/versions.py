@@ -32,7 +32,8 @@ import torch
 
 from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.facts import TensorFact
-from scriptmode.codegen.module import CompiledProgram, Elsewhere, compile_program
+from scriptmode.codegen.module import CompiledProgram, Compiler, Elsewhere, compile_program
+from scriptmode.codegen.object_code import compile_object
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Graph, Node, Program, Value, callees, copy_graph
@@ -112,12 +113,19 @@ def text_of(fact: Fact) -> str:
 
 
 def build(
-    subject: Subject, seen: Seen, needs_no_grad: bool, generic: Program, code: Elsewhere
+    subject: Subject,
+    seen: Seen,
+    needs_no_grad: bool,
+    generic: Program,
+    code: Elsewhere,
+    compiler: Compiler = compile_object,
 ) -> Version:
     """Compile a version for what was seen; ``code`` is that of ``generic``."""
     start = time.perf_counter()
     program, special = special_program(subject, seen, needs_no_grad, generic, code)
-    compiled = compile_program(program, debug=config.get("debug"), elsewhere=code)
+    compiled = compile_program(
+        program, debug=config.get("debug"), elsewhere=code, compiler=compiler
+    )
     seconds = time.perf_counter() - start
     return Version(seen, program, compiled, program.root, special, needs_no_grad, seconds)
 

@@ -22,10 +22,8 @@ def _flag(text: str) -> bool:
 
 
 def _specialize(text: str) -> str:
-    if text == "background":
-        raise ConfigError("specialize = background is not built yet: use sync or off")
-    if text not in ("sync", "off"):
-        raise ConfigError(f"specialize is sync or off, not {text!r}")
+    if text not in ("background", "sync", "off"):
+        raise ConfigError(f"specialize is background, sync or off, not {text!r}")
     return text
 
 
@@ -64,8 +62,9 @@ OPTIONS: Mapping[str, Option] = {
                "forward and a reverse program of their own; 0 records torch's tape op by op"),
         Option("max_instances", "SCRIPTMODE_MAX_INSTANCES", 32, int, "instances of one scripted "
                "function over argument types"),
-        Option("specialize", "SCRIPTMODE_SPECIALIZE", "off", _specialize, "sync: a call that is "
-               "like the ones before compiles code for what they have in common; off"),
+        Option("specialize", "SCRIPTMODE_SPECIALIZE", "off", _specialize, "code for what "
+               "calls have in common: sync compiles it in a call that is like the ones before, "
+               "background in another thread; off"),
         Option("specialize_calls", "SCRIPTMODE_SPECIALIZE_CALLS", 3, int, "calls that must be "
                "alike before"),
         Option("max_versions", "SCRIPTMODE_MAX_VERSIONS", 4, int, "versions of one function at a "
