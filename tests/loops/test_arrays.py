@@ -1,5 +1,7 @@
 """Small tensors that become arrays: loops and branches, and where they must stay tensors."""
 
+from typing import List
+
 import pytest
 import torch
 from torch import Tensor
@@ -117,3 +119,53 @@ def test_parts_of_a_split_and_elements_of_an_unbind():
     special = Specialized(function, arguments)
     for found in both(special, *arguments):
         torch.testing.assert_close(found, function(*arguments))
+
+
+def test_lists_of_arrays_are_filled_read_and_stacked():
+    def function(x: Tensor, left: List[int], right: List[int], w: Tensor):
+        hs = [x[0] * 1.0]
+        for i in range(1, x.size(0)):
+            hs.append(torch.tanh(x[i]))
+        for i in range(len(left)):
+            joined = torch.cat([hs[left[i]], hs[right[i]]], 0)
+            hs.append(torch.sigmoid(joined @ w))
+            hs[0] = hs[-1] * 2
+        return torch.stack(hs), hs[-1].sum() + 1
+
+    arguments = torch.randn(3, 4), [0, 3, 1], [1, 2, -1], torch.randn(8, 4)
+    special = Specialized(function, arguments)
+    assert special.graph.find_all("prim::StackArrays")
+    for found in both(special, *arguments):
+        torch.testing.assert_close(found, function(*arguments))
+    with pytest.raises(IndexError):
+        special.run(arguments[0], [9], [0], arguments[3])
+
+
+def test_a_list_that_gets_out_keeps_its_tensors():
+    def function(x: Tensor, n: int):
+        kept = []
+        for i in range(n):
+            kept.append(x * i)
+        first = kept[0] + 1
+        return kept, first
+
+    x = torch.randn(4)
+    special = Specialized(function, (x, 3))
+    for found in both(special, x, 3):
+        torch.testing.assert_close(found, function(x, 3))
+
+
+def test_an_element_that_is_read_twice_is_one_tensor():
+    def function(x: Tensor, n: int):
+        hs = [x * 2]
+        for i in range(n):
+            hs.append(hs[-1] + i)
+        out = []
+        for i in range(2):
+            out.append(hs[0])
+        return out
+
+    x = torch.randn(4)
+    special = Specialized(function, (x, 3))
+    a, b = special.run(x, 3)
+    assert a.data_ptr() == b.data_ptr()

@@ -124,6 +124,8 @@ def size_of_llvm(t: ir.Type) -> int:
 
 def size_of(t: T.Type) -> int:
     """Allocation size in bytes of a value of IR type ``t``, as a list element for example."""
+    if isinstance(t, T.ArrayType):
+        return t.numel * t.dtype.itemsize  # as an element: the array itself, not its address
     return size_of_llvm(llvm_type(t))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
+from scriptmode.analysis.local_lists import LocalList, local_lists
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
@@ -95,7 +96,7 @@ def _argument(value: Value, facts: Facts, may_be_any: bool) -> Any:
         constant = value.constant
         return constant.to("meta") if isinstance(constant, torch.Tensor) else constant
     node = value.node
-    if node is not None and node.kind == "prim::ListConstruct":
+    if node is not None and node.kind == "prim::ListConstruct" and is_fixed(value):
         return [_argument(v, facts, False) for v in node.inputs]
     if node is not None and node.kind == "prim::TupleConstruct" and value.type == T.SIZE:
         return [_argument(v, facts, False) for v in node.inputs]
@@ -160,7 +161,7 @@ def _data_fact(node: Node) -> TensorFact | None:
     shape: tuple[int, ...] = ()
     element = data.type
     if isinstance(element, T.ListType):
-        if data.node is None or data.node.kind != "prim::ListConstruct":
+        if data.node is None or data.node.kind != "prim::ListConstruct" or not is_fixed(data):
             return None
         shape, element = (len(data.node.inputs),), element.element
     if element not in (T.INT, T.BOOL) and dtype.constant is None:
@@ -185,13 +186,25 @@ def is_only_read(value: Value) -> bool:
     )
 
 
+def is_fixed(value: Value) -> bool:
+    """Whether a new list stays as it is made: it is only read, or lent to ops of torch."""
+    return all(
+        use.node.kind.startswith(("aten::", "tensor::"))
+        or use.node.kind in READING
+        or (use.node.kind == "prim::box" and is_fixed(use.node.output))
+        for use in value.uses
+    ) and all(is_fixed(u.node.output) for u in value.uses if u.node.kind in PASSING)
+
+
 class Shapes:
     """The facts of all tensors of one function."""
 
     def __init__(self, graph: Graph, given: Facts) -> None:
         self.facts: dict[Value, TensorFact] = dict(given)
         self._lists: dict[Value, list[TensorFact | None]] = {}  # elements of lists and tuples
+        self._elements: dict[Node, TensorFact] = {}  # read from local lists, all of whose are alike
         self._block(graph.block)
+        self._assume_elements(local_lists(graph), graph.block)
 
     def of(self, value: Value) -> TensorFact | None:
         """The fact of a value."""
@@ -231,12 +244,39 @@ class Shapes:
                 self._lists[node.output] = self._lists.get(node.inputs[0], [])
             elif node.kind in ("list::getitem", "prim::TupleIndex"):
                 self._set(node.output, self._element(node))
+            elif node.kind == "prim::StackArrays":
+                self._set(node.output, None)
             else:
                 for output, fact in zip(node.outputs, result_facts(node, self.facts), strict=True):
                     self._set(output, fact)
 
+    def _assume_elements(self, lists: Sequence[LocalList], block: Block) -> None:
+        """Let all elements of a list have the fact of those that are known, while that holds."""
+        for made in lists:
+            known = {self.of(v) for v in made.written} - {None}
+            if len(known) == 1 and made.reads:
+                (fact,) = known
+                assert fact is not None
+                self._elements.update(dict.fromkeys(made.reads, fact))
+        while self._elements:
+            self._block(block)
+            wrong = [
+                made for made in lists
+                for node in made.reads[:1]
+                if node in self._elements
+                and any(self.of(v) != self._elements[node] for v in made.written)
+            ]  # fmt: skip
+            if not wrong:
+                return
+            for made in wrong:
+                for node in made.reads:
+                    del self._elements[node]
+        self._block(block)
+
     def _element(self, node: Node) -> TensorFact | None:
-        """Of an element of a list that nothing writes."""
+        """Of an element of a list that nothing writes, or of a local one."""
+        if node in self._elements:
+            return self._elements[node]
         facts = self._lists.get(node.inputs[0], [])
         if not facts or not is_only_read(node.inputs[0]):
             return None

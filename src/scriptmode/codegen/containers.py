@@ -12,9 +12,10 @@ from llvmlite import ir
 
 from scriptmode.abi import objects
 from scriptmode.abi.convention import I32, I64, PTR
-from scriptmode.abi.layouts import llvm_type, size_of_llvm
+from scriptmode.abi.layouts import llvm_type, size_of, size_of_llvm
 from scriptmode.analysis.ownership import is_counted, is_stack_list
 from scriptmode.codegen import heap, tensors
+from scriptmode.codegen.arrays import array_place, copy_elements
 from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.scalars import with_overflow
@@ -55,18 +56,27 @@ def lent_list(f: FunctionEmitter, element: ir.Type, values: Sequence[ir.Value]) 
 def list_construct(f: FunctionEmitter, node: Node, *values: ir.Value) -> ir.Value:
     """A new list, or one in the frame."""
     t = node.output.type
-    element = llvm_type(t.contained[0] if t.contained else T.INT)
+    held = t.contained[0] if t.contained else T.INT
+    element = llvm_type(held)
     if is_stack_list(node):
         return lent_list(f, element, values)
     made = new_list(f, f.unit.descriptor(t), len(values))
     if values:
         data = tensors.load(f.b, made, PTR, objects.LIST_DATA)
-        size = size_of_llvm(element)
+        size = size_of(held)
         for index, value in enumerate(values):
-            tensors.store(f.b, value, data, index * size)
+            put_element(f, value, tensors.byte_gep(f.b, data, index * size), held)
         tensors.store(f.b, ir.Constant(I64, len(values)), made, objects.LIST_LENGTH)
     take_over(f, node)
     return made
+
+
+def put_element(f: FunctionEmitter, value: ir.Value, place: ir.Value, t: T.Type) -> None:
+    """Store an element; an array lies in its place as a whole."""
+    if isinstance(t, T.ArrayType):
+        copy_elements(f, value, place, t)
+    else:
+        heap.store_element(f.b, value, place)
 
 
 def new_list(f: FunctionEmitter, descriptor: ir.Value, capacity: int) -> ir.Value:
@@ -122,8 +132,11 @@ def place_of(
 def list_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
     """``self[index]``."""
     t = node.inputs[0].type.contained[0]
-    llvm = llvm_type(t)
-    place = place_of(f, node, self, index, size_of_llvm(llvm), "sm_list_index_error")
+    place = place_of(f, node, self, index, size_of(t), "sm_list_index_error")
+    if isinstance(t, T.ArrayType):
+        copy = array_place(f, t)  # the list's memory may move
+        copy_elements(f, place, copy, t)
+        return copy
     value = heap.load_element(f.b, place, t)
     if f.ownership.is_owned(node.output):
         f.retain(value, t)
@@ -188,10 +201,9 @@ def list_setitem(
 ) -> None:
     """``self[index] = value``; the old value goes last."""
     t = node.inputs[0].type.contained[0]
-    llvm = llvm_type(t)
-    place = place_of(f, node, self, index, size_of_llvm(llvm), "sm_list_assignment_error")
+    place = place_of(f, node, self, index, size_of(t), "sm_list_assignment_error")
     if not is_counted(t):
-        heap.store_element(f.b, value, place)
+        put_element(f, value, place, t)
         return
     f.retain(value, t)
     old = heap.load_element(f.b, place, t)
@@ -209,7 +221,6 @@ def list_reserve(f: FunctionEmitter, node: Node, self: ir.Value, more: ir.Value)
 def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value) -> None:
     """``self.append(value)``."""
     t = node.inputs[0].type.contained[0]
-    llvm = llvm_type(t)
     length = heap.list_length(f.b, self)
     capacity = heap.load_field(f.b, self, I64, objects.LIST_CAPACITY, heap.CAPACITY)
     longer = f.b.add(length, ir.Constant(I64, 1), flags=["nsw"])
@@ -218,8 +229,8 @@ def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value)
         f.raise_memory_error_if(f.b.icmp_signed("==", made, ir.Constant(I64, 0)))
     f.retain(value, t)
     data = heap.list_data(f.b, self)
-    size = ir.Constant(I64, size_of_llvm(llvm))
-    heap.store_element(f.b, value, tensors.byte_gep(f.b, data, f.b.mul(length, size)))
+    size = ir.Constant(I64, size_of(t))
+    put_element(f, value, tensors.byte_gep(f.b, data, f.b.mul(length, size)), t)
     heap.store_field(f.b, longer, self, objects.LIST_LENGTH, heap.LENGTH)
 
 

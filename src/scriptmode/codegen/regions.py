@@ -22,6 +22,7 @@ from scriptmode.abi.convention import I8, I16, I32, I64, PTR
 from scriptmode.abi.dtypes import DTYPE_NUMBERS
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
+from scriptmode.codegen import heap
 from scriptmode.codegen.arrays import array_place, copy_elements
 from scriptmode.codegen.containers import lent_list
 from scriptmode.codegen.function import FunctionEmitter
@@ -171,20 +172,30 @@ def new_tensor(
 
 def allocate(f: FunctionEmitter, slot: Slot, fact: TensorFact, *, dense: bool = False) -> ir.Value:
     """Put a new tensor into a slot; where its elements lie."""
+    sizes = [ir.Constant(I64, n) for n in fact.shape]
+    strides = None
+    if not (dense or fact.is_contiguous):
+        strides = [ir.Constant(I64, n) for n in fact.strides]
+    return allocate_sizes(f, slot, fact.dtype, sizes, strides)
+
+
+def allocate_sizes(
+    f: FunctionEmitter, slot: Slot, dtype: torch.dtype, sizes: Sequence[ir.Value],
+    strides: Sequence[ir.Value] | None = None,
+) -> ir.Value:  # fmt: skip
+    """Put a new tensor of these sizes into a slot; where its elements lie."""
     some = ir.Constant(I8, 1)
-    code = ir.Constant(I8, DTYPE_NUMBERS[fact.dtype])
-    dtype = ir.Constant(ir.LiteralStructType([I8, I8]), [some, code])
-    device = ir.Constant(ir.LiteralStructType([I8, I16]), [some, ir.Constant(I16, -256)])
-    layout, pinned, memory_format = (
-        zero(llvm_type(T.optional_of(t))) for t in (T.LAYOUT, T.BOOL, T.MEMORY_FORMAT)
-    )
-    sizes = lent_list(f, I64, [ir.Constant(I64, n) for n in fact.shape])
-    if dense or fact.is_contiguous:
-        kind, arguments = "aten::empty.memory_format", [sizes, dtype, layout, device, pinned]
-        arguments.append(memory_format)
+    code = ir.Constant(I8, DTYPE_NUMBERS[dtype])
+    options: list[ir.Value] = [ir.Constant(ir.LiteralStructType([I8, I8]), [some, code])]
+    options.append(zero(llvm_type(T.optional_of(T.LAYOUT))))
+    options.append(ir.Constant(ir.LiteralStructType([I8, I16]), [some, ir.Constant(I16, -256)]))
+    options.append(zero(llvm_type(T.optional_of(T.BOOL))))
+    shape = lent_list(f, I64, sizes)
+    if strides is None:
+        kind = "aten::empty.memory_format"
+        arguments = [shape, *options, zero(llvm_type(T.optional_of(T.MEMORY_FORMAT)))]
     else:
-        strides = lent_list(f, I64, [ir.Constant(I64, n) for n in fact.strides])
-        kind, arguments = "aten::empty_strided", [sizes, strides, dtype, layout, device, pinned]
+        kind, arguments = "aten::empty_strided", [shape, lent_list(f, I64, strides), *options]
     schema = aten_schema(kind)
     assert schema is not None
     f.check(f.b.call(f.unit.thunk(schema), [f.ctx, *arguments, slot.address]))
@@ -260,4 +271,21 @@ def to_tensor(f: FunctionEmitter, node: Node, array: ir.Value) -> object:
     assert isinstance(t, T.ArrayType)
     slot, data = new_tensor(f, t.dtype, t.shape, None)
     copy_elements(f, array, data, t)
+    return define_tensor(f, node.output, slot)
+
+
+@lower("prim::StackArrays")
+def stack_arrays(f: FunctionEmitter, node: Node, arrays: ir.Value) -> object:
+    """A new tensor of all elements, which lie one after the other already."""
+    t = node.inputs[0].type.contained[0]
+    assert isinstance(t, T.ArrayType)
+    length = heap.list_length(f.b, arrays)
+    empty = f.b.icmp_signed("==", length, ir.Constant(I64, 0))
+    f.raise_if(empty, RuntimeError, "stack expects a non-empty TensorList")
+    slot = f.array(Count.TENSOR).take()
+    sizes = [length, *(ir.Constant(I64, n) for n in t.shape)]
+    data = allocate_sizes(f, slot, t.dtype, sizes)
+    size = f.b.mul(length, ir.Constant(I64, t.numel * t.dtype.itemsize))
+    copy = f.unit.external("memcpy", PTR, [PTR, PTR, I64])
+    f.b.call(copy, [data, heap.list_data(f.b, arrays), size])
     return define_tensor(f, node.output, slot)

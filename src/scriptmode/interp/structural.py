@@ -271,6 +271,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "prim::DelAttr": _delete_attribute,
     "prim::Call": _call,
     "prim::Region": _region,
+    "prim::StackArrays": lambda host, node, inputs: [torch.stack(inputs[0])],
     "prim::ToArray": _to_array,
     "prim::ToTensor": _to_array,
     "prim::Fork": _fork,

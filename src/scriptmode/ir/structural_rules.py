@@ -447,6 +447,7 @@ RULES: Mapping[str, Rule] = {
     "prim::Call": _call,
     "prim::Region": _region,
     "prim::ToArray": _well_formed(1, 1)(_to_array),
+    "prim::StackArrays": _well_formed(1, 1, output=T.TENSOR)(_nothing),
     "prim::ToTensor": _well_formed(1, 1, output=T.TENSOR)(_nothing),
     "prim::Fork": _task,
     "prim::Defer": _task,

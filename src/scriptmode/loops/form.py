@@ -30,7 +30,7 @@ from typing import Any
 
 from scriptmode.analysis.alias import holds_memory
 from scriptmode.analysis.effects import Effects
-from scriptmode.analysis.shapes import Facts, Shapes
+from scriptmode.analysis.shapes import Facts, Shapes, is_fixed
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value
 from scriptmode.loops.build import NUMBERS, TO_NUMBER, Lowerer
@@ -186,6 +186,8 @@ class _Former:
             lowerer.node(node)
             return
         if node is not None and node.kind == "prim::ListConstruct":
+            if not is_fixed(value):
+                raise NotLowered("a list that changes")
             for item in node.inputs:
                 self._need(region, item)
             lowerer.node(node)

@@ -26,6 +26,7 @@ description; the verifier and the interpreter know their rules:
 ``prim::Region[callee=f, facts=(...)](...)``   the results of f, by loops of our own; facts are the
                                              dtype, shape, strides of tensors; None for others
 ``prim::ToArray(x) -> Array``, ``prim::ToTensor(x) -> Tensor``   copies
+``prim::StackArrays(list) -> Tensor``          ``torch.stack`` of a list of arrays
 ``prim::Fork[callee=f](args...) -> Future[T]``  a call that need not end before the next node
 ``prim::Defer[callee=f](args...) -> Future[T]`` a call that is made when it is waited for
 ``prim::Future(value) -> Future[T]``           a future that has its result
@@ -81,6 +82,7 @@ STRUCTURAL: Mapping[str, Effect] = {
     "prim::Call": EVERYTHING,
     "prim::Region": Effect.READS | Effect.RAISES | Effect.ALLOCATES,
     "prim::ToArray": Effect.READS,
+    "prim::StackArrays": Effect.READS | Effect.RAISES | Effect.ALLOCATES,
     "prim::ToTensor": Effect.ALLOCATES,
     "prim::Fork": EVERYTHING,
     "prim::Defer": Effect.ALLOCATES,

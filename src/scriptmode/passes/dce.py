@@ -31,13 +31,13 @@ from __future__ import annotations
 
 from scriptmode.analysis.effects import Effects
 from scriptmode.analysis.ownership import is_local_cell
-from scriptmode.ir.graph import RETURN, Block, Graph, Node, Program, Value
-from scriptmode.passes.terminators import (
+from scriptmode.analysis.terminators import (
     carried_offset,
     ends_of_branches,
     ends_of_loop,
     remove_input,
 )
+from scriptmode.ir.graph import RETURN, Block, Graph, Node, Program, Value
 
 
 def eliminate_dead_code(graph: Graph, program: Program | None = None) -> bool:

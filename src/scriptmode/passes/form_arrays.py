@@ -36,12 +36,12 @@ from dataclasses import dataclass, field
 
 from scriptmode.analysis.alias import result_is_fresh
 from scriptmode.analysis.facts import TensorFact
+from scriptmode.analysis.local_lists import MAKING, LocalList, is_carrying, local_lists
 from scriptmode.analysis.shapes import Facts, Shapes
+from scriptmode.analysis.terminators import carried_offset, ends_of_branches, ends_of_loop
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
-    TERMINATORS,
-    YIELD,
     Block,
     Graph,
     Node,
@@ -50,7 +50,6 @@ from scriptmode.ir.graph import (
     Value,
     innermost_loop,
 )
-from scriptmode.passes.terminators import carried_offset, ends_of_branches, ends_of_loop
 
 REGION = "prim::Region"
 MOST_BYTES = 1 << 14  # of one array
@@ -66,7 +65,7 @@ def form_arrays(graph: Graph, program: Program | None, given: Facts) -> bool:
         size = group.bytes
         if size <= room and flow.is_eligible(group):
             room -= size
-            _change(group)
+            flow.change(group)
             changed = True
     return changed
 
@@ -93,22 +92,11 @@ def _is_made(value: Value) -> bool:
 
 
 def _is_carried(value: Value) -> bool:
-    """Whether the value is what a Loop or If carries."""
+    """Whether the value is what a Loop or If carries, or an element that is read from a list."""
+    if value.node is not None and value.node.kind == "list::getitem":
+        return True
     owner = value.definition.owner if isinstance(value.definition, Block) else value.definition
     return owner is not None and owner.kind in ("prim::Loop", "prim::If")
-
-
-def _is_plumbing(use: Use) -> bool:
-    """Whether a use hands the value to a Loop or If."""
-    node = use.node
-    if node.kind == "prim::Loop":
-        return use.index >= 2
-    if node.kind not in TERMINATORS or node.block is None:
-        return False
-    owner = node.block.owner
-    if node.kind == YIELD:
-        return owner is not None and owner.kind in ("prim::Loop", "prim::If")
-    return node.kind in (BREAK, "prim::Continue")
 
 
 def _is_read(use: Use) -> bool:
@@ -132,6 +120,10 @@ class _Flow:
         self.facts = dict(Shapes(graph, given).facts)
         self.next: dict[Value, list[Value]] = {}
         self.parent: dict[Value, Value] = {}
+        self.lists: dict[Value, LocalList] = {}  # by a value that stands for all elements
+        self.elements: set[tuple[Node, int]] = set()  # uses that put a value into one
+        for made in local_lists(graph):
+            self._list(made)
         for node in graph.walk():
             if node.kind == "prim::Loop":
                 self._loop(node)
@@ -153,6 +145,36 @@ class _Flow:
                     self._flows(value, param)
                 self._flows(value, output)
             self._union(param, output)
+
+    def _list(self, made: LocalList) -> None:
+        """Elements flow from where they are written to where they are read."""
+        facts = {self.facts.get(v) for v in made.written}
+        if len(facts) != 1 or not made.written:
+            return
+        (fact,) = facts
+        if fact is None:
+            return
+        element = Value(T.TENSOR, self.graph.block, "element")
+        self.facts[element] = fact
+        self.lists[element] = made
+        for value in made.written:
+            self._flows(value, element)
+        for node in made.reads:
+            self._flows(element, node.output)
+        owned = set(made.values)
+        for value in made.values:
+            if value.node is not None and value.node.kind == MAKING:
+                self.elements.update((value.node, i) for i in range(len(value.node.inputs)))
+        for value in made.written:
+            for use in value.uses:
+                node = use.node
+                if use.index > 0 and node.kind in ("list::append", "list::setitem"):
+                    if node.inputs[0] in owned:
+                        self.elements.add((node, use.index))
+
+    def is_plumbing(self, use: Use) -> bool:
+        """Whether a use hands the value on to a Loop, If or list that is changed with it."""
+        return is_carrying(use) or (use.node, use.index) in self.elements
 
     def _flows(self, source: Value, target: Value) -> None:
         if source.type != T.TENSOR or target.type != T.TENSOR:
@@ -199,16 +221,18 @@ class _Flow:
             weight = _weight(value)
             if _is_made(value):
                 gained += weight
+            if value in self.lists:
+                continue
             if not _is_made(value) and not _is_carried(value):
                 lost += weight if self._is_imported(value, members) else 0
-            out = [u for u in value.uses if not _is_plumbing(u) and u.node.kind != REGION]
+            out = [u for u in value.uses if not self.is_plumbing(u) and u.node.kind != REGION]
             lost += sum(_weight_of(u.node) for u in out if value_changes(value))
         if gained <= lost:
             return False
         return self._is_safe(group)
 
     def _is_imported(self, value: Value, members: set[Value]) -> bool:
-        return any(_is_plumbing(u) for u in value.uses)
+        return any(self.is_plumbing(u) for u in value.uses)
 
     def _is_safe(self, group: _Group) -> bool:
         escapes: dict[Value, list[Use]] = {}
@@ -217,14 +241,14 @@ class _Flow:
                 continue
             found = [
                 u for u in value.uses
-                if not _is_plumbing(u) and u.node.kind != REGION and not _is_read(u)
+                if not self.is_plumbing(u) and u.node.kind != REGION and not _is_read(u)
             ]  # fmt: skip
             if found:
                 escapes[value] = found
         if not escapes:
             return True
         for source in group.values:
-            if _is_carried(source):
+            if _is_carried(source) or source in self.lists:
                 continue
             reached = self._reached(source)
             sites = [u for v in reached for u in escapes.get(v, ())]
@@ -247,12 +271,35 @@ class _Flow:
         loop = innermost_loop(site.node.block) if site.node.block is not None else None
         if loop is None:
             return True
+        if any(v in self.lists for v in self._reached(source)):
+            return False  # an element may be read again
         inside = site.node.inputs[site.index]
         if innermost_loop(inside.block) is not loop:
             return False
         if isinstance(inside.definition, Block):
             return False  # a carried value may stay the same for several iterations
         return innermost_loop(source.block) is loop or not _passes_params(source, inside, self.next)
+
+    def change(self, group: _Group) -> None:
+        """Make the group's values arrays, and lists of them lists of arrays."""
+        array = group.type
+        for value in group.values:
+            if value in self.lists:
+                _change_list(self.lists[value], array)
+                continue
+            if not value_changes(value):
+                _import(value, [u for u in value.uses if self.is_plumbing(u)], array)
+                continue
+            value.type = array
+            if value.node is not None and value.node.kind == REGION:
+                _set_fact(value.node, "results", value.node.outputs.index(value))
+            for use in value.uses:
+                if use.node.kind == REGION:
+                    _set_fact(use.node, "facts", use.index)
+                elif use.node.kind == "prim::ToArray":
+                    use.node.replace_with(value)
+                elif not self.is_plumbing(use):
+                    _export(value, use)
 
 
 def _passes_params(source: Value, target: Value, following: dict[Value, list[Value]]) -> bool:
@@ -298,23 +345,13 @@ def value_changes(value: Value) -> bool:
     return _is_made(value) or _is_carried(value)
 
 
-def _change(group: _Group) -> None:
-    array = group.type
-    for value in group.values:
-        if not value_changes(value):
-            uses = [u for u in value.uses if _is_plumbing(u)]
-            _import(value, uses, array)
-            continue
-        value.type = array
-        if value.node is not None and value.node.kind == REGION:
-            _set_fact(value.node, "results", value.node.outputs.index(value))
-        for use in value.uses:
-            if use.node.kind == REGION:
-                _set_fact(use.node, "facts", use.index)
-            elif use.node.kind == "prim::ToArray":
-                use.node.replace_with(value)
-            elif not _is_plumbing(use):
-                _export(value, use)
+def _change_list(made: LocalList, array: T.ArrayType) -> None:
+    for value in made.values:
+        value.type = T.ListType([array])
+    for node in made.stacks:
+        stacked = Node("prim::StackArrays", node.inputs[:1], [T.TENSOR], span=node.span)
+        stacked.insert_before(node)
+        node.replace_with(stacked.output)
 
 
 def _set_fact(region: Node, name: str, index: int) -> None:

@@ -29,9 +29,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scriptmode.analysis.terminators import carried_offset, ends_of_branches, ends_of_loop
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
-from scriptmode.passes.terminators import carried_offset, ends_of_branches, ends_of_loop
 
 
 def split_carried(graph: Graph, program: Program | None = None) -> bool:

@@ -38,6 +38,7 @@ from scriptmode.analysis.shapes import (
     SPLITTING,
     Facts,
     Shapes,
+    is_fixed,
     is_only_read,
     meta_result,
     meta_tensor,
@@ -137,7 +138,7 @@ def _broadcast(node: Node, facts: Facts) -> bool:
     parts = meta_result(node, facts)
     if parts is None or made is None or made.kind != "prim::ListConstruct":
         return False
-    if not is_only_read(node.output):
+    if not is_only_read(node.output) or not is_fixed(made.output):
         return False
     sizes = [_constant(node, n, T.INT) for n in parts[0].shape]
     shape = Node("prim::ListConstruct", sizes, [T.ListType([T.INT])], span=node.span)
