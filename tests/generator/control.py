@@ -283,7 +283,7 @@ def _with_width(e: Expressions, k: Kind, depth: int) -> str:
          f"{s}.{align}({n}, '.')", f"format({x}, {real!r})", f"str({x})", f"repr({s})",
          f"'x'.join({s})[:9]", f"{s}.partition('a')[2]", f"{s}.swapcase()", f"{s}.capitalize()",
          f"hex({i})", f"bin({i})[:9]", f"chr({i} % 256 + 65)", f"{s}.lstrip(' a')", f"{s}.casefold()",
-         f"{s}.removeprefix('a')", f"'%s' % ({i},)", f"'%r:%c' % ({s}, 'q')", f"ascii({s})[:12]")
+         f"{s}.removeprefix('a')", f"('%s' % ({i},))", f"('%r:%c' % ({s}, 'q'))", f"ascii({s})[:12]")
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def _text_of_union(e: Expressions, k: Kind, depth: int) -> str:
         return ""
     return e.rng.choice((f"str({name})", f"f'<{{{name}}}>'", f"repr({name})[:9]",
                          f"({name} if isinstance({name}, str) else 'n')",
-                         f"{name} * 2 if isinstance({name}, str) else str({name} + 1)"))  # fmt: skip
+                         f"({name} * 2 if isinstance({name}, str) else str({name} + 1))"))  # fmt: skip
 
 
 @rule("int")

@@ -31,7 +31,7 @@ from bisect import bisect_left
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
 from enum import Enum, Flag, IntEnum
-from heapq import merge, nsmallest
+from heapq import nsmallest
 from itertools import accumulate, chain, cycle, islice, pairwise, product, repeat, takewhile, zip_longest
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple, Union
 from torch import Tensor

@@ -173,7 +173,6 @@ def _by_library(e: Expressions, k: Kind, depth: int) -> str:
         ways += [
             f"list(accumulate({name}))[:6]",
             f"nsmallest(2, {name})",
-            f"list(merge({name}, [3]))[:8]",
         ]
     return e.rng.choice(ways)
 

@@ -13,7 +13,7 @@ from itertools import (
     tee,
     zip_longest,
 )
-from typing import List
+from typing import Dict, List, Tuple
 
 import pytest
 
@@ -131,6 +131,53 @@ def sliced(n: int):
 
 def sliced_from(n: int, step: int):
     return list(islice(range(10), n, 8, step))
+
+
+def repeated_lists() -> List[List[int]]:
+    rows = list(itertools.repeat([0], 3))
+    rows[0].append(1)
+    return rows
+
+
+def repeated_dicts(n: int) -> List[Dict[str, int]]:
+    found: List[Dict[str, int]] = [*itertools.repeat({"a": 1}, 2)]
+    for inner in itertools.repeat({"b": n}, 2):
+        inner["b"] += 1
+        found.append(inner)
+    return found
+
+
+def repeated_tuples() -> List[Tuple[int, List[int]]]:
+    pairs = list(itertools.repeat((1, [2]), 2))
+    pairs[1][1].append(3)
+    return pairs
+
+
+def repeated_side_effects() -> List[int]:
+    calls = [0]
+
+    def made() -> int:
+        calls[0] += 1
+        return calls[0]
+
+    rows = list(itertools.repeat([made()], 2))
+    return calls + rows[0] + rows[1]
+
+
+def repeated_iterator() -> List[int]:
+    one, two = itertools.repeat(iter([1, 2, 3]), 2)
+    return [next(one), next(two)]
+
+
+@pytest.mark.parametrize(
+    "function", [repeated_lists, repeated_tuples, repeated_side_effects, repeated_iterator]
+)
+def test_what_is_repeated_is_one_object(function) -> None:
+    check(function)
+
+
+def test_dicts_that_are_repeated_are_one_object() -> None:
+    check(repeated_dicts, (5,))
 
 
 def test_products_chains_and_slices() -> None:

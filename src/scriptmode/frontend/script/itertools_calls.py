@@ -54,6 +54,7 @@ _enter()
 def _repeat(e: Emitter, given: Arguments) -> Sugared:
     value, times = take(e, given, "object", "times", required=1)
     assert value is not None
+    value = e.settle(value)  # each item is the same object
     if times is None:
         return call_library(e, library.repeat, Arguments([value], {}))
     if isinstance(times, Constant) and isinstance(times.value, int) and times.value <= 16:
