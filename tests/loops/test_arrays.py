@@ -169,3 +169,22 @@ def test_an_element_that_is_read_twice_is_one_tensor():
     special = Specialized(function, (x, 3))
     a, b = special.run(x, 3)
     assert a.data_ptr() == b.data_ptr()
+
+
+def test_what_is_written_in_place_is_seen_by_all_that_share_it():
+    def function(x: Tensor, n: int):
+        h = x
+        y = x * 1
+        total = x.sum() * 0
+        for i in range(n):
+            x.add_(1.0)
+            y.mul_(2.0)
+            total = total + (h * 2).sum() + y.t().sum()
+            h = y * 0.5
+        return total, y, h
+
+    x = torch.randn(2, 3)
+    expected = function(x.clone(), 3)
+    special = Specialized(function, (x, 3))
+    for run in (special.interpret, special.run):
+        torch.testing.assert_close(run(x.clone(), 3), expected)

@@ -112,6 +112,19 @@ class Effects:
         return not self.of(node) & observable and not leaves(node)
 
 
+# ops that write containers or variables, and no tensor
+_CONTAINERS = ("list::", "dict::", "set::", "deque::", "iter::", "prim::Cell")
+
+
+def may_write_tensors(node: Node, effects: Effects) -> bool:
+    """Whether the node's own op, nested blocks aside, may write elements of some tensor."""
+    if node.is_terminator or node.kind in ("prim::If", "prim::Loop", "prim::Try"):
+        return False
+    if not effects.of(node) & Effect.WRITES:
+        return False
+    return _runs_user_code(node) or not node.kind.startswith(_CONTAINERS)
+
+
 _COMPARING = frozenset(
     ["prim::eq", "prim::hash", "prim::str", "prim::repr", "prim::format", "prim::DictConstruct"]
 )  # fmt: skip

@@ -28,8 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scriptmode.analysis.alias import holds_memory
-from scriptmode.analysis.effects import Effects
+from scriptmode.analysis.effects import Effects, may_write_tensors
 from scriptmode.analysis.shapes import Facts, Shapes, is_fixed
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value
@@ -156,10 +155,7 @@ class _Former:
             Effect.WRITES | Effect.IO | Effect.RAISES
         ):
             return True
-        if not effects & Effect.WRITES:
-            return bool(effects & Effect.IO and node.kind in ("prim::Call", "prim::Fork"))
-        writes_tensors = any(_holds_tensors(v.type) for n in _with_nested(node) for v in n.inputs)
-        return writes_tensors and not node.kind.startswith("list::")
+        return any(may_write_tensors(n, self.effects) for n in _with_nested(node))
 
     # ---- adding ----
 
@@ -385,9 +381,3 @@ def _with_nested(node: Node) -> list[Node]:
             found += _with_nested(inner)
         found.append(block.terminator)
     return found
-
-
-def _holds_tensors(t: T.Type) -> bool:
-    return any(inner == T.TENSOR for inner in T.walk(t)) or (
-        isinstance(t, T.ClassType) and holds_memory(t)
-    )

@@ -35,6 +35,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scriptmode.analysis.alias import result_is_fresh
+from scriptmode.analysis.effects import Effects, may_write_tensors
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.analysis.local_lists import MAKING, LocalList, is_carrying, local_lists
 from scriptmode.analysis.shapes import Facts, Shapes
@@ -58,6 +59,9 @@ MOST_FRAME = 1 << 17  # of all arrays of a function
 
 def form_arrays(graph: Graph, program: Program | None, given: Facts) -> bool:
     """Return whether the graph changed."""
+    effects = Effects(program)
+    if any(may_write_tensors(node, effects) for node in graph.walk()):
+        return False  # a copy would not see what is written
     flow = _Flow(graph, given)
     changed = False
     room = MOST_FRAME
