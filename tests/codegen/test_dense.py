@@ -9,6 +9,7 @@ from llvmlite import ir
 
 from scriptmode.abi.convention import I64, PTR
 from scriptmode.codegen import engine
+from scriptmode.codegen.dense import emit
 from scriptmode.codegen.dense import machine as machines
 from scriptmode.codegen.dense import vectors as V
 from scriptmode.codegen.dense.conv import Convolution, emit_conv2d
@@ -182,7 +183,8 @@ def test_every_kernel_takes_any_shape(compiled, form):
     check(compiled, cases)
 
 
-def test_many_rows_are_taken_in_blocks(compiled):
+def test_many_rows_are_taken_in_blocks(compiled, monkeypatch):
+    monkeypatch.setattr(emit, "BLOCK_BYTES", 1 << 16)
     cases = []
     for m, n, k, layout in (
         (90, 9, 700, "rows"),

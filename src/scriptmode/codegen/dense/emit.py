@@ -34,9 +34,12 @@ class Form(Enum):
 
 
 UNROLLED_OPERATIONS = 96  # vector multiplications of a product without loops, at most
-CALL_SIDE = 65  # rows and columns from which on a call of the BLAS pays, if there are
-CALL_OPERATIONS = 500_000  # as many multiplications
-BLOCK_BYTES = 1 << 17  # of A, that stay in the cache while B passes by
+# when a call of the BLAS pays: so many multiplications, and either both sides of C as long as this
+CALL_OPERATIONS = 500_000
+CALL_SIDE = 65
+CALL_DEPTH = 2048  # or so many rows of B, as they lie
+CALL_ROWS = 16  # and so many rows of A
+BLOCK_BYTES = 1 << 19  # of A, that stay in the cache while B passes by
 ROUND = 12  # rows of a block, a multiple of those of most tiles
 SCRATCH_BYTES = 1 << 16  # of the stack, for A in rows or B in panels, at most
 
@@ -46,8 +49,11 @@ def choose_form(p: Product, machine: Machine) -> Form:
     vectors = -(-p.n // machine.lanes(p.dtype))
     if p.m * vectors * p.k <= UNROLLED_OPERATIONS and vectors * p.k <= machine.registers:
         return Form.UNROLLED
-    if min(p.m, p.n) >= CALL_SIDE and p.m * p.n * p.k >= CALL_OPERATIONS and mkl.is_possible(p):
-        return Form.CALL
+    if p.m * p.n * p.k >= CALL_OPERATIONS and mkl.is_possible(p):
+        # the BLAS packs B first: that pays for many rows, and where rows of B lie on many pages
+        scattered = p.b_strides[1] == 1 and p.k >= CALL_DEPTH and p.m >= CALL_ROWS
+        if min(p.m, p.n) >= CALL_SIDE or scattered:
+            return Form.CALL
     if p.packed or p.b_strides[1] in (0, 1):
         return Form.TILES
     small_a = p.m * p.k * BYTES[p.dtype] <= SCRATCH_BYTES
