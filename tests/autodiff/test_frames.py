@@ -1,5 +1,9 @@
 """What a node keeps: until its last backward, and no longer."""
 
+import faulthandler
+import gc
+import os
+import threading
 import warnings
 import weakref
 
@@ -117,3 +121,50 @@ def test_a_node_forgets_its_arguments_in_the_last_backward():
     assert held() is None
     with pytest.raises(RuntimeError, match="second time"):
         y.backward()
+
+
+def curved(x: Tensor, n: int) -> Tensor:
+    for i in range(n):
+        x = torch.nn.functional.gelu(x, approximate="tanh" if i > 0 else "none")
+    return x
+
+
+def test_a_frame_that_is_garbage_together_with_its_program_goes_first():
+    for _ in range(3):
+        scripted = scriptmode.script(curved)
+        result = scripted(torch.rand(3, requires_grad=True), 3)
+        ring = {"result": result, "scripted": scripted}  # the frame holds constants of the program
+        ring["ring"] = ring
+        node = weakref.ref(result.grad_fn)
+        del scripted, result, ring
+        gc.collect()
+        assert node() is None
+
+
+def test_the_tape_of_torch_when_reverse_programs_are_switched_off():
+    x = torch.rand(5, requires_grad=True)
+    scripted = scriptmode.script(deep)
+    own = scripted(x, 3)
+    with scriptmode.config.override(autodiff=False):
+        taped = scripted(x, 3)
+    assert own.grad_fn.name() != taped.grad_fn.name() == "SumBackward0"
+    torch.testing.assert_close(*(torch.autograd.grad(y, x)[0] for y in (own, taped)))
+
+
+def test_a_lock_that_another_thread_held_is_free_in_a_forked_process():
+    scripted = scriptmode.script(deep)
+    x = torch.rand(5, requires_grad=True)
+    codes = []
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            faulthandler.dump_traceback_later(60, exit=True)
+            os._exit(0 if scripted(x, 2).requires_grad else 1)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    with scripted._dispatcher.primary.gradients._lock:  # as if it compiled
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+    assert codes == [0]

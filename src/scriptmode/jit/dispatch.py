@@ -61,8 +61,9 @@ def _free_locks() -> None:
     # the thread that compiled an instance when the process was forked does not exist here
     for dispatcher in list(_DISPATCHERS):
         dispatcher._lock = threading.RLock()
-        for variant in dispatcher._all_variants:
+        for variant in getattr(dispatcher, "_all_variants", ()):  # it may have been half made
             variant.versions.free_lock()
+            variant.gradients.free_lock()
 
 
 os.register_at_fork(after_in_child=_free_locks)

@@ -34,8 +34,9 @@ from scriptmode.ir.graph import Graph, Program, Value, copy_graph
 from scriptmode.ir.graph import Node as IRNode
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.ops.table import Effect
-from scriptmode.runtime.boundary import make_entry, unusual_state
+from scriptmode.runtime.boundary import make_entry, record_of, unusual_state
 from scriptmode.runtime.captured import CapturedRows
+from scriptmode.runtime.code import Lease
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 
@@ -59,6 +60,7 @@ class Node:
     writes: bool
     warns: bool
     is_recorded: bool  # torch's tape sees some of the ops
+    code: Lease | None  # of the forward program, where frames may refer to its constants
 
     @functools.cached_property
     def reverse(self) -> Entry:
@@ -86,6 +88,13 @@ class Run:
     frame: Any = None
     is_over: bool = False  # the last backward has run
     views: Sequence[tuple[Path, torch.Tensor, torch.Tensor]] = ()
+    code: Lease | None = None  # what the frame refers to
+
+    def __del__(self) -> None:
+        # a frame that is garbage together with its program must go first
+        if self.code is not None:
+            self.frame = None
+            self.code.release()
 
 
 class Gradients:
@@ -104,6 +113,10 @@ class Gradients:
         self._places: list[tuple[int, Path]] = []  # of all that may require a gradient
         self._is_plain = False  # no argument is a container
         self._readers: list[tuple[dict[str, Any], str]] = []
+
+    def free_lock(self) -> None:
+        """In a forked process: the thread that compiled a program does not exist there."""
+        self._lock = threading.RLock()
 
     # ---- calls
 
@@ -267,9 +280,11 @@ class Gradients:
         saved = [number[v] for v in (*found.inputs, *own) if T.TENSOR in T.walk(v.type)]
         whole = (found.forward, *found.functions)
         kinds = {n.kind for graph in whole for n in graph.walk()}
+        forward = self._entry(found.forward, self.instance, found.functions)
+        plain = not found.functions and all(_is_made(v.value) for _, v in found.saved)
         return Node(
             found,
-            self._entry(found.forward, self.instance, found.functions),
+            forward,
             lambda is_last: self._reverse_entry(found, is_last),
             [number[v] for v in found.inputs],
             [(number[v], path) for v, path in found.wrt],
@@ -281,7 +296,11 @@ class Gradients:
             "prim::warn" in kinds,
             not all(k.partition("::")[0] in _OWN_OPS for k in kinds)
             or "torch::set_grad_enabled" in kinds,
+            None if plain else self._code_of(forward),
         )
+
+    def _code_of(self, entry: Entry) -> Lease | None:
+        return record_of(entry).lease
 
     def _reverse_entry(self, found: Differentiated, is_last: bool) -> Entry:
         graph = found.reverse
@@ -327,6 +346,14 @@ def _holds_tensors(value: Value) -> bool:
     return T.TENSOR in T.walk(value.type)
 
 
+def _is_made(value: Value) -> bool:
+    """Whether a value of a frame has no part that may be a constant of a program, as a str is."""
+    parts = list(T.walk(value.type))
+    kinds = (T.ClassType, T.UnionType)
+    return _CONSTANT.isdisjoint(parts) and not any(isinstance(part, kinds) for part in parts)
+
+
+_CONSTANT = {T.STR, T.BYTES, T.ANY}
 _UNKNOWN: Any = object()
 # what calls no code of others, which may ask for torch's tape
 _OWN_OPS = (
@@ -426,6 +453,8 @@ class _Apply(torch.autograd.Function):
             run.state = torch.get_rng_state()
         with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
             run.result, run.frame, flags = node.forward(*run.arguments)
+        if node.code is not None:
+            run.code = node.code.hold()
         everything = (*run.arguments, *run.leaves)
         result = run.result
         ctx.set_materialize_grads(False)

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -178,11 +178,16 @@ def _cases(module: ModuleType) -> Iterator[tuple[Callable[[], tuple[Any, ...]], 
 class _InterpretedGradients(Gradients):
     """Forward and reverse programs without native code."""
 
-    def _entry(self, graph: Graph, instance: NativeInstance | None) -> Callable[..., Any]:
-        program = program_of(graph, self.program)
+    def _entry(
+        self, graph: Graph, instance: NativeInstance | None, functions: Sequence[Graph]
+    ) -> Callable[..., Any]:
+        program = program_of(graph, self.program, functions)
         graph.kwarg_only.clear()
         run = Interpreter(program).run
         return lambda *arguments: run(graph.name, *arguments)
+
+    def _code_of(self, entry: Callable[..., Any]) -> None:
+        return None
 
 
 @dataclass
