@@ -14,7 +14,7 @@ from tests.generator.runner import judge_all
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.py"))
 INTERPRETED, NATIVE = 180, 20
-PARTS = 4
+PARTS = 10
 FIRST = int(os.environ["SCRIPTMODE_TEST_SEED"])  # fresh in each run, and printed at its end
 ONCE_DIFFERENT = (117922037,)
 
@@ -37,8 +37,10 @@ def test_random_programs_agree_with_eager_in_the_interpreter(part):
     check(range(FIRST + part, FIRST + INTERPRETED, PARTS), judge_interpreted, "--interpret")
 
 
-def test_random_programs_agree_with_eager():
-    check(range(FIRST + INTERPRETED, FIRST + INTERPRETED + NATIVE), judge, "")
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_programs_agree_with_eager(part):
+    first = FIRST + INTERPRETED
+    check(range(first + part, first + NATIVE, PARTS), judge, "")
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)

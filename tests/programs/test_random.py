@@ -13,7 +13,7 @@ from tests.generator.runner import judge_all
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.py"))
 COUNT = 300
-PARTS = 6
+PARTS = 30
 FIRST = int(os.environ["SCRIPTMODE_TEST_SEED"])  # fresh in each run, and printed at its end
 
 

@@ -3,7 +3,7 @@
 ::
 
     i32 name(inputs..., outputs...)      pointers, and i64, double or i8 for numbers
-    0: done; 1: an index among the inputs is out of bounds, and nothing was written
+    0: done; 1: an index among the inputs is out of bounds or memory is short; nothing was written
 
 In each bundle one loop is walked in vectors: the one along which most accesses are contiguous.  Its
 last, shorter vector has exactly the lanes that are left, so every extent is static.
@@ -27,11 +27,9 @@ from scriptmode.codegen.engine import host_cpu
 from scriptmode.loops.expr import Apply, Argument, Buffer, Const, Expr, Load, Position, cost
 from scriptmode.loops.index import Affine, Element, Known, Quotient, Remainder, Term, Var, mentions
 from scriptmode.loops.kernel import Stage
-from scriptmode.loops.schedule import Bundle, Group, Schedule
+from scriptmode.loops.schedule import LINE, STACK, Bundle, Group, Schedule, bytes_of
 
-STACK = 1 << 15  # bytes of temporaries that live in the frame
 MOST_VECTORS = 8  # registers of one value, at most
-ALIGNMENT = 64
 _PRODUCTS: Mapping[torch.dtype, DType] = {torch.float32: "f32", torch.float64: "f64"}
 NUMBERS = {torch.int64: I64, torch.float64: ir.DoubleType(), torch.bool: I8}
 
@@ -102,24 +100,24 @@ class _Emitter:
         self.terms[known] = value
 
     def _allocate(self) -> None:
-        sizes = [max(b.size, 1) * b.dtype.itemsize for b in self.plan.temporaries]
-        rounded = [-(-s // ALIGNMENT) * ALIGNMENT for s in sizes]
-        if sum(rounded) <= STACK:
+        if self.plan.bytes <= STACK:
             for buffer in self.plan.temporaries:
                 t = L.in_memory(buffer.dtype)
                 place = self.entry.alloca(ir.ArrayType(t, max(buffer.size, 1)))
-                place.align = ALIGNMENT
+                place.align = LINE
                 place.type = PTR
                 self.places[buffer] = place
             return
         allocate = _declared(self.b.module, "aligned_alloc", PTR, [I64, I64])
-        total = ir.Constant(I64, sum(rounded))
-        self.heap = self.b.call(allocate, [ir.Constant(I64, ALIGNMENT), total])
-        allocate.attributes.add("nounwind")
+        total = ir.Constant(I64, self.plan.bytes)
+        self.heap = self.b.call(allocate, [ir.Constant(I64, LINE), total])
+        missing = self.b.icmp_unsigned("==", self.heap, ir.Constant(PTR, None))
+        with self.b.if_then(missing, likely=False):
+            self.b.ret(ir.Constant(I32, 1))  # the ops of torch say that memory is short
         offset = 0
-        for buffer, size in zip(self.plan.temporaries, rounded, strict=True):
+        for buffer in self.plan.temporaries:
             self.places[buffer] = self._moved(self.heap, ir.Constant(I64, offset), I8)
-            offset += size
+            offset += bytes_of(buffer)
 
     # ---- loops ----
 

@@ -38,8 +38,6 @@ from scriptmode.loops.build import build_kernel
 from scriptmode.loops.schedule import Schedule, schedule
 from scriptmode.ops.aten import aten_schema
 
-INLINE_COST = 400  # kernels of fewer elementary steps become part of the function
-
 
 def plan_of(program: Program, node: Node) -> Schedule:
     """The loop nests of a region."""
@@ -82,7 +80,7 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
             data.append(place)
     arguments = [_argument(f, v) for v in node.inputs]
     status = f.b.call(kernel, [*arguments, *data])
-    may_refuse = plan.kernel.may_refuse
+    may_refuse = plan.may_refuse
     if may_refuse:
         refused = f.llvm.append_basic_block("refused")
         failed = f.b.icmp_signed("!=", status, ir.Constant(I32, 0))

@@ -65,7 +65,7 @@ def form_regions(graph: Graph, program: Program, given: Facts) -> bool:
     """Return whether the graph changed; the regions' functions are added to the program."""
     facts = Shapes(graph, given).facts
     blocks = [graph.block, *(b for n in graph.walk() for b in n.blocks)]
-    former = _Former(graph, program, facts)
+    former = _Former(graph, program, facts, given)
     for block in blocks:
         former.block(block)
     return former.count > 0
@@ -98,10 +98,11 @@ class _Region:
 
 
 class _Former:
-    def __init__(self, graph: Graph, program: Program, facts: Facts) -> None:
+    def __init__(self, graph: Graph, program: Program, facts: Facts, given: Facts) -> None:
         self.graph = graph
         self.program = program
         self.facts = facts
+        self.sure = set(given)  # values whose facts need no check: guarded, or made by regions
         self.effects = Effects(program)
         self.count = 0
 
@@ -151,7 +152,7 @@ class _Former:
         if _uses_any(node, region.values):
             return True
         effects = self.effects.of(node)
-        if region.lowerer.builder.kernel.may_refuse and effects & (
+        if region.lowerer.builder.kernel.bounds and effects & (
             Effect.WRITES | Effect.IO | Effect.RAISES
         ):
             return True
@@ -235,6 +236,7 @@ class _Former:
             attributes={
                 "callee": name,
                 "facts": tuple(self._fact(v) for v in inputs),
+                "known": tuple(i for i, v in enumerate(inputs) if v in self.sure),
                 "results": tuple(self._fact(o) for o in outputs),
             },
             span=members[0].span,
@@ -245,6 +247,7 @@ class _Former:
         self._move_views(call, inside, before)
         for output, result in zip(outputs, call.outputs, strict=True):
             result.name = output.name
+            self.sure.add(result)
             fact = self.facts.get(output)
             output.replace_all_uses_with(result)
             if fact is not None:

@@ -98,11 +98,6 @@ class Kernel:
     stages: list[Stage] = field(default_factory=list)
     bounds: list[Known] = field(default_factory=list)
 
-    @property
-    def may_refuse(self) -> bool:
-        """Whether some inputs are left to the ops of torch."""
-        return bool(self.bounds)
-
 
 class KernelBuilder:
     """Appends stages; one for each kernel."""

@@ -25,6 +25,13 @@ from scriptmode.loops.index import Affine, Quotient, Remainder, Term, Var, menti
 from scriptmode.loops.kernel import Kernel, Stage
 
 Extents = tuple[int, ...]
+STACK = 1 << 15  # bytes of temporaries that live in the frame; more are allocated
+LINE = 64  # bytes
+
+
+def bytes_of(buffer: Buffer) -> int:
+    """Memory of a temporary buffer, in whole cache lines."""
+    return -(-max(buffer.size, 1) * buffer.dtype.itemsize // LINE) * LINE
 
 
 @dataclass(eq=False)
@@ -51,6 +58,16 @@ class Schedule:
     kernel: Kernel
     groups: list[Group]
     temporaries: list[Buffer]
+
+    @property
+    def bytes(self) -> int:
+        """Of all temporary buffers, each on cache lines of its own."""
+        return sum(map(bytes_of, self.temporaries))
+
+    @property
+    def may_refuse(self) -> bool:
+        """Whether the kernel may do nothing: an index is out of bounds, or memory is missing."""
+        return bool(self.kernel.bounds) or self.bytes > STACK
 
 
 def schedule(kernel: Kernel) -> Schedule:
