@@ -157,3 +157,21 @@ def test_other_tensors_than_known_ones_go_through_torch():
     x = torch.randn(6)
     special = Specialized(function, (x, 2))
     torch.testing.assert_close(special.run(x, 2), function(x, 2))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.clamp(max=1e300) * 2,
+        lambda x: torch.where(x > 0, x, 1e39) * 2,
+        lambda x: x.masked_fill(x > 0, 1e39) * 2,
+        lambda x: torch.full_like(x, 1e39) + x,
+    ],
+    ids=["clamp", "where", "masked_fill", "full_like"],
+)
+def test_a_number_that_does_not_fit_is_torchs_error(function):
+    x = torch.randn(6)
+    with pytest.raises(RuntimeError, match="overflow"):
+        function(x)
+    with pytest.raises(RuntimeError, match="overflow"):
+        Specialized(function, (x,)).run(x)

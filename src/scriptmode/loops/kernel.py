@@ -213,6 +213,18 @@ def number(value: Any, dtype: torch.dtype) -> Expr:
     return cast(value, dtype) if isinstance(value, Expr) else const(value, dtype)
 
 
+def fitting(value: Any, dtype: torch.dtype) -> Expr:
+    """A number in ``dtype``; NotLowered where torch might say that it does not fit."""
+    if isinstance(value, Expr):
+        if value.dtype != dtype and dtype not in (torch.float64, torch.int64):
+            raise NotLowered("a number whose fit is checked when it is known")
+    elif dtype != torch.bool:
+        limits = torch.finfo(dtype) if dtype.is_floating_point else torch.iinfo(dtype)
+        if math.isfinite(value) and not limits.min <= value <= limits.max:
+            raise NotLowered("a number that does not fit")
+    return number(value, dtype)
+
+
 def select(condition: Expr, a: Expr, b: Expr) -> Expr:
     """``a`` where the condition holds, else ``b``."""
     return apply("select", condition, a, b, dtype=a.dtype)

@@ -9,7 +9,7 @@ import torch
 
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.loops.expr import Expr, apply, cast, const, position
-from scriptmode.loops.kernel import Indices, KernelBuilder, Lazy, NotLowered, number, select
+from scriptmode.loops.kernel import Indices, KernelBuilder, Lazy, NotLowered, fitting, select
 from scriptmode.loops.lowering import fixed, lowers
 from scriptmode.loops.lowerings.pointwise import SUPPORTED
 
@@ -18,7 +18,7 @@ def filled(out: TensorFact, value: Any) -> Lazy:
     """One value everywhere."""
     if out.dtype not in SUPPORTED or not out.is_contiguous:
         raise NotLowered(f"kernels do not make {out.text}")
-    element = number(value, out.dtype)
+    element = fitting(value, out.dtype)
     return Lazy(out.shape, out.dtype, lambda i: element)
 
 

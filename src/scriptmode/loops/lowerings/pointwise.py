@@ -9,7 +9,15 @@ import torch
 
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.loops.expr import Const, Expr, apply, cast, const
-from scriptmode.loops.kernel import KernelBuilder, Lazy, NotLowered, elementwise, number, select
+from scriptmode.loops.kernel import (
+    KernelBuilder,
+    Lazy,
+    NotLowered,
+    elementwise,
+    fitting,
+    number,
+    select,
+)
 from scriptmode.loops.lowering import fixed, lowers
 
 # dtypes that kernels compute in
@@ -197,11 +205,15 @@ def softplus(k: KernelBuilder, out: TensorFact, x: Lazy, beta: Any, threshold: A
 @lowers("aten::hardtanh", "aten::clamp", "aten::clip")
 def clamp(k: KernelBuilder, out: TensorFact, x: Lazy, low: Any, high: Any) -> Lazy:
     """Between two bounds, either of which may be None; NaN stays."""
+    bounds = [
+        (name, fitting(bound, out.dtype))
+        for bound, name in ((low, "maximum"), (high, "minimum"))
+        if bound is not None
+    ]
 
     def element(a: Expr) -> Expr:
-        for bound, name in ((low, "maximum"), (high, "minimum")):
-            if bound is not None:
-                a = apply(name, a, number(bound, a.dtype))
+        for name, bound in bounds:
+            a = apply(name, a, bound)
         return a
 
     return computed(out, element, out.dtype, x)
@@ -428,7 +440,7 @@ def where(k: KernelBuilder, out: TensorFact, condition: Lazy, a: Any, b: Any) ->
     def element(c: Expr, x: Expr, y: Expr) -> Expr:
         return select(truth(c), cast(x, out.dtype), cast(y, out.dtype))
 
-    operands = (in_dtype(o, out.dtype) for o in (a, b))
+    operands = (o if isinstance(o, Lazy) else fitting(o, out.dtype) for o in (a, b))
     return elementwise(element, out.dtype, out.shape, condition, *operands)
 
 
