@@ -1,8 +1,9 @@
 """Run a program every way and say whether all agree.
 
 A program is a module text that defines ``f`` and ``ARGUMENTS``, functions that make the arguments of
-a call.  Compared are the value, which of its parts and of the arguments are the same objects, the
-arguments after the call, the printed text, and the type and own message of an exception.
+a call; it may define ``LEVELS``, how much its native code is optimised.  Compared are the value,
+which of its parts and of the arguments are the same objects, the arguments after the call, the
+printed text, and the type and own message of an exception.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def _judge(module: ModuleType) -> Verdict:
     if any(w.error in ("NameError", "UnboundLocalError", "TypeError") for w in wanted):
         return Verdict(INVALID, wanted[0].message)
     compiled: Dispatcher | None = None
-    for level in (1, 0):
+    for level in getattr(module, "LEVELS", (1, 0)):
         with config.override(opt=level):
             try:
                 compiled = _compiled(module.f, compiled)

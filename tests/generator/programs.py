@@ -130,7 +130,7 @@ class Worse(Refused):
 
 @dataclass(frozen=True)
 class Program:
-    """The text of a program, which defines ``f`` and ``ARGUMENTS``, a list of functions."""
+    """The text of a program, which defines ``f``, ``ARGUMENTS``, a list of functions, and ``LEVELS``."""
 
     seed: int
     text: str
@@ -163,17 +163,19 @@ def random_program(seed: int, features: frozenset[str] = FEATURES) -> Program:
         parts.append(NAMED)
     helpers: list[Signature] = []
     for index in range(rng.randrange(0, 3)):
-        body = Body(rng, used, tuple(helpers), size=rng.randrange(2, 5))
+        body = Body(rng, used, tuple(helpers), size=rng.randrange(1, 5))
         parameters = [K.random_kind(rng, used, 1) for _ in range(rng.randrange(1, 4))]
         result = K.random_kind(rng, used, 1)
         signature = Signature(f"h{index}", tuple(parameters), result, steered=True)
         parts.append(body.function(signature))
         helpers.append(signature)
-    body = Body(rng, used, tuple(helpers), size=rng.randrange(5, 13))
+    body = Body(rng, used, tuple(helpers), size=rng.choice((2, 3, 4, 6, 8, 10, 12)))
     parameters = [K.random_kind(rng, used, 2) for _ in range(rng.randrange(1, 5))]
     root = Signature("f", tuple(parameters), K.random_kind(rng, used, 2))
     parts.append(body.function(root))
     parts.append(_arguments(rng, parameters))
+    if seed % 4:  # each level costs as much as the rest; most faults are the optimiser's
+        parts.append("LEVELS = (1,)\n")
     return Program(seed, "\n".join(parts))
 
 
