@@ -188,3 +188,79 @@ def test_what_is_written_in_place_is_seen_by_all_that_share_it():
     special = Specialized(function, (x, 3))
     for run in (special.interpret, special.run):
         torch.testing.assert_close(run(x.clone(), 3), expected)
+
+
+def test_what_a_loop_breaks_out_with_is_an_array():
+    def function(a: Tensor, b: Tensor, tol: float):
+        x = torch.ones_like(a)
+        steps = 0
+        while steps < 60:
+            following = x - (x * x * x + a * x - b) / (3 * x * x + a)
+            done = bool((following - x).abs().max() < tol)
+            x = following
+            steps += 1
+            if done:
+                break
+        return x, steps
+
+    arguments = torch.rand(40) + 0.5, torch.rand(40) * 100
+    special = Specialized(function, (*arguments, 1e-3))
+    assert arrays_of(special) and not special.left
+    for tol in (1e-3, 1e9, -1.0):
+        for found in both(special, *arguments, tol):
+            torch.testing.assert_close(found, function(*arguments, tol))
+
+
+def test_elements_of_a_list_that_follow_from_earlier_ones():
+    def function(xs: Tensor, left: List[int], right: List[int], w: Tensor):
+        hs: List[Tensor] = []
+        cs: List[Tensor] = []
+        for i in range(len(left)):
+            if left[i] < 0:
+                c = torch.tanh(xs[i])
+                h = c * 2
+            else:
+                a, b = left[i], right[i]
+                c = torch.sigmoid(torch.cat([hs[a], hs[b]]) @ w) + cs[a] * cs[b]
+                h = torch.tanh(c)
+            hs.append(h)
+            cs.append(c)
+        return hs[-1]
+
+    arguments = torch.randn(6, 4), [-1, -1, 0, -1, 2], [-1, -1, 1, -1, 3], torch.randn(8, 4)
+    special = Specialized(function, arguments)
+    assert arrays_of(special) and not special.left
+    for found in both(special, *arguments):
+        torch.testing.assert_close(found, function(*arguments))
+    for bad in ([0], [5]):
+        with pytest.raises(IndexError):
+            special.run(arguments[0], bad, bad, arguments[3])
+
+
+def test_elements_that_grow_are_no_arrays():
+    def function(x: Tensor, n: int):
+        hs = [x * 1]
+        for i in range(n):
+            hs.append(torch.cat([hs[-1], hs[0]]))
+        return hs[-1]
+
+    x = torch.randn(3)
+    special = Specialized(function, (x, 3))
+    for found in both(special, x, 3):
+        torch.testing.assert_close(found, function(x, 3))
+
+
+def test_a_dtype_that_is_asked_for_in_a_loop():
+    def function(x: Tensor, n: int):
+        count = torch.zeros_like(x)
+        for _ in range(n):
+            alive = x * count < 2
+            count = count + alive.to(count.dtype) * x.shape[0]
+        return count
+
+    x = torch.randn(7)
+    special = Specialized(function, (x, 5))
+    assert not special.left
+    for n in (0, 5):
+        for found in both(special, x, n):
+            torch.testing.assert_close(found, function(x, n))

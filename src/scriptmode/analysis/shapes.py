@@ -15,6 +15,7 @@ import torch
 
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
 from scriptmode.analysis.local_lists import LocalList, local_lists
+from scriptmode.analysis.terminators import ends_of_branches
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
     BREAK,
@@ -26,6 +27,7 @@ from scriptmode.ir.graph import (
     Value,
     innermost_loop,
 )
+from scriptmode.ops import table
 from scriptmode.ops.aten import overload
 
 Facts = Mapping[Value, TensorFact]
@@ -34,6 +36,15 @@ Facts = Mapping[Value, TensorFact]
 _FREE_INTS = frozenset([("aten::select", "index"), ("aten::embedding", "padding_idx")])
 _SAMPLES: Mapping[T.Type, Any] = {T.INT: 1, T.FLOAT: 1.0, T.BOOL: True}
 
+# ops that only ask for metadata
+METADATA = frozenset(
+    [
+        "tensor::shape", "tensor::dtype", "tensor::ndim", "tensor::len", "tensor::layout",
+        "tensor::element_size", "tensor::is_quantized", "tensor::is_sparse", "tensor::is_nested",
+        "aten::size.int", "aten::numel", "aten::dim", "aten::is_floating_point",
+        "aten::is_complex", "aten::stride.int",
+    ]
+)  # fmt: skip
 
 # ops that give lists of views
 SPLITTING = frozenset(
@@ -100,9 +111,26 @@ def _argument(value: Value, facts: Facts, may_be_any: bool) -> Any:
         return [_argument(v, facts, False) for v in node.inputs]
     if node is not None and node.kind == "prim::TupleConstruct" and value.type == T.SIZE:
         return [_argument(v, facts, False) for v in node.inputs]
+    if node is not None and node.kind in METADATA:
+        return metadata(node, facts)
     if may_be_any and value.type in _SAMPLES:
         return _SAMPLES[value.type]
     raise Unknown
+
+
+def metadata(node: Node, facts: Facts) -> Any:
+    """What an op that asks for metadata gives; raises Unknown."""
+    fact = facts.get(node.inputs[0])
+    if fact is None or not all(v.is_constant for v in node.inputs[1:]):
+        raise Unknown
+    arguments = [meta_tensor(fact), *(v.constant for v in node.inputs[1:])]
+    definition = table.find(node.kind)
+    meaning = definition.meaning if definition is not None else overload(node.kind)
+    assert meaning is not None
+    try:
+        return meaning(*arguments)
+    except (TypeError, IndexError, RuntimeError) as error:
+        raise Unknown from error
 
 
 def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
@@ -253,7 +281,7 @@ class Shapes:
     def _assume_elements(self, lists: Sequence[LocalList], block: Block) -> None:
         """Let all elements of a list have the fact of those that are known, while that holds."""
         for made in lists:
-            known = {self.of(v) for v in made.written} - {None}
+            known = {fact for v in made.written for fact in self._candidates(v)}
             if len(known) == 1 and made.reads:
                 (fact,) = known
                 assert fact is not None
@@ -272,6 +300,24 @@ class Shapes:
                 for node in made.reads:
                     del self._elements[node]
         self._block(block)
+
+    def _candidates(self, value: Value) -> set[TensorFact]:
+        """The facts that a value has on some way, where an If joins several."""
+        found: set[TensorFact] = set()
+        seen: set[Value] = set()
+        pending = [value]
+        while pending:
+            one = pending.pop()
+            fact, node = self.of(one), one.node
+            if one in seen:
+                continue
+            seen.add(one)
+            if fact is not None:
+                found.add(fact)
+            elif node is not None and node.kind == "prim::If":
+                index = node.outputs.index(one)
+                pending += [end.inputs[index] for end in ends_of_branches(node)]
+        return found
 
     def _element(self, node: Node) -> TensorFact | None:
         """Of an element of a list that nothing writes, or of a local one."""

@@ -265,10 +265,13 @@ class _Flow:
         return True
 
     def _reached(self, source: Value) -> list[Value]:
-        found = [source]
-        for value in found:
-            found += [v for v in self.next.get(value, ()) if v not in found]
-        return found
+        found = {source: None}
+        pending = [source]
+        while pending:
+            following = [v for v in self.next.get(pending.pop(), ()) if v not in found]
+            found.update(dict.fromkeys(following))
+            pending += following
+        return list(found)
 
     def _gets_out_once(self, source: Value, site: Use) -> bool:
         """Whether what a region makes gets out at a site in the same iteration, or behind."""

@@ -34,30 +34,22 @@ import torch
 from scriptmode.analysis.effects import op_effects
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.analysis.shapes import (
+    METADATA,
     PASSING,
     SPLITTING,
     Facts,
     Shapes,
+    Unknown,
     is_fixed,
     is_only_read,
     meta_result,
-    meta_tensor,
+    metadata,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
-from scriptmode.ops import table
-from scriptmode.ops.aten import overload, schema_of
+from scriptmode.ops.aten import schema_of
 from scriptmode.ops.table import Effect
 
-# ops that only ask for metadata
-_METADATA = frozenset(
-    [
-        "tensor::shape", "tensor::dtype", "tensor::ndim", "tensor::len", "tensor::layout",
-        "tensor::element_size", "tensor::is_quantized", "tensor::is_sparse", "tensor::is_nested",
-        "aten::size.int", "aten::numel", "aten::dim", "aten::is_floating_point",
-        "aten::is_complex", "aten::stride.int",
-    ]
-)  # fmt: skip
 _CHECKED = frozenset(
     ["aten::embedding", "aten::index_select", "aten::gather", "aten::index.Tensor", "aten::take"]
 )
@@ -71,7 +63,7 @@ def use_facts(graph: Graph, program: Program | None, given: Facts) -> bool:
     for node in list(graph.walk()):
         if node.block is None:
             continue
-        if node.kind in _METADATA:
+        if node.kind in METADATA:
             changed |= _constant_metadata(node, facts)
         elif node.kind in SPLITTING:
             changed |= _split(node, facts)
@@ -90,15 +82,9 @@ def _constant(before: Node, value: Any, t: T.Type) -> Value:
 
 
 def _constant_metadata(node: Node, facts: Facts) -> bool:
-    fact = facts.get(node.inputs[0])
-    if fact is None or not all(v.is_constant for v in node.inputs[1:]):
-        return False
-    arguments = [meta_tensor(fact), *(v.constant for v in node.inputs[1:])]
-    definition = table.find(node.kind)
-    meaning = definition.meaning if definition is not None else overload(node.kind)
     try:
-        value = meaning(*arguments)
-    except (TypeError, IndexError, RuntimeError):
+        value = metadata(node, facts)
+    except Unknown:
         return False
     node.replace_with(_constant(node, value, node.output.type))
     return True
