@@ -15,6 +15,7 @@ from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.stream_splits import stream_splits
 from scriptmode.passes.structure_exits import structure_exits
 from scriptmode.passes.unroll_recursion import unroll_recursion
+from scriptmode.passes.version_loops import version_loops
 
 PASSES = {
     "cse": eliminate_common_subexpressions,
@@ -31,4 +32,5 @@ PASSES = {
     "stream_splits": stream_splits,
     "structure_exits": structure_exits,
     "unroll_recursion": unroll_recursion,
+    "version_loops": version_loops,
 }

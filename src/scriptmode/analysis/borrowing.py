@@ -27,7 +27,7 @@ _KEEPING = frozenset(
     ["list::append", "list::extend", "list::insert", "list::reverse", "list::reserve",
      "prim::retain", "prim::release", "prim::box", "prim::raise", "prim::print", "prim::warn"]
 )  # fmt: skip
-_READERS = frozenset(["list::getitem", "list::peek", "dict::value_at"])
+_READERS = frozenset(["list::getitem", "list::getitem_inside", "list::peek", "dict::value_at"])
 _COUNTING = frozenset(["prim::retain", "prim::release"])
 _FARTHEST = 400  # nodes looked at; beyond, the element gets a reference
 
@@ -126,14 +126,31 @@ def may_drop(node: Node, reader: Node) -> bool:
         )
     if definition is None:
         return True
-    written = [
+    written = written_by(node)
+    if not written:
+        return True
+    return any(may_be_same(value.type, reader.inputs[0].type) for value in written)
+
+
+def written_by(node: Node) -> list[Value]:
+    """The inputs that an op of ours writes, as its schema says."""
+    definition = table.find(node.kind)
+    if definition is None:
+        return []
+    return [
         value
         for argument, value in zip(definition.schema.arguments, node.inputs, strict=True)
         if argument.alias is not None and argument.alias.is_write
     ]
-    if not written:
-        return True
-    return any(may_be_same(value.type, reader.inputs[0].type) for value in written)
+
+
+def is_opaque(node: Node) -> bool:
+    """Whether the node may run code, or write what its schema does not say."""
+    if node.is_terminator or node.kind.startswith("aten::"):
+        return False
+    if not op_effects(node.kind) & Effect.WRITES:
+        return node.kind not in STRUCTURAL and table.find(node.kind) is None
+    return not written_by(node)
 
 
 def may_be_same(a: T.Type, b: T.Type) -> bool:

@@ -108,11 +108,16 @@ def list_len(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     return heap.list_length(f.b, self)
 
 
+_INSIDE = ("list::getitem_inside", "list::setitem_inside")
+
+
 def place_of(
     f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value, size: int, error: str
 ) -> ir.Value:
     """Address of an element; a negative index counts from the end, one outside raises."""
     b = f.b
+    if node.kind in _INSIDE:
+        return tensors.byte_gep(b, heap.list_data(b, self), b.mul(index, ir.Constant(I64, size)))
     length = heap.list_length(b, self)
     if isinstance(index, ir.Constant):
         at = index if index.constant >= 0 else b.add(index, length)
@@ -128,7 +133,7 @@ def place_of(
     return tensors.byte_gep(b, data, b.mul(at, ir.Constant(I64, size)))
 
 
-@lower("list::getitem")
+@lower("list::getitem", "list::getitem_inside")
 def list_getitem(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value) -> ir.Value:
     """``self[index]``."""
     t = node.inputs[0].type.contained[0]
@@ -163,6 +168,25 @@ def list_has_index(f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Val
     return boolean(f.b, is_inside(f, node, self, index))
 
 
+@lower("list::covers")
+def list_covers(
+    f: FunctionEmitter,
+    node: Node,
+    self: ir.Value,
+    low: ir.Value,
+    end: ir.Value,
+    plus: ir.Value,
+    minus: ir.Value,
+) -> ir.Value:
+    """Whether ``low < end`` and all ints from one to the other, moved, are indices."""
+    b, wide = f.b, ir.IntType(128)
+    by = b.sub(b.sext(plus, wide), b.sext(minus, wide))
+    first, last = b.add(b.sext(low, wide), by), b.add(b.sext(end, wide), by)
+    starts = b.icmp_signed(">=", first, ir.Constant(wide, 0))
+    ends = b.icmp_signed("<=", last, b.zext(heap.list_length(b, self), wide))
+    return boolean(b, b.and_(b.and_(b.icmp_signed("<", low, end), starts), ends))
+
+
 @lower("list::check_index")
 def list_check_index(f: FunctionEmitter, node: Node, inside: ir.Value) -> None:
     """IndexError unless there is an element."""
@@ -195,7 +219,7 @@ def empty_value(f: FunctionEmitter, t: T.Type) -> ir.Value:
     return tensors.address(f.unit.private("empty", value, constant=True))
 
 
-@lower("list::setitem")
+@lower("list::setitem", "list::setitem_inside")
 def list_setitem(
     f: FunctionEmitter, node: Node, self: ir.Value, index: ir.Value, value: ir.Value
 ) -> None:
@@ -231,6 +255,26 @@ def list_append(f: FunctionEmitter, node: Node, self: ir.Value, value: ir.Value)
     data = heap.list_data(f.b, self)
     size = ir.Constant(I64, size_of(t))
     put_element(f, value, tensors.byte_gep(f.b, data, f.b.mul(length, size)), t)
+    heap.store_field(f.b, longer, self, objects.LIST_LENGTH, heap.LENGTH)
+
+
+@lower("list::has_room")
+def list_has_room(f: FunctionEmitter, node: Node, self: ir.Value, more: ir.Value) -> ir.Value:
+    """Whether so many elements can be appended where the list lies."""
+    capacity = heap.load_field(f.b, self, I64, objects.LIST_CAPACITY, heap.CAPACITY)
+    return boolean(f.b, f.b.icmp_signed("<=", more, f.b.sub(capacity, heap.list_length(f.b, self))))
+
+
+@lower("list::append_at")
+def list_append_at(
+    f: FunctionEmitter, node: Node, self: ir.Value, length: ir.Value, value: ir.Value
+) -> None:
+    """``self.append(value)`` where there is room, and the length is known."""
+    t = node.inputs[0].type.contained[0]
+    f.retain(value, t)
+    offset = f.b.mul(length, ir.Constant(I64, size_of(t)))
+    put_element(f, value, tensors.byte_gep(f.b, heap.list_data(f.b, self), offset), t)
+    longer = f.b.add(length, ir.Constant(I64, 1), flags=["nsw"])
     heap.store_field(f.b, longer, self, objects.LIST_LENGTH, heap.LENGTH)
 
 

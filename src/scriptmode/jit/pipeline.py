@@ -29,6 +29,7 @@ from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.stream_splits import stream_splits
 from scriptmode.passes.unroll_recursion import unroll_recursion
+from scriptmode.passes.version_loops import version_loops
 from scriptmode.runtime import link  # noqa: F401  (registers the native library)
 from scriptmode.support import config
 
@@ -55,6 +56,7 @@ PIPELINE: list[Pass] = [
     Pass("stream_splits", stream_splits),
     Pass("hoist_elements", hoist_elements),
     Pass("reserve_lists", reserve_lists),
+    Pass("version_loops", version_loops),
     Pass("dce", eliminate_dead_code),
 ]
 
@@ -70,6 +72,7 @@ MUST_PRECEDE: list[tuple[str, str, str]] = [
     ("licm", "hoist_elements", "an index that is computed in the loop must have been moved"),
     ("licm", "read_elements", "a view that a loop does not change is made once, before it"),
     ("licm", "stream_splits", "lengths of the pieces are taken before the loop"),
+    ("hoist_elements", "version_loops", "rows are read before the loops that go through them"),
     ("licm", "dce", "moving leaves nodes without users"),
 ]
 

@@ -51,12 +51,27 @@ def _sort_by(self: list[Any], keys: list[Any], reverse: bool) -> None:
     self[:] = [self[i] for i in order]
 
 
+# where the index is known to be that of an element, counted from the start
+op("list::getitem_inside(t[] self, int index) -> t", effects=READS)(operator.getitem)
+op("list::setitem_inside(t[](a!) self, int index, t value) -> ()")(operator.setitem)
+
+# an element more, where there is room for it and the length is known
+op("list::has_room(t[] self, int more) -> bool", effects=READS)(lambda self, more: True)
+op("list::append_at(t[](a!) self, int length, t value) -> ()")(
+    lambda self, length, value: self.append(value)
+)
+
 # an element that is read before it is known to be there: nothing then, and an error in its place
 op("list::has_index(t[] self, int index) -> bool", effects=READS)(
     lambda self, index: -len(self) <= index < len(self)
 )
 op("list::peek(t[] self, int index) -> t", effects=READS)(
     lambda self, index: self[index] if -len(self) <= index < len(self) else None
+)
+op("list::covers(t[] self, int low, int end, int plus, int minus) -> bool", effects=READS)(
+    lambda self, low, end, plus, minus: (
+        low < end and low + plus - minus >= 0 and end + plus - minus <= len(self)
+    )
 )
 
 

@@ -28,16 +28,12 @@ not be written in the loop, by any name: lists of other types are other lists.
 
 from __future__ import annotations
 
-from scriptmode.analysis.borrowing import may_be_same, with_nested
-from scriptmode.analysis.effects import op_effects
+from scriptmode.analysis.borrowing import is_opaque, may_be_same, with_nested, written_by
 from scriptmode.analysis.ownership import is_counted
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, ancestors
-from scriptmode.ops import table
 from scriptmode.ops.aten import schema_of
-from scriptmode.ops.prim import STRUCTURAL
-from scriptmode.ops.table import Effect
 
 
 def hoist_elements(graph: Graph, program: Program | None = None) -> bool:
@@ -58,9 +54,9 @@ def _block(block: Block) -> bool:
 def _loop(loop: Node) -> bool:
     nodes = [n for n in with_nested(loop) if n is not loop]
     reads = [n for n in nodes if _is_invariant_read(n, loop)]
-    if not reads or any(map(_is_unknown, nodes)):
+    if not reads or any(map(is_opaque, nodes)):
         return False
-    written = [v.type for n in nodes for v in _written(n)]
+    written = [v.type for n in nodes for v in written_by(n)]
     build = Builder(Block(None), schema_of)
     for node in reads:
         source = node.inputs[0]
@@ -82,26 +78,6 @@ def _is_invariant_read(node: Node, loop: Node) -> bool:
 
 def _is_inside(value: Value, loop: Node) -> bool:
     return any(block.owner is loop for block in ancestors(value.block))
-
-
-def _is_unknown(node: Node) -> bool:
-    """Whether the node may run code, or write what its schema does not say."""
-    if node.is_terminator or node.kind.startswith("aten::"):
-        return False
-    if not op_effects(node.kind) & Effect.WRITES:
-        return node.kind not in STRUCTURAL and table.find(node.kind) is None
-    return table.find(node.kind) is None or not _written(node)
-
-
-def _written(node: Node) -> list[Value]:
-    definition = table.find(node.kind)
-    if definition is None:
-        return []
-    return [
-        value
-        for argument, value in zip(definition.schema.arguments, node.inputs, strict=True)
-        if argument.alias is not None and argument.alias.is_write
-    ]
 
 
 def _hoist(node: Node, build: Builder) -> None:
