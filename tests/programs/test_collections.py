@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import DefaultDict, Deque, Dict, List, Tuple  # noqa: UP035
 
@@ -87,6 +88,52 @@ def test_deque_errors_are_pythons() -> None:
         check(f, (deque(),), (deque([1]),))
     with pytest.raises(RuntimeError, match="deque mutated during iteration"):
         scriptmode.script(mutate)(deque([1]))
+
+
+def test_an_ordered_dict_that_changes_while_iterated_raises_unless_it_was_at_its_end() -> None:
+    def f(d: collections.OrderedDict[str, int], at: int, how: int, backwards: bool):
+        seen: List[str] = []
+        n = 0
+        try:
+            for key in reversed(d) if backwards else iter(d):
+                seen.append(key)
+                if n == at:
+                    if how == 0:
+                        d["new"] = 1
+                    elif how == 1:
+                        del d[key]
+                    elif how == 2:
+                        d.move_to_end(key)
+                    elif how == 3:
+                        d.move_to_end(key, last=False)
+                    elif how == 4:
+                        d[key] = 9
+                    elif how == 5:
+                        d.popitem()
+                        d["new"] = 1
+                    else:
+                        d.clear()
+                n += 1
+        except RuntimeError:
+            seen.append("raised")
+        return seen
+
+    def again(d: collections.OrderedDict[str, int]):
+        it = iter(d.items())
+        first = next(it, ("none", 0))
+        d["new"] = 2
+        try:
+            next(it)
+        except (RuntimeError, StopIteration) as error:
+            return first, str(error), list(it)
+        return first, "nothing", list(it)
+
+    def made(n: int):
+        return collections.OrderedDict((c, i) for i, c in enumerate("abc"[:n]))
+
+    cases = itertools.product((1, 2, 3), range(3), range(7), (False, True))
+    check(f, *((made(n), at, how, back) for n, at, how, back in cases))
+    check(again, *((made(n),) for n in range(3)))
 
 
 def test_an_ordered_dict_keeps_its_class_and_order() -> None:

@@ -16,7 +16,7 @@ from scriptmode.ir.types import (
     parse_type,
 )
 from scriptmode.runtime import descriptors
-from tests.runtime.natives import BySlot, Slot, Typed, no_leaks, op, outcome, raw, word
+from tests.runtime.natives import BySlot, Slot, Typed, no_leaks, op, outcome, raw
 
 SAMPLES = {
     "Dict[int, str]": {1: "a", -5: "b", 2**62: "c", 0: ""},
@@ -135,24 +135,6 @@ def test_unhashable_keys_are_type_errors():
         for key in ([1], (1, [2])):
             got = outcome(lambda: op("sm_dict_setitem", d, BySlot(t.key, key), BySlot(INT, 1)))
             assert got == outcome(lambda: {key: 1})
-
-
-def test_iteration_notices_changes():
-    t = parse_type("Dict[int, int]")
-    with Slot(t, {1: 10, 2: 20, 3: 30}) as d:
-        op("sm_dict_delitem", d, BySlot(INT, 2))
-        state = TupleType([INT, INT])
-        seen = []
-        with Slot(state, (0, 2)) as s, Slot(INT, 0) as entry:
-            while True:
-                op("sm_dict_next", d, s.address, entry.address)
-                if entry.value == 0:
-                    break
-                seen.append((word(entry.value + 8), word(entry.value + 16)))
-        assert seen == [(1, 10), (3, 30)]
-        with Slot(state, (0, 3)) as s, Slot(INT, 0) as entry:
-            got = outcome(lambda: op("sm_dict_next", d, s.address, entry.address))
-        assert got == ("error", "RuntimeError", "dictionary changed size during iteration")
 
 
 def test_hashes_of_numbers_and_tuples_are_cpythons():

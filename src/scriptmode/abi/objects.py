@@ -99,6 +99,7 @@ OVER_SET = 4
 OVER_DEQUE = 5
 OVER_BYTES = 6
 REVERSED = 16  # added to the kind of a dict's or deque's iterator
+OVER_ORDERED = 32  # added to the kind of an iterator over an OrderedDict
 
 # ---- enum member: an immortal object, the descriptor is the enum's ----
 ENUM_NAME = 16  # str

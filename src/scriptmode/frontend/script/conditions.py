@@ -41,6 +41,7 @@ from scriptmode.frontend.script.values import (
     PythonObject,
     Sugared,
     TupleDisplay,
+    Unusable,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -462,4 +463,6 @@ def conditional(e: Emitter, node: ast.IfExp, expected: T.Type | None) -> Sugared
 
     result = test(e, node.test, lambda: arm(node.body), lambda: arm(node.orelse))
     assert result is not None
+    if isinstance(result, Unusable):
+        e.fail_type(result.reason, help="use an `if` statement around what is done with it")
     return result

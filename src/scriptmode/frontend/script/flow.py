@@ -35,6 +35,8 @@ from scriptmode.frontend.script.values import (
     IRValue,
     Sugared,
     Unusable,
+    is_iterator,
+    is_native_iterator,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import BREAK, CONTINUE, UNREACHABLE, YIELD, Block, Node, Value
@@ -179,10 +181,11 @@ class _Merge:
             and is_visible(root, self.outer)
         ):
             return self._renarrow(root, values)
+        values = self._of_one_kind(values)
         reconcile(e, values)
         shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
-            values = [_outliving(e, v) for v in values]
+            values = self._of_one_kind(self._kept(values, _outliving))
             shape = join_all(e, [shape_of(e, v) for v in values])
         if shape is None:
             kinds = " and ".join(dict.fromkeys(v.describe() for v in values))
@@ -190,6 +193,27 @@ class _Merge:
             poison = Unusable(f"{what} is {kinds} on different paths")
             return lambda: poison
         return self._export(name, shape, values)
+
+    def _kept(
+        self, values: Sequence[Sugared], keep: Callable[[Emitter, Sugared], Sugared]
+    ) -> list[Sugared]:
+        """Values that outlive their arms: what they are made of is made there."""
+        kept: list[Sugared] = []
+        for outcome, value in zip(self.alive, values, strict=True):
+            with self.e.builder.at(outcome.block):
+                kept.append(keep(self.e, value))
+        return kept
+
+    def _of_one_kind(self, values: list[Sugared]) -> list[Sugared]:
+        """Iterators of the run time that meet others become of a kind that a choice holds."""
+        kinds = {v.type if isinstance(v, IRValue) else None for v in values}
+        if (
+            len(kinds) > 1
+            and any(map(is_native_iterator, values))
+            and all(map(is_iterator, values))
+        ):
+            return self._kept(values, self.e.unit.as_generator)
+        return values
 
     def _place(self, values: Sequence[Sugared]) -> Span | None:
         for value in values:

@@ -22,17 +22,16 @@ from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_ite
 from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
-    GeneratorObject,
     GeneratorValue,
     IRValue,
     IterableValue,
-    IteratorObject,
     ListDisplay,
     ModuleChoice,
     ModuleValue,
     PythonObject,
     Sugared,
     TupleDisplay,
+    is_iterator,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -142,6 +141,9 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     """Elements of a value by index."""
     if is_iterator(value):
         return Cursor(lambda i: value, pull=lambda i: e.unit.next_or_leave(e, value))
+    view = view_of_several(e, value)
+    if view is not None:
+        return cursor_of(e, e.unit.iterator_over_several(e, view))
     if isinstance(value, IterableValue):
         found = _iterable_cursor(e, value)
         if found is not None:
@@ -163,11 +165,19 @@ def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     return _value_cursor(e, e.value(value), t)
 
 
-def is_iterator(value: Sugared) -> bool:
-    """Whether a value is an iterator, or may be one."""
-    if isinstance(value, IRValue):
-        return isinstance(value.type, (T.ChoiceType, T.IteratorType))
-    return isinstance(value, (GeneratorObject, IteratorObject))
+def view_of_several(e: Emitter, value: Sugared) -> IterableValue | None:
+    """``value`` if it is a view of a dict that may be of one of several types."""
+    if not isinstance(value, IterableValue) or value.kind not in ("keys", "values", "items"):
+        return None
+    t = e.type_of(value.arguments[0])
+    return value if t is not None and len(members(t)) > 1 else None
+
+
+def split_view(e: Emitter, view: IterableValue, act: Callable[[Sugared], Sugared]) -> Sugared:
+    """``act`` on a view of a dict under each of its possible types, merged."""
+    owner = view.arguments[0]
+    assert isinstance(owner, IRValue)
+    return split(e, owner, lambda part: act(IterableValue(view.kind, (part,))))
 
 
 def _as_indexable(e: Emitter, items: Sequence[Sugared]) -> Sugared:
@@ -210,7 +220,7 @@ def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
     if flags is not None:
         return cursor_of(e, flags)
     if len(members(t)) > 1:
-        e.not_built(f"iteration over a {t} is", help="narrow it with isinstance first")
+        return cursor_of(e, e.unit.iterator_over_several(e, IRValue(value)))
     e.fail_type(f"a value of type {t} cannot be iterated over")
 
 
@@ -235,6 +245,8 @@ def one_sequence(e: Emitter, value: Sugared) -> IRValue | None:
     """A value that may be one of several types of sequences, tuples as lists; None for others."""
     t = e.type_of(value)
     if t is None or len(members(t)) == 1 or not isinstance(value, IRValue):
+        return None
+    if any(isinstance(m, T.ChoiceType) for m in members(t)):
         return None
     if not all(is_sequence(m) or isinstance(m, T.TupleType) for m in members(t)):
         return None
@@ -550,6 +562,9 @@ def as_built_list(e: Emitter, value: Sugared) -> Sugared:
     items = items_of(e, value)
     if items is not None:
         return ListDisplay(tuple(items))
+    view = view_of_several(e, value)
+    if view is not None:
+        return split_view(e, view, lambda part: as_built_list(e, part))
     if isinstance(value, IterableValue):
         if value.kind == "range":
             return e.op("list::range", *range_bounds(e, value))

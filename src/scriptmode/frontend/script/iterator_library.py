@@ -101,6 +101,11 @@ def called(function: Callable[[], Any], sentinel: Any) -> Iterator[Any]:
         yield value
 
 
+def passed_on(iterator: Iterator[Any]) -> Iterator[Any]:
+    """What an iterator gives."""
+    yield from iterator
+
+
 def chain(*iterables: Iterable[Any]) -> Iterator[Any]:
     """``itertools.chain``."""
     for iterable in iterables:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.frontend.script import iterator_library as library
+from scriptmode.frontend.script.conditions import split
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.enums import flags_of
 from scriptmode.frontend.script.flow import choose
@@ -28,6 +29,8 @@ from scriptmode.frontend.script.iteration import (
     one_sequence,
     range_bounds,
     range_length,
+    split_view,
+    view_of_several,
 )
 from scriptmode.frontend.script.object_iterators import (
     has_next,
@@ -47,6 +50,7 @@ from scriptmode.frontend.script.values import (
     PythonObject,
     Sugared,
     TupleDisplay,
+    is_native_iterator,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -92,6 +96,9 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
             return value
         case IRValue() if isinstance(value.type, T.ChoiceType):
             return e.unit.by_member(e, value.value, lambda v: iterator_of(e, v))
+    view = view_of_several(e, value)
+    if view is not None:
+        return iterator_over_several(e, view)
     made = object_iterator(e, value)
     if made is not None:  # an iterator is not asked for its own once more
         return made if has_next(e, made) else iterator_of(e, made)
@@ -126,6 +133,20 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
         cursor_of(e, value)  # reports what cannot be iterated over
         e.fail_type(f"{value.describe()} has no iterator")
     return IteratorObject("sequence", (IRValue(as_list(e, e.value(value))), _place(e)))
+
+
+def iterator_over_several(e: Emitter, value: IRValue | IterableValue) -> Sugared:
+    """``iter(value)`` of what may be one of several types, or is a view of such a dict."""
+    if isinstance(value, IRValue):
+        return split(e, value, lambda part: iterator_of(e, part))
+    return split_view(e, value, lambda part: iterator_of(e, part))
+
+
+def as_generator(e: Emitter, iterator: Sugared) -> Sugared:
+    """An iterator as one of the kinds that a choice holds."""
+    if not is_native_iterator(iterator):
+        return iterator
+    return call_library(e, library.passed_on, Arguments([iterator], {}))
 
 
 def call_library(e: Emitter, function: Callable[..., Any], given: Arguments) -> Sugared:

@@ -14,7 +14,7 @@ from scriptmode.frontend.script.arguments import take
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import discard_after
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
-from scriptmode.frontend.script.iteration import is_iterator, items_of
+from scriptmode.frontend.script.iteration import items_of
 from scriptmode.frontend.script.iterators import call_library, iterator_of, pull
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.values import (
@@ -27,6 +27,7 @@ from scriptmode.frontend.script.values import (
     StarredList,
     Sugared,
     TupleDisplay,
+    is_iterator,
 )
 from scriptmode.ir import types as T
 

@@ -407,6 +407,8 @@ class Unit:
     given_up_at_run_time = staticmethod(not_implemented.at_run_time)
     kept = staticmethod(iterators.kept)
     iterator_of = staticmethod(iterators.iterator_of)
+    iterator_over_several = staticmethod(iterators.iterator_over_several)
+    as_generator = staticmethod(iterators.as_generator)
     in_turn = staticmethod(iterators.in_turn)
 
     def called(self, e: Emitter, given: Arguments) -> Sugared:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scriptmode.ir.graph import Value
-from scriptmode.ir.types import Type
+from scriptmode.ir.types import ChoiceType, IteratorType, Type
 from scriptmode.support.source import Span
 
 if TYPE_CHECKING:
@@ -644,3 +644,15 @@ class Arguments:
     def all(self) -> list[Sugared]:
         """Every argument."""
         return [*self.positional, *self.keywords.values()]
+
+
+def is_iterator(value: Sugared) -> bool:
+    """Whether a value is an iterator, or may be one."""
+    if isinstance(value, IRValue):
+        return isinstance(value.type, (ChoiceType, IteratorType))
+    return isinstance(value, (GeneratorObject, IteratorObject))
+
+
+def is_native_iterator(value: Sugared) -> bool:
+    """Whether a value is an iterator of the run time, whose code the front end does not know."""
+    return isinstance(value, IRValue) and isinstance(value.type, IteratorType)

@@ -53,7 +53,6 @@ from scriptmode.runtime.native.allocation import allocate, deallocate
 from scriptmode.runtime.native.equality import dict_find
 from scriptmode.runtime.native.errors import (
     KEY_ERROR,
-    RUNTIME_ERROR,
     raise_from,
     sm_raise_memory_error,
 )
@@ -457,6 +456,15 @@ def _take_pair(d: ptr, number: i64, pair: ptr, result: ptr) -> None:
 
 
 @native
+def _last_entry(d: ptr) -> i64:
+    """The number of the last entry of a dict that is not empty."""
+    number = load(i64, d, DICT_USED) - 1
+    while load(i64, _entry(d, number), ENTRY_HASH) == ENTRY_ERASED:
+        number -= 1
+    return number
+
+
+@native
 def sm_dict_move_to_end(ctx: ptr, d: ptr, key: ptr, last: i8) -> i32:
     """``d.move_to_end(key, last)`` of an OrderedDict."""
     hashed = stack(8)
@@ -466,6 +474,8 @@ def sm_dict_move_to_end(ctx: ptr, d: ptr, key: ptr, last: i8) -> i32:
     number = load(i64, found)
     if last == 0:
         return _move_to_start(ctx, d, number)
+    if number == _last_entry(d):
+        return 0
     # a second entry for the key, then the first is forgotten
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
     keep = malloc(step)
@@ -484,6 +494,11 @@ def sm_dict_move_to_end(ctx: ptr, d: ptr, key: ptr, last: i8) -> i32:
 @native
 def _move_to_start(ctx: ptr, d: ptr, number: i64) -> i32:
     """Rotate the entries before one, and index them anew."""
+    first = 0
+    while load(i64, _entry(d, first), ENTRY_HASH) == ENTRY_ERASED:
+        first += 1
+    if number == first:
+        return 0
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
     keep = malloc(step)
     if keep == 0:
@@ -493,6 +508,7 @@ def _move_to_start(ctx: ptr, d: ptr, number: i64) -> i32:
     memmove(entries + step, entries, number * step)
     memcpy(entries, keep, step)
     free(keep)
+    store(i64, d, DICT_VERSION, load(i64, d, DICT_VERSION) + 1)
     if _rebuild(d, load(i64, d, DICT_MASK) + 1) == 0:
         return sm_raise_memory_error(ctx)
     return 0
@@ -503,9 +519,7 @@ def sm_dict_popitem(ctx: ptr, d: ptr, pair: ptr, result: ptr) -> i32:
     """``d.popitem()``; ``pair`` is the descriptor of the result tuple."""
     if load(i64, d, DICT_LENGTH) == 0:
         return raise_from(ctx, KEY_ERROR, text("popitem(): dictionary is empty"))
-    number = load(i64, d, DICT_USED) - 1
-    while load(i64, _entry(d, number), ENTRY_HASH) == ENTRY_ERASED:
-        number -= 1
+    number = _last_entry(d)
     key = _entry(d, number) + ENTRY_KEY
     memcpy(result + child_offset(pair, 0), key, load(i64, _key_type(d), DESC_SIZE))
     value = _value_of(d, number)
@@ -656,22 +670,3 @@ def sm_dict_values(ctx: ptr, d: ptr, descriptor: ptr, result: ptr) -> i32:
 def sm_dict_items(ctx: ptr, d: ptr, descriptor: ptr, result: ptr) -> i32:
     """``list(d.items())``; ``descriptor`` is that of the result."""
     return _collect(ctx, d, 2, descriptor, result)
-
-
-@native
-def sm_dict_next(ctx: ptr, d: ptr, state: ptr, entry: ptr) -> i32:
-    """Step an iteration: ``state`` is {position, length at the start}, both made before.
-
-    Writes the address of the next entry, null at the end.  RuntimeError when keys were added or
-    removed meanwhile.
-    """
-    if load(i64, d, DICT_LENGTH) != load(i64, state, 8):
-        message = text("dictionary changed size during iteration")
-        return raise_from(ctx, RUNTIME_ERROR, message)
-    i = load(i64, state)
-    used = load(i64, d, DICT_USED)
-    while i < used and load(i64, _entry(d, i), ENTRY_HASH) == ENTRY_ERASED:
-        i += 1
-    store(i64, state, 0, i + 1)
-    store(ptr, entry, 0, _entry(d, i) if i < used else ptr(0))
-    return 0

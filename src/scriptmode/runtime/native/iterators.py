@@ -2,20 +2,24 @@
 
 ``advance`` moves to the next element and says whether there is one; ``current`` copies it.  They
 see what happens to the container meanwhile as CPython's iterators do: a list that grows goes on, a
-dict or set that changes its size raises RuntimeError.
+dict or set that changes its size raises RuntimeError.  An iterator over an OrderedDict looks one
+key ahead: any key that is added, removed or moved raises, unless its last element was given out.
 """
 
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
     DEQUE_VERSION,
+    DESC_FLAVOR,
     DESC_SIZE,
     DICT_ENTRIES,
     DICT_LENGTH,
     DICT_USED,
+    DICT_VERSION,
     ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
+    FLAVOR_ORDERED,
     HEAP_DESCRIPTOR,
     ITER_EXPECTED,
     ITER_KIND,
@@ -29,6 +33,7 @@ from scriptmode.abi.objects import (
     OVER_DEQUE,
     OVER_ITEMS,
     OVER_KEYS,
+    OVER_ORDERED,
     OVER_REVERSED_LIST,
     OVER_SET,
     OVER_VALUES,
@@ -66,6 +71,8 @@ from scriptmode.runtime.native.memory import (
     sm_slot_copy,
 )
 
+AT_END = -2  # what an iterator expects that has given out the last element
+
 
 @native
 def sm_iterator_new(ctx: ptr, source: ptr, kind: i64, descriptor: ptr, result: ptr) -> i32:
@@ -79,8 +86,11 @@ def sm_iterator_new(ctx: ptr, source: ptr, kind: i64, descriptor: ptr, result: p
     over = kind & (REVERSED - 1)
     if over >= OVER_KEYS and over <= OVER_ITEMS:
         expected = load(i64, source, DICT_LENGTH)
-        if kind >= REVERSED:
+        if kind & REVERSED:
             position = load(i64, source, DICT_USED)
+        if load(i64, load(ptr, source, HEAP_DESCRIPTOR), DESC_FLAVOR) == FLAVOR_ORDERED:
+            kind += OVER_ORDERED
+            expected = load(i64, source, DICT_VERSION) if expected > 0 else i64(AT_END)
     elif over == OVER_SET:
         expected = load(i64, source, SET_USED)
     elif over == OVER_DEQUE:
@@ -104,15 +114,20 @@ def sm_iterator_advance(ctx: ptr, it: ptr, result: ptr) -> i32:
     store(i8, result, 0, 0)
     if source == 0:
         return 0
-    if _check_unchanged(ctx, it, source, kind & (REVERSED - 1)):
-        return 1
-    at = _following(it, source, kind)
+    at = i64(-1)
+    if load(i64, it, ITER_EXPECTED) != AT_END:
+        if _check_unchanged(ctx, it, source, kind):
+            return 1
+        at = _following(it, source, kind)
     if at < 0:
         # exhausted for good
         store(ptr, it, ITER_SOURCE, ptr(0))
         sm_release(source)
         return 0
-    if kind >= OVER_KEYS and kind <= OVER_ITEMS:
+    if kind & OVER_ORDERED:
+        if _next_entry(source, at + 1, kind) < 0:
+            store(i64, it, ITER_EXPECTED, AT_END)
+    elif kind >= OVER_KEYS and kind <= OVER_ITEMS:
         left = load(i64, it, ITER_LEFT)
         if left == 0:
             message = text("dictionary keys changed during iteration")
@@ -124,9 +139,14 @@ def sm_iterator_advance(ctx: ptr, it: ptr, result: ptr) -> i32:
 
 
 @native
-def _check_unchanged(ctx: ptr, it: ptr, source: ptr, over: i64) -> i32:
+def _check_unchanged(ctx: ptr, it: ptr, source: ptr, kind: i64) -> i32:
     expected = load(i64, it, ITER_EXPECTED)
-    if over >= OVER_KEYS and over <= OVER_ITEMS:
+    over = kind & (REVERSED - 1)
+    if kind & OVER_ORDERED:
+        if load(i64, source, DICT_VERSION) != expected:
+            store(i64, it, ITER_EXPECTED, AT_END)
+            return raise_from(ctx, RUNTIME_ERROR, text("OrderedDict mutated during iteration"))
+    elif over >= OVER_KEYS and over <= OVER_ITEMS:
         if load(i64, source, DICT_LENGTH) != expected:
             store(i64, it, ITER_EXPECTED, -1)
             return raise_from(ctx, RUNTIME_ERROR, text("dictionary changed size during iteration"))
@@ -172,7 +192,7 @@ def _next_place(s: ptr, at: i64) -> i64:
 def _next_entry(d: ptr, at: i64, kind: i64) -> i64:
     step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
     entries = load(ptr, d, DICT_ENTRIES)
-    if kind >= REVERSED:
+    if kind & REVERSED:
         at -= 2
         while at >= 0 and load(i64, entries, at * step + ENTRY_HASH) == ENTRY_ERASED:
             at -= 1
@@ -197,7 +217,7 @@ def sm_iterator_current(ctx: ptr, it: ptr, result: ptr) -> i32:
         store(i64, result, 0, zext(i64, load(i8, source, STR_DATA + at)))
     elif over == OVER_DEQUE:
         place = at
-        if kind >= REVERSED:
+        if kind & REVERSED:
             place = load(i64, source, LIST_LENGTH) - 1 - at
         slot = load(ptr, source, LIST_DATA) + place * load(i64, item, DESC_SIZE)
         sm_slot_copy(result, slot, item)
