@@ -1,21 +1,28 @@
 """Work that no call waits for: one thread does it, in order.
 
 The thread is started with the first job and ends with the process: at exit what is left is dropped
-and what runs is ended, by stopping the process that compiles for it.
+and what runs is ended, by stopping the process that compiles for it and by an exception in the
+thread.  The interpreter must not go while native code of the thread runs, which could not go on.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import queue
 import threading
 from collections.abc import Callable
 
-from scriptmode.codegen.compiler_process import compiler_process
+from scriptmode.codegen.compiler_process import CompilerEnded, compiler_process
 
 Job = Callable[[], None]
-PATIENCE = 10  # seconds that the end of the process waits for a job
+PATIENCE = 60.0  # seconds that the end of the process waits for a job
+_AGAIN = 0.5  # seconds until the exception is raised once more: a callback may have lost it
+
+
+class ProcessEnds(CompilerEnded):
+    """Raised in the thread, wherever it is."""
 
 
 class Background:
@@ -44,21 +51,30 @@ class Background:
         done.wait()
 
     def _work(self) -> None:
-        while True:
-            job = self._jobs.get()
-            if job is None or self._is_ending:
-                return
-            job()
-            del job
+        try:
+            while not self._is_ending:
+                job = self._jobs.get()
+                if job is None:
+                    return
+                job()
+                del job
+        except ProcessEnds:
+            return
 
     def end(self) -> None:
-        """Stop before the interpreter goes: native code must not be in the midst of linking."""
+        """Stop before the interpreter goes."""
         self._is_ending = True
         thread = self._thread
-        if thread is not None and thread.is_alive():
-            compiler_process.stop()
-            self._jobs.put(None)
-            thread.join(PATIENCE)
+        if thread is None or not thread.is_alive():
+            return
+        compiler_process.stop()
+        self._jobs.put(None)
+        waited = 0.0
+        while thread.is_alive() and waited < PATIENCE:
+            number = ctypes.c_ulong(thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(ProcessEnds))
+            thread.join(_AGAIN)
+            waited += _AGAIN
 
     def forget(self) -> None:
         """In a forked child: the thread and its jobs are the parent's."""
