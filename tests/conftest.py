@@ -8,6 +8,8 @@ import random
 
 os.environ.setdefault("SCRIPTMODE_VERIFY", "1")
 os.environ.setdefault("SCRIPTMODE_DEBUG", "1")
+# all calls that need gradients run programs of their own, from the first one on
+os.environ.setdefault("SCRIPTMODE_AUTODIFF", "1")
 # of the random programs: fresh in each run, the same for the workers of one
 os.environ.setdefault("SCRIPTMODE_TEST_SEED", str(random.SystemRandom().randrange(10**9)))
 

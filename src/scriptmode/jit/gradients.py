@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +31,26 @@ from scriptmode.autodiff.differentiate import differentiate, program_of
 from scriptmode.autodiff.prepare import written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.transform import Differentiated
+from scriptmode.codegen.compiler_process import CompilerEnded, compiler_process
+from scriptmode.codegen.module import Compiler
+from scriptmode.codegen.object_code import compile_object
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program, Value, copy_graph
 from scriptmode.ir.graph import Node as IRNode
+from scriptmode.jit.background import background
+from scriptmode.jit.gradient_choice import Choice
+from scriptmode.jit.gradient_values import (
+    Outputs,
+    all_tensors,
+    at,
+    by_root,
+    cotangent_of,
+    refilled,
+    replaced,
+    requires_grad,
+    root_tensors,
+    view_of,
+)
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.ops.table import Effect
 from scriptmode.runtime.boundary import make_entry, record_of, unusual_state
@@ -50,7 +69,7 @@ class Node:
 
     differentiated: Differentiated
     forward: Entry
-    compile_reverse: Callable[[bool], Entry]
+    compile_reverse: Callable[..., Entry]
     inputs: list[int]  # what the reverse program takes: parameters by number, then leaves
     wrt: list[tuple[int, Path]]  # what it gives the cotangents of
     saved: list[int]  # what must not be written until then: the inputs, and what the frame holds
@@ -113,10 +132,17 @@ class Gradients:
         self._places: list[tuple[int, Path]] = []  # of all that may require a gradient
         self._is_plain = False  # no argument is a container
         self._readers: list[tuple[dict[str, Any], str]] = []
+        self._asked: set[Pattern | None] = set()  # what the background makes, or has made
+
+    @functools.cached_property
+    def choice(self) -> Choice:
+        """Which calls run programs of their own where that is not said."""
+        return Choice(self.program, self.function)
 
     def free_lock(self) -> None:
         """In a forked process: the thread that compiled a program does not exist there."""
         self._lock = threading.RLock()
+        self._asked.clear()
 
     # ---- calls
 
@@ -130,23 +156,37 @@ class Gradients:
         positional = count - len(graph.kwarg_only)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if not torch.is_grad_enabled() or self.reason or not config.get("autodiff"):
+            if not torch.is_grad_enabled() or self.reason:
                 return entry(*args, **kwargs)
+            mode = config.get("autodiff")
+            if not mode:
+                return entry(*args, **kwargs)
+            is_auto = mode == "auto" and not self.choice.asks
+            if is_auto and not self._is_awaited():
+                if not self.choice.repeats:
+                    return entry(*args, **kwargs)
+                start = time.perf_counter()
+                result = entry(*args, **kwargs)
+                self.choice.watch(result, time.perf_counter() - start)
+                return result
             if len(args) == positional == count and not kwargs:
-                return self.call(args)
+                return self.call(args, is_auto)
             given = dict(zip(names, args, strict=False))
             if len(args) > positional or given.keys() & kwargs.keys():
                 return entry(*args, **kwargs)  # which knows what is wrong
             given = {**defaults, **given, **kwargs}
             if given.keys() != set(names):
                 return entry(*args, **kwargs)
-            return self.call([given[name] for name in names])
+            return self.call([given[name] for name in names], is_auto)
 
         call.__wrapped__ = entry  # type: ignore[attr-defined]
         return call
 
-    def call(self, arguments: Sequence[Any]) -> Any:
-        """Run the function on all its arguments, with a node on the tape where one is needed."""
+    def call(self, arguments: Sequence[Any], is_auto: bool = False) -> Any:
+        """Run the function on all its arguments, with a node on the tape where one is needed.
+
+        With ``is_auto``, what is not compiled yet is compiled in the background.
+        """
         leaves = self._leaves()
         if leaves is None:
             return self._ordinary(arguments)
@@ -155,14 +195,14 @@ class Gradients:
             given = [everything[i] for i, _ in self._places]
             pattern = tuple([isinstance(t, torch.Tensor) and t.requires_grad for t in given])
         else:
-            pattern = tuple([_requires_grad(_at(everything[i], p)) for i, p in self._places])
+            pattern = tuple([requires_grad(at(everything[i], p)) for i, p in self._places])
         if True not in pattern:
             return self._ordinary(arguments)
         if _needs_tape(everything):
             return self._ordinary(arguments)
         node = self._nodes.get(pattern, _UNKNOWN)
         if node is _UNKNOWN:
-            node = self._node(pattern)
+            node = self._later(pattern) if is_auto else self._node(pattern)
         if node is None:
             return self._ordinary(arguments)
         assert isinstance(node, Node)
@@ -171,7 +211,7 @@ class Gradients:
             if self._is_plain:
                 roots = [everything[i] for i, _ in node.wrt]
             else:
-                roots = [t for i, path in node.wrt for t in _tensors(_at(everything[i], path))]
+                roots = [t for i, path in node.wrt for t in root_tensors(at(everything[i], path))]
             outputs = _Apply.apply(run, *roots)  # type: ignore[no-untyped-call]
         except _Misfit:
             return self._ordinary(arguments)
@@ -182,12 +222,12 @@ class Gradients:
         # a result leads to the node, which leads to the run
         result, run.result = run.result, None
         for path, number in run.places:
-            result = _replaced(result, path, outputs[number])
+            result = replaced(result, path, outputs[number])
         made: dict[int, torch.Tensor] = {}
         for path, base, view in run.views:  # torch's own view, which has a tape of its own
             if id(view) not in made:
-                made[id(view)] = _view_of(base, view)
-            result = _replaced(result, path, made[id(view)])
+                made[id(view)] = view_of(base, view)
+            result = replaced(result, path, made[id(view)])
         run.views = ()
         return result
 
@@ -222,7 +262,6 @@ class Gradients:
             if path[-1] not in held:
                 held = owner.__dict__
             self._readers.append((held, path[-1]))
-        self._leaf_paths = [path for _, path in leaves]
         graph = self.program.functions[self.function]
         own = graph.params[1:] if self.instance is not None else graph.params
         self._places = [
@@ -235,6 +274,7 @@ class Gradients:
             for p in own
             for t in T.walk(p.type)
         )
+        self._leaf_paths = [path for _, path in leaves]  # last: other threads look for it
 
     # ---- compiling
 
@@ -247,6 +287,47 @@ class Gradients:
                     self.reason = str(error)
                     self._nodes[pattern] = None
             return self._nodes[pattern]
+
+    def _is_awaited(self) -> bool:
+        """Whether a call may run a program of its own now: the first one asks for it."""
+        if self._leaf_paths is not None:
+            return True
+        if self.choice.repeats and self.choice.is_hot:
+            self._later(None)
+        return self._leaf_paths is not None
+
+    def _later(self, pattern: Pattern | None) -> Node | None:
+        """Ask the background for a pair of programs, or (None) for what patterns are made of.
+
+        Nothing is there yet, but where programs should be the same in each run.
+        """
+        if torch.are_deterministic_algorithms_enabled():
+            self._make(pattern, compile_object)
+        elif pattern not in self._asked:
+            self._asked.add(pattern)
+            background.submit(_job(self, pattern))
+        return self._nodes.get(pattern) if pattern is not None else None
+
+    def make_behind(self, pattern: Pattern | None) -> None:
+        """Do what ``_later`` asks for, in a thread that no call waits for."""
+        try:
+            self._make(pattern, compiler_process.compile)
+        except CompilerEnded as error:
+            self.reason = str(error)
+
+    def _make(self, pattern: Pattern | None, compiler: Compiler) -> None:
+        if pattern is None:
+            self._leaves()
+            return
+        try:
+            with self._lock:
+                if pattern in self._nodes:
+                    return
+                made = self._compile(pattern, compiler)
+                made.__dict__["last_reverse"] = made.compile_reverse(True, compiler)
+                self._nodes[pattern] = made
+        except NotDifferentiable as error:
+            self.reason = str(error)
 
     def differentiated(self) -> Differentiated:
         """The graphs by which calls that need gradients ran last, else for all that may need one.
@@ -272,7 +353,7 @@ class Gradients:
         found, _ = differentiate(self.program, self.function, roots)
         return found, everything
 
-    def _compile(self, pattern: Pattern) -> Node:
+    def _compile(self, pattern: Pattern, compiler: Compiler = compile_object) -> Node:
         found, everything = self._differentiated(pattern)
         number = {value: i for i, value in enumerate(everything)}
         is_single = self.program.functions[self.function].return_type == T.TENSOR
@@ -280,12 +361,12 @@ class Gradients:
         saved = [number[v] for v in (*found.inputs, *own) if T.TENSOR in T.walk(v.type)]
         whole = (found.forward, *found.functions)
         kinds = {n.kind for graph in whole for n in graph.walk()}
-        forward = self._entry(found.forward, self.instance, found.functions)
+        forward = self._entry(found.forward, self.instance, found.functions, compiler)
         plain = not found.functions and all(_is_made(v.value) for _, v in found.saved)
         return Node(
             found,
             forward,
-            lambda is_last: self._reverse_entry(found, is_last),
+            functools.partial(self._reverse_entry, found),
             [number[v] for v in found.inputs],
             [(number[v], path) for v, path in found.wrt],
             saved,
@@ -302,7 +383,9 @@ class Gradients:
     def _code_of(self, entry: Entry) -> Lease | None:
         return record_of(entry).lease
 
-    def _reverse_entry(self, found: Differentiated, is_last: bool) -> Entry:
+    def _reverse_entry(
+        self, found: Differentiated, is_last: bool, compiler: Compiler = compile_object
+    ) -> Entry:
         graph = found.reverse
         if is_last:
             graph = copy_graph(graph)
@@ -310,16 +393,20 @@ class Gradients:
             reading = next(use.node for use in held.uses)
             IRNode("prim::CellDelete", [held], span=graph.span).insert_after(reading)
         with self._lock:
-            return self._entry(graph, None, found.functions)
+            return self._entry(graph, None, found.functions, compiler)
 
     def _entry(
-        self, graph: Graph, instance: NativeInstance | None, functions: Sequence[Graph]
+        self,
+        graph: Graph,
+        instance: NativeInstance | None,
+        functions: Sequence[Graph],
+        compiler: Compiler,
     ) -> Entry:
         program = program_of(graph, self.program, functions)
         graph.kwarg_only.clear()
         guards = CapturedRows(self.program.captures)  # fails as the ordinary entry's do
         return make_entry(
-            compile_native(program), graph.name, graph,
+            compile_native(program, compiler), graph.name, graph,
             slow=_misfit, instance=instance, guards=guards,
         )  # fmt: skip
 
@@ -339,6 +426,18 @@ class Gradients:
             for buffer, value in kept:
                 buffer.copy_(value)
         return result
+
+
+def _job(gradients: Gradients, pattern: Pattern | None) -> Callable[[], None]:
+    """A job that makes programs if the function is still there."""
+    found = weakref.ref(gradients)
+
+    def job() -> None:
+        alive = found()
+        if alive is not None:
+            alive.make_behind(pattern)
+
+    return job
 
 
 def _holds_tensors(value: Value) -> bool:
@@ -392,53 +491,6 @@ def _misfit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     raise _Misfit
 
 
-def _requires_grad(value: Any) -> bool:
-    if isinstance(value, torch.Tensor):
-        return value.requires_grad
-    return isinstance(value, list) and any(map(_requires_grad, value))
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    """A root: a tensor, or those of a list that require gradients."""
-    return [v for v in value if v.requires_grad] if isinstance(value, list) else [value]
-
-
-def _at(value: Any, path: Path) -> Any:
-    for index in path:
-        if value is None:
-            return None
-        value = value[index]
-    return value
-
-
-def _view_of(base: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
-    """A view of ``base`` like ``view``: of its parts if one is real and the other complex."""
-    size, stride, start = view.size(), view.stride(), view.storage_offset()
-    if view.is_complex() and not base.is_complex():
-        parts = base.as_strided((*size, 2), (*(2 * s for s in stride), 1), 2 * start)
-        made = torch.view_as_complex(parts)
-    else:
-        if base.is_complex() and not view.is_complex():
-            base = torch.view_as_real(base.conj() if base.is_conj() else base)
-        made = base.as_strided(size, stride, start)
-    if made.is_conj() != view.is_conj():
-        made = made.conj()
-    return torch._neg_view(made) if made.is_neg() != view.is_neg() else made
-
-
-def _replaced(value: Any, path: Path, new: Any) -> Any:
-    """A nested tuple with another element at ``path``."""
-    if not path:
-        return new
-    if isinstance(value, list):  # made by the call
-        value[path[0]] = _replaced(value[path[0]], path[1:], new)
-        return value
-    items = list(value)
-    items[path[0]] = _replaced(items[path[0]], path[1:], new)
-    make = getattr(type(value), "_make", tuple)
-    return make(items)
-
-
 _WHOLE: list[tuple[Path, int]] = [((), 0)]  # the result is the output
 _FIRST: list[Any] = [0]
 
@@ -460,7 +512,7 @@ class _Apply(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.run = run
         ctx.versions = [root._version for root in roots]
-        ctx.save_for_backward(*_all_tensors([everything[i] for i in node.saved]))
+        ctx.save_for_backward(*all_tensors([everything[i] for i in node.saved]))
         if node.is_single and flags[0] and not any(result is v for v in everything):
             run.places, run.taken = _WHOLE, _FIRST
             ctx.kept = ()
@@ -468,11 +520,11 @@ class _Apply(torch.autograd.Function):
                 ctx.kept = ((result, result._version),)
                 result = result.detach()
             return (result,)
-        given = {id(v): v for v in _all_tensors(everything)}
-        outputs = _Outputs(given)
+        given = {id(v): v for v in all_tensors(everything)}
+        outputs = Outputs(given)
         run.places, run.views = outputs.places, outputs.views
         run.taken = [
-            outputs.take(path, _at(result, path), kept, views, flag)
+            outputs.take(path, at(result, path), kept, views, flag)
             for path, kept, views, flag in zip(
                 node.differentiated.outputs,
                 node.differentiated.may_be_saved,
@@ -492,16 +544,16 @@ class _Apply(torch.autograd.Function):
         if run.is_over:
             raise RuntimeError(_SECOND_TIME)
         everything = (*run.arguments, *run.leaves)
-        places = [_at(everything[i], path) for i, path in node.wrt]
+        places = [at(everything[i], path) for i, path in node.wrt]
         if torch.is_grad_enabled():
-            roots = [root for place in places for root in _tensors(place)]
+            roots = [root for place in places for root in root_tensors(place)]
             _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
             return None, *_again(run, roots, grads)
         _check_versions(ctx.kept, "a result")
-        values = {i: _refilled(everything[i], tensors) for i in node.saved}
+        values = {i: refilled(everything[i], tensors) for i in node.saved}
         inputs = [values.get(i, everything[i]) for i in node.inputs]
         assert run.taken is not None
-        given = [_cotangent(number, grads) for number in run.taken]
+        given = [cotangent_of(number, grads) for number in run.taken]
         is_last = node.keeps and not torch._C._autograd._get_current_graph_task_keep_graph()
         reverse = node.last_reverse if is_last else node.reverse
         frame = run.frame
@@ -509,7 +561,7 @@ class _Apply(torch.autograd.Function):
             run.is_over, run.frame, run.arguments, run.leaves = True, None, (), ()
         with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
             found = reverse(frame, *inputs, *given)
-        return None, *_by_root(found, places)
+        return None, *by_root(found, places)
 
 
 _SECOND_TIME = (
@@ -530,95 +582,11 @@ def _check_versions(found: Iterable[tuple[torch.Tensor, int]], what: str) -> Non
             )
 
 
-class _Outputs:
-    """The tensors of a result that become outputs of the node: each once, no arguments."""
-
-    def __init__(self, given: dict[int, torch.Tensor]) -> None:
-        self.given = given
-        self.fresh: list[torch.Tensor] = []
-        self.places: list[tuple[Path, int]] = []
-        self.kept: list[tuple[torch.Tensor, int]] = []
-        self.views: list[tuple[Path, torch.Tensor, torch.Tensor]] = []
-        self._numbers: dict[int, int] = {}
-
-    def take(self, path: Path, value: Any, is_kept: bool, may_view: bool, flag: Any) -> Any:
-        """The number of the output whose cotangent belongs to this place; -1 for none.
-
-        ``flag`` tells whether the tensor depends on anything that requires a gradient.
-
-        A list of numbers for a list.  A tensor that the frame keeps gets another object: the frame
-        must not hold what leads to the node, and whether it was written since is checked.
-        """
-        if isinstance(value, list):
-            parts = zip(value, flag, strict=True)
-            return [
-                self.take((*path, i), v, is_kept, may_view, f) for i, (v, f) in enumerate(parts)
-            ]
-        if value is None or not flag or id(value) in self.given:
-            return -1
-        if may_view:
-            base = self._base_of(value)
-            if base is not None:
-                self.views.append((path, base, value))
-                return -1
-        number = self._numbers.get(id(value))
-        is_new = number is None
-        if number is None:
-            number = self._numbers[id(value)] = len(self.fresh)
-            self.fresh.append(value.detach() if is_kept else value)
-            if is_kept:
-                self.kept.append((value, value._version))
-        self.places.append((path, number))
-        return number if is_new else -1  # its cotangent comes with the other one
-
-    def _base_of(self, value: torch.Tensor) -> torch.Tensor | None:
-        """The argument whose memory a result is a view of."""
-        place = value.untyped_storage().data_ptr()
-        for tensor in self.given.values():
-            if place and tensor.untyped_storage().data_ptr() == place:
-                return tensor
-        return None
-
-
-def _cotangent(number: Any, grads: Sequence[Any]) -> Any:
-    if isinstance(number, list):
-        return [_cotangent(n, grads) for n in number]
-    return None if number < 0 else grads[number]
-
-
-def _all_tensors(values: Any) -> Iterator[torch.Tensor]:
-    """The tensors in nested lists and tuples, in order."""
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _all_tensors(value)
-
-
-def _refilled(value: Any, tensors: Iterator[Any]) -> Any:
-    """The same structure with other tensors."""
-    if isinstance(value, torch.Tensor):
-        return next(tensors)
-    if isinstance(value, (list, tuple)):
-        items = [_refilled(v, tensors) for v in value]
-        return items if isinstance(value, list) else getattr(type(value), "_make", tuple)(items)
-    return value
-
-
-def _by_root(found: Sequence[Any], roots: Sequence[Any]) -> Iterator[Any]:
-    """Cotangents in the order of the node's inputs."""
-    for cotangent, root in zip(found, roots, strict=True):
-        if isinstance(root, list):
-            yield from (c for c, v in zip(cotangent, root, strict=True) if v.requires_grad)
-        else:
-            yield cotangent
-
-
 def _again(run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any]) -> Sequence[Any]:
     """The cotangents of ``roots`` as functions of ``grads`` and ``roots``."""
     result = run.owner.again(run)
     assert run.places is not None
-    by_number = {number: _at(result, path) for path, number in run.places}
+    by_number = {number: at(result, path) for path, number in run.places}
     pairs = [(by_number[i], g) for i, g in enumerate(grads) if g is not None]
     pairs = [(out, g) for out, g in pairs if out.requires_grad]
     if not pairs:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from scriptmode.codegen.module import CompiledProgram, compile_program
+from scriptmode.codegen.module import CompiledProgram, Compiler, compile_program
+from scriptmode.codegen.object_code import compile_object
 from scriptmode.ir.graph import Graph, Program, callable_functions, copy_graph
 from scriptmode.ir.verifier import verify
 from scriptmode.ops.aten import schema_of
@@ -160,12 +161,12 @@ def _run(step: Pass, graph: Graph, program: Program, report: list[StageReport] |
         verify(graph, program, schema_of)
 
 
-def compile_native(program: Program) -> CompiledProgram:
+def compile_native(program: Program, compiler: Compiler = compile_object) -> CompiledProgram:
     """Optimise and generate machine code."""
     start = time.perf_counter()
     optimised = optimize(program)
     middle = time.perf_counter()
-    compiled = compile_program(optimised, debug=config.get("debug"))
+    compiled = compile_program(optimised, debug=config.get("debug"), compiler=compiler)
     if config.get("time"):
         end = time.perf_counter()
         print(

@@ -27,6 +27,10 @@ def _specialize(text: str) -> str:
     return text
 
 
+def _autodiff(text: str) -> bool | str:
+    return text if text == "auto" else _flag(text)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -58,8 +62,9 @@ OPTIONS: Mapping[str, Option] = {
                "bisect a miscompile"),
         Option("cache_dir", "SCRIPTMODE_CACHE_DIR", "", str, "folder of cached object code "
                "(default: scriptmode in the user's cache folder)"),
-        Option("autodiff", "SCRIPTMODE_AUTODIFF", False, _flag, "calls that need gradients run a "
-               "forward and a reverse program of their own; 0 records torch's tape op by op"),
+        Option("autodiff", "SCRIPTMODE_AUTODIFF", "auto", _autodiff, "1: calls that need "
+               "gradients run a forward and a reverse program of their own; 0: they record "
+               "torch's tape op by op; auto: the one or the other, whichever costs less"),
         Option("max_instances", "SCRIPTMODE_MAX_INSTANCES", 32, int, "instances of one scripted "
                "function over argument types"),
         Option("specialize", "SCRIPTMODE_SPECIALIZE", "off", _specialize, "code for what "

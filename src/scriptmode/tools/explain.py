@@ -22,6 +22,7 @@ from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.ir import types as T
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.pipeline import StageReport, optimize
+from scriptmode.support import config
 
 
 def explain(compiled: Any, *, llvm: bool = False, assembly: bool = False) -> str:
@@ -97,6 +98,8 @@ def _gradients(dispatcher: Dispatcher) -> Iterator[str]:
     if graph.return_type is None or T.TENSOR not in T.walk(graph.return_type):
         return
     yield "== gradients =="
+    if config.get("autodiff") == "auto":
+        yield f"calls that run the programs below: {dispatcher.primary.gradients.choice.text}"
     try:
         found = dispatcher.primary.gradients.differentiated()
     except NotDifferentiable as error:
