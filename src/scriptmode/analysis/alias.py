@@ -207,6 +207,8 @@ def _meet(a: AliasInfo, b: AliasInfo | None) -> bool:
 
 def written_values(node: Node) -> list[Value | None]:
     """What the node itself writes; None stands for everything outside."""
+    if node.kind == "prim::Region":
+        return [node.inputs[index] for index in node.attributes.get("writes", ())]
     if not op_effects(node.kind) & Effect.WRITES:
         return []
     if is_unknown(node):

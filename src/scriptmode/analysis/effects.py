@@ -82,6 +82,8 @@ class Effects:
         if _runs_user_code(node):
             return EVERYTHING
         effects = op_effects(node.kind) if not node.is_terminator else Effect.PURE
+        if node.attributes.get("writes"):
+            effects |= Effect.WRITES  # a region that writes in place
         if node.kind == "prim::GetAttr" and _may_lack(node):
             effects |= Effect.RAISES
         if node.kind == "prim::Loop" and not _ends(node):

@@ -27,6 +27,7 @@ from scriptmode.ir.graph import (
     Value,
     innermost_loop,
 )
+from scriptmode.ir.schema import OpSchema
 from scriptmode.ops import table
 from scriptmode.ops.aten import overload
 
@@ -73,13 +74,18 @@ def meta_tensor(fact: TensorFact) -> torch.Tensor:
 
 def meta_result(node: Node, facts: Facts) -> Any:
     """What an op of torch gives on meta tensors; None where it cannot be asked."""
-    function, schema = overload(node.kind), node.schema
+    return meta_call(node.kind, node.schema, node.inputs, facts)
+
+
+def meta_call(kind: str, schema: OpSchema | None, inputs: Sequence[Value], facts: Facts) -> Any:
+    """What an op of torch would give of values."""
+    function = overload(kind)
     if function is None or schema is None or schema.is_mutable:
         return None
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     try:
-        for argument, value in zip(schema.arguments, node.inputs, strict=True):
+        for argument, value in zip(schema.arguments, inputs, strict=True):
             is_free = (schema.name, argument.name) in _FREE_INTS
             given = _argument(value, facts, is_free or argument.type != T.INT)
             if argument.kwarg_only:
@@ -89,7 +95,7 @@ def meta_result(node: Node, facts: Facts) -> Any:
         if "device" in keywords:
             if keywords["device"] not in (None, torch.device("cpu")):
                 return None
-            has_tensor = any(v.type == T.TENSOR for v in node.inputs)
+            has_tensor = any(v.type == T.TENSOR for v in inputs)
             keywords["device"] = None if has_tensor else torch.device("meta")
         with torch.no_grad():
             return function(*positional, **keywords)
@@ -142,6 +148,8 @@ def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
         return nothing
     if node.kind in ("aten::linear", "aten::addmm"):
         return [_product_fact(node, facts)]
+    if gives_what_it_writes(node):
+        return [facts.get(node.inputs[0])]
     result = meta_result(node, facts)
     if result is None:
         return nothing
@@ -150,6 +158,24 @@ def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
         fact_of(r) if isinstance(r, torch.Tensor) and r.layout == torch.strided else None
         for r in results
     ]
+
+
+def gives_what_it_writes(node: Node) -> bool:
+    """Whether an op of torch writes its first argument in place and gives it back."""
+    schema = node.schema
+    if schema is None or not node.kind.partition(".")[0].endswith("_"):
+        return False
+    if len(schema.returns) != 1 or not schema.arguments:
+        return False
+    first, given = schema.arguments[0].alias, schema.returns[0].alias
+    return (
+        node.kind.startswith("aten::")
+        and first is not None
+        and first.is_write
+        and given is not None
+        and given.sets == first.sets
+        and node.inputs[0].type == node.output.type == T.TENSOR
+    )
 
 
 def _product_fact(node: Node, facts: Facts) -> TensorFact | None:

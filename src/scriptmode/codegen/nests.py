@@ -351,7 +351,7 @@ class _Emitter:
     # ---- indices ----
 
     def _address(self, buffer: Buffer, offset: ir.Value) -> ir.Value:
-        return self._moved(self.places[buffer], offset, L.in_memory(buffer.dtype))
+        return self._moved(self.places[buffer.memory], offset, L.in_memory(buffer.dtype))
 
     def _moved(self, place: ir.Value, offset: ir.Value, t: ir.Type) -> ir.Value:
         return self.b.gep(place, [offset], inbounds=True, source_etype=t)

@@ -1,7 +1,8 @@
 """Regions: a kernel of our own in place of torch's ops.
 
-The tensors that a region reads must be as its facts say.  Where that is not so, or an index is out
-of bounds, the region's function runs instead, op by op::
+The tensors that a region reads must be as its facts say, and those that it writes in place must not
+overlap with others.  Where that is not so, or an index is out of bounds, the region's function runs
+instead, op by op::
 
         fit?  ---no--------------------+
          | yes                         |
@@ -30,11 +31,12 @@ from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.metadata import query
 from scriptmode.codegen.nests import emit_kernel
 from scriptmode.codegen.slots import Slot
-from scriptmode.codegen.unit import Unit
+from scriptmode.codegen.unit import VOID, Unit
 from scriptmode.codegen.values import Count, zero
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Program, Value
 from scriptmode.loops.build import build_kernel
+from scriptmode.loops.expr import Buffer
 from scriptmode.loops.schedule import Schedule, schedule
 from scriptmode.ops.aten import aten_schema
 
@@ -57,6 +59,9 @@ def array_fact(t: T.ArrayType) -> TensorFact:
     return contiguous_fact(t.dtype, t.shape)
 
 
+BUMP_VERSION = "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"
+
+
 @lower("prim::Region", raw=True)
 def emit_region(f: FunctionEmitter, node: Node) -> object:
     """Run the kernel, or the ops one by one."""
@@ -67,10 +72,10 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
     tensors = [p for p in places if isinstance(p, Slot)]
     slow, done = (f.llvm.append_basic_block(n) for n in ("slow", "done"))
     fits = _fits(f, node)
-    if fits is not None:
-        fast = f.llvm.append_basic_block("fast")
-        f.b.cbranch(fits, fast, slow)
-        f.b.position_at_end(fast)
+    _go_on_if(f, fits, slow)
+    arguments = [_argument(f, v) for v in node.inputs]
+    apart = _is_apart(f, node, plan, arguments)
+    _go_on_if(f, apart, slow)
     data: list[ir.Value] = []
     for output, place in zip(node.outputs, places, strict=True):
         if isinstance(place, Slot):
@@ -78,21 +83,21 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
             data.append(allocate(f, place, fact))
         else:
             data.append(place)
-    arguments = [_argument(f, v) for v in node.inputs]
     status = f.b.call(kernel, [*arguments, *data])
     may_refuse = plan.may_refuse
     if may_refuse:
-        refused = f.llvm.append_basic_block("refused")
+        refused, ran = (f.llvm.append_basic_block(n) for n in ("refused", "ran"))
         failed = f.b.icmp_signed("!=", status, ir.Constant(I32, 0))
-        f.b.cbranch(failed, refused, done)
+        f.b.cbranch(failed, refused, ran)
         f.b.position_at_end(refused)
         for slot in tensors:
             f.release(f.b.load(slot.address, typ=PTR), T.TENSOR)
             f.clear(slot)
         f.b.branch(slow)
-    else:
-        f.b.branch(done)
-    if fits is not None or may_refuse:
+        f.b.position_at_end(ran)
+    _note_writes(f, node, plan)
+    f.b.branch(done)
+    if fits is not None or apart is not None or may_refuse:
         f.b.position_at_end(slow)
         _run_ops(f, node, places)
         f.b.branch(done)
@@ -107,6 +112,14 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
         else:
             f.define(output, f.b.load(place, typ=llvm_type(output.type)))
     return DEFINED
+
+
+def _go_on_if(f: FunctionEmitter, condition: ir.Value | None, otherwise: ir.Block) -> None:
+    """Leave for ``otherwise`` unless a condition holds, or there is none."""
+    if condition is not None:
+        following = f.llvm.append_basic_block("fast")
+        f.b.cbranch(condition, following, otherwise)
+        f.b.position_at_end(following)
 
 
 def result_fact(unit: Unit, node: Node, output: Value) -> TensorFact:
@@ -137,6 +150,37 @@ def _fits(f: FunctionEmitter, node: Node) -> ir.Value | None:
         one = is_as(f, f.values[value], TensorFact(*fact))
         found = one if found is None else f.b.and_(found, one)
     return found
+
+
+def _is_apart(
+    f: FunctionEmitter, node: Node, plan: Schedule, arguments: Sequence[ir.Value]
+) -> ir.Value | None:
+    """Whether the memory of what is written is that of no other tensor."""
+    b = f.b
+    ranges: list[tuple[Buffer, ir.Value, ir.Value]] = []
+    for buffer, value, data in zip(plan.kernel.inputs, node.inputs, arguments, strict=True):
+        if isinstance(buffer, Buffer) and value.type == T.TENSOR:
+            start = b.ptrtoint(data, I64)
+            size = ir.Constant(I64, buffer.size * buffer.dtype.itemsize)
+            ranges.append((buffer, start, b.add(start, size)))
+    found: ir.Value | None = None
+    for index, (buffer, start, end) in enumerate(ranges):
+        for other, other_start, other_end in ranges[:index]:
+            if buffer not in plan.kernel.writes and other not in plan.kernel.writes:
+                continue
+            behind = b.icmp_unsigned(">=", start, other_end)
+            apart = b.or_(behind, b.icmp_unsigned(">=", other_start, end))
+            found = apart if found is None else b.and_(found, apart)
+    return found
+
+
+def _note_writes(f: FunctionEmitter, node: Node, plan: Schedule) -> None:
+    """Count the writes as torch does, so that autograd sees them."""
+    for buffer, value in zip(plan.kernel.inputs, node.inputs, strict=True):
+        if isinstance(buffer, Buffer) and value.type == T.TENSOR:
+            bump = f.unit.external(BUMP_VERSION, VOID, [PTR])
+            for _ in range(plan.kernel.writes.get(buffer, 0)):
+                f.b.call(bump, [f.spill(f.values[value])])
 
 
 def is_as(f: FunctionEmitter, tensor: ir.Value, fact: TensorFact) -> ir.Value:

@@ -16,7 +16,6 @@ from scriptmode.loops.expr import Expr, apply, argument, cast, const, forget
 from scriptmode.loops.index import Affine
 from scriptmode.loops.kernel import (
     Kernel,
-    KernelBuilder,
     Lazy,
     NotLowered,
     Strided,
@@ -25,6 +24,8 @@ from scriptmode.loops.kernel import (
 )
 from scriptmode.loops.lowering import find
 from scriptmode.loops.lowerings.pointwise import SUPPORTED
+from scriptmode.loops.sharing import functional_kind, is_view
+from scriptmode.loops.writes import Lowered, lower_write
 
 assert lowerings.FAMILIES
 
@@ -35,13 +36,8 @@ NUMBERS: Mapping[T.Type, torch.dtype] = {
 TO_NUMBER = frozenset(["tensor::bool", "tensor::int", "tensor::float"])
 
 
-class Lowerer:
+class Lowerer(Lowered):
     """Lowers nodes one after the other; ``values`` are what they have become."""
-
-    def __init__(self, name: str) -> None:
-        self.builder = KernelBuilder(name)
-        self.values: dict[Value, Any] = {}
-        self.facts: dict[Value, TensorFact] = {}
 
     def tensor_input(self, value: Value, fact: TensorFact) -> None:
         """A tensor in memory."""
@@ -51,6 +47,7 @@ class Lowerer:
         buffer = self.builder.buffer(fact.dtype, span if fact.numel else 0, "input")
         self.builder.kernel.inputs.append(buffer)
         self.facts[value] = fact
+        self.owners[buffer] = value
         self.values[value] = in_memory(Strided(buffer, fact.strides), fact.shape)
 
     def number_input(self, value: Value) -> None:
@@ -73,6 +70,9 @@ class Lowerer:
         if node.kind in TO_NUMBER:
             self.values[node.output] = self._number(node)
             return
+        if functional_kind(node.kind) is not None:
+            lower_write(self, node)
+            return
         lowering = find(node.kind)
         if lowering is None:
             raise NotLowered(f"{node.kind} has no loop form")
@@ -89,6 +89,8 @@ class Lowerer:
             )
             self.facts[output] = fact
             self.values[output] = self.builder.keep(result, len(output.uses))
+        if is_view(node, self.facts):
+            self.sources[node.output] = node.inputs[0]
 
     def _number(self, node: Node) -> Lazy:
         x = self.values[node.inputs[0]]
@@ -121,6 +123,8 @@ class Lowerer:
         else:
             out = self.builder.buffer(found.dtype, found.numel, "output")
             found = self.builder.store(found, out, fact.strides)
+        assert found.memory is not None
+        self.owners[found.memory.buffer.memory] = value
         self.values[value] = found
 
 
@@ -158,7 +162,7 @@ def build_kernel(
                     if output in outputs:
                         lowerer.result(output, wanted[output])
         memories = [lowerer.values[output].memory for output in outputs]
-        lowerer.builder.kernel.outputs = [memory.buffer for memory in memories]
+        lowerer.builder.kernel.outputs = [memory.buffer.memory for memory in memories]
         return lowerer.builder.kernel
     finally:
         forget()

@@ -20,7 +20,8 @@ from scriptmode.loops.index import Affine, Element, Quotient, Remainder, Term, m
 class Buffer:
     """Memory of elements of one dtype.
 
-    ``role``: "input" and "output" are arguments of the kernel, "temporary" memory is its own.
+    ``role``: "input" and "output" are arguments of the kernel, "temporary" memory is its own, and
+    "written" is the memory of ``base`` after it was written in place.
     ``size`` counts elements from the first to the last that is used.
     """
 
@@ -28,6 +29,12 @@ class Buffer:
     dtype: torch.dtype
     size: int
     role: str
+    base: Buffer | None = None
+
+    @property
+    def memory(self) -> Buffer:
+        """The buffer of which this is a version."""
+        return self if self.base is None else self.base
 
     def __repr__(self) -> str:
         return self.name

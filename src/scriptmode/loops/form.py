@@ -17,9 +17,10 @@ After::
     graph f.region(%x: Tensor, %y: Tensor) -> Tuple[Tensor]:  ...
 
 A region is a set of nodes of one block that have lowerings, with nothing in between that depends on
-one of them.  They move to where the region is; that is allowed since they neither write nor raise,
-as long as nothing that they move past writes tensors.  Views are made again by each region that
-reads them and never are a region's result, because who has a view may tell it from a copy.
+one of them.  They move to where the region is; that is allowed since they do not raise, as long as
+nothing that they move past writes tensors, and if they write in place themselves, as long as they
+move past what looks at no tensor.  Views are made again by each region that reads them and never
+are a region's result, because who has a view may tell it from a copy.
 """
 
 from __future__ import annotations
@@ -36,27 +37,9 @@ from scriptmode.loops.build import NUMBERS, TO_NUMBER, Lowerer
 from scriptmode.loops.expr import forget
 from scriptmode.loops.kernel import NotLowered
 from scriptmode.loops.lowering import find
+from scriptmode.loops.sharing import VIEWS, functional_kind, is_view
 from scriptmode.ops.table import Effect
 
-# ops that give their argument itself or a view of it
-VIEWS = frozenset(
-    [
-        "aten::t", "aten::transpose.int", "aten::permute", "aten::select.int", "aten::slice.Tensor",
-        "aten::unsqueeze", "aten::squeeze", "aten::squeeze.dim", "aten::squeeze.dims", "aten::view",
-        "aten::expand", "aten::expand_as", "aten::detach", "aten::alias", "aten::numpy_T",
-        "aten::swapaxes", "aten::narrow", "aten::flatten.using_ints", "aten::reshape",
-        "aten::unflatten.int", "aten::view_as", "aten::reshape_as", "aten::contiguous",
-        "aten::dropout", "aten::feature_dropout", "aten::to.dtype", "aten::to.dtype_layout",
-        "aten::to.other", "aten::type_as", "aten::broadcast_to", "aten::_unsafe_view",
-    ]
-)  # fmt: skip
-# views that are copies where the dtype or the order of the elements changes
-_MAY_COPY = frozenset(
-    [
-        "aten::to.dtype", "aten::to.dtype_layout", "aten::to.other", "aten::type_as",
-        "aten::reshape", "aten::reshape_as", "aten::flatten.using_ints", "aten::contiguous",
-    ]
-)  # fmt: skip
 FREE = frozenset(["prim::Constant", "prim::ListConstruct"])
 MOST_ELEMENTS = 1 << 24
 
@@ -71,22 +54,6 @@ def form_regions(graph: Graph, program: Program, given: Facts) -> bool:
     return former.count > 0
 
 
-def is_view(node: Node, facts: Facts) -> bool:
-    """Whether the result of an op shares memory with its first argument."""
-    if node.kind not in VIEWS:
-        return False
-    if node.kind not in _MAY_COPY:
-        return True
-    source, result = facts.get(node.inputs[0]), facts.get(node.outputs[0])
-    if source is None or result is None:
-        return True
-    if source.dtype != result.dtype:
-        return False
-    if node.kind == "aten::contiguous":
-        return source.is_contiguous
-    return True  # reshape: seen as a view even where it copies, which only costs time
-
-
 @dataclass
 class _Region:
     """A region while nodes are added: ``lowerer`` tries them, ``members`` are in order."""
@@ -95,6 +62,7 @@ class _Region:
     members: list[Node] = field(default_factory=list)
     values: set[Value] = field(default_factory=set)  # of members, and views of them
     inputs: dict[Value, None] = field(default_factory=dict)
+    writes: bool = False  # whether a member writes in place
 
 
 class _Former:
@@ -119,7 +87,7 @@ class _Former:
                 region = region or _Region(Lowerer("trial"))
                 if self._add(region, node):
                     continue
-            elif node.kind in VIEWS and is_view(node, self.facts):
+            elif is_view(node, self.facts) and not self._must_wait(node, region):
                 if region is not None and node.inputs[0] in region.values:
                     region.values.update(node.outputs)
                 continue
@@ -134,9 +102,20 @@ class _Former:
             self._close(region, block.terminator)
         forget()
 
+    def _must_wait(self, view: Node, region: _Region | None) -> bool:
+        """Whether a view may be a copy of what a region writes, or raise where that has not yet."""
+        if region is None or not region.writes:
+            return False
+        if self.facts.get(view.inputs[0]) is None or self.facts.get(view.output) is None:
+            return True
+        return any(v.type == T.INT and not v.is_constant for v in view.inputs)
+
     def _wanted(self, node: Node) -> bool:
         if node.kind in TO_NUMBER:
             return self.facts.get(node.inputs[0]) is not None
+        if functional_kind(node.kind) is not None:
+            written = self.facts.get(node.inputs[0])
+            return written is not None and 0 < written.numel <= MOST_ELEMENTS
         if find(node.kind) is None or not node.outputs:
             return False
         facts = [self.facts.get(o) for o in node.outputs]
@@ -152,6 +131,8 @@ class _Former:
         if _uses_any(node, region.values):
             return True
         effects = self.effects.of(node)
+        if region.writes and effects & ~Effect.ALLOCATES:
+            return True
         if region.lowerer.builder.kernel.bounds and effects & (
             Effect.WRITES | Effect.IO | Effect.RAISES
         ):
@@ -169,6 +150,7 @@ class _Former:
         except NotLowered:
             return False
         region.members.append(node)
+        region.writes |= functional_kind(node.kind) is not None
         region.values.update(node.outputs)
         return True
 
@@ -238,6 +220,9 @@ class _Former:
                 "facts": tuple(self._fact(v) for v in inputs),
                 "known": tuple(i for i, v in enumerate(inputs) if v in self.sure),
                 "results": tuple(self._fact(o) for o in outputs),
+                "writes": tuple(
+                    i for i, v in enumerate(inputs) if copier.mapping[v] in self._written(callee)
+                ),
             },
             span=members[0].span,
             scope=members[0].scope,
@@ -255,6 +240,18 @@ class _Former:
                 self.facts[result] = fact
         self._erase(members)
         self.count += 1
+
+    def _written(self, callee: Graph) -> set[Value]:
+        """What a region's function writes: params, themselves or by views."""
+        found: set[Value] = set()
+        for node in callee.nodes:
+            if functional_kind(node.kind) is None:
+                continue
+            value = node.inputs[0]
+            while value.node is not None and value.node.kind in VIEWS:
+                value = value.node.inputs[0]
+            found.add(value)
+        return found
 
     def _erase(self, members: Sequence[Node]) -> None:
         """Erase the members, and the views and lists of them that nothing needs any more."""

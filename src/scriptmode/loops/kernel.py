@@ -90,13 +90,15 @@ class Stage:
 class Kernel:
     """What a region computes.  ``inputs`` and ``outputs`` are in the region's order: buffers, or
     names of numbers among the inputs.  ``bounds`` must hold when it starts, else nothing is done;
-    the values of gathered ``elements`` are checked where they are read."""
+    the values of gathered ``elements`` are checked where they are read.  ``writes`` counts how
+    often memory of an input is written."""
 
     name: str
     inputs: list[Buffer | str] = field(default_factory=list)
     outputs: list[Buffer] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     bounds: list[Known] = field(default_factory=list)
+    writes: dict[Buffer, int] = field(default_factory=dict)
 
 
 class KernelBuilder:
@@ -118,27 +120,40 @@ class KernelBuilder:
 
     def known(self, name: str, low: int, high: int) -> Affine:
         """An integer argument as an index, which is checked when the kernel starts."""
+        for term in self.kernel.bounds:
+            if (term.name, term.low, term.high) == (name, low, high):
+                return Affine.of(term)
         term = Known(name, low, high)
         self.kernel.bounds.append(term)
         return Affine.of(term)
 
     # ---- stages ----
 
-    def store(self, value: Lazy, out: Buffer, strides: Shape, start: int = 0) -> Lazy:
+    def store(self, value: Lazy, out: Buffer, strides: Shape, start: Affine | int = 0) -> Lazy:
         """Compute all elements into ``out``; the tensor in memory."""
         loops = self.variables(value.shape)
         indices = tuple(map(Affine.of, loops))
         expr = cast(value.at(indices), out.dtype)
-        offset = linear(indices, strides, start)
+        offset = linear(indices, strides) + start
         self.kernel.stages.append(Stage(loops, (), None, expr, out, offset))
-        return in_memory(Strided(out, strides, Affine(start)), value.shape)
+        return in_memory(Strided(out, strides, Affine() + start), value.shape)
+
+    def version(self, of: Buffer) -> Buffer:
+        """The memory of a buffer after a write that is to come."""
+        self._names += 1
+        memory = of.memory
+        if memory.role == "input":
+            self.kernel.writes[memory] = self.kernel.writes.get(memory, 0) + 1
+        return Buffer(f"w{self._names}", memory.dtype, memory.size, "written", memory)
+
+    def copy(self, value: Lazy) -> Lazy:
+        """The same elements in memory of their own."""
+        out = self.buffer(value.dtype, value.numel, "temporary")
+        return self.store(value, out, contiguous_strides(value.shape))
 
     def realize(self, value: Lazy) -> Lazy:
         """The same tensor in memory."""
-        if value.memory is not None:
-            return value
-        out = self.buffer(value.dtype, value.numel, "temporary")
-        return self.store(value, out, contiguous_strides(value.shape))
+        return value if value.memory is not None else self.copy(value)
 
     def keep(self, value: Lazy, uses: int) -> Lazy:
         """Store a value that several ops use where computing it again would cost more."""

@@ -84,7 +84,7 @@ def schedule(kernel: Kernel) -> Schedule:
         for group in groups:
             for bundle in group.bundles:
                 _collapse(bundle)
-        used = {s.out for g in groups for b in g.bundles for s in b.stages}
+        used = {s.out.memory for g in groups for b in g.bundles for s in b.stages}
         return Schedule(kernel, groups, sorted(
             (b for b in used if b.role == "temporary"), key=lambda b: b.name
         ))  # fmt: skip
@@ -113,7 +113,9 @@ class _Draft:
 
     def join(self, stage: Stage) -> bool:
         """Add a stage if it can share loops."""
-        reads = [r for r in loads(stage.value) if any(s.out is r.buffer for s in self.stages)]
+        if not self._keeps_order(stage):
+            return False
+        reads = [r for r in loads(stage.value) if self._writers(r)]
         related = bool(reads) or self._reads_alike(stage)
         if not related:
             return False
@@ -134,6 +136,30 @@ class _Draft:
                 return True
         return False
 
+    def _writers(self, read: Load) -> list[Stage]:
+        """The stages that write the memory which is read."""
+        return [s for s in self.stages if s.out.memory is read.buffer.memory]
+
+    def _keeps_order(self, stage: Stage) -> bool:
+        """Whether a write in place meets the same elements as what comes before, one by one."""
+        if stage.out.role != "written":
+            return True
+        memory = stage.out.memory
+        for other in self.stages:
+            met = [r.offset for r in loads(other.value) if r.buffer.memory is memory]
+            if other.out.memory is memory:
+                met.append(other.offset)
+            if not met:
+                continue
+            if other.fold is not None or _extents(other.vars) != _extents(stage.vars):
+                return False
+            renamed: dict[Term, Affine] = dict(
+                zip(other.vars, map(Affine.of, stage.vars), strict=True)
+            )
+            if any(offset.substitute(renamed) != stage.offset for offset in met):
+                return False
+        return True
+
     def _reads_alike(self, stage: Stage) -> bool:
         """Whether a stage over the same extents reads what the group reads."""
         if _extents(stage.vars) != _extents(self.stages[0].vars):
@@ -147,20 +173,16 @@ class _Draft:
         mapping: dict[Term, Affine] = {a: Affine.of(b) for a, b in pairs.items()}
         offset = read.offset.substitute(mapping)
         own = self.stages[0].vars
-        for writer in self.stages:
-            if writer.out is read.buffer:
-                renamed: dict[Term, Affine] = dict(
-                    zip(writer.vars, map(Affine.of, own), strict=True)
-                )
-                if writer.offset.substitute(renamed) != offset:
-                    return False
+        for writer in self._writers(read):
+            renamed: dict[Term, Affine] = dict(zip(writer.vars, map(Affine.of, own), strict=True))
+            if writer.offset.substitute(renamed) != offset:
+                return False
         return True
 
     def _contained(self, stage: Stage, reads: list[Load], depth: int) -> bool:
         """Whether what is read lies in the slices that the same outer iteration writes."""
         for read in reads:
-            writers = [s for s in self.stages if s.out is read.buffer]
-            for writer in writers:
+            for writer in self._writers(read):
                 steps = [writer.offset.coefficient(v) for v in writer.vars[:depth]]
                 asked = [read.offset.coefficient(v) for v in stage.vars[:depth]]
                 pairs = zip(steps, asked, writer.vars[:depth], strict=True)
@@ -237,10 +259,16 @@ class _Draft:
         complete.update(zip(source, map(Affine.of, target), strict=True))
         for read in loads(stage.value):
             for other in bundle.stages:
-                if other.out is not read.buffer:
+                if other.out.memory is not read.buffer.memory:
                     continue
                 if other.fold is not None or read.offset.substitute(complete) != other.offset:
                     return None
+        if stage.out.role == "written":
+            offset = stage.offset.substitute(complete)
+            for other in bundle.stages:
+                for read in loads(other.value):
+                    if read.buffer.memory is stage.out.memory and read.offset != offset:
+                        return None
         mapping.update(complete)
         return bundle
 
@@ -260,7 +288,7 @@ def _forward(groups: list[Group]) -> None:
             for stage in bundle.stages:
                 stage.value = _with_loads(stage.value, stored, {})
                 if stage.fold is None:
-                    stored[id(stage.out), stage.offset] = stage.value
+                    stored[id(stage.out.memory), stage.offset] = stage.value
 
 
 def _with_loads(
@@ -271,7 +299,7 @@ def _with_loads(
         return found
     found = value
     if isinstance(value, Load):
-        found = stored.get((id(value.buffer), value.offset), value)
+        found = stored.get((id(value.buffer.memory), value.offset), value)
     elif isinstance(value, Apply):
         operands = [_with_loads(o, stored, done) for o in value.operands]
         found = apply(value.name, *operands, dtype=value.dtype)
@@ -284,28 +312,38 @@ def _drop_dead(groups: list[Group]) -> None:
     changed = True
     while changed:
         read = {
-            r.buffer for g in groups for b in g.bundles for s in b.stages for r in loads(s.value)
-        }
+            r.buffer.memory
+            for g in groups for b in g.bundles for s in b.stages
+            for r in loads(s.value)
+        }  # fmt: skip
         changed = False
         for group in groups:
             for bundle in group.bundles:
-                kept = [s for s in bundle.stages if s.out.role == "output" or s.out in read]
+                kept = [s for s in bundle.stages if _is_kept(s.out.memory, read)]
                 changed |= len(kept) < len(bundle.stages)
                 bundle.stages = kept
             group.bundles = [b for b in group.bundles if b.stages]
     groups[:] = [g for g in groups if g.bundles]
 
 
+def _is_kept(memory: Buffer, read: set[Buffer]) -> bool:
+    """Whether someone looks at what is in a buffer."""
+    return memory.role != "temporary" or memory in read
+
+
 def _contract(groups: list[Group]) -> None:
-    """Keep one slice of the buffers that only one group uses."""
+    """Keep one slice of the buffers that only one group uses; not of those written in place."""
     homes: dict[Buffer, set[int]] = {}
+    rewritten = {
+        s.out.memory for g in groups for b in g.bundles for s in b.stages if s.out.base is not None
+    }
     for number, group in enumerate(groups):
         for bundle in group.bundles:
             for stage in bundle.stages:
                 for buffer in (stage.out, *(r.buffer for r in loads(stage.value))):
                     homes.setdefault(buffer, set()).add(number)
     for number, group in enumerate(groups):
-        own = {b for b, h in homes.items() if h == {number} and b.role == "temporary"}
+        own = {b for b, h in homes.items() if h == {number} and b.role == "temporary"} - rewritten
         sizes: dict[Buffer, int] = dict.fromkeys(own, 1)
         for bundle in group.bundles:
             for stage in bundle.stages:

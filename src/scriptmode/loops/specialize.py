@@ -10,6 +10,7 @@ from scriptmode.passes.dce import eliminate_dead_code
 from scriptmode.passes.fold import fold_constants
 from scriptmode.passes.form_arrays import form_arrays
 from scriptmode.passes.licm import hoist_loop_invariants
+from scriptmode.passes.name_written import name_written
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.split_carried import split_carried
@@ -35,6 +36,7 @@ def specialize_function(graph: Graph, program: Program, facts: Facts) -> bool:
         changed |= apply_rules(graph, program)
         changed |= simplify_control_flow(graph, program)
         changed |= split_carried(graph, program)
+        changed |= name_written(graph)
         eliminate_dead_code(graph, program)
         if not changed:
             break
