@@ -7,6 +7,7 @@ saved for the check all the same.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,10 +55,21 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         finally:
             self.is_claimed = saved
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch hides ``__torch_dispatch__`` from its compiler, which it imports for that.
+
+        The import takes seconds, and only a process that has it already has anything to hide from.
+        """
+        return False
+
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
+        see = _see_unseen if "torch._dynamo" in sys.modules else DispatchMode._see
+        return see(self, function, args, kwargs or {})
+
+    def _see(self, function: Any, args: Any, kwargs: Any) -> Any:
         if active_recorder() is not self.recorder:
             return function(*args, **kwargs)
         inputs = list(tensors_in((args, kwargs)))
@@ -77,6 +89,9 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if argument.written.startswith("SymInt[") and value:
                 what = f"{function} was recorded in pieces, below autograd"
                 self.recorder.freeze("size", list(value), what)
+
+
+_see_unseen = torch._disable_dynamo(DispatchMode._see)  # by torch's compiler
 
 
 def record_overload(recorder: Recorder, function: Any, args: Any, kwargs: Any) -> Any:
