@@ -12,6 +12,7 @@ viewed.  ``parse_schema`` reads the text into an ``OpSchema`` and ``str`` prints
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,15 +132,21 @@ _SCHEMA_TYPES: dict[str, T.Type] = {
 }  # fmt: skip
 
 
+_NAME, _NAMESPACED, _DOTTED = map(re.compile, (r"\w*", r"[\w:]*", r"[\w.]*"))
+
+
 class _SchemaParser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
 
     def peek(self, token: str) -> bool:
-        while self.position < len(self.text) and self.text[self.position] == " ":
-            self.position += 1
-        return self.text.startswith(token, self.position)
+        text, position = self.text, self.position
+        if text.startswith(" ", position):
+            while text.startswith(" ", position):
+                position += 1
+            self.position = position
+        return text.startswith(token, position)
 
     def eat(self, token: str) -> bool:
         if self.peek(token):
@@ -151,18 +158,16 @@ class _SchemaParser:
         if not self.eat(token):
             raise ValueError(f"expected {token!r} at column {self.position} of {self.text!r}")
 
-    def word(self, extra: str = "_") -> str:
+    def word(self, pattern: re.Pattern[str] = _NAME) -> str:
         self.peek("")
-        start = self.position
-        while self.position < len(self.text) and (
-            self.text[self.position].isalnum() or self.text[self.position] in extra
-        ):
-            self.position += 1
-        return self.text[start : self.position]
+        found = pattern.match(self.text, self.position)
+        assert found is not None  # perhaps of nothing
+        self.position = found.end()
+        return found[0]
 
     def parse(self) -> OpSchema:
-        name = self.word("_:")
-        overload = self.word("_") if self.eat(".") else ""
+        name = self.word(_NAMESPACED)
+        overload = self.word() if self.eat(".") else ""
         self.expect("(")
         arguments: list[Argument] = []
         kwarg_only = vararg = False
@@ -196,7 +201,7 @@ class _SchemaParser:
         start = self.position
         t, alias, _ = self.type()
         written = self.text[start : self.position].strip()
-        name = "" if self.position >= len(self.text) else self.word("_")
+        name = "" if self.position >= len(self.text) else self.word()
         return Return(t, alias, name, written)
 
     def type(self) -> tuple[T.Type, AliasInfo | None, int | None]:
@@ -226,7 +231,7 @@ class _SchemaParser:
                 return t, alias, size
 
     def base_type(self) -> T.Type:
-        name = self.word("_.")
+        name = self.word(_DOTTED)
         if name in T._CONSTRUCTORS:
             opening = "[" if self.eat("[") else "("
             if opening == "(":
