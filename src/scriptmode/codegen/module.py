@@ -56,6 +56,7 @@ from scriptmode.codegen.engine import (
 )
 from scriptmode.codegen.function import FunctionEmitter, not_built
 from scriptmode.codegen.library import NativeLibrary, library
+from scriptmode.codegen.object_memo import memo
 from scriptmode.codegen.unit import EnumMember, FrozenConstant, Unit
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, callees, copy_graph
@@ -196,7 +197,8 @@ def compile_program(
     link_requirements(unit, native)
     own = {name: g for name, g in copy.functions.items() if name not in elsewhere.functions}
     text = str(unit.module)
-    code = compiler(text, unit.level, unit.level or None)
+    level = unit.level
+    code = memo.compiled(text, level, lambda: compiler(text, level, level or None))
     compiled = CompiledProgram(program, unit, own, text, code)
     for name, cell in compiled.outside.items():
         ctypes.c_int64.from_address(cell).value = elsewhere.functions[name]
