@@ -173,8 +173,10 @@ def emit_loop(f: FunctionEmitter, node: Node) -> object:
     free_slots(f)
     f.values[body.params[0]] = index
     f.unit.current = node
+    f.flow.depth += 1
     f.poll()
     f.block(body)
+    f.flow.depth -= 1
     f.flow.reserved -= reserved
     f.held = inside
     f.b.position_at_end(done_block)

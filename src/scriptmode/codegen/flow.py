@@ -62,9 +62,13 @@ class Handling:
 
 @dataclass
 class Flow:
-    """Exits by the node with the blocks, handlers by block, and the slots that exits will need."""
+    """Exits by the node with the blocks, handlers by block, and the slots that exits will need.
+
+    ``depth`` is the number of Loops around the code being emitted.
+    """
 
     branches: dict[Node, Exit] = field(default_factory=dict)
     loops: dict[Node, LoopExits] = field(default_factory=dict)
     handlings: dict[Block, Handling] = field(default_factory=dict)
     reserved: set[Slot] = field(default_factory=set)
+    depth: int = 0

@@ -139,6 +139,16 @@ class FunctionEmitter:
             for v, place in zip(node.inputs, self.edges.places(node), strict=True)
         ]
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the code being emitted may run often in one call of the program.
+
+        Only such code counts references inline: elsewhere the calls cost less than to compile it.
+        """
+        name, unit = self.graph.name, self.unit
+        is_outermost = name == unit.program.root and name not in unit.recursive
+        return unit.level > 0 and (self.flow.depth > 0 or not is_outermost)
+
     def edges_of_callee(self, node: Node) -> Edges:
         """The place types of the function that a ``prim::Call`` calls."""
         return Edges(self.unit.program, self.edges.callee(node))
@@ -209,7 +219,7 @@ class FunctionEmitter:
                 retain = self.unit.native("sm_slot_retain", VOID, [PTR, PTR])
                 self.b.call(retain, [place, self.unit.descriptor(T.ANY)])
             elif leaf.count is Count.OBJECT:
-                heap.retain(self.b, self.unit, part, t)
+                heap.retain(self.b, self.unit, part, t, inline=self.may_repeat)
             elif leaf.count is Count.COUNTED:
                 self._call_tensor_function(tensors.RETAIN_COUNTED, part)
             elif leaf.nullable:
@@ -231,7 +241,7 @@ class FunctionEmitter:
                 drop = self.unit.native("sm_slot_drop", VOID, [PTR, PTR])
                 self.b.call(drop, [place, self.unit.descriptor(T.ANY)])
             elif leaf.count is Count.OBJECT:
-                heap.release(self.b, self.unit, part, t)
+                heap.release(self.b, self.unit, part, t, inline=self.may_repeat)
             elif leaf.count is Count.COUNTED:
                 self._call_tensor_function(tensors.RELEASE_COUNTED, part)
             elif leaf.nullable or may_be_zero:

@@ -116,17 +116,21 @@ def is_acyclic(t: Type) -> bool:
 _SIMPLE = frozenset([T.STR, T.INT, T.FLOAT, T.BOOL, T.COMPLEX, T.SIZE, T.DTYPE, T.DEVICE])
 
 
-def retain(b: ir.IRBuilder, unit: Unit, pointer: ir.Value, t: Type) -> None:
+def retain(
+    b: ir.IRBuilder, unit: Unit, pointer: ir.Value, t: Type, *, inline: bool = False
+) -> None:
     """Count one more owner of an object; null is allowed."""
-    if unit.level and is_acyclic(t):
+    if inline and is_acyclic(t):
         b.call(_inline_function(unit, "sm.retain", _define_retain), [pointer])
     else:
         b.call(unit.native("sm_retain", VOID, [PTR]), [pointer])
 
 
-def release(b: ir.IRBuilder, unit: Unit, pointer: ir.Value, t: Type) -> None:
+def release(
+    b: ir.IRBuilder, unit: Unit, pointer: ir.Value, t: Type, *, inline: bool = False
+) -> None:
     """Count one owner less of an object; null is allowed."""
-    if unit.level and is_acyclic(t):
+    if inline and is_acyclic(t):
         b.call(_inline_function(unit, "sm.release", _define_release), [pointer])
     else:
         b.call(unit.native("sm_release", VOID, [PTR]), [pointer])

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from llvmlite import ir
 
 from scriptmode.abi.convention import I64, PTR, ctx_field
+from scriptmode.codegen import heap
 from scriptmode.codegen.control import arrive, flatten, free_slots, make_exit
 from scriptmode.codegen.flow import Handling, Landing
 from scriptmode.codegen.function import FunctionEmitter, trace_function
@@ -30,7 +31,7 @@ from scriptmode.codegen.values import Count
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Node
 
-_TYPES = {Count.TENSOR: T.TENSOR, Count.OBJECT: T.STR, Count.COUNTED: T.GENERATOR, Count.ANY: T.ANY}
+_TYPES = {Count.TENSOR: T.TENSOR, Count.COUNTED: T.GENERATOR}
 
 
 @lower("prim::Try", raw=True)
@@ -86,6 +87,10 @@ def release_slot(f: FunctionEmitter, slot: Slot) -> None:
         f.b.store(ir.Constant(I64, 0), slot.address)
         return
     held = f.b.load(slot.address, typ=PTR)
+    if slot.count is Count.OBJECT:
+        heap.release(f.b, f.unit, held, T.STR)
+        f.clear(slot)
+        return
     with f.b.if_then(f.b.icmp_unsigned("!=", held, NULL)):
         f.release(held, _TYPES[slot.count])
         f.clear(slot)
