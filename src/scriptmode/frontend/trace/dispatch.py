@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scriptmode.frontend import overloads
@@ -91,7 +92,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.recorder.freeze("size", list(value), what)
 
 
-_see_unseen = torch._disable_dynamo(DispatchMode._see)  # by torch's compiler
+_see_unseen = _disable_dynamo(DispatchMode._see)  # by torch's compiler
 
 
 def record_overload(recorder: Recorder, function: Any, args: Any, kwargs: Any) -> Any:
