@@ -47,7 +47,9 @@ def compile_state() -> Compiled:
     needs_no_grad = graph.add_param(T.BOOL, "needs_no_grad")
     graph.return_type = T.BOOL
     b = builder_for(graph)
-    graph.block.terminate("prim::Yield", [b.op("torch::is_plain_state", needs_no_grad)])
+    default = b.constant(torch.float32, T.DTYPE)
+    plain = b.op("torch::is_plain_state", needs_no_grad, default)
+    graph.block.terminate("prim::Yield", [plain])
     return Compiled(program_of(graph))
 
 
@@ -157,12 +159,23 @@ def test_thread_states(name, found, monkeypatch) -> None:
         for needs_no_grad in (False, True):
             want = is_plain and not (needs_no_grad and torch.is_grad_enabled())
             assert state(needs_no_grad) == want
-            assert IS_PLAIN_STATE(needs_no_grad) == want
+            assert IS_PLAIN_STATE(needs_no_grad, torch.float32) == want
 
 
 def test_a_dual_level_is_no_plain_state() -> None:
     with forward_ad.dual_level():
-        assert not IS_PLAIN_STATE(False)
+        assert not IS_PLAIN_STATE(False, torch.float32)
+
+
+def test_another_default_dtype_is_no_plain_state() -> None:
+    state = compile_state()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert not state(False)
+        assert not IS_PLAIN_STATE(False, torch.float32)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert state(False)
 
 
 def test_a_new_thread_is_plain() -> None:

@@ -910,3 +910,53 @@ def test_forks_while_versions_are_made_do_not_hang(tmp_path):
         """,
     )
     assert (done.returncode, done.stdout) == (0, "[1, 1, 1]\n"), done.stderr
+
+
+WEIGHT = torch.ones(2)
+
+
+def test_a_captured_tensor_that_comes_to_need_a_gradient() -> None:
+    def f(x):
+        return (x + WEIGHT) * 2
+
+    s = scriptmode.script(f)
+    x = torch.ones(2)
+    scriptmode.specialize(s, (x,))
+    assert torch.equal(s(x), f(x))
+    WEIGHT.requires_grad_()
+    try:
+        s(x).sum().backward()
+        assert torch.equal(WEIGHT.grad, torch.full((2,), 2.0))
+    finally:
+        WEIGHT.requires_grad_(False)
+        WEIGHT.grad = None
+
+
+def test_another_default_dtype_is_another_version() -> None:
+    def f(x, n: int):
+        return x / n + torch.ones(2)
+
+    s = scriptmode.script(f)
+    x = torch.arange(2)
+    scriptmode.specialize(s, (x, 3))
+    assert s(x, 3).dtype == torch.float32
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert s(x, 3).dtype == torch.float64
+        scriptmode.specialize(s, (x, 3))
+        assert s(x, 3).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert s(x, 3).dtype == torch.float32
+    assert [v.hits for v in s.versions] == [1, 2]
+
+
+def test_keyword_only_parameters_in_special_code() -> None:
+    def f(x, *, scale: float = 2.0):
+        return x * scale
+
+    s = scriptmode.script(f)
+    x = torch.ones(2)
+    scriptmode.specialize(s, (x,))
+    assert torch.equal(s(x, scale=3.0), f(x, scale=3.0))
+    assert s.versions[0].hits == 1

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from llvmlite import ir
 
-from scriptmode.abi.convention import I1, I16, I32, I64, PTR, ctx_field
+from scriptmode.abi.convention import I1, I8, I16, I32, I64, PTR, ctx_field
 from scriptmode.abi.dtypes import DTYPE_NUMBERS
 from scriptmode.abi.tensorfields import INLINE_DIMS, MOST_BYTES, fields, inference_key_set
 from scriptmode.abi.tensorkeys import key_bit, key_set_offset, plain_key_set
@@ -22,7 +22,7 @@ from scriptmode.codegen import tensors
 from scriptmode.codegen.engine import register_symbol
 from scriptmode.codegen.function import IS_GRAD_ENABLED, FunctionEmitter, not_built
 from scriptmode.codegen.lowering import lower
-from scriptmode.codegen.metadata import IS_INFERENCE_MODE, REQUIRES_GRAD, query
+from scriptmode.codegen.metadata import GET_DEFAULT_DTYPE, IS_INFERENCE_MODE, REQUIRES_GRAD, query
 from scriptmode.codegen.unit import Unit
 from scriptmode.codegen.values import boolean, truth
 from scriptmode.ir.graph import Node
@@ -43,6 +43,14 @@ def tensor_fits(f: FunctionEmitter, node: Node) -> ir.Value:
     if not all(v.is_constant for v in node.inputs[1:]) or len(node.inputs[2].constant) > MOST_DIMS:
         raise not_built(node, "no native code for a guard that is not constant")
     dtype, shape, strides, records = (v.constant for v in node.inputs[1:])
+    return boolean(f.b, fits(f, self, dtype, shape, strides, records=records))
+
+
+def fits(
+    f: FunctionEmitter, self: ir.Value, dtype: torch.dtype, shape: Sequence[int],
+    strides: Sequence[int], *, records: bool,
+) -> ir.Value:  # fmt: skip
+    """Whether a tensor is a plain one of at most ``MOST_DIMS`` dimensions, as described."""
     differences = _Differences(f.b)
     rest = [self]
     if fields() is None:
@@ -66,7 +74,7 @@ def tensor_fits(f: FunctionEmitter, node: Node) -> ir.Value:
     phi = f.b.phi(I1)
     phi.add_incoming(ir.Constant(I1, 1), start)
     phi.add_incoming(answer, ask)
-    return boolean(f.b, phi)
+    return phi
 
 
 def zero() -> ir.Constant:
@@ -174,7 +182,9 @@ def is_plain_state(f: FunctionEmitter, node: Node) -> ir.Value:
     plain = _has_plain_keys(f)
     levels = b.load(ctx_field(b, f.ctx, "dual_levels"), typ=I64)
     plain = b.and_(plain, b.icmp_unsigned("==", levels, zero()))
-    (needs_no_grad,) = node.inputs
+    needs_no_grad, default_dtype = node.inputs
+    scalar_type = b.call(f.unit.external(GET_DEFAULT_DTYPE, I8, []), [])
+    plain = b.and_(plain, b.icmp_unsigned("==", scalar_type, f.values[default_dtype]))
     if not (needs_no_grad.is_constant and not needs_no_grad.constant):
         is_off = b.not_(b.call(f.unit.external(IS_GRAD_ENABLED, I1, []), []))
         plain = b.and_(plain, b.or_(is_off, b.not_(truth(b, f.values[needs_no_grad]))))

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 import torch
 from llvmlite import ir
 
-from scriptmode.abi.convention import I8, I16, I32, I64, PTR
+from scriptmode.abi.convention import I1, I8, I16, I32, I64, PTR
 from scriptmode.abi.dtypes import DTYPE_NUMBERS
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
-from scriptmode.codegen import heap
+from scriptmode.codegen import guards, heap
 from scriptmode.codegen.arrays import array_place, copy_elements
 from scriptmode.codegen.containers import lent_list
 from scriptmode.codegen.function import FunctionEmitter
@@ -147,7 +147,12 @@ def _fits(f: FunctionEmitter, node: Node) -> ir.Value | None:
     for index, (value, fact) in enumerate(zip(node.inputs, node.attributes["facts"], strict=True)):
         if fact is None or index in known:
             continue
-        one = is_as(f, f.values[value], TensorFact(*fact))
+        wanted = TensorFact(*fact)
+        if len(wanted.shape) > guards.MOST_DIMS:
+            return ir.Constant(I1, 0)
+        one = guards.fits(
+            f, f.values[value], wanted.dtype, wanted.shape, wanted.strides, records=True
+        )
         found = one if found is None else f.b.and_(found, one)
     return found
 
@@ -181,23 +186,6 @@ def _note_writes(f: FunctionEmitter, node: Node, plan: Schedule) -> None:
             bump = f.unit.external(BUMP_VERSION, VOID, [PTR])
             for _ in range(plan.kernel.writes.get(buffer, 0)):
                 f.b.call(bump, [f.spill(f.values[value])])
-
-
-def is_as(f: FunctionEmitter, tensor: ir.Value, fact: TensorFact) -> ir.Value:
-    """Whether a tensor of the CPU has this dtype, these sizes and strides."""
-    b = f.b
-    same = b.icmp_signed(
-        "==", query(f, "dtype", tensor, I32), ir.Constant(I32, DTYPE_NUMBERS[fact.dtype])
-    )
-    rank = query(f, "dim", tensor, I64)
-    is_rank = b.icmp_signed("==", rank, ir.Constant(I64, len(fact.shape)))
-    for name, wanted in (("sizes", fact.shape), ("strides", fact.strides)):
-        # a tensor of another rank has other words, which can be read all the same
-        words = b.select(is_rank, query(f, name, tensor, PTR), tensor)
-        for position, number in enumerate(wanted):
-            word = b.load(b.gep(words, [ir.Constant(I64, position)], source_etype=I64), typ=I64)
-            same = b.and_(same, b.icmp_signed("==", word, ir.Constant(I64, number)))
-    return b.and_(same, is_rank)
 
 
 # ---- new tensors ----

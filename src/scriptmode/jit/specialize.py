@@ -140,10 +140,11 @@ class Versions:
     def _can_fit(self, needs_no_grad: bool) -> bool:
         """Whether guards can hold for a call that is like this one."""
         assert _IS_PLAIN_STATE is not None
-        return bool(_IS_PLAIN_STATE.meaning(needs_no_grad))
+        return bool(_IS_PLAIN_STATE.meaning(needs_no_grad, torch.get_default_dtype()))
 
     def _has(self, seen: Seen, needs_no_grad: bool) -> bool:
-        return any(v.seen == seen and v.needs_no_grad == needs_no_grad for v in self.found)
+        wanted = seen, needs_no_grad, torch.get_default_dtype()
+        return any((v.seen, v.needs_no_grad, v.default_dtype) == wanted for v in self.found)
 
     def _wait(self) -> None:
         """Let calls pass before it is looked again."""

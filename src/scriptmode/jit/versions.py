@@ -3,7 +3,7 @@
 ``build(subject, seen, code)`` makes the program of one version, whose root tests the guards::
 
     graph f.guarded(%x: Tensor):
-      %plain: bool = torch::is_plain_state(%false)
+      %plain: bool = torch::is_plain_state(%false, %float32)
       %1: bool = tensor::fits(%x, %float32, %shape, %strides)
       ...
       %y: Tensor = prim::If(%all)
@@ -79,12 +79,15 @@ class Version:
     root: str
     special: str
     needs_no_grad: bool
+    default_dtype: torch.dtype
     seconds: float  # that making it took
 
     @property
     def guards(self) -> list[str]:
         """What must hold, in words."""
         words = [f"{place} is {text_of(fact)}" for place, fact in self.seen.items()]
+        if self.default_dtype != torch.float32:
+            words.append(f"the default dtype is {self.default_dtype}")
         return [*words, "no gradients are recorded"] if self.needs_no_grad else words
 
     @property
@@ -122,17 +125,20 @@ def build(
 ) -> Version:
     """Compile a version for what was seen; ``code`` is that of ``generic``."""
     start = time.perf_counter()
-    program, special = special_program(subject, seen, needs_no_grad, generic, code)
+    default = torch.get_default_dtype()
+    program, special = special_program(subject, seen, needs_no_grad, default, generic, code)
     compiled = compile_program(
         program, debug=config.get("debug"), elsewhere=code, compiler=compiler
     )
     seconds = time.perf_counter() - start
-    return Version(seen, program, compiled, program.root, special, needs_no_grad, seconds)
+    root = program.root
+    return Version(seen, program, compiled, root, special, needs_no_grad, default, seconds)
 
 
 def special_program(
-    subject: Subject, seen: Seen, needs_no_grad: bool, generic: Program, code: Elsewhere
-) -> tuple[Program, str]:
+    subject: Subject, seen: Seen, needs_no_grad: bool, default_dtype: torch.dtype,
+    generic: Program, code: Elsewhere,
+) -> tuple[Program, str]:  # fmt: skip
     """The program of a version, and the name of its special function."""
     program = Program()
     program.functions = {name: generic.functions[name] for name in code.functions}
@@ -140,6 +146,7 @@ def special_program(
     program.named_tuples, program.globals = generic.named_tuples, generic.globals
     program.self_object, program.captures = generic.self_object, generic.captures
     special = copy_graph(subject.graph)
+    special.kwarg_only = set()  # it is called by position
     special.name = program.unique_name(f"{subject.function}.special")
     known = _Known(subject, seen, special)
     program.add(special)
@@ -151,7 +158,7 @@ def special_program(
     for run in _SPECIALIZERS:
         if run(special, program, known.facts):
             eliminate_dead_code(special, program)
-    guarded = _Guarded(program, subject, seen, needs_no_grad, special, known.extra)
+    guarded = _Guarded(program, subject, seen, needs_no_grad, default_dtype, special, known.extra)
     program.root = program.add(guarded.graph).name
     if config.get("verify"):
         verify(special, program, schema_of)
@@ -248,11 +255,12 @@ class _Guarded:
     """The root of a version: guards, then the special function or the one it is a version of."""
 
     def __init__(
-        self, program: Program, subject: Subject, seen: Seen, needs_no_grad: bool, special: Graph,
-        extra: Sequence[Place],
+        self, program: Program, subject: Subject, seen: Seen, needs_no_grad: bool,
+        default_dtype: torch.dtype, special: Graph, extra: Sequence[Place],
     ) -> None:  # fmt: skip
         own = subject.program.functions[subject.function]
         self.subject, self.seen, self.needs_no_grad = subject, seen, needs_no_grad
+        self.default_dtype = default_dtype
         self.graph = Graph(program.unique_name(f"{subject.function}.guarded"))
         result = self.graph.return_type = Edges(program, special).result_type
         self.params = [self.graph.add_param(p.type, p.name) for p in own.params]
@@ -283,7 +291,8 @@ class _Guarded:
     def _outer(self) -> Value:
         """What must hold before tensors that may be None are looked at."""
         b = self.builder
-        found = b.op("torch::is_plain_state", b.constant(self.needs_no_grad))
+        default = b.constant(self.default_dtype, T.DTYPE)
+        found = b.op("torch::is_plain_state", b.constant(self.needs_no_grad), default)
         for place, fact in self.seen.items():
             if isinstance(place, Argument):
                 param = self.params[place.number]

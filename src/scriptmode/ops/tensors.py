@@ -150,8 +150,8 @@ def fits(
     )
 
 
-@op("torch::is_plain_state(bool needs_no_grad) -> bool", effects=READS)
-def is_plain_state(needs_no_grad: bool) -> bool:
+@op("torch::is_plain_state(bool needs_no_grad, dtype default_dtype) -> bool", effects=READS)
+def is_plain_state(needs_no_grad: bool, default_dtype: torch.dtype) -> bool:
     """Whether ops do in this thread what they do by themselves: no modes, autocast, transforms."""
     keys = torch._C._dispatch_tls_local_include_set()
     return not (
@@ -161,6 +161,7 @@ def is_plain_state(needs_no_grad: bool) -> bool:
         or keys.has(torch._C.DispatchKey.Functionalize)
         or forward_ad._current_level >= 0
         or (needs_no_grad and torch.is_grad_enabled())
+        or torch.get_default_dtype() != default_dtype
     )
 
 
