@@ -63,6 +63,24 @@ def set_contains(f: FunctionEmitter, node: Node) -> object:
     return DEFINED
 
 
+@lower("set::add", raw=True)
+def set_add(f: FunctionEmitter, node: Node) -> object:
+    """``self.add(item)``."""
+    self, item = node.inputs
+    values = f.values
+    if item.type == self.type.contained[0] and is_simple_key(item.type):
+        if item.type == T.INT:
+            add = f.unit.native("sm_set_add_int", I32, [PTR, PTR, I64])
+            f.check(f.b.call(add, [f.ctx, values[self], values[item]]))
+            return DEFINED
+        name = "sm_set_add_simple"
+    else:
+        name = "sm_set_add"
+    add = f.unit.native(name, I32, [PTR, PTR, PTR])
+    f.check(f.b.call(add, [f.ctx, values[self], f.spill(f.value_as(item, self.type.contained[0]))]))
+    return DEFINED
+
+
 @lower("set::set", "set::frozenset")
 def set_copy(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
     """A copy of the class that the result has."""

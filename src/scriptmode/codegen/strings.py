@@ -7,7 +7,7 @@ import functools
 from llvmlite import ir
 
 from scriptmode.abi import objects
-from scriptmode.abi.convention import I8, I16, I32, I64, PTR
+from scriptmode.abi.convention import I1, I8, I16, I32, I64, PTR
 from scriptmode.analysis.ownership import is_narrow_text
 from scriptmode.codegen import heap, tensors
 from scriptmode.codegen.function import FunctionEmitter
@@ -15,11 +15,14 @@ from scriptmode.codegen.library import emit_native
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.unit import VOID
 from scriptmode.codegen.values import boolean
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Value
 
 WIDTH = "width"
 ROOM = "room"
 TEXT = "text"
+HASH = "hash"
+ONES = 0x0101010101010101
 
 
 def load_length(b: ir.IRBuilder, self: ir.Value) -> ir.Value:
@@ -75,14 +78,79 @@ def str_concat(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> obje
 @lower("str::next_piece")
 def str_next_piece(
     f: FunctionEmitter, node: Node, old: ir.Value, text: ir.Value, sep: ir.Value, at: ir.Value
-) -> list[ir.Value]:
+) -> object:
     """A piece of a text, in the memory of ``old`` when that is not needed any more."""
     name = "sm_str_next_piece"
     if node.attributes.get("moved"):
+        if f.unit.level and is_one_byte(node.inputs[2]):
+            next_piece_inline(f, node, old, text, at)
+            return DEFINED
         f.give_up(node.inputs[0])
         name += "_moved"
     pair = f.native_result(name, [old, text, sep, at], ir.LiteralStructType([PTR, I64]))
     return [f.b.extract_value(pair, 0), f.b.extract_value(pair, 1)]
+
+
+def is_one_byte(value: Value) -> bool:
+    """Whether a str is a constant of one narrow character."""
+    if value.type != T.STR or not is_narrow_text(value):
+        return False
+    return len(value.constant) == 1
+
+
+def next_piece_inline(
+    f: FunctionEmitter, node: Node, old: ir.Value, text: ir.Value, at: ir.Value
+) -> None:
+    """``sm_str_next_piece_moved`` between bytes: fewer than eight go into the same slot."""
+    b, sep = f.b, node.inputs[2]
+    near, inside, other, both = (
+        f.llvm.append_basic_block(n) for n in ("near", "inside", "other", "both")
+    )
+    eight = ir.Constant(I64, 8)
+    count = heap.load_field(b, old, I64, objects.HEAP_COUNT, heap.COUNT)
+    tests = [
+        b.icmp_signed("==", count, ir.Constant(I64, 1)),
+        b.icmp_signed("<=", b.add(at, eight), load_length(b, text)),
+        is_narrow(b, text),
+    ]
+    b.cbranch(functools.reduce(b.and_, tests), near, other).set_weights([100, 1])
+    b.position_at_end(near)
+    word = heap.load_field(b, tensors.byte_gep(b, text, at), I64, objects.STR_DATA, TEXT)
+    word.align = 1
+    differs = b.xor(word, ir.Constant(I64, ONES * ord(sep.constant)))
+    below = b.and_(b.sub(differs, ir.Constant(I64, ONES)), b.not_(differs))
+    flags = b.and_(below, ir.Constant(I64, ONES << 7))  # the lowest one is right
+    b.cbranch(b.icmp_unsigned("!=", flags, ir.Constant(I64, 0)), inside, other)
+    b.position_at_end(inside)
+    zeros = b.call(f.unit.intrinsic("llvm.cttz.i64", I64, [I64, I1]), [flags, ir.Constant(I1, 1)])
+    length = b.lshr(zeros, ir.Constant(I64, 3))
+    bits = b.and_(zeros, ir.Constant(I64, 56))
+    mask = b.sub(b.shl(ir.Constant(I64, 1), bits), ir.Constant(I64, 1))
+    heap.store_field(b, length, old, objects.STR_LENGTH, heap.LENGTH)
+    heap.store_field(b, ir.Constant(I64, 0), old, objects.STR_HASH, HASH)
+    heap.store_field(b, ir.Constant(I32, 1), old, objects.STR_WIDTH, WIDTH)
+    heap.store_field(b, ir.Constant(I32, 0), old, objects.STR_ROOM, ROOM)
+    heap.store_field(b, b.and_(word, mask), old, objects.STR_DATA, TEXT)
+    near_end = b.add(b.add(at, length, flags=["nsw"]), ir.Constant(I64, 1), flags=["nsw"])
+    b.branch(both)
+    b.position_at_end(other)
+    (slot,) = f.held.pop(node.inputs[0])
+    f.clear(slot)
+    arguments = [old, text, f.values[sep], at]
+    kind = ir.LiteralStructType([PTR, I64])
+    pair = f.native_result("sm_str_next_piece_moved", arguments, kind)
+    made, far_end = b.extract_value(pair, 0), b.extract_value(pair, 1)
+    b.store(made, slot.address)
+    after = b.block
+    b.branch(both)
+    b.position_at_end(both)
+    piece, following = b.phi(PTR), b.phi(I64)
+    for phi, here, there in ((piece, old, made), (following, near_end, far_end)):
+        phi.add_incoming(here, inside)
+        phi.add_incoming(there, after)
+    for output, value in zip(node.outputs, (piece, following), strict=True):
+        f.values[output] = value
+    f.held[node.outputs[0]] = (slot,)
 
 
 def append_inline(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -> None:

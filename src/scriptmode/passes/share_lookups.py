@@ -27,7 +27,8 @@ After::
 Searches are pure, so that equal ones are merged later.  A value is stored at the entry that was
 read, if nothing in between may add or remove keys; where the key may have been absent (``get`` with
 a default), the entry decides; where a test has just failed to find it, it is added without another
-search.  Only int and str keys and tuples of them have the fast search.
+search; in loops, other stores search first, too.  Only int and str keys and tuples of them have the
+fast search.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from scriptmode.analysis.borrowing import may_drop, with_nested
 from scriptmode.analysis.simple_keys import is_simple_key
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
-from scriptmode.ir.graph import YIELD, Block, Graph, Node, Program, Value
+from scriptmode.ir.graph import YIELD, Block, Graph, Node, Program, Value, innermost_loop
 from scriptmode.ops.aten import schema_of
 
 _SEARCHING = ("dict::contains", "dict::getitem", "dict::get_default")
@@ -53,14 +54,19 @@ def share_lookups(graph: Graph, program: Program | None = None) -> bool:
         for node in list(graph.walk())
         if node.kind in _SEARCHING and _has_fast_search(node)
     }
+    changed = bool(entries)
     for store, reader in readers.items():
         if reader is not None:
             _store_at(store, entries[reader], surely=reader.kind == "dict::getitem")
+    for store, reader in readers.items():
+        if reader is None and store not in additions and _is_in_loop(store):
+            _store_at(store, None, surely=False)
+            changed = True
     for store in additions:
         build = _builder(store)
         build.op_node("dict::add", store.inputs)
         _replace(store, build)
-    return bool(entries)
+    return changed
 
 
 def _has_fast_search(node: Node) -> bool:
@@ -158,10 +164,18 @@ def _choose(build: Builder, node: Node, entry: Value, found: Value) -> Value:
     return output
 
 
-def _store_at(store: Node, entry: Value, *, surely: bool) -> None:
-    """Store into the entry; unless it ``surely`` exists, only if it does."""
+def _is_in_loop(node: Node) -> bool:
+    """Whether a node may run again and again."""
+    assert node.block is not None
+    return innermost_loop(node.block) is not None
+
+
+def _store_at(store: Node, entry: Value | None, *, surely: bool) -> None:
+    """Store into the entry, or that of a search; unless it ``surely`` exists, only if it does."""
     dictionary, key, value = store.inputs
     build = _builder(store)
+    if entry is None:
+        entry = build.op("dict::find", dictionary, key)
     if surely:
         build.op_node("dict::set_at", [dictionary, entry, value])
     else:

@@ -488,7 +488,10 @@ def sm_slot_copy(target: ptr, source: ptr, descriptor: ptr) -> None:
         store(i64, target, 0, load(i64, source))
     else:
         memcpy(target, source, size)
-    if load(i64, descriptor, DESC_FLAGS) & FLAG_PLAIN == 0:
+    flags = load(i64, descriptor, DESC_FLAGS)
+    if flags & FLAG_OBJECT:
+        sm_retain(load(ptr, target))
+    elif flags & FLAG_PLAIN == 0:
         sm_slot_retain(target, descriptor)
 
 

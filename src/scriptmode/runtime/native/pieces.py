@@ -15,9 +15,9 @@ from scriptmode.abi.objects import (
 )
 from scriptmode.codegen.native import i8, i32, i64, load, lshr, memcpy, native, ptr, store, zext
 from scriptmode.runtime.native.allocation import malloc_usable_size
-from scriptmode.runtime.native.builder import put_unit, unit
+from scriptmode.runtime.native.builder import DESC_STR, put_unit, unit
 from scriptmode.runtime.native.errors import sm_raise_memory_error
-from scriptmode.runtime.native.memory import sm_release
+from scriptmode.runtime.native.memory import sm_object_new, sm_release
 from scriptmode.runtime.native.searches import count_of, search
 from scriptmode.runtime.native.splitting import (
     HIGHS,
@@ -97,17 +97,44 @@ def sm_str_next_piece(ctx: ptr, old: ptr, s: ptr, sep: ptr, at: i64, result: ptr
 @native(fast=True)
 def sm_str_next_piece_moved(ctx: ptr, old: ptr, s: ptr, sep: ptr, at: i64, result: ptr) -> i32:
     """``sm_str_next_piece`` where ``old`` is handed over: in its memory if it can."""
-    if sep != 0 and at + 8 <= load(i64, s, STR_LENGTH) and load(i64, old, HEAP_COUNT) == 1:
+    if sep != 0 and at + 16 <= load(i64, s, STR_LENGTH):
         if _is_byte(sep) and _is_narrow(s):
-            word = load(i64, s + STR_DATA, at)
-            bits = bits_before(word ^ (zext(i64, load(i8, sep, STR_DATA)) * ONES))
+            seps = zext(i64, load(i8, sep, STR_DATA)) * ONES
+            first = load(i64, s + STR_DATA, at)
+            bits = bits_before(first ^ seps)
             if bits < 64:
-                _set_header(old, lshr(bits, 3))
-                store(i64, old, STR_DATA, word & ((i64(1) << bits) - 1))
-                store(ptr, result, 0, old)
-                store(i64, result, 8, at + lshr(bits, 3) + 1)
-                return 0
+                return _small(ctx, old, lshr(bits, 3), first & low_bits(bits), 0, at, result)
+            second = load(i64, s + STR_DATA, at + 8)
+            bits = bits_before(second ^ seps)
+            if bits < 64:
+                second = second & low_bits(bits)
+                return _small(ctx, old, lshr(bits, 3) + 8, first, second, at, result)
     return _next_piece(ctx, old, s, sep, at, result)
+
+
+@native(inline=True)
+def low_bits(n: i64) -> i64:
+    """The mask of so many bits, less than 64."""
+    return (i64(1) << n) - 1
+
+
+@native(fast=True)
+def _small(ctx: ptr, old: ptr, n: i64, first: i64, second: i64, at: i64, result: ptr) -> i32:
+    """Hand over a piece of less than sixteen bytes, and where the next one begins."""
+    piece = old
+    if load(i64, old, HEAP_COUNT) == 1 and malloc_usable_size(old) >= STR_DATA + 16:
+        _set_header(old, n)
+    else:
+        sm_release(old)
+        piece = sm_object_new(STR_DATA + 16, DESC_STR)
+        if piece == 0:
+            return sm_raise_memory_error(ctx)
+        _set_header(piece, n)
+    store(i64, piece, STR_DATA, first)
+    store(i64, piece, STR_DATA + 8, second)
+    store(ptr, result, 0, piece)
+    store(i64, result, 8, at + n + 1)
+    return 0
 
 
 @native(inline=True)

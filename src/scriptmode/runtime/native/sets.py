@@ -38,6 +38,7 @@ from scriptmode.codegen.native import (
     i32,
     i64,
     load,
+    lshr,
     memcpy,
     memset,
     native,
@@ -48,7 +49,9 @@ from scriptmode.codegen.native import (
 )
 from scriptmode.runtime.native.equality import set_each, set_find, set_step, set_subset
 from scriptmode.runtime.native.errors import KEY_ERROR, raise_from, sm_raise_memory_error
+from scriptmode.runtime.native.keys import sm_hash_int
 from scriptmode.runtime.native.lists import sm_list_new
+from scriptmode.runtime.native.lookups import INT_PLACE
 from scriptmode.runtime.native.memory import (
     child,
     entry_size,
@@ -63,6 +66,7 @@ from scriptmode.runtime.native.memory import (
     sm_slot_drop,
     sm_slot_retain,
 )
+from scriptmode.runtime.native.quick import quick_equal, quick_hash
 from scriptmode.runtime.native.value_hashes import sm_slot_hash
 
 SMALLEST = 8
@@ -218,10 +222,16 @@ def _add(ctx: ptr, s: ptr, key: ptr, kind: ptr, hashed: i64) -> i32:
     if dummy != 0:
         # the last dummy on the way is used again
         place = dummy
+    return _put(ctx, s, place, key, kind, hashed, dummy != 0)
+
+
+@native(fast=True)
+def _put(ctx: ptr, s: ptr, place: ptr, key: ptr, kind: ptr, hashed: i64, was_dummy: bool) -> i32:
+    """Write an element into a place that is free or a dummy."""
     store(i64, place, PLACE_STATE, PLACE_USED)
     store(i64, place, PLACE_HASH, hashed)
     sm_slot_copy(place + PLACE_KEY, key, kind)
-    if dummy != 0:
+    if was_dummy:
         store(i64, s, SET_USED, load(i64, s, SET_USED) + 1)
         return 0
     filled = load(i64, s, SET_FILLED) + 1
@@ -240,6 +250,63 @@ def sm_set_add(ctx: ptr, s: ptr, key: ptr) -> i32:
     if sm_slot_hash(ctx, key, _element(s), hashed):
         return 1
     return _add(ctx, s, key, _element(s), load(i64, hashed))
+
+
+@native(fast=True)
+def sm_set_add_int(ctx: ptr, s: ptr, key: i64) -> i32:
+    """``s.add(key)`` of a set of ints."""
+    hashed = sm_hash_int(key)
+    table = load(ptr, s, SET_TABLE)
+    mask = load(i64, s, SET_MASK)
+    dummy = ptr(0)
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        place = table + at * INT_PLACE
+        for _ in range(set_step(at, mask)):
+            state = load(i64, place, PLACE_STATE)
+            if state == PLACE_FREE:
+                slot = stack(8)
+                store(i64, slot, 0, key)
+                target = place if dummy == 0 else dummy
+                return _put(ctx, s, target, slot, _element(s), hashed, dummy != 0)
+            if state == PLACE_DUMMY:
+                dummy = place
+            elif load(i64, place, PLACE_KEY) == key:
+                return 0
+            place = place + INT_PLACE
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + 1 + perturb) & mask
+
+
+@native(fast=True)
+def sm_set_add_simple(ctx: ptr, s: ptr, key: ptr) -> i32:
+    """``s.add(key)`` of a set of simple values, which are compared without errors."""
+    kind = _element(s)
+    found = stack(8)
+    quick_hash(key, kind, found)
+    hashed = load(i64, found)
+    size = place_size(kind)
+    table = load(ptr, s, SET_TABLE)
+    mask = load(i64, s, SET_MASK)
+    dummy = ptr(0)
+    at = hashed & mask
+    perturb = hashed
+    while True:
+        place = table + at * size
+        for _ in range(set_step(at, mask)):
+            state = load(i64, place, PLACE_STATE)
+            if state == PLACE_FREE:
+                target = place if dummy == 0 else dummy
+                return _put(ctx, s, target, key, kind, hashed, dummy != 0)
+            if state == PLACE_DUMMY:
+                dummy = place
+            elif load(i64, place, PLACE_HASH) == hashed:
+                if quick_equal(place + PLACE_KEY, key, kind) == 1:
+                    return 0
+            place = place + size
+        perturb = lshr(perturb, 5)
+        at = (at * 5 + 1 + perturb) & mask
 
 
 @native
