@@ -163,3 +163,39 @@ int64_t histogram(const int64_t *values, int64_t n) {
 }
 
 int64_t fibonacci(int64_t n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
+
+int64_t rising(const int64_t *a, int64_t n) {
+  int64_t *best = malloc(sizeof *best * n), most = 0;
+  for (int64_t i = 0; i < n; i++) {
+    best[i] = 1;
+    for (int64_t j = 0; j < i; j++)
+      if (a[j] < a[i] && best[j] + 1 > best[i]) best[i] = best[j] + 1;
+    if (best[i] > most) most = best[i];
+  }
+  free(best);
+  return most;
+}
+
+int64_t knapsack(const int64_t *weights, const int64_t *values, int64_t n, int64_t capacity) {
+  int64_t *best = calloc(capacity + 1, sizeof *best);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t c = capacity; c >= weights[i]; c--) {
+      int64_t with = best[c - weights[i]] + values[i];
+      if (with > best[c]) best[c] = with;
+    }
+  int64_t result = best[capacity];
+  free(best);
+  return result;
+}
+
+int64_t common(const char *a, int64_t n, const char *b, int64_t m) {
+  int64_t w = m + 1, *t = calloc((n + 1) * w, sizeof *t);
+  for (int64_t i = 1; i <= n; i++)
+    for (int64_t j = 1; j <= m; j++) {
+      int64_t up = t[(i - 1) * w + j], left = t[i * w + j - 1];
+      t[i * w + j] = a[i - 1] == b[j - 1] ? t[(i - 1) * w + j - 1] + 1 : up > left ? up : left;
+    }
+  int64_t result = t[n * w + m];
+  free(t);
+  return result;
+}

@@ -143,7 +143,7 @@ def scalar_calls(case: scalar_programs.Case, library: ctypes.CDLL | None) -> Cal
     for name, way in ways.items():
         assert way(*case.args) == want, name
         calls[name] = lambda way=way: way(*case.args)
-    if library is not None:
+    if library is not None and case.c_args:
         calls["C"] = scalar_programs.c_call(library, case)
         assert calls["C"]() == case.measure(want), "C"
     return calls

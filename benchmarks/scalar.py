@@ -1,4 +1,4 @@
-"""Programs of scalars and containers, each with the same algorithm in C (``limits.c``).
+"""Programs of scalars and containers, most with the same algorithm in C (``limits.c``).
 
 ``cases()`` gives each program with its arguments, and ``c_limits()`` the C functions on the same
 data, compiled with gcc where there is one.
@@ -150,6 +150,77 @@ def histogram(values: list[int]) -> int:
     return most
 
 
+def rising(a: list[int]) -> int:
+    """The length of the longest rising subsequence."""
+    n = len(a)
+    best = [1] * n
+    for i in range(n):
+        for j in range(i):
+            if a[j] < a[i] and best[j] + 1 > best[i]:
+                best[i] = best[j] + 1
+    most = 0
+    for length in best:
+        if length > most:
+            most = length
+    return most
+
+
+def knapsack(weights: list[int], values: list[int], capacity: int) -> int:
+    best = [0] * (capacity + 1)
+    for i in range(len(weights)):
+        w = weights[i]
+        v = values[i]
+        for c in range(capacity, w - 1, -1):
+            best[c] = max(best[c], best[c - w] + v)
+    return best[capacity]
+
+
+def common(a: str, b: str) -> int:
+    """The length of the longest common subsequence, by a list of lists."""
+    n, m = len(a), len(b)
+    t = [[0] * (m + 1) for _ in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            if a[i - 1] == b[j - 1]:
+                t[i][j] = t[i - 1][j - 1] + 1
+            else:
+                t[i][j] = max(t[i - 1][j], t[i][j - 1])
+    return t[n][m]
+
+
+def pairs(values: list[int], target: int) -> int:
+    """Distances between values and the last one that makes ``target`` with them."""
+    where: dict[int, int] = {}
+    found = 0
+    for i, v in enumerate(values):
+        other = target - v
+        if other in where:
+            found += i - where[other]
+        where[v] = i
+    return found
+
+
+def distinct(values: list[int]) -> int:
+    seen: set[int] = set()
+    again: set[int] = set()
+    for v in values:
+        if v in seen:
+            again.add(v)
+        else:
+            seen.add(v)
+    return len(seen) * 1000 + len(again)
+
+
+def anagrams(words: list[str]) -> int:
+    groups: dict[str, list[str]] = {}
+    for w in words:
+        key = "".join(sorted(w))
+        if key not in groups:
+            groups[key] = []
+        groups[key].append(w)
+    return max([len(g) for g in groups.values()])
+
+
 def fibonacci(n: int) -> int:
     if n < 2:
         return n
@@ -158,11 +229,11 @@ def fibonacci(n: int) -> int:
 
 @dataclass
 class Case:
-    """A program, its arguments, and what of its result the C function returns."""
+    """A program, its arguments, and what of its result the C function returns, if there is one."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    c_args: tuple[Any, ...]
+    c_args: tuple[Any, ...] = ()
     measure: Callable[[Any], int] = int
 
 
@@ -185,6 +256,10 @@ def cases() -> list[Case]:
     b = [rng.randrange(8) for _ in range(110)]
     text = some_text(rng)
     values = [rng.randrange(500) for _ in range(5000)]
+    letters = ["".join(chr(97 + rng.randrange(4)) for _ in range(n)) for n in (120, 110)]
+    x, y = (text.encode() for text in letters)
+    weights, prices = values[:40], values[40:80]
+    words = ["".join(chr(97 + rng.randrange(5)) for _ in range(4)) for _ in range(1000)]
     return [
         Case(edit_distance, (a, b), (int_array(a), len(a), int_array(b), len(b))),
         Case(word_count, (text,), (text.encode(), len(text)), len),
@@ -195,6 +270,16 @@ def cases() -> list[Case]:
         Case(spell, (5000,), (5000,), len),
         Case(histogram, (values,), (int_array(values), len(values))),
         Case(fibonacci, (20,), (20,)),
+        Case(rising, (values[:200],), (int_array(values[:200]), 200)),
+        Case(
+            knapsack,
+            (weights, prices, 900),
+            (int_array(weights), int_array(prices), len(weights), 900),
+        ),
+        Case(common, (letters[0], letters[1]), (x, len(x), y, len(y))),
+        Case(pairs, (values, 500)),
+        Case(distinct, (values,)),
+        Case(anagrams, (words,)),
     ]
 
 

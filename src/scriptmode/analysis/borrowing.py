@@ -24,8 +24,9 @@ from scriptmode.ops.table import Effect
 
 # writes after which every element is still there
 _KEEPING = frozenset(
-    ["list::append", "list::extend", "list::insert", "list::reverse", "list::reserve",
-     "prim::retain", "prim::release", "prim::box", "prim::raise", "prim::print", "prim::warn"]
+    ["list::append", "list::append_at", "list::extend", "list::insert", "list::reverse",
+     "list::reserve", "prim::retain", "prim::release", "prim::box", "prim::raise", "prim::print",
+     "prim::warn"]
 )  # fmt: skip
 _READERS = frozenset(["list::getitem", "list::getitem_inside", "list::peek", "dict::value_at"])
 _COUNTING = frozenset(["prim::retain", "prim::release"])

@@ -34,10 +34,10 @@ After::
           -> (%3)
       return (%sum)
 
-Only innermost loops, in which no list of the same type may change its length.  Where the first and
-the last index that an iteration may use are inside, neither negative nor beyond the end, so are all
-between, and the access needs no check.  In that version elements that the iteration before has read
-or written are carried over (``carry_elements``).
+Only innermost loops, in which no list of the same type may become shorter, and not lists of
+tensors.  Where the first and the last index that an iteration may use are inside, neither negative
+nor beyond the end, so are all between, and the access needs no check.  In that version elements
+that the iteration before has read or written are carried over (``carry_elements``).
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from __future__ import annotations
 from scriptmode.analysis.borrowing import is_opaque, may_be_same, with_nested, written_by
 from scriptmode.analysis.loop_indices import ENDLESS, IndexForm, index_form, is_outside
 from scriptmode.analysis.terminators import ends_of_loop
+from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import CONTINUE, YIELD, Block, Graph, Node, Program, Value, copy_node
 from scriptmode.ops.aten import schema_of
@@ -105,7 +106,9 @@ def _forms(loop: Node, nodes: list[Node]) -> dict[Node, IndexForm]:
         if node.kind not in ACCESSES:
             continue
         source = node.inputs[0]
-        if is_outside(source, loop) and not any(may_be_same(t, source.type) for t in changing):
+        if _has_tensors(source) or not is_outside(source, loop):
+            continue
+        if not any(may_be_same(t, source.type) for t in changing):
             form = index_form(loop, node.inputs[1])
             if form is not None:
                 (surely if node.block is loop.blocks[0] else maybe)[node] = form
@@ -114,6 +117,11 @@ def _forms(loop: Node, nodes: list[Node]) -> dict[Node, IndexForm]:
         if (node.inputs[0], form) in known or _starts_inside(form):
             surely[node] = form
     return surely
+
+
+def _has_tensors(value: Value) -> bool:
+    """Whether a list holds tensors: what is done to such lists other passes must recognise."""
+    return T.TENSOR in T.walk(value.type)
 
 
 def _starts_inside(form: IndexForm) -> bool:
@@ -138,6 +146,8 @@ def _appends(loop: Node, nodes: list[Node]) -> list[Node]:
         for n in nodes
         if n.kind == "list::append" and n.block is loop.blocks[0] and is_outside(n.inputs[0], loop)
     ]
+    if any(_has_tensors(n.inputs[0]) for n in found):
+        return []
     targets = [n.inputs[0] for n in found]
     others = [
         v.type for n in nodes if n not in found and n.kind not in _STORES for v in written_by(n)

@@ -34,6 +34,7 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
+from scriptmode.runtime.native.allocation import allocate, deallocate
 from scriptmode.runtime.native.errors import (
     NOT_IMPLEMENTED_ERROR,
     raise_from,
@@ -286,7 +287,7 @@ def _permute(a: ptr, order: ptr, data: ptr, n: i64) -> None:
     for i in range(n):
         source = load(ptr, a, LIST_DATA) + load(i64, order, i * 8) * size
         memcpy(data + i * size, source, size)
-    free(load(ptr, a, LIST_DATA))
+    deallocate(load(ptr, a, LIST_DATA))
     store(ptr, a, LIST_DATA, data)
     store(i64, a, LIST_CAPACITY, n)
 
@@ -295,19 +296,19 @@ def _permute(a: ptr, order: ptr, data: ptr, n: i64) -> None:
 def sm_list_sort_by(ctx: ptr, a: ptr, keys: ptr, reverse: i8) -> i32:
     """``a.sort(key=..., reverse=reverse)`` with the list of keys made before; ``a`` may be it."""
     n = load(i64, a, LIST_LENGTH)
-    order = malloc(n * 16 + 16)
-    data = malloc(n * load(i64, element(a), DESC_SIZE) + 1)
+    order = allocate(n * 16 + 16)
+    data = allocate(n * load(i64, element(a), DESC_SIZE) + 1)
     if order == 0 or data == 0:
-        free(order)
-        free(data)
+        deallocate(order)
+        deallocate(data)
         return sm_raise_memory_error(ctx)
     status = _sort(ctx, keys, order, order + n * 8, n, reverse)
     if status == 0 or n < SHORT:
         # a failing comparison leaves a short list as far as it was sorted, as CPython does
         _permute(a, order, data, n)
     else:
-        free(data)
-    free(order)
+        deallocate(data)
+    deallocate(order)
     return status
 
 

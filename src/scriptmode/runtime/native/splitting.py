@@ -7,6 +7,7 @@ of bytes, equal short pieces may be one object.
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    CHARACTER_SIZE,
     HEAP_COUNT,
     LIST_DATA,
     LIST_LENGTH,
@@ -22,6 +23,7 @@ from scriptmode.codegen.native import (
     i64,
     load,
     lshr,
+    memcpy,
     memset,
     mul_overflow,
     native,
@@ -38,7 +40,13 @@ from scriptmode.runtime.native.keys import FACTOR, bytes_key_hash, low_bytes, sa
 from scriptmode.runtime.native.lists import sm_list_new, sm_list_reserve
 from scriptmode.runtime.native.memory import sm_release, sm_retain
 from scriptmode.runtime.native.searches import search, search_last
-from scriptmode.runtime.native.substrings import LARGEST, own, share, substring
+from scriptmode.runtime.native.substrings import (
+    LARGEST,
+    own,
+    share,
+    sm_characters,
+    substring,
+)
 from scriptmode.runtime.native.unicode import is_line_break, is_space
 
 DESC_LIST_STR = external("desc.List[str]")
@@ -53,14 +61,28 @@ SHORT_PIECE = 32
 @native
 def sm_str_list(ctx: ptr, s: ptr, result: ptr) -> i32:
     """``list(s)``."""
-    a = sm_list_new(DESC_LIST_STR, load(i64, s, STR_LENGTH))
+    n = load(i64, s, STR_LENGTH)
+    a = sm_list_new(DESC_LIST_STR, n)
     if a == 0:
         return sm_raise_memory_error(ctx)
-    for i in range(load(i64, s, STR_LENGTH)):
+    if load(i32, s, STR_WIDTH) == 1:
+        _fill_characters(load(ptr, a, LIST_DATA), s + STR_DATA, n)
+        store(i64, a, LIST_LENGTH, n)
+        store(ptr, result, 0, a)
+        return 0
+    for i in range(n):
         if _push(a, substring(s, i, 1)) == 0:
             return _fail(ctx, a)
     store(ptr, result, 0, a)
     return 0
+
+
+@native(fast=True)
+def _fill_characters(target: ptr, data: ptr, n: i64) -> None:
+    """Write the strs of ``n`` narrow characters, which nobody owns."""
+    for i in range(n):
+        c = zext(i64, load(i8, data, i))
+        store(ptr, target, i * 8, sm_characters + c * CHARACTER_SIZE)
 
 
 @native(fast=True)
@@ -343,6 +365,9 @@ def sm_str_join(ctx: ptr, sep: ptr, parts: ptr, result: ptr) -> i32:
     r = str_new(total, width)
     if r == 0:
         return sm_raise_memory_error(ctx)
+    if width == 1:
+        _join_bytes(r + STR_DATA, sep, data, n)
+        return own(ctx, r, result)
     at = 0
     for i in range(n):
         if i > 0:
@@ -352,6 +377,23 @@ def sm_str_join(ctx: ptr, sep: ptr, parts: ptr, result: ptr) -> i32:
         copy_units(r, width, at, part, 0, load(i64, part, STR_LENGTH))
         at = at + load(i64, part, STR_LENGTH)
     return own(ctx, r, result)
+
+
+@native(fast=True)
+def _join_bytes(target: ptr, sep: ptr, parts: ptr, n: i64) -> None:
+    """Write narrow parts, with ``sep`` between them; most are short, and many are characters."""
+    between = load(i64, sep, STR_LENGTH)
+    for i in range(n):
+        if i > 0 and between > 0:
+            memcpy(target, sep + STR_DATA, between)
+            target = target + between
+        part = load(ptr, parts, i * 8)
+        count = load(i64, part, STR_LENGTH)
+        if count == 1:
+            store(i8, target, 0, load(i8, part, STR_DATA))
+        else:
+            memcpy(target, part + STR_DATA, count)
+        target = target + count
 
 
 @native
