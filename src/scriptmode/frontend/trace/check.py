@@ -276,7 +276,7 @@ def _kept(values: Sequence[Any]) -> list[Any]:
 def difference(eager: Any, program: Any, tolerance: float) -> str | None:
     """How two leaves differ; None when they agree."""
     if isinstance(eager, torch.Tensor) and isinstance(program, torch.Tensor):
-        if _equal(eager, program):
+        if _agree(eager, program, tolerance):
             return None
         try:
             torch.testing.assert_close(
@@ -293,14 +293,21 @@ def difference(eager: Any, program: Any, tolerance: float) -> str | None:
     return f"eager gives {eager!r:.40}, the program {program!r:.40}"
 
 
-def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two plain tensors agree in everything.
+_CLOSE = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64,
+          torch.complex128)  # fmt: skip
+
+
+def _agree(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> bool:
+    """Whether two plain tensors agree; those of other kinds are not judged.
 
     ``torch.testing`` imports the whole of ``torch.distributed.tensor`` first, which takes a second.
     """
-    kinds = [(type(t), t.dtype, t.device, t.layout, t.is_quantized) for t in (a, b)]
-    is_plain = kinds[0] == kinds[1] and a.layout is torch.strided and not a.is_quantized
-    return is_plain and torch.equal(a, b)
+    kinds = [(type(t), t.dtype, t.device, t.layout, t.shape) for t in (a, b)]
+    if kinds[0] != kinds[1] or a.layout is not torch.strided or a.is_quantized:
+        return False
+    if a.dtype in _CLOSE:
+        return torch.allclose(b, a, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return torch.equal(a, b)
 
 
 def _greatest(text: str) -> str:
