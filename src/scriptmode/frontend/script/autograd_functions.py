@@ -16,6 +16,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.objects import call_python
 from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.trees import children
 from scriptmode.frontend.script.values import Arguments, PythonObject, Sugared
 from scriptmode.ir import types as T
 
@@ -44,13 +45,13 @@ def _result_type(e: Emitter, forward: Any) -> T.Type:
 def _display_lengths(function: ast.AST) -> set[int | None]:
     """Lengths of the tuple displays that a function returns; None for anything else."""
     found: set[int | None] = set()
-    rest = list(ast.iter_child_nodes(function))
+    rest = list(children(function))
     while rest:
         node = rest.pop()
         if isinstance(node, ast.Return):
             found.add(len(node.value.elts) if isinstance(node.value, ast.Tuple) else None)
         elif not isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
-            rest.extend(ast.iter_child_nodes(node))
+            rest.extend(children(node))
     return found
 
 

@@ -27,6 +27,7 @@ from scriptmode.frontend.script.source import (
     outer_names,
     stored_names,
 )
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.values import (
     CellVariable,
     IRValue,
@@ -132,7 +133,7 @@ def shared_names(node: FunctionNode) -> set[str]:
 
 def _nested(node: ast.AST) -> Iterator[FunctionNode]:
     """Functions whose scope is directly inside of ``node``'s."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, (ast.FunctionDef, ast.Lambda)):
             yield child
         else:
@@ -140,7 +141,7 @@ def _nested(node: ast.AST) -> Iterator[FunctionNode]:
 
 
 def _bound_in(node: FunctionNode) -> set[str]:
-    arguments = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+    arguments = [a.arg for a in walk(node.args) if isinstance(a, ast.arg)]
     body = node.body if isinstance(node, ast.FunctionDef) else []
     return {*arguments, *stored_names(body)}
 
@@ -186,10 +187,10 @@ def _check_variable(e: Emitter, function: FunctionSource, name: str) -> None:
 
 
 def _is_comprehension_variable(outer: ast.AST, function: ast.AST, name: str) -> bool:
-    for node in ast.walk(outer):
+    for node in walk(outer):
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             if name in stored_names([g.target for g in node.generators]):
-                if node is not function and any(n is function for n in ast.walk(node)):
+                if node is not function and any(n is function for n in walk(node)):
                     return True
     return False
 
@@ -206,7 +207,7 @@ def _is_bound_again(outer: FunctionNode, function: ast.AST, name: str) -> bool:
                 return True
     for loop in _own_nodes(outer):
         if isinstance(loop, (ast.For, ast.While)):
-            inside = list(ast.walk(loop))
+            inside = list(walk(loop))
             if any(n is function for n in inside) and name in stored_names([loop]):
                 return True
     return False
@@ -215,7 +216,7 @@ def _is_bound_again(outer: FunctionNode, function: ast.AST, name: str) -> bool:
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """``node`` and what is inside, without the bodies of nested functions."""
     yield node
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, (ast.Lambda, ast.ClassDef)):
             continue
         if isinstance(child, ast.FunctionDef):

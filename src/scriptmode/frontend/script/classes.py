@@ -35,6 +35,7 @@ from scriptmode.frontend.script.dataclass_sources import enter_sources, generate
 from scriptmode.frontend.script.definite import definitely_assigned
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.trees import walk
 from scriptmode.ir import types as T
 from scriptmode.ir.growth import join_growing
 from scriptmode.support.diagnostics import CompileError
@@ -563,7 +564,7 @@ def _annotated_targets(function: types.FunctionType) -> list[tuple[str, str]]:
         return []
     return [
         (inner.target.attr, ast.unparse(inner.annotation))
-        for inner in ast.walk(node)
+        for inner in walk(node)
         if isinstance(inner, ast.AnnAssign)
         and isinstance(inner.target, ast.Attribute)
         and isinstance(inner.target.value, ast.Name)

@@ -74,6 +74,7 @@ from scriptmode.frontend.script.outside_variables import OutsideVariables
 from scriptmode.frontend.script.shapes import Leaf, Shape, Static, leaves, type_of_shape
 from scriptmode.frontend.script.shared_objects import SharedTable, is_kept
 from scriptmode.frontend.script.source import place_of, source_of
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.unit import Unit
 from scriptmode.frontend.script.values import (
     Constant,
@@ -639,7 +640,7 @@ def _broadcasting(function: types.FunctionType, parameter: inspect.Parameter) ->
     """The text of an annotation ``BroadcastingList2[int]``, which has evaluated to None."""
     if parameter.annotation is not None:
         return None
-    for inner in ast.walk(source_of(function).node.args):
+    for inner in walk(source_of(function).node.args):
         if isinstance(inner, ast.arg) and inner.arg == parameter.name and inner.annotation:
             text = ast.unparse(inner.annotation)
             return text if "BroadcastingList" in text else None
@@ -649,7 +650,7 @@ def _broadcasting(function: types.FunctionType, parameter: inspect.Parameter) ->
 def _parameter_place(function: types.FunctionType, name: str) -> Span:
     """Where a parameter stands."""
     source = source_of(function)
-    for inner in ast.walk(source.node.args):
+    for inner in walk(source.node.args):
         if isinstance(inner, ast.arg) and inner.arg == name:
             return source.span(inner)
     return place_of(function)

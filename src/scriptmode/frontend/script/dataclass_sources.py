@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scriptmode.frontend.script.source import FunctionSource, enter_source
+from scriptmode.frontend.script.trees import walk
 
 _ORDER = {"__lt__": ast.Lt, "__le__": ast.LtE, "__gt__": ast.Gt, "__ge__": ast.GtE}
 _MISSING = dataclasses.MISSING
@@ -88,7 +89,7 @@ def _enter(cls: type, name: str, function: types.FunctionType, body: list[ast.st
         kw_defaults=[None for _ in range(code.co_kwonlyargcount)],
     )
     node = ast.FunctionDef(name=name, args=arguments, body=body or [ast.Pass()], decorator_list=[])
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, (ast.stmt, ast.expr, ast.arg)):
             inner.lineno = inner.end_lineno = line
             inner.col_offset = inner.end_col_offset = 0

@@ -18,6 +18,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.environment import Scope, closure_of
 from scriptmode.frontend.script.functions import Target
 from scriptmode.frontend.script.source import commented_result, source_of
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import (
     Constant,
     ListDisplay,
@@ -129,7 +130,7 @@ class DeclaredTypes:
         if target.function is not None:
             annotation = target.function.__annotations__.get(name, MISSING)
         else:
-            arguments = [a for a in ast.walk(target.source.node.args) if isinstance(a, ast.arg)]
+            arguments = [a for a in walk(target.source.node.args) if isinstance(a, ast.arg)]
             found = next((a.annotation for a in arguments if a.arg == name), None)
             annotation = MISSING if found is None else ast.unparse(found)
         if annotation is MISSING:
@@ -191,7 +192,7 @@ class DeclaredTypes:
             return {}
         found: dict[str, Any] = {}
         names = {**init.__globals__, **closure_of(init)}
-        for inner in ast.walk(node):
+        for inner in walk(node):
             match inner:
                 case ast.AnnAssign(
                     target=ast.Attribute(value=ast.Name(id="self"), attr=attr), annotation=declared

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.support.diagnostics import CompileError
 
 
@@ -93,7 +94,7 @@ class _Walk:
                 self.stopped = True
                 return names
         if not self.is_private(node, names) or any(
-            isinstance(inner, ast.Return) for inner in ast.walk(node)
+            isinstance(inner, ast.Return) for inner in walk(node)
         ):
             self.stopped = True
         return names
@@ -133,7 +134,7 @@ class _Walk:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id in ("super", "locals", "vars", "eval", "exec"):
                 return False
-        return all(self.is_private(child, names) for child in ast.iter_child_nodes(node))
+        return all(self.is_private(child, names) for child in children(node))
 
     def is_super_init(self, call: ast.Call, names: set[str]) -> bool:
         match call.func:

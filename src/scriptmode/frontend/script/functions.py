@@ -36,6 +36,7 @@ from scriptmode.frontend.script.source import (
     source_of,
 )
 from scriptmode.frontend.script.texts import missing_text, too_many_text
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.values import (
     KEYWORDS,
     Arguments,
@@ -290,7 +291,7 @@ def _genexpr_source(outer: FunctionSource, node: ast.GeneratorExp) -> FunctionSo
         body = ast.copy_location(ast.For(part.target, iterable, [body], []), part.target)
     arguments = ast.arguments([], [ast.arg(".0")], None, [], [], None, [])
     function = ast.FunctionDef("<genexpr>", arguments, [body], [], None)
-    for inner in ast.walk(function):
+    for inner in walk(function):
         if "lineno" in inner._attributes and not hasattr(inner, "lineno"):
             ast.copy_location(inner, node)
     qualname = f"{outer.qualname}.<locals>.<genexpr>"
@@ -578,7 +579,7 @@ def _check_supported(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
 
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         yield child
         if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)):
             yield from _own_nodes(child)

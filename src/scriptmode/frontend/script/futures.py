@@ -9,6 +9,7 @@ from scriptmode.frontend.script.functions import Target, bind, prepare_call
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.methods import METHODS
 from scriptmode.frontend.script.source import FunctionSource
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -18,7 +19,7 @@ from scriptmode.support import futures
 def _task_source() -> FunctionSource:
     """The function of a task; it has no place of its own in errors."""
     tree = ast.parse("def task(function, *args, **kwargs): return function(*args, **kwargs)")
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, (ast.stmt, ast.expr)):
             node.lineno = node.end_lineno = 0
     (node,) = tree.body

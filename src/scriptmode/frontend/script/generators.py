@@ -40,6 +40,7 @@ from scriptmode.frontend.script.shapes import (
     stable_key,
 )
 from scriptmode.frontend.script.source import loaded_names, nonlocal_names, own_yields
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.tries import NOTHING, protect, raise_again
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -148,7 +149,7 @@ def code_of(
 def _use_sent(e: Emitter, code: GeneratorCode, problem: CompileError) -> NoReturn:
     """Start again with a generator that uses what is sent to it without a test for None."""
     known = e.unit.choices.generators
-    uses = any(_is_used(s) for s in ast.walk(code.target.source.node))
+    uses = any(_is_used(s) for s in walk(code.target.source.node))
     if code.needs_sent or not uses or isinstance(problem, NotBuiltError):
         raise problem
     if code.sent != T.NEVER:
@@ -352,7 +353,7 @@ _OWN_CODE = frozenset(["range", "len", "enumerate", "zip", "abs", "int", "float"
 
 def _runs_other_code(node: ast.AST) -> bool:
     """Whether a generator calls what may resume it, or raise StopIteration."""
-    for inner in ast.walk(node):
+    for inner in walk(node):
         match inner:
             case ast.Call(func=ast.Name(id=name)) if name in _OWN_CODE:
                 pass

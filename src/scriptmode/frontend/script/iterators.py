@@ -39,6 +39,7 @@ from scriptmode.frontend.script.object_iterators import (
 )
 from scriptmode.frontend.script.operators import as_list, is_sequence
 from scriptmode.frontend.script.shapes import shape_of
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -304,7 +305,7 @@ def _runs_code(value: Sugared) -> bool:
     if isinstance(value, GeneratorValue):
         parts = [value.node.elt, *(t for g in value.node.generators for t in g.ifs)]
         calls = (ast.Call, ast.NamedExpr)
-        if any(isinstance(inner, calls) for part in parts for inner in ast.walk(part)):
+        if any(isinstance(inner, calls) for part in parts for inner in walk(part)):
             return True
         return _runs_code(value.iterable)
     if isinstance(value, IterableValue):

@@ -20,6 +20,7 @@ from typing import Any
 from torch import nn
 
 from scriptmode.frontend.script.source import FunctionNode
+from scriptmode.frontend.script.trees import walk
 from scriptmode.ir import types as T
 from scriptmode.support.outside import add_variable
 
@@ -86,13 +87,13 @@ def called_parameters(node: FunctionNode, names: Collection[str]) -> set[str]:
     """Parameters that a function calls, or whose elements it calls."""
     found: set[str] = set()
     elements: dict[str, set[str]] = {}  # loop variables, and parameters that they come from
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, (ast.For, ast.comprehension)):
-            sources = {n.id for n in ast.walk(inner.iter) if isinstance(n, ast.Name)} & set(names)
-            for target in ast.walk(inner.target):
+            sources = {n.id for n in walk(inner.iter) if isinstance(n, ast.Name)} & set(names)
+            for target in walk(inner.target):
                 if isinstance(target, ast.Name):
                     elements.setdefault(target.id, set()).update(sources)
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, ast.Call):
             for called in _called(inner):
                 found |= {called} & set(names)

@@ -23,6 +23,7 @@ from typing import Any
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
 from scriptmode.frontend.script.source import FunctionSource, loaded_names
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -118,7 +119,7 @@ def _count_stores(source: FunctionSource, name: str) -> int:
     stores = (ast.Store, ast.Del)
     return sum(
         isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, stores)
-        for n in ast.walk(source.node)
+        for n in walk(source.node)
     )
 
 

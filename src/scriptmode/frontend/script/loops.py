@@ -20,6 +20,7 @@ from scriptmode.frontend.script.iteration import Cursor, constant_range, cursor_
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.source import stored_names
 from scriptmode.frontend.script.statements import assign_target
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.values import (
     Constant,
     GeneratorValue,
@@ -81,7 +82,7 @@ def _has_break(body: Sequence[ast.stmt]) -> bool:
             return False
         if isinstance(node, (ast.For, ast.While)):
             return any(visit(n) for n in node.orelse)
-        return any(visit(n) for n in ast.iter_child_nodes(node))
+        return any(visit(n) for n in children(node))
 
     return any(visit(n) for n in body)
 
@@ -97,7 +98,7 @@ def _late_names(e: Emitter, node: ast.For | ast.While, assigned: Sequence[str]) 
 
     def loads(root: ast.AST) -> dict[str, int]:
         found: dict[str, int] = {}
-        for n in ast.walk(root):
+        for n in walk(root):
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
                 found[n.id] = found.get(n.id, 0) + 1
         return found
@@ -172,16 +173,16 @@ def run_first(
 def _clause_names(e: Emitter, node: ast.AST) -> list[str]:
     """Names that `except` clauses in ``node`` bind, and nothing else in the function."""
     other = {
-        n.id for n in ast.walk(e.scope.source.node)
+        n.id for n in walk(e.scope.source.node)
         if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
     }  # fmt: skip
-    names = [h.name for h in ast.walk(node) if isinstance(h, ast.ExceptHandler) and h.name]
+    names = [h.name for h in walk(node) if isinstance(h, ast.ExceptHandler) and h.name]
     return [n for n in dict.fromkeys(names) if n not in other]
 
 
 def has_yield(node: ast.For | ast.While) -> bool:
     """Whether a generator may be suspended inside of a loop."""
-    return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node))
+    return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in walk(node))
 
 
 @STATEMENTS(ast.While)

@@ -31,6 +31,7 @@ from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.iteration import as_built_list, items_of
 from scriptmode.frontend.script.methods import python_type
 from scriptmode.frontend.script.stores import delete_subscript
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import (
     NONE_VALUE,
     Arguments,
@@ -168,7 +169,7 @@ def _subject_facts(
 def _names(pattern: ast.pattern) -> list[str]:
     """The names that a pattern binds."""
     found = []
-    for node in ast.walk(pattern):
+    for node in walk(pattern):
         match node:
             case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 found.append(name)

@@ -14,6 +14,7 @@ from functools import cache
 from torch import nn
 
 from scriptmode.frontend.script.source import source_of
+from scriptmode.frontend.script.trees import walk
 
 _MUTATORS = frozenset(
     ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "add",
@@ -53,7 +54,7 @@ def _assigned(cls: type) -> frozenset[str]:
         if _uses(method, _STORES):
             names |= {
                 n.attr
-                for n in ast.walk(source_of(method).node)
+                for n in walk(source_of(method).node)
                 if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)
             }
     return frozenset(names)
@@ -64,7 +65,7 @@ def _changed(cls: type) -> frozenset[str]:
     names = set(_assigned(cls))
     for method in _methods(cls):
         if _uses(method, _CHANGES):
-            for node in ast.walk(source_of(method).node):
+            for node in walk(source_of(method).node):
                 match node:
                     case ast.Subscript(value=ast.Attribute(attr=name), ctx=ast.Store() | ast.Del()):
                         names.add(name)

@@ -16,6 +16,7 @@ from scriptmode.frontend.script.iteration import as_built_list, items_of
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import METHODS, exactly
 from scriptmode.frontend.script.operators import operator_of, widened
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -91,7 +92,7 @@ def _display(e: Emitter, node: ast.Set, expected: T.Type | None) -> Sugared:
 
 def _is_only_read(e: Emitter, node: ast.Set) -> bool:
     """Whether CPython makes one frozenset of a display: it is iterated over or looked into."""
-    for user in ast.walk(e.scope.source.node):
+    for user in walk(e.scope.source.node):
         match user:
             case ast.For(iter=used) | ast.comprehension(iter=used):
                 if used is node:

@@ -13,6 +13,7 @@ from typing import Any
 
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.source import FunctionNode
+from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import IRValue, Sugared
 from scriptmode.ir import types as T
 from scriptmode.support.markers import HIDDEN_PARAMETER
@@ -75,7 +76,7 @@ def learn_type(e: Emitter, name: str, t: T.Type) -> None:
 
 def is_kept(node: FunctionNode, name: str) -> bool:
     """Whether a function may hand out or keep the container that a parameter holds."""
-    return any(_hands_out(inner, name) for inner in ast.walk(node))
+    return any(_hands_out(inner, name) for inner in walk(node))
 
 
 def _hands_out(node: ast.AST, name: str) -> bool:

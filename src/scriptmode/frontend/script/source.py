@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.yield_hoisting import hoist_yields
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptSyntaxError
 from scriptmode.support.source import Span
@@ -48,6 +49,15 @@ class FunctionSource:
         self.globals, self.nonlocals = outer_names(self.node)
         self.is_generator = bool(own_yields(self.node))
 
+        self._loads: dict[str, int] | None = None
+
+    @property
+    def loads(self) -> dict[str, int]:
+        """How often the function, with what is nested in it, reads each name."""
+        if self._loads is None:
+            self._loads = count_loads([self.node])
+        return self._loads
+
     def span(self, node: ast.AST) -> Span:
         """Place of a statement or expression."""
         found = self.spans.get(id(node))
@@ -71,6 +81,10 @@ class FunctionSource:
             found = self.inner[id(node)] = FunctionSource(
                 node, self.file, qualname, self.module, parent=self
             )
+            around: FunctionSource | None = self
+            while around is not None:  # a generator's tree was changed
+                around._loads = None
+                around = around.parent
         return found
 
 
@@ -162,7 +176,7 @@ def _try_parse(text: str) -> ast.AST | None:
 def _find(tree: ast.AST, code: types.CodeType) -> FunctionNode | None:
     """The function of ``tree`` whose code is ``code``."""
     candidates: list[FunctionNode] = []
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             lines = {node.lineno, *(d.lineno for d in node.decorator_list)}
         elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
@@ -213,7 +227,7 @@ def own_yields(node: FunctionNode) -> list[ast.Yield | ast.YieldFrom]:
         if isinstance(inner, (ast.Yield, ast.YieldFrom)):
             found.append(inner)
         if not isinstance(inner, (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)):
-            for child in ast.iter_child_nodes(inner):
+            for child in children(inner):
                 visit(child)
 
     for child in [node.body] if isinstance(node, ast.Lambda) else node.body:
@@ -236,7 +250,7 @@ def stored_names(nodes: Sequence[ast.AST]) -> list[str]:
                 return
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 # only a walrus binds outside its comprehension
-                for inner in ast.walk(node):
+                for inner in walk(node):
                     if isinstance(inner, ast.NamedExpr) and isinstance(inner.target, ast.Name):
                         found[inner.target.id] = None
                 return
@@ -249,7 +263,7 @@ def stored_names(nodes: Sequence[ast.AST]) -> list[str]:
                 found[name] = None
             case ast.ExceptHandler(name=str(name)):
                 found[name] = None
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             visit(child)
 
     for node in nodes:
@@ -262,9 +276,21 @@ def loaded_names(nodes: Sequence[ast.AST]) -> set[str]:
     return {
         n.id
         for node in nodes
-        for n in ast.walk(node)
+        for n in walk(node)
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     }
+
+
+def count_loads(nodes: Sequence[ast.AST]) -> dict[str, int]:
+    """How often names are read in ``nodes``, nested functions included."""
+    found: dict[str, int] = {}
+    for node in nodes:
+        for n in walk(node):
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
+                found[n.id] = found.get(n.id, 0) + 1
+            elif isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
+                found[n.target.id] = found.get(n.target.id, 0) + 1
+    return found
 
 
 def free_names(node: FunctionNode) -> set[str]:
@@ -278,7 +304,7 @@ def nonlocal_names(nodes: Sequence[ast.AST]) -> set[str]:
     return {
         name
         for node in nodes
-        for inner in ast.walk(node)
+        for inner in walk(node)
         if isinstance(inner, ast.Nonlocal)
         for name in inner.names
     }
@@ -295,7 +321,7 @@ def outer_names(node: FunctionNode) -> tuple[set[str], set[str]]:
         elif isinstance(inner, ast.Nonlocal):
             declared_nonlocal.update(inner.names)
         if not isinstance(inner, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
-            for child in ast.iter_child_nodes(inner):
+            for child in children(inner):
                 visit(child)
 
     if isinstance(node, ast.FunctionDef):

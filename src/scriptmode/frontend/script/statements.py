@@ -22,6 +22,7 @@ from scriptmode.frontend.script.stores import (
     delete_attribute,
     delete_subscript,
 )
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
@@ -148,9 +149,9 @@ def _is_consumed_once(e: Emitter, assignment: ast.Assign, name: str) -> bool:
             reads.append(repeated)
         loops = (ast.For, ast.While, ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp)
         inside = repeated or (
-            isinstance(node, loops) and all(n is not assignment for n in ast.walk(node))
+            isinstance(node, loops) and all(n is not assignment for n in walk(node))
         )
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             visit(child, inside)
 
     visit(e.scope.source.node, False)

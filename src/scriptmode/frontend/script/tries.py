@@ -24,8 +24,9 @@ from scriptmode.frontend.script.exceptions import caught_types, exception_type, 
 from scriptmode.frontend.script.flow import LoopContext, Outcome, branch, merge
 from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.loops import jump
-from scriptmode.frontend.script.source import stored_names
+from scriptmode.frontend.script.source import count_loads, stored_names
 from scriptmode.frontend.script.statements import return_value
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.values import Constant, IRValue, Sugared, Unusable
 from scriptmode.frontend.script.variables import after_error, read_bound, with_cells
 from scriptmode.ir import types as T
@@ -74,7 +75,7 @@ def finally_handler(e: Emitter, node: ast.Try) -> Handler | None:
 
 
 def _has_yield(body: Sequence[ast.stmt]) -> bool:
-    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in ast.walk(s))
+    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in walk(s))
 
 
 def pending_name(node: ast.Try) -> str:
@@ -109,27 +110,16 @@ class Region:
     def of(cls, e: Emitter, whole: ast.AST, inner: Sequence[ast.AST]) -> Region:
         """The region of ``inner``, which is a part of the statement ``whole``."""
         assigned = tuple(stored_names(inner))
-        inside, everywhere = _loads(inner), _loads([e.scope.source.node])
+        inside, everywhere = count_loads(inner), e.scope.source.loads
         kept = [
             n for n in assigned if e.loops or everywhere.get(n, 0) > inside.get(n, 0)
         ]  # fmt: skip
         deleted = frozenset(
-            n.id for part in inner for n in ast.walk(part)
+            n.id for part in inner for n in walk(part)
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del)
-        ) | {h.name for part in inner for h in ast.walk(part)
+        ) | {h.name for part in inner for h in walk(part)
              if isinstance(h, ast.ExceptHandler) and h.name}  # fmt: skip
         return cls(assigned, deleted, tuple(kept), _has_jumps(inner))
-
-
-def _loads(nodes: Sequence[ast.AST]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for node in nodes:
-        for n in ast.walk(node):
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
-                found[n.id] = found.get(n.id, 0) + 1
-            elif isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
-                found[n.target.id] = found.get(n.target.id, 0) + 1
-    return found
 
 
 def _has_jumps(nodes: Sequence[ast.AST], in_loop: bool = False) -> bool:
@@ -144,7 +134,7 @@ def _has_jumps(nodes: Sequence[ast.AST], in_loop: bool = False) -> bool:
         if isinstance(node, (ast.For, ast.While)):
             if _has_jumps(node.body, True) or _has_jumps(node.orelse, in_loop):
                 return True
-        elif _has_jumps(list(ast.iter_child_nodes(node)), in_loop):
+        elif _has_jumps(list(children(node)), in_loop):
             return True
     return False
 
@@ -203,7 +193,7 @@ def run_except(e: Emitter, node: ast.Try, run_body: Callable[[], None]) -> None:
     """``try`` with ``except`` and ``else``; ``run_body`` is the body, or what is left of it."""
     region = Region.of(e, node, node.body)
     # the name of a clause is unbound after it, and may be bound otherwise
-    inside, everywhere = _loads(node.handlers), _loads([e.scope.source.node])
+    inside, everywhere = count_loads(node.handlers), e.scope.source.loads
     names = {h.name: None for h in node.handlers if h.name is not None}
     read_later = [n for n in names if everywhere.get(n, 0) > inside.get(n, 0)]
     with_cells(

@@ -13,6 +13,7 @@ from functools import cache
 
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.flow import discard_after, when
+from scriptmode.frontend.script.trees import children
 from scriptmode.frontend.script.values import Sugared, Unusable, VariableCell
 from scriptmode.ir import types as T
 from scriptmode.ir.cells import unbound_error
@@ -45,7 +46,7 @@ def _names_bound_on_condition(statement: ast.stmt) -> tuple[str, ...]:
                 return
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 sure = False
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
                 visit(child, sure)
 

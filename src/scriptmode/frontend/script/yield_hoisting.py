@@ -15,6 +15,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Sequence
 
+from scriptmode.frontend.script.trees import children
+
 _YIELDS = (ast.Yield, ast.YieldFrom)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -74,7 +76,7 @@ def _hidden_yield(statement: ast.stmt) -> bool:
 def _has_yield(node: ast.AST) -> bool:
     if isinstance(node, _YIELDS):
         return True
-    return not isinstance(node, _SCOPES) and any(map(_has_yield, ast.iter_child_nodes(node)))
+    return not isinstance(node, _SCOPES) and any(map(_has_yield, children(node)))
 
 
 class _Hoisting:

@@ -46,6 +46,7 @@ from scriptmode.frontend.script.loops import (
     with_else,
 )
 from scriptmode.frontend.script.statements import assign_target, binary_of
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.tries import (
     NOTHING,
     ForgottenName,
@@ -175,7 +176,7 @@ def _note_delegate(e: Emitter, iterator: Sugared) -> None:
     inner, outer = present_code(e, iterator), e.generator.code
     if inner.takes_errors:
         _take_errors(outer)
-    elif outer.is_thrown_into and any(isinstance(n, ast.Try) for n in ast.walk(inner.node)):
+    elif outer.is_thrown_into and any(isinstance(n, ast.Try) for n in walk(inner.node)):
         e.unit.choices.generators.thrown_into.add(inner.key)
         e.unit.start_again()
 
@@ -222,7 +223,7 @@ def _check_place(e: Emitter, node: Yielding) -> None:
     if e.generator is None:
         e.fail_syntax("`yield` outside of a generator function")
     function = e.scope.source.node
-    for outer in ast.walk(function):
+    for outer in walk(function):
         if isinstance(outer, ast.With) and contains(outer.body, node):
             _take_errors(e.generator.code)
         if isinstance(outer, ast.Try) and contains(outer, node):
@@ -234,13 +235,13 @@ def _check_place(e: Emitter, node: Yielding) -> None:
 
 
 def _catches_exit(e: Emitter, node: ast.expr) -> bool:
-    names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+    names = [n.id for n in walk(node) if isinstance(n, ast.Name)]
     found = [getattr(e.lookup(n), "object", None) for n in names]
     return any(isinstance(f, type) and issubclass(GeneratorExit, f) for f in found)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, ast.stmt):
             if not isinstance(child, (ast.FunctionDef, ast.ClassDef)):
                 yield child
@@ -254,7 +255,7 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
 def contains(root: ast.AST | Sequence[ast.AST], node: Yielding) -> bool:
     """Whether a ``yield`` stands somewhere in ``root``."""
     roots = [root] if isinstance(root, ast.AST) else root
-    return any(inner is node for r in roots for inner in ast.walk(r))
+    return any(inner is node for r in roots for inner in walk(r))
 
 
 def resume_block(e: Emitter, body: Sequence[ast.stmt], node: Yielding) -> None:
