@@ -216,7 +216,7 @@ def emit_program(program: Program, elsewhere: Elsewhere = NOWHERE) -> Unit:
         for node in graph.find_all("prim::Region"):
             unit.plans[node] = regions.plan_of(program, node)
     for graph in own:
-        insert_retain_release(graph, program)
+        insert_retain_release(graph, program, stored)
         unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph, unit.recursive))
     for name in outside.called_outside(program, elsewhere.functions):
         unit.declare(program.functions[name], optimize=True)

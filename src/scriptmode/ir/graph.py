@@ -53,9 +53,9 @@ UNREACHABLE = "prim::Unreachable"
 TERMINATORS = frozenset([YIELD, BREAK, CONTINUE, LEAVE, RETURN, UNREACHABLE])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that would make each much slower to build
 class Use:
-    """Input number ``index`` of ``node``."""
+    """Input number ``index`` of ``node``; never changed."""
 
     node: Node
     index: int
@@ -273,7 +273,7 @@ class Block:
     def nodes(self) -> Iterator[Node]:
         """Nodes without the terminator, in order; the current node may be erased meanwhile."""
         node = self.first
-        while node is not None and not node.is_terminator:
+        while node is not None and node.kind not in TERMINATORS:
             following = node.next
             yield node
             node = following
@@ -371,20 +371,27 @@ class Graph:
     def walk(self) -> Iterator[Node]:
         """All nodes of all blocks in execution order, terminators included, parents first."""
 
-        def visit(block: Block) -> Iterator[Node]:
-            node = block.first
+        pending: list[Node | Block | None] = [self.block]
+        while pending:
+            last = pending.pop()
+            node = last.first if isinstance(last, Block) else last
             while node is not None:
                 following = node.next
                 yield node
-                for inner in node.blocks:
-                    yield from visit(inner)
+                if node.blocks:
+                    pending.append(following)
+                    pending += reversed(node.blocks)
+                    break
                 node = following
-
-        return visit(self.block)
 
     def find_all(self, kind: str) -> list[Node]:
         """All nodes of ``kind`` (with or without its overload name)."""
-        return [n for n in self.walk() if n.kind == kind or n.kind.partition(".")[0] == kind]
+        prefix = kind + "."
+        return [
+            n
+            for n in self.walk()
+            if n.kind == kind or (n.kind.startswith(prefix) and n.kind.find(".") == len(kind))
+        ]
 
     def __str__(self) -> str:
         from_printer = GRAPH_PRINTER

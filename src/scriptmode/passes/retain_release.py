@@ -70,10 +70,15 @@ Owned = dict[Value, None]
 Outer = Sequence[tuple[Node, Owned]]
 
 
-def insert_retain_release(graph: Graph, program: Program) -> bool:
-    """Insert the nodes; returns whether the graph changed."""
+def insert_retain_release(
+    graph: Graph, program: Program, stored: frozenset[str] | None = None
+) -> bool:
+    """Insert the nodes; returns whether the graph changed.
+
+    ``stored`` are the program's ``stored_attributes``, if they are at hand.
+    """
     changed = insert_boxes(graph, Edges(program, graph))
-    ownership = Ownership(graph, stored_attributes(program))
+    ownership = Ownership(graph, stored_attributes(program) if stored is None else stored)
     inserter = _Inserter(graph, ownership)
     inserter.block(graph.block, {}, [])
     return changed or inserter.changed
