@@ -14,6 +14,7 @@ Flow-insensitive: classes hold for the whole function.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 
@@ -104,16 +105,17 @@ class AliasAnalysis:
 
     def may_write(self, node: Node, value: Value) -> bool:
         """Whether executing ``node``, nested blocks included, may write memory of ``value``."""
-        if not holds_memory(value.type):
-            return False
-        for inner in _with_nested(node):
-            for written in written_values(inner):
-                if written is None:
-                    if self.is_outside(value):
-                        return True
-                elif self.may_alias(written, value):
-                    return True
-        return False
+        return holds_memory(value.type) and self.written_by(node)(value)
+
+    def written_by(self, node: Node) -> Callable[[Value], bool]:
+        """``may_write(node, ...)``, for many values."""
+        written = dict.fromkeys(
+            self._find(w)
+            for inner in _with_nested(node)
+            for w in written_values(inner)
+            if w is None or holds_memory(w.type)
+        )
+        return lambda value: holds_memory(value.type) and self._find(value) in written
 
     def _find(self, value: Value | None) -> Value | None:
         parent = self._parent.setdefault(value, value)

@@ -43,6 +43,7 @@ class _Merger:
     def __init__(self, graph: Graph, program: Program | None) -> None:
         self.effects = Effects(program)
         self.aliases = AliasAnalysis(graph)
+        self._reading: dict[Effect, bool] = {}
 
     def block(self, block: Block, available: Available) -> bool:
         changed = False
@@ -75,11 +76,18 @@ class _Merger:
     def invalidate(self, node: Node, effects: Effect, available: Available) -> None:
         """Forget what depends on memory or state that ``node`` may write."""
         state = self.changes_state(node, effects)
+        is_written = self.aliases.written_by(node)
         for key, known in list(available.items()):
-            if self.effects.of(known) & Effect.READS and (
-                state or any(self.aliases.may_write(node, v) for v in known.inputs)
-            ):
+            if self.reads(known) and (state or any(map(is_written, known.inputs))):
                 del available[key]
+
+    def reads(self, node: Node) -> bool:
+        """Whether what the node computes depends on memory or state."""
+        effects = self.effects.of(node)
+        found = self._reading.get(effects)
+        if found is None:
+            found = self._reading[effects] = bool(effects & Effect.READS)
+        return found
 
     def changes_state(self, node: Node, effects: Effect) -> bool:
         if writes_thread_state(node, effects):
