@@ -8,7 +8,7 @@ from torch.autograd import forward_ad
 
 from scriptmode.abi import tensorfields, threadkeys
 from scriptmode.abi.tensorkeys import without_modes
-from scriptmode.codegen import guards
+from scriptmode.codegen import function, guards
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph
 from scriptmode.ops import table
@@ -119,6 +119,34 @@ def test_tensors_fit_by_the_c_interface_where_words_are_not_found(monkeypatch) -
     monkeypatch.setattr(guards, "fields", lambda: None)
     for wanted in WANTED[:3]:
         test_a_tensor_fits_as_the_reference_meaning_says(wanted, True)
+
+
+def test_tensors_fit_by_tests_that_many_guards_share(monkeypatch) -> None:
+    monkeypatch.setattr(function, "MOST_GUARDS", 0)
+    for wanted in WANTED:
+        for records in (True, False):
+            test_a_tensor_fits_as_the_reference_meaning_says(wanted, records)
+
+
+def test_a_function_of_many_guards_tests_each() -> None:
+    many = function.MOST_GUARDS + 3
+    graph = Graph("fits")
+    params = [graph.add_param(T.TENSOR, f"x{i}") for i in range(many)]
+    graph.return_type = T.BOOL
+    b = builder_for(graph)
+    found = b.constant(True)
+    for i, x in enumerate(params):
+        wanted = [
+            b.constant(torch.float32, T.DTYPE), b.constant(torch.Size((2 + i % 3,)), T.SIZE),
+            b.constant(torch.Size((1,)), T.SIZE), b.constant(True),
+        ]  # fmt: skip
+        found = b.op("bool::and", found, b.op("tensor::fits", x, *wanted))
+    graph.block.terminate("prim::Yield", [found])
+    compiled = Compiled(program_of(graph))
+    values = [torch.ones(2 + i % 3) for i in range(many)]
+    assert compiled(*values)
+    for i in range(many):
+        assert not compiled(*values[:i], torch.ones(7), *values[i + 1 :])
 
 
 def test_gradients_are_looked_for_only_while_they_are_recorded() -> None:

@@ -8,7 +8,9 @@ the first iteration and all others do (a fixed point).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import collections
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -97,12 +99,50 @@ def meta_call(kind: str, schema: OpSchema | None, inputs: Sequence[Value], facts
                 return None
             has_tensor = any(v.type == T.TENSOR for v in inputs)
             keywords["device"] = None if has_tensor else torch.device("meta")
-        with torch.no_grad():
-            return function(*positional, **keywords)
+        return _answered(kind, function, positional, keywords)
     except Unknown:
         return None
     except Exception:
         return None
+
+
+# what was asked: torch takes milliseconds for some, and layers of a model ask the same
+_ANSWERS: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
+_MOST_ANSWERS = 4096
+_ANSWERING = threading.Lock()
+
+
+def _answered(
+    kind: str, function: Callable[..., Any], positional: list[Any], keywords: dict[str, Any]
+) -> Any:
+    """What an op gives of meta tensors, which nobody changes; the answers are kept."""
+    asked = kind, torch.get_default_dtype(), _key(positional), _key(keywords)
+    with _ANSWERING:
+        if asked in _ANSWERS:
+            _ANSWERS.move_to_end(asked)
+            return _ANSWERS[asked]
+    try:
+        with torch.no_grad():
+            found = function(*positional, **keywords)
+    except Exception:
+        found = None
+    with _ANSWERING:
+        _ANSWERS[asked] = found
+        if len(_ANSWERS) > _MOST_ANSWERS:
+            _ANSWERS.popitem(last=False)
+    return found
+
+
+def _key(value: Any) -> Hashable:
+    """What is the same for arguments of which an op gives the same."""
+    if isinstance(value, torch.Tensor):
+        return (torch.Tensor, fact_of(value))
+    if isinstance(value, (list, tuple)):
+        return (type(value), *map(_key, value))
+    if isinstance(value, dict):
+        return tuple((name, _key(item)) for name, item in value.items())
+    # as text: 0.0 equals -0.0, and a NaN not even itself
+    return (type(value), repr(value) if isinstance(value, (float, complex)) else value)
 
 
 def _argument(value: Value, facts: Facts, may_be_any: bool) -> Any:

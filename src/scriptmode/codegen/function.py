@@ -17,6 +17,7 @@ Values are SSA values besides; slots are only read by the error path.  Control f
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -52,6 +53,7 @@ from scriptmode.support.diagnostics import Diagnostic, NotBuiltError
 
 IS_GRAD_ENABLED = "aoti_torch_grad_mode_is_enabled"
 SET_GRAD_ENABLED = "aoti_torch_grad_mode_set_enabled"
+MOST_GUARDS = 24  # of tensors that are tested in line
 NOTED = -1  # instead of a location: the error has passed this place before
 _TYPE_OF_COUNT = {Count.OBJECT: T.STR, Count.TENSOR: T.TENSOR}
 
@@ -83,6 +85,12 @@ class FunctionEmitter:
         self.grad_mode: ir.Value | None = None  # that an error brings back
         self._temporaries: dict[str, list[ir.Value]] = {}
         self._lent: list[tuple[str, ir.Value]] = []
+
+    @functools.cached_property
+    def has_many_guards(self) -> bool:
+        """Whether tests of tensors would make most of the function, which LLVM takes long for."""
+        kinds = ("tensor::fits", "prim::Region")
+        return sum(len(self.graph.find_all(kind)) for kind in kinds) > MOST_GUARDS
 
     # ---- the whole ----
 

@@ -51,27 +51,59 @@ def fits(
     strides: Sequence[int], *, records: bool,
 ) -> ir.Value:  # fmt: skip
     """Whether a tensor is a plain one of at most ``MOST_DIMS`` dimensions, as described."""
-    differences = _Differences(f.b)
-    rest = [self]
+    wanted = DTYPE_NUMBERS[dtype], tuple(shape), tuple(strides)
     if fields() is None:
-        _compare_by_queries(f, differences, self, DTYPE_NUMBERS[dtype], shape, strides)
-        meta: ir.Value = ir.Constant(I64, 1)  # not known: libtorch is asked
-    else:
-        meta = _compare_words(f, differences, self, DTYPE_NUMBERS[dtype], shape, strides)
-    if not records:
-        meta = zero()
-    keys = tensors.load(f.b, self, I64, key_set_offset())
-    odd_keys = f.b.xor(keys, tensors.constant(plain_key_set()))
-    rest += [differences.total, odd_keys, meta]
-    fast = f.b.icmp_unsigned("==", f.b.or_(f.b.or_(differences.total, odd_keys), meta), zero())
-    start = f.b.block
-    ask, done = (f.llvm.append_basic_block(name) for name in ("fits.ask", "fits.done"))
-    f.b.cbranch(fast, done, ask)
-    f.b.position_at_end(ask)
-    answer = f.b.call(fits_rest(f.unit), rest)
-    f.b.branch(done)
-    f.b.position_at_end(done)
-    phi = f.b.phi(I1)
+        differences = _Differences(f.b)
+        _compare_by_queries(f, differences, self, *wanted)
+        unknown = ir.Constant(I64, 1 if records else 0)  # libtorch is asked
+        return _answer(f.unit, f.b, self, differences, unknown)
+    if f.has_many_guards:
+        return f.b.call(_test_of(f.unit, wanted, records), [self])
+    return _compare(f.unit, f.b, self, wanted, records)
+
+
+Wanted = tuple[int, tuple[int, ...], tuple[int, ...]]  # number of the dtype, sizes, strides
+
+
+def _test_of(unit: Unit, wanted: Wanted, records: bool) -> ir.Function:
+    """``i1 (tensor)``: a guard that many tensors share, outside of a function of many guards."""
+    words = (wanted[0], int(records), *wanted[1], "", *wanted[2])
+    name = f"sm.fits.{'.'.join(map(str, words))}"
+    known = unit.module.globals.get(name)
+    if known is not None:
+        return known
+    function = ir.Function(unit.module, ir.FunctionType(I1, [PTR]), name)
+    function.linkage = "internal"
+    for attribute in ("nounwind", "noinline"):
+        function.attributes.add(attribute)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    b.ret(_compare(unit, b, function.args[0], wanted, records))
+    return function
+
+
+def _compare(
+    unit: Unit, b: ir.IRBuilder, self: ir.Value, wanted: Wanted, records: bool
+) -> ir.Value:
+    differences = _Differences(b)
+    meta = _compare_words(b, differences, self, *wanted)
+    return _answer(unit, b, self, differences, meta if records else zero())
+
+
+def _answer(
+    unit: Unit, b: ir.IRBuilder, self: ir.Value, differences: _Differences, meta: ir.Value
+) -> ir.Value:
+    """Whether nothing differs; what is odd, and not simply wrong, is looked at elsewhere."""
+    keys = tensors.load(b, self, I64, key_set_offset())
+    odd_keys = b.xor(keys, tensors.constant(plain_key_set()))
+    fast = b.icmp_unsigned("==", b.or_(b.or_(differences.total, odd_keys), meta), zero())
+    start = b.block
+    ask, done = (b.function.append_basic_block(name) for name in ("fits.ask", "fits.done"))
+    b.cbranch(fast, done, ask)
+    b.position_at_end(ask)
+    answer = b.call(fits_rest(unit), [self, differences.total, odd_keys, meta])
+    b.branch(done)
+    b.position_at_end(done)
+    phi = b.phi(I1)
     phi.add_incoming(ir.Constant(I1, 1), start)
     phi.add_incoming(answer, ask)
     return phi
@@ -99,13 +131,13 @@ class _Differences:
 
 
 def _compare_words(
-    f: FunctionEmitter, differences: _Differences, self: ir.Value, dtype: int,
+    b: ir.IRBuilder, differences: _Differences, self: ir.Value, dtype: int,
     shape: Sequence[int], strides: Sequence[int],
 ) -> ir.Value:  # fmt: skip
     """Compare what lies in the TensorImpl; what autograd knows of the tensor."""
     found = fields()
     assert found is not None
-    count, b = len(shape), f.b
+    count = len(shape)
     differences.add(tensors.load(b, self, I16, found.dtype), dtype)
     dims = tensors.load(b, self, I64, found.sizes)
     differences.add(dims, count)
