@@ -190,6 +190,9 @@ def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
         return [_product_fact(node, facts)]
     if gives_what_it_writes(node):
         return [facts.get(node.inputs[0])]
+    alike = _alike(node.kind, node.inputs, facts)
+    if alike is not None:
+        return [alike]
     result = meta_result(node, facts)
     if result is None:
         return nothing
@@ -198,6 +201,32 @@ def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
         fact_of(r) if isinstance(r, torch.Tensor) and r.layout == torch.strided else None
         for r in results
     ]
+
+
+# ops on several tensors whose rules torch takes seconds to load
+_OF_SEVERAL = frozenset(["aten::addcmul", "aten::addcdiv"])
+
+
+def functional_fact(
+    kind: str, schema: OpSchema | None, inputs: Sequence[Value], facts: Facts
+) -> TensorFact | None:
+    """Of what an op with one result would give of values."""
+    alike = _alike(kind, inputs, facts)
+    if alike is not None:
+        return alike
+    result = meta_call(kind, schema, inputs, facts)
+    return fact_of(result) if isinstance(result, torch.Tensor) else None
+
+
+def _alike(kind: str, inputs: Sequence[Value], facts: Facts) -> TensorFact | None:
+    """The fact of such an op's result when all of its tensors are alike, of floats."""
+    if kind not in _OF_SEVERAL:
+        return None
+    found = {facts.get(v) for v in inputs if v.type == T.TENSOR}
+    fact = found.pop()
+    if found or fact is None or not fact.is_contiguous or not fact.dtype.is_floating_point:
+        return None
+    return fact
 
 
 def gives_what_it_writes(node: Node) -> bool:

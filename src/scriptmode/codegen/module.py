@@ -212,9 +212,8 @@ def emit_program(program: Program, elsewhere: Elsewhere = NOWHERE) -> Unit:
     unit.recursive = recursive_functions(program)
     unit.counted = elsewhere.counted
     stored = stored_attributes(program)
-    for graph in own:
-        for node in graph.find_all("prim::Region"):
-            unit.plans[node] = regions.plan_of(program, node)
+    found = [node for graph in own for node in graph.find_all("prim::Region")]
+    unit.plans = regions.plans_of(program, found)
     for graph in own:
         insert_retain_release(graph, program, stored)
         unit.declare(graph, optimize=unit.level > 0 and not is_cold(graph, unit.recursive))

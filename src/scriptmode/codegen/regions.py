@@ -41,6 +41,21 @@ from scriptmode.loops.schedule import Schedule, schedule
 from scriptmode.ops.aten import aten_schema
 
 
+def plans_of(program: Program, nodes: Sequence[Node]) -> dict[Node, Schedule]:
+    """The loop nests of regions; those that do the same on tensors alike share them."""
+    known: dict[object, Schedule] = {}
+    found: dict[Node, Schedule] = {}
+    for node in nodes:
+        own = (
+            node.attributes["callee"], node.attributes["facts"], node.attributes["results"],
+            tuple(v.type for v in (*node.inputs, *node.outputs)),
+        )  # fmt: skip
+        if own not in known:
+            known[own] = plan_of(program, node)
+        found[node] = known[own]
+    return found
+
+
 def plan_of(program: Program, node: Node) -> Schedule:
     """The loop nests of a region."""
     facts = node.attributes["facts"]
@@ -59,6 +74,7 @@ def array_fact(t: T.ArrayType) -> TensorFact:
     return contiguous_fact(t.dtype, t.shape)
 
 
+_DATA = "sm.data_of"
 BUMP_VERSION = "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"
 
 
@@ -66,8 +82,10 @@ BUMP_VERSION = "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"
 def emit_region(f: FunctionEmitter, node: Node) -> object:
     """Run the kernel, or the ops one by one."""
     plan = f.unit.plans[node]
-    name = f.unit.module.get_unique_name(f"kernel.{node.attributes['callee']}")
-    kernel = emit_kernel(f.unit.module, plan, name)
+    kernel = f.unit.kernels.get(id(plan))
+    if kernel is None:
+        name = f.unit.module.get_unique_name(f"kernel.{node.attributes['callee']}")
+        kernel = f.unit.kernels[id(plan)] = emit_kernel(f.unit.module, plan, name)
     places = [_result_place(f, o) for o in node.outputs]
     tensors = [p for p in places if isinstance(p, Slot)]
     slow, done = (f.llvm.append_basic_block(n) for n in ("slow", "done"))
@@ -137,7 +155,25 @@ def _result_place(f: FunctionEmitter, output: Value) -> Slot | ir.Value:
 
 def _argument(f: FunctionEmitter, value: Value) -> ir.Value:
     llvm = f.values[value]
-    return query(f, "data_ptr", llvm, PTR) if value.type == T.TENSOR else llvm
+    return f.b.call(_data_of(f.unit), [llvm]) if value.type == T.TENSOR else llvm
+
+
+def _data_of(unit: Unit) -> ir.Function:
+    """Where the elements of a tensor lie that is known to be a plain one."""
+    known = unit.module.globals.get(_DATA)
+    if known is not None:
+        return known
+    function = ir.Function(unit.module, ir.FunctionType(PTR, [PTR]), _DATA)
+    function.linkage = "internal"
+    for attribute in ("nounwind", "noinline"):
+        function.attributes.add(attribute)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    cell, place = b.alloca(PTR), b.alloca(PTR)
+    cell.type = place.type = PTR
+    b.store(function.args[0], cell)
+    b.call(unit.external("aoti_torch_get_data_ptr", I32, [PTR, PTR]), [cell, place])
+    b.ret(b.load(place, typ=PTR))
+    return function
 
 
 def _fits(f: FunctionEmitter, node: Node) -> ir.Value | None:

@@ -74,6 +74,7 @@ class Unit:
         self.recursive: frozenset[str] = frozenset()
         self.current: Node | None = None  # the node being lowered, for messages
         self.plans: dict[Node, Schedule] = {}  # the loop nests of regions
+        self.kernels: dict[int, ir.Function] = {}  # their code, by the id of the plan
         self._location_ids = {tuple(span.chain): i for i, span in enumerate(self.locations)}
         self._texts: dict[str, ir.Constant] = {}
         self._cell_names: dict[int, str] = {}

@@ -1,11 +1,12 @@
 """What specialised code may rely on: facts of a call's tensors and of the module's attributes.
 
 A ``Subject`` is a function with its calls inlined, and the places that it reads: tensors among its
-arguments (inside tuples too), tensors of modules, and plain attributes of modules such as
+arguments (inside tuples and lists too), tensors of modules, and plain attributes of modules such as
 ``training``.  ``arguments(values)`` and ``everything(values)`` tell what is there now, by place::
 
     Argument 'x'              TensorFact(float32, (3, 4), (4, 1))
     Argument 'mask'           Nothing()                  None was given
+    Argument 'steps'          Length(2)                  a list; elements are places of their own
     Attribute 'self.weight'   TensorFact(...)
     Attribute 'self.training' Scalar(False)
 
@@ -21,7 +22,10 @@ from typing import Any
 
 import torch
 
+from scriptmode.analysis.alias import written_values
 from scriptmode.analysis.facts import TensorFact
+from scriptmode.analysis.local_lists import TENSORS
+from scriptmode.analysis.shapes import is_only_read
 from scriptmode.codegen.guards import MOST_DIMS
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value, ancestors, callees, copy_graph
@@ -31,11 +35,12 @@ from scriptmode.runtime.instance import NativeInstance, TensorRow
 from scriptmode.runtime.versions import instances_of, tensors_read
 
 MOST_NODES = 20_000  # of a function, with its calls inlined
+MOST_LISTED = 512  # elements of a list whose facts are looked at
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A parameter by its number in the graph, or an element of the tuple that it is."""
+    """A parameter by its number in the graph, or an element of the tuple or list that it is."""
 
     number: int
     path: tuple[int, ...]
@@ -66,6 +71,16 @@ class Nothing:
 
 
 @dataclass(frozen=True)
+class Length:
+    """A list of so many elements."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"a list of {self.count}"
+
+
+@dataclass(frozen=True)
 class Scalar:
     """A bool, int, float or str; equal only to one of the same type and text."""
 
@@ -78,7 +93,7 @@ class Scalar:
 
 
 Place = Argument | Attribute
-Fact = TensorFact | Nothing | Scalar
+Fact = TensorFact | Nothing | Scalar | Length
 Seen = Mapping[Place, Fact]
 
 _SCALARS = (T.BOOL, T.INT, T.FLOAT, T.STR, T.NONE)
@@ -220,7 +235,7 @@ class Subject:
         if isinstance(place, Argument):
             found = values[place.number - self.first]
             for index in place.path:
-                found = found[index] if isinstance(found, tuple) else None
+                found = found[index] if isinstance(found, (tuple, list)) else None
             return found
         owner = self.owner(place)
         assert owner is not None, "places that are read have an owner"
@@ -232,11 +247,38 @@ class Subject:
 
     def arguments(self, values: Sequence[Any]) -> dict[Place, Fact]:
         """The facts of a call's arguments."""
-        return self._facts(self._arguments, values)
+        return self._facts(self._arguments, values) | self._listed(values)
 
     def everything(self, values: Sequence[Any]) -> dict[Place, Fact]:
         """Those of the attributes too."""
-        return self._facts([*self._arguments, *self.attributes], values)
+        return self._facts([*self._arguments, *self.attributes], values) | self._listed(values)
+
+    @functools.cached_property
+    def _lists(self) -> list[Argument]:
+        """The parameters that are lists of tensors which nothing changes."""
+        own = self.program.functions[self.function].params[self.first :]
+        if not any(param.type == TENSORS for param in own) or not _keeps_lists(self.graph):
+            return []
+        return [
+            Argument(number, (), param.name)
+            for number, param in enumerate(self.graph.params)
+            if number >= self.first and param.type == TENSORS and is_only_read(param)
+        ]
+
+    def _listed(self, values: Sequence[Any]) -> dict[Place, Fact]:
+        """The lengths of lists, and the facts of all of their elements."""
+        found: dict[Place, Fact] = {}
+        for place in self._lists:
+            value = self.value_of(place, values)
+            if type(value) is not list or len(value) > MOST_LISTED:
+                continue
+            facts = [fact_of(element) for element in value]
+            known = [fact for fact in facts if fact is not None]
+            if len(known) == len(facts):
+                found[place] = Length(len(known))
+                for index, fact in enumerate(known):
+                    found[Argument(place.number, (index,), place.name)] = fact
+        return found
 
     def _facts(self, places: Sequence[Place], values: Sequence[Any]) -> dict[Place, Fact]:
         found: dict[Place, Fact] = {}
@@ -266,7 +308,10 @@ class Subject:
     def needs_grad(self, values: Sequence[Any]) -> bool:
         """Whether a tensor at some place needs a gradient while they are recorded."""
         places: list[Place] = [*self._arguments, *self.attributes]
-        found = (self.value_of(place, values) for place in places)
+        found = [self.value_of(place, values) for place in places]
+        for place in self._lists:
+            elements = self.value_of(place, values)
+            found += elements if type(elements) is list else []
         return any(isinstance(value, torch.Tensor) and value.requires_grad for value in found)
 
 
@@ -277,6 +322,18 @@ def _scalar_fact(place: Place, value: Any) -> Fact | None:
     if isinstance(value, float) and (value == 0 or value != value):
         return None
     return Scalar(type(value), repr(value), value)
+
+
+def _keeps_lists(graph: Graph) -> bool:
+    """Whether no list of tensors is changed that the function has not made itself."""
+    for node in graph.walk():
+        for value in [] if node.is_terminator else written_values(node):
+            if value is None:
+                return False
+            is_own = value.node is not None and value.node.kind == "prim::ListConstruct"
+            if value.type != T.TENSOR and T.TENSOR in T.walk(value.type) and not is_own:
+                return False
+    return True
 
 
 def _tensor_paths(t: T.Type) -> Iterator[tuple[int, ...]]:

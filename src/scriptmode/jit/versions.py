@@ -42,6 +42,7 @@ from scriptmode.jit.observation import (
     Argument,
     Attribute,
     Fact,
+    Length,
     Nothing,
     Place,
     Scalar,
@@ -199,7 +200,9 @@ class _Known:
             none = Node("prim::Constant", (), [T.NONE], attributes={"value": None})
             self._at_start(none)
             replace_uses(param, none.output)
-        elif isinstance(fact, TensorFact):
+        elif isinstance(fact, Length):
+            self._list(param, place, fact.count)
+        elif isinstance(fact, TensorFact) and not isinstance(param.type, T.ListType):
             if param.type == T.TENSOR:
                 self.facts[param] = fact
                 return
@@ -211,6 +214,18 @@ class _Known:
                 assert value.node is not None
                 value.replace_all_uses_with(inner)
                 value.node.erase()
+
+    def _list(self, param: Value, place: Argument, count: int) -> None:
+        """A list of parameters in place of one that is a list."""
+        elements: list[Value] = []
+        for index in range(count):
+            own = Argument(place.number, (index,), place.name)
+            fact = self.seen[own]
+            assert isinstance(fact, TensorFact), "elements of lists are seen with their length"
+            elements.append(self._new_param(own, fact))
+        made = Node("prim::ListConstruct", elements, [param.type])
+        self._at_start(made)
+        param.replace_all_uses_with(made.output)
 
     def _attribute(self, place: Attribute, node: Node, values: dict[Place, Value]) -> None:
         fact = self.seen.get(place)
@@ -304,6 +319,11 @@ class _Guarded:
                 value = self._values[place]
                 if isinstance(value.type, T.OptionalType):
                     found = self._and(found, self._is_none(value, False))
+        for place, fact in self.seen.items():
+            if isinstance(fact, Length):
+                assert isinstance(place, Argument)
+                length = b.op("list::len", self.params[place.number])
+                found = self._and(found, b.op("int::eq", length, b.constant(fact.count)))
         return found
 
     def _inner(self) -> Value:
@@ -348,7 +368,10 @@ class _Guarded:
             return self._values[place]
         value = self.params[place.number]
         for index in place.path:
-            value = self.builder.tuple_index(value, index)
+            if isinstance(value.type, T.ListType):
+                value = self.builder.op("list::getitem_inside", value, self.builder.constant(index))
+            else:
+                value = self.builder.tuple_index(value, index)
         return self.builder.cast(value, T.TENSOR)
 
     def _read(self, place: Attribute) -> Value:

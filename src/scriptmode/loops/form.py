@@ -42,6 +42,7 @@ from scriptmode.ops.table import Effect
 
 FREE = frozenset(["prim::Constant", "prim::ListConstruct"])
 MOST_ELEMENTS = 1 << 24
+FEW = 4  # tensors of a region that writes
 
 
 def form_regions(graph: Graph, program: Program, given: Facts) -> bool:
@@ -73,6 +74,7 @@ class _Former:
         self.sure = set(given)  # values whose facts need no check: guarded, or made by regions
         self.effects = Effects(program)
         self.count = 0
+        self.known: dict[str, str] = {}  # functions of regions by their text
 
     def block(self, block: Block) -> None:
         region: _Region | None = None
@@ -84,6 +86,9 @@ class _Former:
                     region.values.update(node.outputs)
                 continue
             if self._wanted(node):
+                if region is not None and region.writes and not self._is_related(region, node):
+                    self._close(region, node)
+                    region = None
                 region = region or _Region(Lowerer("trial"))
                 if self._add(region, node):
                     continue
@@ -101,6 +106,22 @@ class _Former:
         if region is not None:
             self._close(region, block.terminator)
         forget()
+
+    def _is_related(self, region: _Region, node: Node) -> bool:
+        """Whether a node has tensors in common with a region, or the region is small.
+
+        A region that writes compares the memory of all of its tensors.
+        """
+        if len(region.lowerer.facts) < FEW or len(region.lowerer.owners) < FEW:
+            return True
+        for value in node.inputs:
+            source = value
+            while source.node is not None and is_view(source.node, self.facts):
+                source = source.node.inputs[0]
+            if value in region.lowerer.values or source in region.lowerer.values:
+                if value.type == T.TENSOR:
+                    return True
+        return not any(v.type == T.TENSOR for v in node.inputs)
 
     def _must_wait(self, view: Node, region: _Region | None) -> bool:
         """Whether a view may be a copy of what a region writes, or raise where that has not yet."""
@@ -227,7 +248,7 @@ class _Former:
             span=members[0].span,
             scope=members[0].scope,
         )
-        self.program.add(callee)
+        call.attributes["callee"] = self._shared(callee)
         call.insert_before(before)
         self._move_views(call, inside, before)
         for output, result in zip(outputs, call.outputs, strict=True):
@@ -240,6 +261,15 @@ class _Former:
                 self.facts[result] = fact
         self._erase(members)
         self.count += 1
+
+    def _shared(self, callee: Graph) -> str:
+        """The name of a region's function, which is another one's if that is the same."""
+        name, callee.name = callee.name, ""
+        found = self.known.setdefault(_text_of(callee), name)
+        callee.name = name
+        if found == name:
+            self.program.add(callee)
+        return found
 
     def _written(self, callee: Graph) -> set[Value]:
         """What a region's function writes: params, themselves or by views."""
@@ -368,6 +398,24 @@ class _Copier:
             name += "_"
         self.mapping[value] = self.callee.add_param(value.type, name)
         self.inputs[value] = None
+
+
+def _text_of(graph: Graph) -> str:
+    """What a graph does, whatever its values are called and wherever it comes from."""
+    numbers: dict[Value, int] = {}
+    lines: list[str] = []
+    for value in graph.params:
+        numbers[value] = len(numbers)
+        lines.append(f"{value.type}")
+    for node in graph.nodes:
+        inputs = [numbers[v] for v in node.inputs]
+        for output in node.outputs:
+            numbers[output] = len(numbers)
+        constant = [(k, repr(v)) for k, v in sorted(node.attributes.items())]
+        lines.append(
+            f"{node.kind} {inputs} {constant} {[str(o.type) for o in node.outputs]} {node.span}"
+        )
+    return "\n".join(lines)
 
 
 def _uses_any(node: Node, values: set[Value]) -> bool:

@@ -14,6 +14,7 @@ from scriptmode.passes.name_written import name_written
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.split_carried import split_carried
+from scriptmode.passes.unroll_elements import unroll_elements
 from scriptmode.passes.use_facts import erase_dead, use_facts
 
 ROUNDS = 6
@@ -36,6 +37,7 @@ def specialize_function(graph: Graph, program: Program, facts: Facts) -> bool:
         changed |= apply_rules(graph, program)
         changed |= simplify_control_flow(graph, program)
         changed |= split_carried(graph, program)
+        changed |= unroll_elements(graph, program)
         changed |= name_written(graph)
         eliminate_dead_code(graph, program)
         if not changed:

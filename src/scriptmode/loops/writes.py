@@ -14,10 +14,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
-from scriptmode.analysis.shapes import fact_of, meta_call
+from scriptmode.analysis.shapes import functional_fact
 from scriptmode.ir.graph import Node, Value
 from scriptmode.loops.expr import Buffer, loads
 from scriptmode.loops.index import Affine, linear
@@ -123,14 +121,14 @@ class _Writer:
                 raise NotLowered("a shape that does not fit")
             return self._converted(elementwise(lambda x: x, source.dtype, fact.shape, source))
         assert kind is not None
-        result = meta_call(kind, aten_schema(kind), self.node.inputs, lowerer.facts)
+        result = functional_fact(kind, aten_schema(kind), self.node.inputs, lowerer.facts)
         lowering = find(kind)
-        if not isinstance(result, torch.Tensor) or tuple(result.shape) != fact.shape:
+        if result is None or result.shape != fact.shape:
             raise NotLowered("a result that does not fit")
         if result.dtype not in SUPPORTED or not may_hold(result.dtype, fact.dtype):
             raise NotLowered("a dtype that does not fit")
         assert lowering is not None
-        return self._converted(lowering(self.builder, fact_of(result), *arguments))
+        return self._converted(lowering(self.builder, result, *arguments))
 
     def _converted(self, value: Lazy) -> Lazy:
         return converted(contiguous_fact(self.fact.dtype, self.fact.shape), value)
