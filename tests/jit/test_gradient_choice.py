@@ -16,6 +16,7 @@ X = torch.rand(3, 4)
 @pytest.fixture(autouse=True)
 def chosen(monkeypatch):
     monkeypatch.setattr(gradient_choice, "SECONDS", 0.0)
+    monkeypatch.setattr(gradient_choice, "CALL", 0.0)
     with scriptmode.config.override(autodiff="auto"):
         yield
     background.wait()
@@ -77,8 +78,9 @@ def test_results_that_are_never_differentiated_lead_to_nothing():
     assert not compiled._dispatcher.primary.gradients._asked
 
 
-def test_calls_that_take_no_time_lead_to_nothing(monkeypatch):
-    monkeypatch.setattr(gradient_choice, "SECONDS", 1e9)
+@pytest.mark.parametrize("limit", ["SECONDS", "CALL"])
+def test_calls_that_take_no_time_lead_to_nothing(monkeypatch, limit):
+    monkeypatch.setattr(gradient_choice, limit, 1e9)
     eager = Cell()
     compiled = scriptmode.script(eager)
     for _ in range(5):

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from scriptmode.autodiff.rule import compiled
+from scriptmode.autodiff.rule import compiled, shared_function
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, copy_graph
 
@@ -135,7 +135,10 @@ def pull(
 
 @cache
 def function_graph(name: str) -> Graph:
-    """The function ``autodiff.NAME`` of forward programs."""
+    """The function ``autodiff.NAME`` of forward and reverse programs."""
+    found = shared_function(name)
+    if found is not None:
+        return found
     maybe, tensors = MAYBE, T.ListType([T.TENSOR])
     function, types = {
         "autodiff.record": (record, (T.TENSOR,)),

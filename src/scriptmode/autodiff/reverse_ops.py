@@ -387,4 +387,9 @@ class OpReversal(Residuals):
                 inputs.append(given if given is not None else self.builder.constant(None, nothing))
             else:
                 inputs.append(self.need_operand(node, operand, needed))
-        return self.splice(rule.graph([v.type for v in inputs]), inputs)
+        types = [v.type for v in inputs]
+        function = rule.shared(types)
+        if function is None:
+            return self.splice(rule.graph(types), inputs)
+        assert function.return_type is not None
+        return self.builder.call(function.name, inputs, function.return_type)

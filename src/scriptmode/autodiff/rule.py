@@ -33,6 +33,7 @@ of other ops.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,7 +43,7 @@ import torch
 
 from scriptmode.frontend.script import compile_function
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Node, Value
+from scriptmode.ir.graph import Graph, Node, Value, copy_graph
 from scriptmode.ir.schema import OpSchema, parse_schema
 from scriptmode.ops.aten import schema_of
 from scriptmode.passes.fold import fold_constants
@@ -79,6 +80,12 @@ class Rule:
     def graph(self, types: Sequence[T.Type]) -> Graph:
         """The function's body for operands of these types, in one piece."""
         return compiled(self.function, tuple(types))
+
+    def shared(self, types: Sequence[T.Type]) -> Graph | None:
+        """The same as a function that reverse programs call; None where it is not worth a call."""
+        if any(operand.role == "needed" for operand in self.operands):
+            return None  # what is asked for decides branches
+        return shared(self.function, tuple(types))
 
 
 _RULES: dict[str, list[Rule]] = {}
@@ -247,3 +254,34 @@ def compiled(function: Callable[..., Any], types: tuple[T.Type, ...]) -> Graph:
     fold_constants(graph)
     simplify_control_flow(graph, program)
     return graph
+
+
+SMALL = 10  # nodes: a call is no shorter
+_SHARED: dict[str, Graph] = {}
+
+
+@cache
+def shared(function: Callable[..., Any], types: tuple[T.Type, ...]) -> Graph | None:
+    """``compiled`` under a name of its own, which ``shared_function`` knows; None if it is small.
+
+    A rule is compiled to code once in a program, however often its op occurs.
+    """
+    body = compiled(function, types)
+    if sum(1 for _ in body.walk()) <= SMALL:
+        return None
+    graph = copy_graph(body)
+    text = "_".join(_LETTERS.sub("_", str(t)) for t in types)
+    module = function.__module__.rpartition(".")[2]
+    graph.name = f"autodiff.{module}.{function.__name__}.{text}"
+    (result,) = graph.block.returns
+    graph.return_type, graph.is_shared = result.type, True
+    return _SHARED.setdefault(graph.name, graph)
+
+
+def shared_function(name: str) -> Graph | None:
+    """The function of this name that ``shared`` has made, a copy."""
+    found = _SHARED.get(name)
+    return copy_graph(found) if found is not None else None
+
+
+_LETTERS = re.compile(r"\W+")

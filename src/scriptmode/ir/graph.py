@@ -353,6 +353,7 @@ class Graph:
         self.kwarg_only: set[str] = set()
         self.span: Span = UNKNOWN
         self.doc: str = ""
+        self.is_shared = False  # called in many places: not copied into loops
 
     @property
     def params(self) -> list[Value]:
@@ -504,6 +505,7 @@ def copy_graph(graph: Graph) -> Graph:
     copy = Graph(graph.name)
     copy.return_type, copy.span, copy.doc = graph.return_type, graph.span, graph.doc
     copy.defaults, copy.kwarg_only = dict(graph.defaults), set(graph.kwarg_only)
+    copy.is_shared = graph.is_shared
     copy_block_into(graph.block, copy.block, {})
     return copy
 

@@ -8,7 +8,8 @@ pays:
   that would have to be compiled;
 - results have been differentiated, ``BACKWARDS`` times.  A call whose result is never
   differentiated costs what it costs without gradients of our own;
-- the calls have taken ``SECONDS`` altogether, so that there is something to win.
+- the calls have taken ``SECONDS`` of CPU altogether, and ``CALL`` each on average, so that there is
+  something to win: a call that hangs a node of ours onto torch's tape costs some 40 us more.
 
 Until then, and while a thread makes the programs in the background, calls record torch's tape.
 A function that asks for ``scriptmode.checkpoint`` runs programs of its own from the first call on.
@@ -28,6 +29,7 @@ from scriptmode.ir.graph import Block, Graph, Node, Program, callees
 
 BACKWARDS = 2
 SECONDS = 0.1
+CALL = 1e-4
 
 
 class Choice:
@@ -42,12 +44,14 @@ class Choice:
         )
         self.repeats = _repeats(graphs)
         self.seconds = 0.0
+        self.calls = 0
         self.backwards = 0
 
     @property
     def is_hot(self) -> bool:
         """Whether programs of its own are worth making."""
-        return self.backwards >= BACKWARDS and self.seconds >= SECONDS
+        is_long = self.seconds >= max(SECONDS, CALL * self.calls)
+        return is_long and self.backwards >= BACKWARDS
 
     @property
     def text(self) -> str:
@@ -57,13 +61,14 @@ class Choice:
         if not self.repeats:
             return "none: no op on tensors is repeated, so torch's tape is as good"
         return (
-            f"after {BACKWARDS} backwards and {SECONDS} s in calls, by work in the background; "
-            f"so far {self.backwards} and {self.seconds:.3f} s"
+            f"after {BACKWARDS} backwards and {SECONDS} s in calls of {1e6 * CALL:.0f} us or more, "
+            f"by work in the background; so far {self.seconds:.3f} s in {self.calls} calls"
         )
 
     def watch(self, result: Any, seconds: float) -> None:
         """Learn of a call that took ``seconds``, and of it when its result is differentiated."""
         self.seconds += seconds
+        self.calls += 1
         for tensor in _tensors(result):
             if tensor.grad_fn is not None:
                 if self.backwards < BACKWARDS:

@@ -165,9 +165,9 @@ class Gradients:
             if is_auto and not self._is_awaited():
                 if not self.choice.repeats:
                     return entry(*args, **kwargs)
-                start = time.perf_counter()
+                start = time.thread_time()
                 result = entry(*args, **kwargs)
-                self.choice.watch(result, time.perf_counter() - start)
+                self.choice.watch(result, time.thread_time() - start)
                 return result
             if len(args) == positional == count and not kwargs:
                 return self.call(args, is_auto)

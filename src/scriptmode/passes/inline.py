@@ -84,9 +84,15 @@ def inline_calls(
 
 
 def inline_calls_in_loops(graph: Graph, program: Program | None = None) -> bool:
-    """Inline small callees where hoisting and merging can use them; whether the graph changed."""
+    """Inline small callees where hoisting and merging can use them; whether the graph changed.
+
+    Not those that are shared by many callers: their code is there once.
+    """
 
     def is_in_loop(call: Node) -> bool:
+        callee = program.functions.get(call.attributes["callee"]) if program is not None else None
+        if callee is not None and callee.is_shared:
+            return False
         return call.block is not None and innermost_loop(call.block) is not None
 
     return inline_calls(graph, program, 200, 4000, is_in_loop)
