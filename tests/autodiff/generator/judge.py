@@ -20,6 +20,7 @@ import torch
 
 import scriptmode
 from scriptmode.autodiff.differentiate import program_of
+from scriptmode.codegen.module import Compiler
 from scriptmode.frontend.script import compile_function
 from scriptmode.interp import Interpreter
 from scriptmode.ir.graph import Graph
@@ -179,7 +180,11 @@ class _InterpretedGradients(Gradients):
     """Forward and reverse programs without native code."""
 
     def _entry(
-        self, graph: Graph, instance: NativeInstance | None, functions: Sequence[Graph]
+        self,
+        graph: Graph,
+        instance: NativeInstance | None,
+        functions: Sequence[Graph],
+        compiler: Compiler,
     ) -> Callable[..., Any]:
         program = program_of(graph, self.program, functions)
         graph.kwarg_only.clear()
