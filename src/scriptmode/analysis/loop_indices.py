@@ -28,8 +28,7 @@ class IndexForm:
     """``base + sign * outer + constant``; the base counts trips, or walks a range.
 
     ``item`` is the ``range::item`` that is the base, None for the loop's counter; ``is_fixed``:
-    there is no base at all.  ``step`` is how much the base grows from one iteration to the next,
-    None when it is not known.
+    there is no base at all.  ``step`` is how much the base grows from one iteration to the next.
     """
 
     item: Node | None = None
@@ -37,7 +36,7 @@ class IndexForm:
     outer: Value | None = None
     sign: int = 0
     constant: int = 0
-    step: int | None = 1
+    step: int = 1
 
     def moved(self, by: int) -> IndexForm | None:
         """The same plus a constant."""
@@ -77,8 +76,9 @@ def _item_form(loop: Node, node: Node) -> IndexForm | None:
         return None
     if trips.inputs != limits or not all(is_outside(v, loop) for v in limits):
         return None
-    step = limits[2].constant if limits[2].is_constant else None
-    return None if step == 0 else IndexForm(item=node, step=step)
+    # with an unknown step the check costs less than what LLVM does to the loop without it
+    step = limits[2].constant if limits[2].is_constant else 0
+    return IndexForm(item=node, step=step) if step != 0 else None
 
 
 def _sum_form(loop: Node, node: Node) -> IndexForm | None:

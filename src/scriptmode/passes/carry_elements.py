@@ -88,7 +88,7 @@ class _Carrying:
                 latest[form] = own[0].inputs[2]
         for read in self.reads:
             form = self.forms[read]
-            following = form.moved(form.step) if form.step is not None else None
+            following = form.moved(form.step)
             if form.is_fixed or form in written or following not in latest:
                 continue
             if any(replace(w, constant=form.constant) != form for w in written):

@@ -49,10 +49,8 @@ class Guard:
         if form.is_fixed:
             end = self.constant(1)
         elif form.item is not None:
-            low, end, step, _ = form.item.inputs
-            if form.step is None:
-                self.require(self.build.op("int::gt", step, self.constant(0)))
-            elif form.step < 0:
+            low, end, _, _ = form.item.inputs
+            if form.step < 0:
                 low, end, constant = end, low, constant + 1
         plus, minus = form.outer, self.constant(0)
         if form.sign > 0 and constant:
