@@ -107,6 +107,15 @@ def test_kernels_give_what_eager_gives(name):
         assert all(a.stride() == b.stride() for a, b in leaves)
 
 
+def same(function, *arguments):
+    """Special code gives what eager gives, by kernels."""
+    expected = function(*arguments)
+    special = Specialized(function, arguments)
+    assert special.changed
+    for found in (special.interpret(*arguments), special.run(*arguments)):
+        torch.testing.assert_close(found, expected)
+
+
 def test_special_values_travel_through():
     def function(x: Tensor, y: Tensor):
         return x.max(0)[0], torch.maximum(x, y).sum(1), (x / y).sign(), x.argmin(1), y.relu()
@@ -175,3 +184,41 @@ def test_a_number_that_does_not_fit_is_torchs_error(function):
         function(x)
     with pytest.raises(RuntimeError, match="overflow"):
         Specialized(function, (x,)).run(x)
+
+
+def test_folds_of_one_element() -> None:
+    def f(a, b):
+        return (
+            torch.softmax(a * b, 1), a + a.sum(1, keepdim=True), (a * b).amax(1), a.mean(1),
+            torch.log_softmax(a, -1), torch.var(a, 1, unbiased=False), (a * b).prod(0), a.argmax(1),
+        )  # fmt: skip
+
+    for shape in ((3, 1, 5), (1, 1, 5), (1, 4, 1), (5, 1, 1), (2, 1, 16)):
+        same(f, torch.randn(shape), torch.randn(shape))
+
+
+def test_products_over_one_element() -> None:
+    def bmm(a, b):
+        return torch.bmm(a, b)
+
+    def matmul(a, b):
+        return a @ b
+
+    def linear(a, b):
+        return F.linear(a, b)
+
+    same(bmm, torch.randn(2, 16, 1), torch.randn(2, 1, 32))
+    same(bmm, torch.randn(2, 1, 1), torch.randn(2, 1, 8))
+    same(matmul, torch.randn(16, 1), torch.randn(1, 32))
+    same(matmul, torch.randn(1, 1), torch.randn(1, 8))
+    same(matmul, torch.randn(4, 16, 1), torch.randn(4, 1, 32))
+    same(linear, torch.randn(7, 1), torch.randn(9, 1))
+
+
+def test_an_array_that_meets_none_stays_a_tensor() -> None:
+    def f(x):
+        y = x * 2
+        return x, (y + 1 if bool(x.sum() > 0) else None)
+
+    same(f, torch.ones(2))
+    same(f, -torch.ones(2))

@@ -164,11 +164,28 @@ class KernelBuilder:
             self.realize(value) if cost(value.at(tuple(map(Affine.of, loops)))) >= HEAVY else value
         )
 
+    def _single(self, value: Lazy, kept: Sequence[int], dtype: torch.dtype) -> Lazy:
+        """A tensor without its dimensions that are not ``kept``, which are of size 1."""
+
+        def at(given: Indices) -> Expr:
+            indices: list[Affine] = [Affine()] * value.rank
+            for d, index in zip(kept, given, strict=True):
+                indices[d] = index
+            return cast(value.at(tuple(indices)), dtype)
+
+        return Lazy(tuple(value.shape[d] for d in kept), dtype, at)
+
     def reduce(
         self, fold: str, value: Lazy, dims: Sequence[int], dtype: torch.dtype, keepdim: bool
     ) -> Lazy:
-        """Fold over ``dims`` (not negative), computing in ``dtype``; the result is stored."""
+        """Fold over ``dims`` (not negative), computing in ``dtype``; the result is stored.
+
+        Where one element is folded, the result is that element.
+        """
         kept = [d for d in range(value.rank) if d not in dims]
+        if all(value.shape[d] == 1 for d in dims):
+            single = self._single(value, kept, dtype)
+            return restored(single, dims, value.rank) if keepdim else single
         loops = self.variables(tuple(value.shape[d] for d in kept))
         reduced = self.variables(tuple(value.shape[d] for d in dims), "r")
         indices: list[Affine] = [Affine()] * value.rank

@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 from scriptmode.analysis.alias import result_is_fresh
 from scriptmode.analysis.effects import Effects, may_write_tensors
 from scriptmode.analysis.facts import TensorFact
-from scriptmode.analysis.local_lists import MAKING, LocalList, is_carrying, local_lists
+from scriptmode.analysis.local_lists import MAKING, LocalList, local_lists
 from scriptmode.analysis.shapes import Facts, Shapes
 from scriptmode.analysis.terminators import carried_offset, ends_of_branches, ends_of_loop
 from scriptmode.ir import types as T
@@ -125,7 +125,7 @@ class _Flow:
         self.next: dict[Value, list[Value]] = {}
         self.parent: dict[Value, Value] = {}
         self.lists: dict[Value, LocalList] = {}  # by a value that stands for all elements
-        self.elements: set[tuple[Node, int]] = set()  # uses that put a value into one
+        self.carried: set[tuple[Node, int]] = set()  # uses that hand a value on, or put it in one
         for made in local_lists(graph):
             self._list(made)
         for node in graph.walk():
@@ -133,21 +133,21 @@ class _Flow:
                 self._loop(node)
             elif node.kind == "prim::If":
                 for end in ends_of_branches(node):
-                    for value, output in zip(end.inputs, node.outputs, strict=True):
-                        self._flows(value, output)
+                    for index, output in enumerate(node.outputs):
+                        self._hands_on(end, index, output)
 
     def _loop(self, loop: Node) -> None:
         params = loop.blocks[0].params[1:]
         for index, param in enumerate(params):
             initial, output = loop.inputs[index + 2], loop.outputs[index]
-            self._flows(initial, param)
+            self._hands_on(loop, index + 2, param)
             if not _runs(loop):
                 self._flows(initial, output)
             for end in ends_of_loop(loop):
-                value = end.inputs[index + carried_offset(end)]
+                place = index + carried_offset(end)
                 if end.kind != BREAK:
-                    self._flows(value, param)
-                self._flows(value, output)
+                    self._flows(end.inputs[place], param)
+                self._hands_on(end, place, output)
             self._union(param, output)
 
     def _list(self, made: LocalList) -> None:
@@ -168,17 +168,23 @@ class _Flow:
         owned = set(made.values)
         for value in made.values:
             if value.node is not None and value.node.kind == MAKING:
-                self.elements.update((value.node, i) for i in range(len(value.node.inputs)))
+                self.carried.update((value.node, i) for i in range(len(value.node.inputs)))
         for value in made.written:
             for use in value.uses:
                 node = use.node
                 if use.index > 0 and node.kind in ("list::append", "list::setitem"):
                     if node.inputs[0] in owned:
-                        self.elements.add((node, use.index))
+                        self.carried.add((node, use.index))
 
     def is_plumbing(self, use: Use) -> bool:
         """Whether a use hands the value on to a Loop, If or list that is changed with it."""
-        return is_carrying(use) or (use.node, use.index) in self.elements
+        return (use.node, use.index) in self.carried
+
+    def _hands_on(self, node: Node, index: int, target: Value) -> None:
+        """A node's input becomes a value; one that may also be None keeps its tensors."""
+        self._flows(node.inputs[index], target)
+        if node.inputs[index].type == T.TENSOR and target.type == T.TENSOR:
+            self.carried.add((node, index))
 
     def _flows(self, source: Value, target: Value) -> None:
         if source.type != T.TENSOR or target.type != T.TENSOR:

@@ -36,9 +36,9 @@ def product(k: KernelBuilder, a: Lazy, b: Lazy) -> Lazy:
         second = b.at((*last(b, tuple(outer)), inner, column))
         return apply("mul", first, second)
 
-    terms = Lazy(full, a.dtype, at)
-    result = k.reduce("add", terms, [len(full) - 1], a.dtype, False)
-    k.kernel.stages[-1].whole = 2
+    result = k.reduce("add", Lazy(full, a.dtype, at), [len(full) - 1], a.dtype, False)
+    if depth > 1:
+        k.kernel.stages[-1].whole = 2
     return result
 
 
