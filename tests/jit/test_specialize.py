@@ -960,3 +960,21 @@ def test_keyword_only_parameters_in_special_code() -> None:
     scriptmode.specialize(s, (x,))
     assert torch.equal(s(x, scale=3.0), f(x, scale=3.0))
     assert s.versions[0].hits == 1
+
+
+def test_what_runs_torchs_ops_instead_of_its_kernel_is_counted() -> None:
+    def f(x, i: int):
+        return (x[i] * 2 + 1).sum()
+
+    s = scriptmode.script(f)
+    x = torch.ones(4, 3)
+    scriptmode.specialize(s, (x, 1))
+    for i in (0, 3, -1):
+        assert torch.equal(s(x, i), f(x, i))
+    (version,) = s.versions
+    assert version.left == {}
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            s(x, 4)
+    assert list(version.left.values()) == [2]
+    assert "2 times torch's ops ran instead of the kernel of" in scriptmode.explain(s)

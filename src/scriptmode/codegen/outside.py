@@ -10,7 +10,8 @@ loaded and may be pointed to other code at any time::
 
 Specialised code calls the function that it is a version of in this way, when its guards fail; the
 word that ``missed`` points to tells the Python boundary that it may be time to look again.
-``torch::count`` adds to a word of the module.  Both count without a lock: what two threads count at
+``torch::count`` adds to a word of the module, and so does a region that runs torch's ops instead of
+its kernel.  All count without a lock: what two threads count at
 once may be counted once.
 """
 
@@ -69,7 +70,11 @@ def _add_to(b: ir.IRBuilder, place: ir.Value, change: int) -> None:
 @lower("torch::count", raw=True)
 def count(f: FunctionEmitter, node: Node) -> None:
     """Add one to a counter."""
-    what = node.inputs[0].constant
+    count_one(f, node.inputs[0].constant)
+
+
+def count_one(f: FunctionEmitter, what: str) -> None:
+    """Add one to the counter called ``what``."""
     name = f.unit.counters.get(what)
     word = f.unit.module.globals[name] if name else _word(f.unit, f"sm.count.{what}")
     f.unit.counters[what] = word.name

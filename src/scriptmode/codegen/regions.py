@@ -30,6 +30,7 @@ from scriptmode.codegen.function import FunctionEmitter
 from scriptmode.codegen.lowering import DEFINED, lower
 from scriptmode.codegen.metadata import query
 from scriptmode.codegen.nests import emit_kernel
+from scriptmode.codegen.outside import count_one
 from scriptmode.codegen.slots import Slot
 from scriptmode.codegen.unit import VOID, Unit
 from scriptmode.codegen.values import Count, zero
@@ -75,6 +76,7 @@ def array_fact(t: T.ArrayType) -> TensorFact:
 
 
 _DATA = "sm.data_of"
+LEFT = "left "  # and the name of a region: counts how often it ran torch's ops
 BUMP_VERSION = "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"
 
 
@@ -117,6 +119,7 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
     f.b.branch(done)
     if fits is not None or apart is not None or may_refuse:
         f.b.position_at_end(slow)
+        count_one(f, LEFT + node.attributes["callee"])
         _run_ops(f, node, places)
         f.b.branch(done)
     else:

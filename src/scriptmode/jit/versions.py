@@ -34,6 +34,7 @@ from scriptmode.analysis.edges import Edges
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.codegen.module import CompiledProgram, Compiler, Elsewhere, compile_program
 from scriptmode.codegen.object_code import compile_object
+from scriptmode.codegen.regions import LEFT
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import Graph, Node, Program, Value, callees, copy_graph
@@ -100,6 +101,13 @@ class Version:
     def misses(self) -> int:
         """Calls that came to it and went on."""
         return counted(self.compiled, "misses")
+
+    @property
+    def left(self) -> dict[str, int]:
+        """How often regions have run torch's ops instead of their kernels, by name."""
+        names = (what for what in self.compiled.counters if what.startswith(LEFT))
+        found = {what.removeprefix(LEFT): counted(self.compiled, what) for what in names}
+        return {name: times for name, times in found.items() if times}
 
     @property
     def graph(self) -> Graph:

@@ -87,6 +87,8 @@ def _versions(dispatcher: Dispatcher) -> Iterator[str]:
                 f"compiled in {1e3 * version.seconds:.0f} ms"
             )
             yield from (f"  {guard}" for guard in version.guards)
+            for name, times in version.left.items():
+                yield f"  {times} times torch's ops ran instead of the kernel of {name}"
             yield str(version.graph)
         if manager.reason:
             yield f"no further version: {manager.reason}"
