@@ -123,7 +123,9 @@ def _answered(
             return _ANSWERS[asked]
     try:
         with torch.no_grad():
-            found = function(*positional, **keywords)
+            found = _of_ones(kind, function, positional, keywords)
+            if found is None:
+                found = function(*positional, **keywords)
     except Exception:
         found = None
     with _ANSWERING:
@@ -131,6 +133,50 @@ def _answered(
         if len(_ANSWERS) > _MOST_ANSWERS:
             _ANSWERS.popitem(last=False)
     return found
+
+
+# with Tag.pointwise: ops whose shape rules are written in Python and import torch's compiler, which
+# takes seconds, and that cost little on tensors that exist
+_CHEAP = frozenset(
+    [
+        "aten::batch_norm", "aten::layer_norm", "aten::group_norm", "aten::rms_norm",
+        "aten::instance_norm", "aten::softmax.int", "aten::log_softmax.int", "aten::sum",
+        "aten::sum.dim_IntList", "aten::mean", "aten::mean.dim", "aten::amax", "aten::amin",
+        "aten::max_pool2d", "aten::avg_pool2d", "aten::adaptive_avg_pool2d", "aten::max_pool1d",
+        "aten::avg_pool1d", "aten::adaptive_avg_pool1d", "aten::any", "aten::any.dim", "aten::all",
+        "aten::all.dim", "aten::argmax", "aten::argmin", "aten::max", "aten::max.dim", "aten::min",
+        "aten::min.dim", "aten::prod", "aten::cumsum", "aten::logsumexp",
+        "aten::linalg_vector_norm", "aten::__and__.Tensor", "aten::__or__.Tensor",
+        "aten::__xor__.Tensor",
+    ]
+)  # fmt: skip
+_MOST_ONES = 1 << 21  # elements of the tensors of an op
+
+
+def _of_ones(
+    kind: str, function: Callable[..., Any], positional: list[Any], keywords: dict[str, Any]
+) -> Any:
+    """What a cheap op gives of tensors of ones instead of meta tensors; None for other ops."""
+    if kind not in _CHEAP and torch.Tag.pointwise not in getattr(function, "tags", ()):
+        return None
+    given = [v for v in (*positional, *keywords.values()) if isinstance(v, torch.Tensor)]
+    if not given or sum(t.numel() for t in given) > _MOST_ONES:
+        return None
+    ones = [_ones(v) for v in positional]
+    found = function(*ones, **{name: _ones(v) for name, v in keywords.items()})
+    results = found if isinstance(found, tuple) else (found,)
+    if not all(isinstance(r, torch.Tensor) and r.layout == torch.strided for r in results):
+        return None
+    made = tuple(meta_tensor(fact_of(r)) for r in results)
+    return made if isinstance(found, tuple) else made[0]
+
+
+def _ones(value: Any) -> Any:
+    if not isinstance(value, torch.Tensor):
+        return value
+    span = sum((n - 1) * step for n, step in zip(value.shape, value.stride(), strict=True)) + 1
+    whole = torch.ones(span if value.numel() else 0, dtype=value.dtype, device="cpu")
+    return whole.as_strided(value.shape, value.stride())
 
 
 def _key(value: Any) -> Hashable:
