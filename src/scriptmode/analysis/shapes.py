@@ -102,7 +102,7 @@ def meta_call(kind: str, schema: OpSchema | None, inputs: Sequence[Value], facts
         return _answered(kind, function, positional, keywords)
     except Unknown:
         return None
-    except Exception:
+    except Exception:  # an op that fails of such arguments has no shape; it fails when it runs
         return None
 
 
@@ -126,7 +126,7 @@ def _answered(
             found = _of_ones(kind, function, positional, keywords)
             if found is None:
                 found = function(*positional, **keywords)
-    except Exception:
+    except Exception:  # whatever torch refuses, it refuses again when the program runs
         found = None
     with _ANSWERING:
         _ANSWERS[asked] = found
