@@ -14,15 +14,15 @@ import queue
 import threading
 from collections.abc import Callable
 
-from scriptmode.codegen.compiler_process import CompilerEnded, compiler_process
+from scriptmode.codegen.compiler_process import compiler_process
 
 Job = Callable[[], None]
 PATIENCE = 60.0  # seconds that the end of the process waits for a job
 _AGAIN = 0.5  # seconds until the exception is raised once more: a callback may have lost it
 
 
-class ProcessEnds(CompilerEnded):
-    """Raised in the thread, wherever it is."""
+class ProcessEnds(SystemExit):
+    """Raised in the thread, wherever it is; no ``except Exception`` there takes it for its own."""
 
 
 class Background:

@@ -314,6 +314,9 @@ class Gradients:
             self._make(pattern, compiler_process.compile)
         except CompilerEnded as error:
             self.reason = str(error)
+        except Exception as error:
+            self.reason = f"the compiler failed: {error!r}"
+            raise
 
     def _make(self, pattern: Pattern | None, compiler: Compiler) -> None:
         if pattern is None:

@@ -135,7 +135,11 @@ class Versions:
                     self._add(seen, needs_no_grad, compiler_process.compile)
             except CompilerEnded as error:
                 self.reason = str(error)
-            self._wait()
+            except Exception as error:
+                self.reason = f"the compiler failed: {error!r}"
+                raise
+            finally:
+                self._wait()
 
     def _can_fit(self, needs_no_grad: bool) -> bool:
         """Whether guards can hold for a call that is like this one."""
