@@ -173,6 +173,55 @@ def test_writes_in_loops():
         assert bool((out != 0).all())
 
 
+def continues(x: Tensor, n: int):
+    for i in range(4):
+        x[2] = 2.25
+        x.add_(float(x[0]) + i)
+        if i >= n:
+            continue
+        x.mul_(2)
+    return x.sum()
+
+
+def breaks(x: Tensor, n: int):
+    for i in range(4):
+        x.add_(1)
+        if i >= n:
+            break
+        x.mul_(2)
+    return x.sum()
+
+
+def returns(x: Tensor, n: int):
+    x.add_(1)
+    for i in range(4):
+        x.mul_(2)
+        if i >= n:
+            return x.sum()
+    x.sub_(1)
+    return x.sum()
+
+
+def inner_loops(x: Tensor, n: int):
+    k = 0
+    for i in range(4):
+        x.mul_(2)
+        for j in range(i):
+            if j >= n:
+                break
+            k += j
+        x.add_(1)
+    return x.sum() + k
+
+
+@pytest.mark.parametrize("function", [continues, breaks, returns, inner_loops])
+def test_what_is_written_before_the_block_is_left_stays_written(function):
+    special = Specialized(function, (torch.randn(3), 1))
+    for n in range(5):
+        check(function, torch.randn(3), n, special=special)
+    assert special.graph.find_all("prim::Region")
+
+
 def test_what_is_written_before_an_error_stays_written():
     def function(x: Tensor, i: int, j: int):
         x.mul_(2)

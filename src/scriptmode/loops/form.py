@@ -19,8 +19,8 @@ After::
 A region is a set of nodes of one block that have lowerings, with nothing in between that depends on
 one of them.  They move to where the region is; that is allowed since they do not raise, as long as
 nothing that they move past writes tensors, and if they write in place themselves, as long as they
-move past what looks at no tensor.  Views are made again by each region that reads them and never
-are a region's result, because who has a view may tell it from a copy.
+move past what looks at no tensor and does not leave the block.  Views are made again by each region
+that reads them and never are a region's result, because who has a view may tell it from a copy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,17 @@ from typing import Any
 from scriptmode.analysis.effects import Effects, may_write_tensors
 from scriptmode.analysis.shapes import Facts, Shapes, is_fixed
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Block, Graph, Node, Program, Value
+from scriptmode.ir.graph import (
+    BREAK,
+    CONTINUE,
+    LEAVE,
+    RETURN,
+    Block,
+    Graph,
+    Node,
+    Program,
+    Value,
+)
 from scriptmode.loops.build import NUMBERS, TO_NUMBER, Lowerer
 from scriptmode.loops.expr import forget
 from scriptmode.loops.kernel import NotLowered
@@ -152,7 +162,7 @@ class _Former:
         if _uses_any(node, region.values):
             return True
         effects = self.effects.of(node)
-        if region.writes and effects & ~Effect.ALLOCATES:
+        if region.writes and (effects & ~Effect.ALLOCATES or _may_leave(node)):
             return True
         if region.lowerer.builder.kernel.bounds and effects & (
             Effect.WRITES | Effect.IO | Effect.RAISES
@@ -420,6 +430,18 @@ def _text_of(graph: Graph) -> str:
 
 def _uses_any(node: Node, values: set[Value]) -> bool:
     return any(v in values for n in _with_nested(node) for v in n.inputs)
+
+
+def _may_leave(node: Node, in_loop: bool = False) -> bool:
+    """Whether what follows a node in its block may be passed over, but for an error."""
+    is_loop = in_loop or node.kind == "prim::Loop"
+    for block in node.blocks:
+        end = block.terminator.kind
+        if end in (LEAVE, RETURN) or (end in (BREAK, CONTINUE) and not is_loop):
+            return True
+        if any(_may_leave(inner, is_loop) for inner in block.nodes):
+            return True
+    return False
 
 
 def _with_nested(node: Node) -> list[Node]:
