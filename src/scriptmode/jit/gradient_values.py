@@ -116,6 +116,15 @@ def cotangent_of(number: Any, grads: Sequence[Any]) -> Any:
     return None if number < 0 else grads[number]
 
 
+def frozen(value: Any) -> Any:
+    """The same tensors in lists of their own."""
+    if isinstance(value, list):
+        return [frozen(v) for v in value]
+    if isinstance(value, tuple) and not isinstance(value, torch.Size):
+        return getattr(type(value), "_make", tuple)([frozen(v) for v in value])
+    return value
+
+
 def all_tensors(values: Any) -> Iterator[torch.Tensor]:
     """The tensors in nested lists and tuples, in order."""
     for value in values:

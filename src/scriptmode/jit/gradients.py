@@ -45,6 +45,7 @@ from scriptmode.jit.gradient_values import (
     at,
     by_root,
     cotangent_of,
+    frozen,
     refilled,
     replaced,
     requires_grad,
@@ -130,7 +131,7 @@ class Gradients:
         self._nodes: dict[Pattern, Node | None] = {}
         self._leaf_paths: list[tuple[str, ...]] | None = None
         self._places: list[tuple[int, Path]] = []  # of all that may require a gradient
-        self._is_plain = False  # no argument is a container
+        self.is_plain = False  # no argument is a container
         self._readers: list[tuple[dict[str, Any], str]] = []
         self._asked: set[Pattern | None] = set()  # what the background makes, or has made
 
@@ -191,7 +192,7 @@ class Gradients:
         if leaves is None:
             return self._ordinary(arguments)
         everything = (*arguments, *leaves)
-        if self._is_plain:
+        if self.is_plain:
             given = [everything[i] for i, _ in self._places]
             pattern = tuple([isinstance(t, torch.Tensor) and t.requires_grad for t in given])
         else:
@@ -208,7 +209,7 @@ class Gradients:
         assert isinstance(node, Node)
         run = Run(node, self, arguments, leaves)
         try:
-            if self._is_plain:
+            if self.is_plain:
                 roots = [everything[i] for i, _ in node.wrt]
             else:
                 roots = [t for i, path in node.wrt for t in root_tensors(at(everything[i], path))]
@@ -269,7 +270,7 @@ class Gradients:
             for number, t in enumerate([*(p.type for p in own), *(v.type for v, _ in leaves)])
             for path in root_paths(t)
         ]
-        self._is_plain = not any(
+        self.is_plain = not any(
             isinstance(t, (T.ListType, T.TupleType, T.VarTupleType))
             for p in own
             for t in T.walk(p.type)
@@ -373,7 +374,7 @@ class Gradients:
             [number[v] for v in found.inputs],
             [(number[v], path) for v, path in found.wrt],
             saved,
-            is_single and self._is_plain and found.may_view_argument == [False],
+            is_single and self.is_plain and found.may_view_argument == [False],
             bool(saved or found.functions or any(_holds_tensors(v.value) for _, v in found.saved)),
             any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
             any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds) or any(map(written_in, whole)),
@@ -510,6 +511,8 @@ class _Apply(torch.autograd.Function):
             run.result, run.frame, flags = node.forward(*run.arguments)
         if node.code is not None:
             run.code = node.code.hold()
+        if not run.owner.is_plain:
+            run.arguments = [frozen(v) for v in run.arguments]  # the caller's lists may change
         everything = (*run.arguments, *run.leaves)
         result = run.result
         ctx.set_materialize_grads(False)
