@@ -147,23 +147,48 @@ _CHEAP = frozenset(
         "aten::all.dim", "aten::argmax", "aten::argmin", "aten::max", "aten::max.dim", "aten::min",
         "aten::min.dim", "aten::prod", "aten::cumsum", "aten::logsumexp",
         "aten::linalg_vector_norm", "aten::__and__.Tensor", "aten::__or__.Tensor",
-        "aten::__xor__.Tensor",
+        "aten::__xor__.Tensor", "aten::ones_like", "aten::zeros_like", "aten::full_like",
+        "aten::empty_like", "aten::cat", "aten::stack", "aten::flip", "aten::tril", "aten::triu",
+        "aten::repeat", "aten::std", "aten::std.dim", "aten::std.correction", "aten::var",
+        "aten::var.dim", "aten::var.correction", "aten::norm.Scalar", "aten::masked_fill.Scalar",
+        "aten::masked_fill.Tensor", "aten::mse_loss", "aten::glu", "aten::outer",
+    ]
+)  # fmt: skip
+# the same, of tensors of zeros: those among them that are indices must be valid
+_INDEXING = frozenset(
+    [
+        "aten::embedding", "aten::gather", "aten::index_select", "aten::index.Tensor",
+        "aten::nll_loss", "aten::cross_entropy_loss", "aten::one_hot",
+    ]
+)  # fmt: skip
+# the same, where each element of a tensor is used as often as some dimension is long
+_PRODUCTS = frozenset(
+    [
+        "aten::mm", "aten::bmm", "aten::matmul", "aten::mv", "aten::dot", "aten::linear",
+        "aten::addmm", "aten::baddbmm",
     ]
 )  # fmt: skip
 _MOST_ONES = 1 << 21  # elements of the tensors of an op
+_MOST_WORK = 1 << 27  # multiplications
 
 
 def _of_ones(
     kind: str, function: Callable[..., Any], positional: list[Any], keywords: dict[str, Any]
 ) -> Any:
     """What a cheap op gives of tensors of ones instead of meta tensors; None for other ops."""
-    if kind not in _CHEAP and torch.Tag.pointwise not in getattr(function, "tags", ()):
+    is_cheap = kind in _CHEAP or torch.Tag.pointwise in getattr(function, "tags", ())
+    if not (is_cheap or kind in _INDEXING or kind in _PRODUCTS):
         return None
-    given = [v for v in (*positional, *keywords.values()) if isinstance(v, torch.Tensor)]
+    given = [t for v in (*positional, *keywords.values()) for t in _tensors(v)]
     if not given or sum(t.numel() for t in given) > _MOST_ONES:
         return None
-    ones = [_ones(v) for v in positional]
-    found = function(*ones, **{name: _ones(v) for name, v in keywords.items()})
+    if kind in _PRODUCTS:
+        longest = max((n for t in given for n in t.shape), default=1)
+        if longest * max(t.numel() for t in given) > _MOST_WORK:
+            return None
+    fill = 0 if kind in _INDEXING else 1
+    full = [_full(v, fill) for v in positional]
+    found = function(*full, **{name: _full(v, fill) for name, v in keywords.items()})
     results = found if isinstance(found, tuple) else (found,)
     if not all(isinstance(r, torch.Tensor) and r.layout == torch.strided for r in results):
         return None
@@ -171,11 +196,20 @@ def _of_ones(
     return made if isinstance(found, tuple) else made[0]
 
 
-def _ones(value: Any) -> Any:
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return [value] if isinstance(value, torch.Tensor) else []
+
+
+def _full(value: Any, fill: int) -> Any:
+    """Tensors that exist instead of meta tensors."""
+    if type(value) in (list, tuple):
+        return type(value)(_full(item, fill) for item in value)
     if not isinstance(value, torch.Tensor):
         return value
     span = sum((n - 1) * step for n, step in zip(value.shape, value.stride(), strict=True)) + 1
-    whole = torch.ones(span if value.numel() else 0, dtype=value.dtype, device="cpu")
+    whole = torch.full((span if value.numel() else 0,), fill, dtype=value.dtype, device="cpu")
     return whole.as_strided(value.shape, value.stride())
 
 

@@ -3,14 +3,21 @@
 The thread is started with the first job and ends with the process: at exit what is left is dropped
 and what runs is ended, by stopping the process that compiles for it and by an exception in the
 thread.  The interpreter must not go while native code of the thread runs, which could not go on.
+
+Other threads notice as little as can be: while a job runs, nobody holds the GIL for more than a
+millisecond when another thread wants it, and no collection of garbage looks through all objects of
+the process, which takes some 100 ms.  Those of young objects go on, and what a job leaves is found
+by the next full collection that the program itself causes.
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 
@@ -18,11 +25,42 @@ from scriptmode.codegen.compiler_process import compiler_process
 
 Job = Callable[[], None]
 PATIENCE = 60.0  # seconds that the end of the process waits for a job
+SLICE = 0.001  # seconds that a thread may hold the GIL while another one waits
+_NEVER = 2**31 - 1
 _AGAIN = 0.5  # seconds until the exception is raised once more: a callback may have lost it
 
 
 class ProcessEnds(SystemExit):
     """Raised in the thread, wherever it is; no ``except Exception`` there takes it for its own."""
+
+
+class _Unnoticed:
+    """Settings of the interpreter while a job runs; what somebody else sets meanwhile stays."""
+
+    def __init__(self) -> None:
+        self._slice: float | None = None  # before, while it is another
+        self._thresholds: tuple[int, int, int] | None = None
+
+    def begin(self) -> None:
+        """Let other threads run."""
+        before = sys.getswitchinterval()
+        if before > SLICE:
+            sys.setswitchinterval(SLICE)
+            self._slice = before
+        young, middle, old = gc.get_threshold()
+        if old != _NEVER:
+            gc.set_threshold(young, middle, _NEVER)
+            self._thresholds = young, middle, old
+
+    def end(self) -> None:
+        """Bring back what was before."""
+        before, self._slice = self._slice, None
+        # what can be read is what was set, in whole microseconds
+        if before is not None and abs(sys.getswitchinterval() - SLICE) < 1e-6:
+            sys.setswitchinterval(before)
+        thresholds, self._thresholds = self._thresholds, None
+        if thresholds is not None and gc.get_threshold() == (*thresholds[:2], _NEVER):
+            gc.set_threshold(*thresholds)
 
 
 class Background:
@@ -33,16 +71,18 @@ class Background:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._is_ending = False
+        self._unnoticed = _Unnoticed()
 
     def submit(self, job: Job) -> None:
         """Let the thread do a job when it comes to it."""
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():  # a job may have failed
-                self._thread = threading.Thread(
-                    target=self._work, name="scriptmode compiler", daemon=True
-                )
-                self._thread.start()
-        self._jobs.put(job)
+            self._jobs.put(job)
+            if self._thread is None:
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="scriptmode compiler", daemon=True)
+        self._thread.start()
 
     def wait(self) -> None:
         """Return when what was submitted is done."""
@@ -56,10 +96,19 @@ class Background:
                 job = self._jobs.get()
                 if job is None:
                     return
-                job()
+                self._unnoticed.begin()
+                try:
+                    job()
+                finally:
+                    self._unnoticed.end()
                 del job
         except ProcessEnds:
             return
+        finally:
+            with self._lock:
+                self._thread = None
+                if not self._is_ending and not self._jobs.empty():  # a job has failed
+                    self._start()
 
     def end(self) -> None:
         """Stop before the interpreter goes."""
@@ -78,6 +127,7 @@ class Background:
 
     def forget(self) -> None:
         """In a forked child: the thread and its jobs are the parent's."""
+        self._unnoticed.end()
         self.__init__()  # type: ignore[misc]
 
 

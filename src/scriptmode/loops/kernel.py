@@ -236,8 +236,16 @@ def aligned(operand: Lazy, indices: Indices) -> Indices:
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:
-    """The shape of two operands together."""
-    return tuple(torch.broadcast_shapes(a, b))  # type: ignore[no-untyped-call]
+    """The shape of two operands together; raises NotLowered where they do not fit.
+
+    ``torch.broadcast_shapes`` is the same, but imports sympy.
+    """
+    rank = max(len(a), len(b))
+    pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
+    sizes = [(m, n) if m != 1 else (n, n) for m, n in pairs]
+    if any(n not in (m, 1) for m, n in sizes):
+        raise NotLowered("shapes that do not fit")
+    return tuple(m for m, _ in sizes)
 
 
 def number(value: Any, dtype: torch.dtype) -> Expr:
