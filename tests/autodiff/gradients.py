@@ -10,8 +10,9 @@ import copy
 import torch
 
 import scriptmode
-from scriptmode.autodiff.activity import root_paths
 from scriptmode.autodiff.differentiate import differentiate, program_of
+from scriptmode.autodiff.paths import root_paths
+from scriptmode.autodiff.structures import root_of
 from scriptmode.ir.verifier import verify
 from scriptmode.ops.aten import schema_of
 
@@ -24,6 +25,8 @@ def leaves(value):
         return [t for v in value for t in leaves(v)]
     if isinstance(value, dict):
         return [t for v in value.values() for t in leaves(v)]
+    if type(value).__module__.startswith("tests.") and hasattr(value, "__dict__"):
+        return leaves(vars(value))
     return []
 
 
@@ -55,7 +58,8 @@ def close(want, got, what):
 
 def cotangents(outputs, seed):
     torch.manual_seed(seed)
-    return [torch.randn_like(o) for o in outputs]
+    # not randn_like: its elements depend on the strides
+    return [torch.randn(o.shape, dtype=o.dtype, device=o.device) for o in outputs]
 
 
 def gradients(function, target, arguments, twice=False):
@@ -123,7 +127,7 @@ def verify_reverse(scripted, arguments):
 
     def roots(graph, found):
         own = graph.params[1:] if has_self else graph.params
-        return [(p, path) for p in own for path in root_paths(p.type)]
+        return [root_of(p, path) for p in own for path in root_paths(p.type)]
 
     found, _ = differentiate(program, name, roots)
     for graph in (found.forward, found.reverse):

@@ -15,38 +15,16 @@ Example: with the root ``%x`` ::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from scriptmode.autodiff.dual import DUAL, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
+from scriptmode.autodiff.paths import Key, Path, tensor_paths
 from scriptmode.autodiff.rule import carries_gradient, is_cut, is_without_gradient
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 
 TAPED = ".taped"  # ends the names of recursive functions, see recursion
-Path = tuple[int, ...]
-Key = tuple[Value, Path]
-
-
-def tensor_paths(t: T.Type) -> Iterator[Path]:
-    """Where the tensors are inside a value of this type: in tuples, Optional or not."""
-    t = T.unwrap_optional(t)
-    if t == DUAL:
-        return  # it has a cell
-    if t == T.TENSOR:
-        yield ()
-    elif isinstance(t, T.TupleType):
-        for index, element in enumerate(t.elements):
-            for path in tensor_paths(element):
-                yield (index, *path)
-
-
-def root_paths(t: T.Type) -> Iterator[Path]:
-    """The tensors in an argument of this type that may be differentiated by; a list is one."""
-    if t == T.ListType([T.TENSOR]):
-        yield ()
-    else:
-        yield from tensor_paths(t)
 
 
 def is_taped(node: Node) -> bool:

@@ -8,9 +8,10 @@ from functools import partial
 
 import scriptmode.autodiff.rules  # noqa: F401  (enters the rules)
 from scriptmode.autodiff import dual, helpers
-from scriptmode.autodiff.activity import Activity, Key
+from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.grad_modes import detach_operands, drop_modes
 from scriptmode.autodiff.mutation import Versions, follow_writes
+from scriptmode.autodiff.paths import Key
 from scriptmode.autodiff.prepare import check, leaves_of, prepare
 from scriptmode.autodiff.recorded import record_ops
 from scriptmode.autodiff.recursion import Called, spread
@@ -45,8 +46,10 @@ def differentiate(
     for part, by, _, kept in parts:
         modes = record_ops(part, Activity(part, by))
         check(part, Activity(part, by), modes, kept)
-    made = reverse_functions(functions)
-    return Reverse(graph, roots, versions, functions).run(made), leaves
+    made = [*reverse_functions(functions), *found.structures.graphs]
+    whole = Reverse(graph, roots, versions, functions).run(made)
+    whole.result, whole.returned = found.structures.result, found.structures.returned
+    return whole, leaves
 
 
 def _name(graph: Graph) -> str:

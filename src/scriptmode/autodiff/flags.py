@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from scriptmode.autodiff.activity import Activity, Key, Path, is_taped
+from scriptmode.autodiff.activity import Activity, is_taped
 from scriptmode.autodiff.dual import ANY, DUAL, REQUIRED, TO_DUALS, TO_FLAGS
 from scriptmode.autodiff.flag_equations import ELEMENTS, Equation, Equations, How
+from scriptmode.autodiff.paths import Key, Path
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value

@@ -11,19 +11,21 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
-from scriptmode.autodiff.activity import TAPED, Activity, Path, is_taped, tensor_paths
+from scriptmode.autodiff.activity import TAPED, Activity, is_taped
 from scriptmode.autodiff.decompose import decompose
 from scriptmode.autodiff.dual import (
     CELL,
+    CELLS,
     DUAL,
     INDICES,
     TO_DUALS,
     TO_TENSORS,
-    dualize,
     is_shadow,
 )
+from scriptmode.autodiff.dualize import dualize
 from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
+from scriptmode.autodiff.paths import Path, result_parts, tensor_paths
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
 from scriptmode.autodiff.recursion import (
@@ -37,6 +39,7 @@ from scriptmode.autodiff.recursion import (
     separate_checkpoints,
 )
 from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
+from scriptmode.autodiff.structures import FILL, FLAT, Structures, is_structural
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, copy_graph
 from scriptmode.ops.table import Effect
@@ -71,6 +74,7 @@ class Prepared:
 
     graph: Graph
     functions: dict[str, Called]
+    structures: Structures
 
 
 def prepare(program: Program, name: str) -> Prepared:
@@ -106,11 +110,12 @@ def prepare(program: Program, name: str) -> Prepared:
             raise NotDifferentiable("recursion in a checkpoint", function.span)
     leaves = give_leaves(graph, called)
     _lift_module_tensors(graph)
+    structures = Structures()
     for function in whole:
         eliminate_common_subexpressions(function, copies)
         hoist_loop_invariants(function, copies)
         eliminate_dead_code(function, copies)
-        dualize(function)
+        dualize(function, structures)
         mark_calls(function, called)
     for function in called.values():
         function.name += TAPED
@@ -119,7 +124,7 @@ def prepare(program: Program, name: str) -> Prepared:
         found.is_checkpoint = found.source.endswith(CHECKPOINTED)
         kinds = {n.kind for n in found.graph.walk() if n.kind.startswith("aten::")}
         found.is_random = any(op_effects(kind) & Effect.IO for kind in kinds)
-    return Prepared(graph, functions)
+    return Prepared(graph, functions, structures)
 
 
 def leaves_of(graph: Graph) -> list[tuple[Value, tuple[str, ...]]]:
@@ -230,6 +235,7 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
     """
     for node in _walk(graph.block):
         is_own = node.attributes.get("callee") in _OWN or is_taped(node) or _makes_object(node)
+        is_own = is_own or is_structural(node)
         if node.kind in _NEVER and not is_own:
             raise NotDifferentiable(f"{node.kind} is not differentiated", node.span)
         if node.kind.partition(".")[0] in _ASKING and node not in modes:
@@ -270,7 +276,7 @@ def _walk(block: Block) -> Iterator[Node]:
 def _check_values(node: Node, activity: Activity) -> None:
     for value in node.outputs:
         t = T.unwrap_optional(value.type)
-        if T.TENSOR not in T.walk(t) or DUAL in T.walk(t) or t == CELL:
+        if T.TENSOR not in T.walk(t) or DUAL in T.walk(t) or t in (CELL, CELLS):
             continue
         if t in (TENSORS, T.VarTupleType([T.TENSOR])) and not node.blocks:
             continue
@@ -336,17 +342,10 @@ def _check_result(graph: Graph, result: Value, activity: Activity) -> None:
     for path, t in result_parts(result.type):
         if t == T.TENSOR or T.unwrap_optional(t) == T.TENSOR or t == TENSORS:
             _check_fresh(result, path, graph)
+        elif has_cells(t):
+            _check_stored(graph)
         elif T.TENSOR in T.walk(t):
             raise NotDifferentiable(f"a result of type {result.type}", graph.span)
-
-
-def result_parts(t: T.Type, path: Path = ()) -> Iterator[tuple[Path, T.Type]]:
-    """What a result consists of: everything in it that is no tuple."""
-    if isinstance(t, T.TupleType):
-        for index, element in enumerate(t.elements):
-            yield from result_parts(element, (*path, index))
-    else:
-        yield path, t
 
 
 def sources_of(graph: Graph, path: Path) -> Sources:
@@ -356,8 +355,16 @@ def sources_of(graph: Graph, path: Path) -> Sources:
     t = result.type
     if isinstance(t, T.TupleType) and any(isinstance(e, T.CellType) for e in t.elements):
         path = (0, *path)  # the forward graph returns its frame too
-    found.follow(result, path, False)
+    if any(has_cells(part) for at, part in result_parts(result.type) if at == path):
+        found.follow_stored(False)
+    else:
+        found.follow(result, path, False)
     return found
+
+
+def has_cells(t: T.Type) -> bool:
+    """Whether a value of this type, in a program as it is differentiated, holds cells."""
+    return any(part == DUAL or is_shadow(part) for part in T.walk(t))
 
 
 def sources_of_values(graph: Graph, values: Iterable[Value]) -> set[Value]:
@@ -411,7 +418,7 @@ class Sources:
             case "prim::TupleConstruct":
                 self.follow(node.inputs[path[0]], path[1:], viewed)
             case "prim::TupleIndex" if node.inputs[0].type == DUAL:
-                self._follow_stored(viewed)
+                self.follow_stored(viewed)
             case "prim::TupleIndex":
                 inside = (node.attributes["index"], *path)
                 self.follow(node.inputs[0], inside, viewed)
@@ -423,13 +430,17 @@ class Sources:
                 self.follow(node.inputs[0], (), viewed)
             case "prim::Call" if node.attributes["callee"] == WRITTEN:
                 self.follow(node.inputs[0], (), viewed)
+            case "prim::Call" if str(node.attributes["callee"]).startswith(FLAT):
+                self.views_argument |= viewed
+            case "prim::Call" if str(node.attributes["callee"]).startswith(FILL):
+                self.follow(node.inputs[0], path, viewed)
             case "prim::Call" if is_taped(node):
                 self.called = True
                 for operand in node.inputs:
                     for inner in tensor_paths(operand.type):
                         self.follow(operand, inner, True)
             case "prim::Call":
-                self._follow_stored(viewed)
+                self.follow_stored(viewed)
             case "prim::ListConstruct":
                 for element in node.inputs:
                     self.follow(element, (), viewed)
@@ -444,7 +455,7 @@ class Sources:
                 elif schema.is_view or schema.name in _MAY_RETURN_INPUT:
                     self.follow(node.inputs[0], (), True)
 
-    def _follow_stored(self, viewed: bool) -> None:
+    def follow_stored(self, viewed: bool) -> None:
         """An element of some container may be whatever was put into any."""
         for node in _walk(self.graph.block):
             if (node.kind == "prim::TupleConstruct" and node.output.type == DUAL) or (
@@ -453,10 +464,21 @@ class Sources:
                 self.follow(node.inputs[0], (), viewed)
 
 
+def _check_stored(graph: Graph) -> None:
+    """The same for what is in containers."""
+    found = Sources(graph)
+    found.follow_stored(False)
+    _check_known(found)
+
+
 def _check_fresh(value: Value, path: Path, graph: Graph) -> None:
     """Refuse results of which it is not known what they may view."""
     found = Sources(graph)
     found.follow(value, path, False)
+    _check_known(found)
+
+
+def _check_known(found: Sources) -> None:
     if found.unknown is not None:
         kind = found.unknown.kind
         raise NotDifferentiable(f"a result that is the output of {kind}", found.unknown.span)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scriptmode.autodiff import helpers
-from scriptmode.autodiff.activity import Key, root_paths
 from scriptmode.autodiff.differentiate import Leaf, differentiate, program_of
 from scriptmode.autodiff.dual import TENSORS
+from scriptmode.autodiff.paths import Key, root_paths
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.transform import Differentiated
 from scriptmode.ir import types as T
@@ -32,6 +32,8 @@ def gradient_program(
     the program is then that pair.  Raises NotDifferentiable.
     """
     found, chosen = _differentiated(program, name, argnums)
+    if found.result is not None:
+        raise NotDifferentiable(f"a result of type {found.result}", found.forward.span)
     graph, builder, result, frame = _open(found)
     if has_aux and not (isinstance(result.type, T.TupleType) and len(result.type.elements) == 2):
         raise NotDifferentiable("a function with has_aux returns a pair", graph.span)

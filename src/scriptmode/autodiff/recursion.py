@@ -25,9 +25,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scriptmode.autodiff.activity import TAPED, Activity, Key, Path, is_taped
+from scriptmode.autodiff.activity import TAPED, Activity, is_taped
 from scriptmode.autodiff.dual import holds
 from scriptmode.autodiff.mutation import Versions
+from scriptmode.autodiff.paths import Key, Path
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, callees, copy_graph

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from scriptmode.analysis.alias import result_is_fresh
 from scriptmode.autodiff import helpers
-from scriptmode.autodiff.activity import Activity, Key
+from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.mutation import Versions
+from scriptmode.autodiff.paths import Key
 from scriptmode.autodiff.recursion import Called
 from scriptmode.autodiff.rule import FORM, Operand
 from scriptmode.ir import types as T

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 
 from scriptmode.autodiff import dual, helpers
-from scriptmode.autodiff.activity import Key, is_taped
+from scriptmode.autodiff.activity import is_taped
 from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
+from scriptmode.autodiff.paths import Key
 from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
 from scriptmode.autodiff.recursion import Called, reverse_name, tapes_of
 from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
 from scriptmode.autodiff.rule import Rule, rules_of, sum_rule
+from scriptmode.autodiff.structures import is_structural
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
 from scriptmode.support.source import Span
@@ -58,6 +60,12 @@ class OpReversal(Residuals):
             return
         if is_taped(node):
             self._reverse_taped(node, cotangents)
+            return
+        if is_structural(node):
+            for path in self.activity.paths(node.output):
+                found = cotangents.take(self, (node.output, path))
+                if found is not None:  # a tensor in no container
+                    cotangents.add(self, (node.inputs[0], path), found)
             return
         (value,) = node.inputs
         if node.attributes["callee"] in STRIPS:

@@ -32,11 +32,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scriptmode.autodiff import dual
-from scriptmode.autodiff.activity import Key, Path, is_taped
+from scriptmode.autodiff.activity import is_taped
 from scriptmode.autodiff.dual import DUAL, TENSORS
 from scriptmode.autodiff.flags import Flags
 from scriptmode.autodiff.kept_versions import check_kept
-from scriptmode.autodiff.prepare import result_parts, sources_of, sources_of_values, written_in
+from scriptmode.autodiff.paths import Key, Path, result_parts
+from scriptmode.autodiff.prepare import has_cells, sources_of, sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recursion import complete_calls, plain_name, tapes_of
 from scriptmode.autodiff.residuals import (
@@ -49,6 +50,7 @@ from scriptmode.autodiff.residuals import (
     root_list,
 )
 from scriptmode.autodiff.reverse_ops import OpReversal
+from scriptmode.autodiff.structures import cell_lists
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import UNREACHABLE, YIELD, Block, Graph, Node, Value
@@ -74,6 +76,8 @@ class Differentiated:
     may_view_argument: list[bool]  # by output: whether it may be a view of an argument or parameter
     functions: list[Graph] = field(default_factory=list)  # what both call: see recursion
     held: set[Value] = field(default_factory=set)  # parameters and the like that the frame may hold
+    result: T.Type | None = None  # in plain types, if it has cells beside its tensors
+    returned: list[int] = field(default_factory=list)  # parameters behind the result proper in it
 
 
 class Reverse(OpReversal):
@@ -88,15 +92,24 @@ class Reverse(OpReversal):
         outputs = [
             path
             for path, t in result_parts(result.type)
-            if t == TENSORS or self.activity.is_active(result, path)
+            if t == TENSORS or has_cells(t) or self.activity.is_active(result, path)
         ]
+        cells = {call.attributes["path"]: call.output for call in cell_lists(self.graph)}
         held = self.reverse.add_param(T.NONE, "frame")
         frame = self.builder.node("prim::CellRead", [held], [T.NONE]).output
         self.scope = Scope(block, None, frame, self.mark())
         self._make_tapes()
         cotangents = Cotangents(block)
-        taken, parts = [], []
+        taken: list[Value] = []
+        parts: list[Key] = []
         for number, path in enumerate(outputs):
+            if path in cells:
+                given = self.reverse.add_param(COTANGENTS, f"d{number}")
+                taken.append(given)
+                parts.append((cells[path], ()))
+                held_cells = self.keep(self.scope, cells[path], "the cells of the result")
+                self.splice(dual.scatter_graph(), [held_cells, given])
+                continue
             part = self._part_of_result(path)
             is_list = part.type == TENSORS
             parts.append((part, ()) if is_list else (result, path))
@@ -195,7 +208,9 @@ class Reverse(OpReversal):
                     flag = flags.before(values[root], path, call)
                     call.set_input(function.graph.params.index(param), flag)
         return [
-            flags.in_list(value)
+            flags.constant(True, block)  # they stand beside the tensors
+            if value.type == dual.CELLS
+            else flags.in_list(value)
             if value.type == TENSORS
             else flags.constant(flags.of(value, path), block)
             for value, path in parts

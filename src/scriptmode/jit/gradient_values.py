@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from scriptmode.autodiff.activity import Path
+from scriptmode.autodiff.paths import Path
 
 
 def requires_grad(value: Any) -> bool:
@@ -67,7 +67,8 @@ class Outputs:
         self.fresh: list[torch.Tensor] = []
         self.places: list[tuple[Path, int]] = []
         self.kept: list[tuple[torch.Tensor, int]] = []
-        self.views: list[tuple[Path, torch.Tensor, torch.Tensor]] = []
+        self.views: list[tuple[Path | None, torch.Tensor, torch.Tensor]] = []
+        self.elements: dict[int, int] = {}  # of containers: numbers by the ids of their tensors
         self._numbers: dict[int, int] = {}
 
     def take(self, path: Path, value: Any, is_kept: bool, may_view: bool, flag: Any) -> Any:
@@ -83,22 +84,36 @@ class Outputs:
             return [
                 self.take((*path, i), v, is_kept, may_view, f) for i, (v, f) in enumerate(parts)
             ]
+        number, is_new = self._take(path, value, is_kept, may_view, flag)
+        if number >= 0:
+            self.places.append((path, number))
+        return number if is_new else -1  # its cotangent comes with the other one
+
+    def take_element(self, value: Any, is_kept: bool, may_view: bool, flag: Any) -> int:
+        """The same for a tensor in a container."""
+        number, is_new = self._take(None, value, is_kept, may_view, flag)
+        if number >= 0:
+            self.elements[id(value)] = number
+        return number if is_new else -1
+
+    def _take(
+        self, path: Path | None, value: Any, is_kept: bool, may_view: bool, flag: Any
+    ) -> tuple[int, bool]:
         if value is None or not flag or id(value) in self.given:
-            return -1
+            return -1, False
         if may_view:
             base = self._base_of(value)
             if base is not None:
                 self.views.append((path, base, value))
-                return -1
+                return -1, False
         number = self._numbers.get(id(value))
-        is_new = number is None
-        if number is None:
-            number = self._numbers[id(value)] = len(self.fresh)
-            self.fresh.append(value.detach() if is_kept else value)
-            if is_kept:
-                self.kept.append((value, value._version))
-        self.places.append((path, number))
-        return number if is_new else -1  # its cotangent comes with the other one
+        if number is not None:
+            return number, False
+        number = self._numbers[id(value)] = len(self.fresh)
+        self.fresh.append(value.detach() if is_kept else value)
+        if is_kept:
+            self.kept.append((value, value._version))
+        return number, True
 
     def _base_of(self, value: torch.Tensor) -> torch.Tensor | None:
         """The argument whose memory a result is a view of."""
@@ -114,15 +129,6 @@ def cotangent_of(number: Any, grads: Sequence[Any]) -> Any:
     if isinstance(number, list):
         return [cotangent_of(n, grads) for n in number]
     return None if number < 0 else grads[number]
-
-
-def frozen(value: Any) -> Any:
-    """The same tensors in lists of their own."""
-    if isinstance(value, list):
-        return [frozen(v) for v in value]
-    if isinstance(value, tuple) and not isinstance(value, torch.Size):
-        return getattr(type(value), "_make", tuple)([frozen(v) for v in value])
-    return value
 
 
 def all_tensors(values: Any) -> Iterator[torch.Tensor]:

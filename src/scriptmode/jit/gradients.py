@@ -18,18 +18,19 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
-from scriptmode.autodiff.activity import Key, Path, root_paths
 from scriptmode.autodiff.differentiate import differentiate, program_of
+from scriptmode.autodiff.dual import TENSORS, holds, touches
+from scriptmode.autodiff.paths import IN_CONTAINERS, Key, Path, result_parts, root_paths
 from scriptmode.autodiff.prepare import written_in
 from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.autodiff.structures import flat_of, is_flat, root_of
 from scriptmode.autodiff.transform import Differentiated
 from scriptmode.codegen.compiler_process import CompilerEnded, compiler_process
 from scriptmode.codegen.module import Compiler
@@ -39,14 +40,11 @@ from scriptmode.ir.graph import Graph, Program, Value, copy_graph
 from scriptmode.ir.graph import Node as IRNode
 from scriptmode.jit.background import background
 from scriptmode.jit.gradient_choice import Choice
+from scriptmode.jit.gradient_node import WHOLE, Apply, Entry, Misfit, Node, Run, ended
+from scriptmode.jit.gradient_structures import Ending, is_shared, own_copy, tensors_in
 from scriptmode.jit.gradient_values import (
-    Outputs,
     all_tensors,
     at,
-    by_root,
-    cotangent_of,
-    frozen,
-    refilled,
     replaced,
     requires_grad,
     root_tensors,
@@ -60,61 +58,7 @@ from scriptmode.runtime.code import Lease
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
 
-Entry = Callable[..., Any]
 Pattern = tuple[bool, ...]
-
-
-@dataclass
-class Node:
-    """A compiled pair of programs for one pattern."""
-
-    differentiated: Differentiated
-    forward: Entry
-    compile_reverse: Callable[..., Entry]
-    inputs: list[int]  # what the reverse program takes: parameters by number, then leaves
-    wrt: list[tuple[int, Path]]  # what it gives the cotangents of
-    saved: list[int]  # what must not be written until then: the inputs, and what the frame holds
-    is_single: bool  # the result is one tensor, and no view of an argument
-    keeps: bool  # whether anything is kept, so that there is a last backward
-    is_random: bool
-    writes: bool
-    warns: bool
-    is_recorded: bool  # torch's tape sees some of the ops
-    code: Lease | None  # of the forward program, where frames may refer to its constants
-
-    @functools.cached_property
-    def reverse(self) -> Entry:
-        """The reverse program, which leaves the frame as it is."""
-        return self.compile_reverse(False)
-
-    @functools.cached_property
-    def last_reverse(self) -> Entry:
-        """One that takes the frame: what it holds is freed as soon as it was used."""
-        return self.compile_reverse(True)
-
-
-@dataclass
-class Run:
-    """What one call shares between its forward, its backward and the caller."""
-
-    node: Node
-    owner: Gradients
-    arguments: Sequence[Any]
-    leaves: Sequence[Any]
-    result: Any = None
-    places: list[tuple[Path, int]] | None = None  # outputs of the node, by path in the result
-    taken: list[Any] | None = None  # by cotangent that the reverse takes: outputs of the node or -1
-    state: Any = None
-    frame: Any = None
-    is_over: bool = False  # the last backward has run
-    views: Sequence[tuple[Path, torch.Tensor, torch.Tensor]] = ()
-    code: Lease | None = None  # what the frame refers to
-
-    def __del__(self) -> None:
-        # a frame that is garbage together with its program must go first
-        if self.code is not None:
-            self.frame = None
-            self.code.release()
 
 
 class Gradients:
@@ -132,6 +76,7 @@ class Gradients:
         self._leaf_paths: list[tuple[str, ...]] | None = None
         self._places: list[tuple[int, Path]] = []  # of all that may require a gradient
         self.is_plain = False  # no argument is a container
+        self.held: dict[int, T.Type] = {}  # arguments with tensors in containers or objects
         self._readers: list[tuple[dict[str, Any], str]] = []
         self._asked: set[Pattern | None] = set()  # what the background makes, or has made
 
@@ -149,7 +94,7 @@ class Gradients:
 
     def around(self, graph: Graph) -> Entry:
         """The entry, with a reverse program for the calls that need one."""
-        if graph.return_type is None or T.TENSOR not in T.walk(graph.return_type):
+        if graph.return_type is None or not touches(graph.return_type):
             return self.entry
         params = graph.params[1:] if self.instance is not None else graph.params
         names = [p.name for p in params]
@@ -196,7 +141,9 @@ class Gradients:
             given = [everything[i] for i, _ in self._places]
             pattern = tuple([isinstance(t, torch.Tensor) and t.requires_grad for t in given])
         else:
-            pattern = tuple([requires_grad(at(everything[i], p)) for i, p in self._places])
+            if self.held and is_shared((arguments[i], t) for i, t in self.held.items()):
+                return self._ordinary(arguments)
+            pattern = tuple([requires_grad(self.part(everything, p)) for p in self._places])
         if True not in pattern:
             return self._ordinary(arguments)
         if _needs_tape(everything):
@@ -207,16 +154,25 @@ class Gradients:
         if node is None:
             return self._ordinary(arguments)
         assert isinstance(node, Node)
-        run = Run(node, self, arguments, leaves)
+        run = Run(node, self, arguments, self.own(arguments), leaves)
         try:
             if self.is_plain:
                 roots = [everything[i] for i, _ in node.wrt]
             else:
-                roots = [t for i, path in node.wrt for t in root_tensors(at(everything[i], path))]
-            outputs = _Apply.apply(run, *roots)  # type: ignore[no-untyped-call]
-        except _Misfit:
+                roots = [
+                    t for place in node.wrt for t in root_tensors(self.part(everything, place))
+                ]
+            outputs = Apply.apply(run, *roots)  # type: ignore[no-untyped-call]
+        except Misfit:
             return self._ordinary(arguments)
-        if run.places is _WHOLE:
+        except Exception:
+            if not node.returned:
+                raise
+            if run.state is not None:
+                torch.set_rng_state(run.state)
+            return self._ordinary(arguments)  # which leaves containers as they are then
+        run.given = ()
+        if run.places is WHOLE:
             run.result = None
             return outputs[0]
         assert run.places is not None
@@ -225,12 +181,35 @@ class Gradients:
         for path, number in run.places:
             result = replaced(result, path, outputs[number])
         made: dict[int, torch.Tensor] = {}
-        for path, base, view in run.views:  # torch's own view, which has a tape of its own
+        for place, base, view in run.views:  # torch's own view, which has a tape of its own
             if id(view) not in made:
                 made[id(view)] = view_of(base, view)
-            result = replaced(result, path, made[id(view)])
-        run.views = ()
+            if place is not None:
+                result = replaced(result, place, made[id(view)])
+        if node.result is not None:
+            made.update((key, outputs[number]) for key, number in run.elements.items())
+            result = ended(node, result, Ending(made), arguments)
+        run.views, run.elements = (), {}
         return result
+
+    def part(self, everything: Sequence[Any], place: tuple[int, Path]) -> Any:
+        """What may require a gradient: a tensor, or a list of tensors."""
+        number, path = place
+        if path == IN_CONTAINERS:
+            return list(tensors_in(everything[number], self.held[number]))
+        return at(everything[number], path)
+
+    def own(self, arguments: Sequence[Any]) -> Sequence[Any]:
+        """Arguments in whose containers nothing changes."""
+        if not self.held:
+            return arguments
+        return [own_copy(v, self.held[i]) if i in self.held else v for i, v in enumerate(arguments)]
+
+    def tensors_of(self, everything: Sequence[Any], number: int) -> Iterator[torch.Tensor]:
+        """The tensors of an argument or leaf."""
+        yield from all_tensors([everything[number]])
+        if number in self.held and self.held[number] != TENSORS:
+            yield from tensors_in(everything[number], self.held[number])
 
     def _ordinary(self, arguments: Sequence[Any]) -> Any:
         graph = self.program.functions[self.function]
@@ -270,7 +249,8 @@ class Gradients:
             for number, t in enumerate([*(p.type for p in own), *(v.type for v, _ in leaves)])
             for path in root_paths(t)
         ]
-        self.is_plain = not any(
+        self.held = {number: p.type for number, p in enumerate(own) if holds(p.type)}
+        self.is_plain = not self.held and not any(
             isinstance(t, (T.ListType, T.TupleType, T.VarTupleType))
             for p in own
             for t in T.walk(p.type)
@@ -345,24 +325,27 @@ class Gradients:
             raise NotDifferentiable(self.reason, self.program.functions[self.function].span)
         return self._differentiated((True,) * len(self._places))[0]
 
-    def _differentiated(self, pattern: Pattern) -> tuple[Differentiated, list[Value]]:
-        everything: list[Value] = []
+    def _differentiated(self, pattern: Pattern) -> tuple[Differentiated, dict[Value, int]]:
+        """The graphs, and the numbers of arguments and leaves, and of what stands for them."""
+        numbers: dict[Value, int] = {}
 
         def roots(graph: Graph, leaves: Sequence[tuple[Value, tuple[str, ...]]]) -> list[Key]:
             own = graph.params[1:] if self.instance is not None else graph.params
-            everything.extend([*own, *(value for value, _ in leaves)])
+            everything = [*own, *(value for value, _ in leaves)]
+            for number, value in enumerate(everything):
+                numbers[value] = numbers[flat_of(value) or value] = number
             chosen = [p for p, needs in zip(self._places, pattern, strict=True) if needs]
-            return [(everything[number], path) for number, path in chosen]
+            return [root_of(everything[number], path) for number, path in chosen]
 
         found, _ = differentiate(self.program, self.function, roots)
-        return found, everything
+        return found, numbers
 
     def _compile(self, pattern: Pattern, compiler: Compiler = compile_object) -> Node:
-        found, everything = self._differentiated(pattern)
-        number = {value: i for i, value in enumerate(everything)}
+        found, number = self._differentiated(pattern)
         is_single = self.program.functions[self.function].return_type == T.TENSOR
-        own = [v for v in everything if v in found.held and v not in found.inputs]
-        saved = [number[v] for v in (*found.inputs, *own) if T.TENSOR in T.walk(v.type)]
+        own = [v for v in number if v in found.held and v not in found.inputs]
+        used = [v for v in (*found.inputs, *own) if touches(v.type)]
+        saved = list(dict.fromkeys(number[v] for v in used))
         whole = (found.forward, *found.functions)
         kinds = {n.kind for graph in whole for n in graph.walk()}
         forward = self._entry(found.forward, self.instance, found.functions, compiler)
@@ -372,7 +355,7 @@ class Gradients:
             forward,
             functools.partial(self._reverse_entry, found),
             [number[v] for v in found.inputs],
-            [(number[v], path) for v, path in found.wrt],
+            [(number[v], IN_CONTAINERS if is_flat(v) else path) for v, path in found.wrt],
             saved,
             is_single and self.is_plain and found.may_view_argument == [False],
             bool(saved or found.functions or any(_holds_tensors(v.value) for _, v in found.saved)),
@@ -382,6 +365,9 @@ class Gradients:
             not all(k.partition("::")[0] in _OWN_OPS for k in kinds)
             or "torch::set_grad_enabled" in kinds,
             None if plain else self._code_of(forward),
+            found.result,
+            [number - (self.instance is not None) for number in found.returned],
+            {p: t for p, t in result_parts(found.result) if holds(t)} if found.result else {},
         )
 
     def _code_of(self, entry: Entry) -> Lease | None:
@@ -425,7 +411,10 @@ class Gradients:
             if run.state is not None:
                 torch.set_rng_state(run.state)
             with _silent() if run.node.warns else contextlib.nullcontext():
-                result = self._ordinary(run.arguments)
+                arguments = self.own(run.arguments)
+                result = self._ordinary(arguments)
+        if run.node.returned:
+            result = (result, *(arguments[i] for i in run.node.returned))
         with torch.no_grad():
             for buffer, value in kept:
                 buffer.copy_(value)
@@ -464,7 +453,6 @@ _OWN_OPS = (
     "iterator", "range", "dtype", "device", "number", "enum", "set", "deque", "math", "slice",
     "torch", "bytes",
 )  # fmt: skip
-_UNSEEN = torch._C._AutoDispatchBelowAutograd  # ops go past torch's tape, which has nothing to do
 
 
 @contextlib.contextmanager
@@ -487,115 +475,5 @@ def _needs_tape(values: Sequence[Any]) -> bool:
     )
 
 
-class _Misfit(Exception):
-    """The arguments of a call do not fit the types of the instance, or it runs under a mode."""
-
-
 def _misfit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    raise _Misfit
-
-
-_WHOLE: list[tuple[Path, int]] = [((), 0)]  # the result is the output
-_FIRST: list[Any] = [0]
-
-
-class _Apply(torch.autograd.Function):
-    """The node of one call."""
-
-    @staticmethod
-    def forward(ctx: Any, run: Run, *roots: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        node = run.node
-        if node.is_random:
-            run.state = torch.get_rng_state()
-        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
-            run.result, run.frame, flags = node.forward(*run.arguments)
-        if node.code is not None:
-            run.code = node.code.hold()
-        if not run.owner.is_plain:
-            run.arguments = [frozen(v) for v in run.arguments]  # the caller's lists may change
-        everything = (*run.arguments, *run.leaves)
-        result = run.result
-        ctx.set_materialize_grads(False)
-        ctx.run = run
-        ctx.versions = [root._version for root in roots]
-        ctx.save_for_backward(*all_tensors([everything[i] for i in node.saved]))
-        if node.is_single and flags[0] and not any(result is v for v in everything):
-            run.places, run.taken = _WHOLE, _FIRST
-            ctx.kept = ()
-            if node.differentiated.may_be_saved[0]:
-                ctx.kept = ((result, result._version),)
-                result = result.detach()
-            return (result,)
-        given = {id(v): v for v in all_tensors(everything)}
-        outputs = Outputs(given)
-        run.places, run.views = outputs.places, outputs.views
-        run.taken = [
-            outputs.take(path, at(result, path), kept, views, flag)
-            for path, kept, views, flag in zip(
-                node.differentiated.outputs,
-                node.differentiated.may_be_saved,
-                node.differentiated.may_view_argument,
-                flags,
-                strict=True,
-            )
-        ]
-        ctx.kept = outputs.kept
-        return tuple(outputs.fresh)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
-        run: Run = ctx.run
-        node = run.node
-        tensors = iter(ctx.saved_tensors if node.saved else ())
-        if run.is_over:
-            raise RuntimeError(_SECOND_TIME)
-        everything = (*run.arguments, *run.leaves)
-        places = [at(everything[i], path) for i, path in node.wrt]
-        if torch.is_grad_enabled():
-            roots = [root for place in places for root in root_tensors(place)]
-            _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
-            return None, *_again(run, roots, grads)
-        _check_versions(ctx.kept, "a result")
-        values = {i: refilled(everything[i], tensors) for i in node.saved}
-        inputs = [values.get(i, everything[i]) for i in node.inputs]
-        assert run.taken is not None
-        given = [cotangent_of(number, grads) for number in run.taken]
-        is_last = node.keeps and not torch._C._autograd._get_current_graph_task_keep_graph()
-        reverse = node.last_reverse if is_last else node.reverse
-        frame = run.frame
-        if is_last:
-            run.is_over, run.frame, run.arguments, run.leaves = True, None, (), ()
-        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
-            found = reverse(frame, *inputs, *given)
-        return None, *by_root(found, places)
-
-
-_SECOND_TIME = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after "
-    "they have already been freed). Saved intermediate values of the graph are freed when you call "
-    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
-    "graph a second time or if you need to access saved tensors after calling backward."
-)
-
-
-def _check_versions(found: Iterable[tuple[torch.Tensor, int]], what: str) -> None:
-    for tensor, version in found:
-        if tensor._version != version:
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: {what} of shape {list(tensor.shape)} is at version "
-                f"{tensor._version}; expected version {version} instead"
-            )
-
-
-def _again(run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any]) -> Sequence[Any]:
-    """The cotangents of ``roots`` as functions of ``grads`` and ``roots``."""
-    result = run.owner.again(run)
-    assert run.places is not None
-    by_number = {number: at(result, path) for path, number in run.places}
-    pairs = [(by_number[i], g) for i, g in enumerate(grads) if g is not None]
-    pairs = [(out, g) for out, g in pairs if out.requires_grad]
-    if not pairs:
-        return [None] * len(roots)
-    outs, given = zip(*pairs, strict=True)
-    return torch.autograd.grad(outs, roots, given, create_graph=True, allow_unused=True)
+    raise Misfit

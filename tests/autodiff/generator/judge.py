@@ -75,6 +75,8 @@ class _Structure:
             )  # fmt: skip
         if isinstance(value, dict):
             return ("dict", *((k, self.of(v)) for k, v in value.items()))
+        if hasattr(value, "__dict__"):
+            return (type(value).__name__, *((k, self.of(v)) for k, v in vars(value).items()))
         return (type(value).__name__, *map(self.of, value))
 
 
@@ -204,12 +206,12 @@ class _Compiled:
     bailouts: Any = None
 
 
-def _native(function: Callable[..., Any]) -> _Compiled:
+def native(function: Callable[..., Any]) -> _Compiled:
     made = scriptmode.script(function)
     return _Compiled(made, made._dispatcher.primary.gradients, made.bailouts)
 
 
-def _interpreted(function: Callable[..., Any]) -> _Compiled:
+def interpreted(function: Callable[..., Any]) -> _Compiled:
     program = compile_function(function)
     run = Interpreter(program).run
     gradients = _InterpretedGradients(
@@ -220,14 +222,14 @@ def _interpreted(function: Callable[..., Any]) -> _Compiled:
 
 def judge_interpreted(text: str) -> Verdict:
     """Run a program in eager mode and in the interpreter."""
-    return _judged(text, _interpreted)
+    return _judged(text, interpreted)
 
 
 def judge(text: str) -> Verdict:
     """Run a program in eager mode and natively."""
     gc.collect()
     before = nativelib.live_objects(), nativelib.live_tensors()
-    verdict = _judged(text, _native)
+    verdict = _judged(text, native)
     gc.collect()
     after = nativelib.live_objects(), nativelib.live_tensors()
     if verdict.kind in (SAME, TAPE) and after != before:

@@ -1,0 +1,246 @@
+"""The node of one call on torch's tape: an ``autograd.Function`` around native programs.
+
+``Apply`` runs the forward program and turns the tensors of its result into outputs of the node; its
+backward runs the reverse program, or, under ``create_graph=True``, differentiates what torch's tape
+records of the ordinary program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from scriptmode.autodiff.dual import TENSORS
+from scriptmode.autodiff.paths import Path
+from scriptmode.autodiff.transform import Differentiated
+from scriptmode.ir import types as T
+from scriptmode.jit.gradient_structures import Ending, leaves_in
+from scriptmode.jit.gradient_values import (
+    Outputs,
+    at,
+    by_root,
+    cotangent_of,
+    refilled,
+    root_tensors,
+)
+from scriptmode.runtime.code import Lease
+
+Entry = Callable[..., Any]
+_UNSEEN = torch._C._AutoDispatchBelowAutograd  # ops go past torch's tape, which has nothing to do
+
+
+class Owner(Protocol):
+    """The differentiated forms of the function that is called."""
+
+    held: dict[int, T.Type]
+
+    def part(self, everything: Sequence[Any], place: tuple[int, Path]) -> Any:
+        """What may require a gradient: a tensor, or a list of tensors."""
+
+    def tensors_of(self, everything: Sequence[Any], number: int) -> Iterator[torch.Tensor]:
+        """The tensors of an argument or leaf."""
+
+    def again(self, run: Run) -> Any:
+        """The result of an ordinary call once more, on torch's tape, without other effects."""
+
+
+@dataclass
+class Node:
+    """A compiled pair of programs for one pattern."""
+
+    differentiated: Differentiated
+    forward: Entry
+    compile_reverse: Callable[..., Entry]
+    inputs: list[int]  # what the reverse program takes: parameters by number, then leaves
+    wrt: list[tuple[int, Path]]  # what it gives the cotangents of
+    saved: list[int]  # what must not be written until then: the inputs, and what the frame holds
+    is_single: bool  # the result is one tensor, and no view of an argument
+    keeps: bool  # whether anything is kept, so that there is a last backward
+    is_random: bool
+    writes: bool
+    warns: bool
+    is_recorded: bool  # torch's tape sees some of the ops
+    code: Lease | None  # of the forward program, where frames may refer to its constants
+    result: T.Type | None  # in plain types, if it has cells beside its tensors
+    returned: list[int]  # arguments behind the result proper in it: what they have become
+    parts: dict[Path, T.Type]  # the parts of the result with such cells
+
+    @functools.cached_property
+    def reverse(self) -> Entry:
+        """The reverse program, which leaves the frame as it is."""
+        return self.compile_reverse(False)
+
+    @functools.cached_property
+    def last_reverse(self) -> Entry:
+        """One that takes the frame: what it holds is freed as soon as it was used."""
+        return self.compile_reverse(True)
+
+
+@dataclass
+class Run:
+    """What one call shares between its forward, its backward and the caller."""
+
+    node: Node
+    owner: Owner
+    given: Sequence[Any]  # the arguments themselves
+    arguments: Sequence[Any]  # those whose containers nobody else has
+    leaves: Sequence[Any]
+    result: Any = None
+    places: list[tuple[Path, int]] | None = None  # outputs of the node, by path in the result
+    taken: list[Any] | None = None  # by cotangent that the reverse takes: outputs of the node or -1
+    state: Any = None
+    frame: Any = None
+    is_over: bool = False  # the last backward has run
+    views: Sequence[tuple[Path | None, torch.Tensor, torch.Tensor]] = ()
+    elements: Mapping[int, int] = field(default_factory=dict)  # see Outputs
+    code: Lease | None = None  # what the frame refers to
+
+    def __del__(self) -> None:
+        # a frame that is garbage together with its program must go first
+        if self.code is not None:
+            self.frame = None
+            self.code.release()
+
+
+class Misfit(Exception):
+    """The arguments of a call do not fit the types of the instance, or it runs under a mode."""
+
+
+WHOLE: list[tuple[Path, int]] = [((), 0)]  # the result is the output
+_FIRST: list[Any] = [0]
+
+
+class Apply(torch.autograd.Function):
+    """The node of one call."""
+
+    @staticmethod
+    def forward(ctx: Any, run: Run, *roots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        node = run.node
+        if node.is_random:
+            run.state = torch.get_rng_state()
+        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
+            run.result, run.frame, flags = node.forward(*run.given)
+        if node.code is not None:
+            run.code = node.code.hold()
+        everything = (*run.arguments, *run.leaves)
+        result = run.result
+        ctx.set_materialize_grads(False)
+        ctx.run = run
+        ctx.versions = [root._version for root in roots]
+        owner = run.owner
+        ctx.save_for_backward(*(t for i in node.saved for t in owner.tensors_of(everything, i)))
+        if node.is_single and flags[0] and not any(result is v for v in everything):
+            run.places, run.taken = WHOLE, _FIRST
+            ctx.kept = ()
+            if node.differentiated.may_be_saved[0]:
+                ctx.kept = ((result, result._version),)
+                result = result.detach()
+            return (result,)
+        given = {id(t): t for i in range(len(everything)) for t in owner.tensors_of(everything, i)}
+        outputs = Outputs(given)
+        run.places, run.views, run.elements = outputs.places, outputs.views, outputs.elements
+        run.taken = [
+            [
+                outputs.take_element(tensor, kept, views, own_flag)
+                for tensor, _, own_flag in leaves_in(at(result, path), node.parts[path])
+            ]
+            if path in node.parts
+            else outputs.take(path, at(result, path), kept, views, flag)
+            for path, kept, views, flag in zip(
+                node.differentiated.outputs,
+                node.differentiated.may_be_saved,
+                node.differentiated.may_view_argument,
+                flags,
+                strict=True,
+            )
+        ]
+        ctx.kept = outputs.kept
+        return tuple(outputs.fresh)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
+        run: Run = ctx.run
+        node = run.node
+        tensors = iter(ctx.saved_tensors if node.saved else ())
+        if run.is_over:
+            raise RuntimeError(_SECOND_TIME)
+        everything = (*run.arguments, *run.leaves)
+        places = [run.owner.part(everything, place) for place in node.wrt]
+        if torch.is_grad_enabled():
+            roots = [root for place in places for root in root_tensors(place)]
+            _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
+            return None, *_again(run, roots, grads)
+        _check_versions(ctx.kept, "a result")
+        values = {i: _refilled(run.owner, everything, i, tensors) for i in node.saved}
+        inputs = [values.get(i, everything[i]) for i in node.inputs]
+        assert run.taken is not None
+        given = [cotangent_of(number, grads) for number in run.taken]
+        is_last = node.keeps and not torch._C._autograd._get_current_graph_task_keep_graph()
+        reverse = node.last_reverse if is_last else node.reverse
+        frame = run.frame
+        if is_last:
+            run.is_over, run.frame, run.arguments, run.leaves = True, None, (), ()
+        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
+            found = reverse(frame, *inputs, *given)
+        return None, *by_root(found, places)
+
+
+_SECOND_TIME = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def _refilled(owner: Owner, everything: Sequence[Any], number: int, tensors: Iterator[Any]) -> Any:
+    """An argument or leaf with saved tensors; those of containers are only checked."""
+    if owner.held.get(number, TENSORS) == TENSORS:
+        return refilled(everything[number], tensors)
+    for _ in owner.tensors_of(everything, number):
+        next(tensors)
+    return None
+
+
+def ended(node: Node, result: Any, ending: Ending, arguments: Sequence[Any]) -> Any:
+    """The result proper; arguments become what they are now."""
+    assert node.result is not None
+    if not node.returned:
+        return ending.result(result, node.result)
+    proper, *own = result
+    for number, value, t in zip(node.returned, own, node.result.contained[1:], strict=True):
+        ending.give_back(value, arguments[number], t)
+    return ending.result(proper, node.result.contained[0])
+
+
+def _check_versions(found: Iterable[tuple[torch.Tensor, int]], what: str) -> None:
+    for tensor, version in found:
+        if tensor._version != version:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: {what} of shape {list(tensor.shape)} is at version "
+                f"{tensor._version}; expected version {version} instead"
+            )
+
+
+def _again(run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any]) -> Sequence[Any]:
+    """The cotangents of ``roots`` as functions of ``grads`` and ``roots``."""
+    result = run.owner.again(run)
+    assert run.places is not None
+    by_number = {number: at(result, path) for path, number in run.places}
+    assert run.taken is not None
+    for path, numbers in zip(run.node.differentiated.outputs, run.taken, strict=True):
+        if path in run.node.parts:
+            elements = leaves_in(at(result, path), run.node.parts[path])
+            by_number.update(zip(numbers, elements, strict=True))
+    pairs = [(by_number[i], g) for i, g in enumerate(grads) if g is not None]
+    pairs = [(out, g) for out, g in pairs if out.requires_grad]
+    if not pairs:
+        return [None] * len(roots)
+    outs, given = zip(*pairs, strict=True)
+    return torch.autograd.grad(outs, roots, given, create_graph=True, allow_unused=True)
