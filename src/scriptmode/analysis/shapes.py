@@ -170,19 +170,28 @@ _PRODUCTS = frozenset(
 )  # fmt: skip
 _MOST_ONES = 1 << 21  # elements of the tensors of an op
 _MOST_WORK = 1 << 27  # multiplications
+_MOST_PAIRS = 1 << 26  # numbers of queries times keys
+
+
+def _is_cheap(kind: str, function: Callable[..., Any], positional: list[Any]) -> bool:
+    if kind == "aten::scaled_dot_product_attention":
+        # what it gives on the CPU lies as the queries do, which its rule for meta does not know
+        query, key, _, _, dropout, *_ = positional
+        return bool(dropout == 0 and query.numel() * key.size(-2) <= _MOST_PAIRS)
+    return kind in _CHEAP or torch.Tag.pointwise in getattr(function, "tags", ())
 
 
 def _of_ones(
     kind: str, function: Callable[..., Any], positional: list[Any], keywords: dict[str, Any]
 ) -> Any:
     """What a cheap op gives of tensors of ones instead of meta tensors; None for other ops."""
-    is_cheap = kind in _CHEAP or torch.Tag.pointwise in getattr(function, "tags", ())
-    if not (is_cheap or kind in _INDEXING or kind in _PRODUCTS):
+    is_product = kind in _PRODUCTS
+    if not (is_product or kind in _INDEXING or _is_cheap(kind, function, positional)):
         return None
     given = [t for v in (*positional, *keywords.values()) for t in _tensors(v)]
     if not given or sum(t.numel() for t in given) > _MOST_ONES:
         return None
-    if kind in _PRODUCTS:
+    if is_product:
         longest = max((n for t in given for n in t.shape), default=1)
         if longest * max(t.numel() for t in given) > _MOST_WORK:
             return None
@@ -276,6 +285,8 @@ def result_facts(node: Node, facts: Facts) -> list[TensorFact | None]:
     result = meta_result(node, facts)
     if result is None:
         return nothing
+    if node.kind == "aten::conv2d":
+        return [_convolution_fact(node, fact_of(result), facts)]
     results = [result] if len(node.outputs) == 1 else list(result)
     return [
         fact_of(r) if isinstance(r, torch.Tensor) and r.layout == torch.strided else None
@@ -344,6 +355,29 @@ def _product_fact(node: Node, facts: Facts) -> TensorFact | None:
         if not _broadcasts(other.shape, shape):
             return None
     return contiguous_fact(x.dtype, shape)
+
+
+def _convolution_fact(node: Node, result: TensorFact, facts: Facts) -> TensorFact:
+    """On the CPU the channels come last where they do in the images or the weights."""
+    given = [facts[v] for v in node.inputs[:2]]
+    if len(result.shape) != 4 or not any(has_channels_last(fact) for fact in given):
+        return result
+    _, channels, height, width = result.shape
+    strides = (channels * height * width, 1, channels * width, channels)
+    return TensorFact(result.dtype, result.shape, strides)
+
+
+def has_channels_last(fact: TensorFact) -> bool:
+    """Whether torch takes a tensor for images whose channels lie side by side."""
+    if len(fact.shape) != 4 or fact.numel == 0 or fact.strides[1] == 0:
+        return False
+    least = 0
+    for dim in (1, 3, 2, 0):
+        step = fact.strides[dim]
+        if step < least or (dim == 0 and least == fact.strides[1]):
+            return False
+        least = step * fact.shape[dim]
+    return True
 
 
 def _broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:

@@ -242,6 +242,8 @@ class _Former:
         callee.block.append(made)
         callee.block.terminate("prim::Yield", [made.output], before.span)
         inputs = list(copier.inputs)
+        # where those are not as the facts say, the ops run, and the results may be others, too
+        unsure = any(v.type == T.TENSOR and v not in self.sure for v in inputs)
         call = Node(
             "prim::Region",
             inputs,
@@ -263,7 +265,8 @@ class _Former:
         self._move_views(call, inside, before)
         for output, result in zip(outputs, call.outputs, strict=True):
             result.name = output.name
-            self.sure.add(result)
+            if not unsure:
+                self.sure.add(result)
             fact = self.facts.get(output)
             output.replace_all_uses_with(result)
             if fact is not None:

@@ -71,6 +71,8 @@ def use_facts(graph: Graph, program: Program | None, given: Facts) -> bool:
             changed |= _broadcast(node, facts)
         elif node.kind == "prim::ListConstruct":
             changed |= _elements(node)
+        elif node.kind == "tuple::as_list":
+            changed |= _constant_sizes(node)
         elif node.kind == "aten::item":
             changed |= _item(node, facts)
     return erase_dead(graph, facts) or changed
@@ -91,6 +93,18 @@ def _constant_metadata(node: Node, facts: Facts) -> bool:
 
 
 # ---- lists ----
+
+
+def _constant_sizes(node: Node) -> bool:
+    """Write the numbers of a known ``Size`` down one by one, where it is taken apart."""
+    source, t = node.inputs[0], node.output.type
+    if not source.is_constant or source.type != T.SIZE or not is_only_read(node.output):
+        return False
+    numbers = [_constant(node, n, T.INT) for n in source.constant]
+    made = Node("prim::ListConstruct", numbers, [t], span=node.span).insert_before(node)
+    node.replace_with(made.output)
+    _elements(made)
+    return True
 
 
 def _split(node: Node, facts: Facts) -> bool:
