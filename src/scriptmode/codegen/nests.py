@@ -70,10 +70,13 @@ class _Emitter:
     def emit(self) -> ir.Function:
         kernel = self.plan.kernel
         given = [*kernel.inputs, *kernel.outputs]
-        for item, argument in zip(given, self.function.args, strict=True):
+        first = len(kernel.inputs)
+        shared = {*self.plan.in_place.values(), *(first + i for i in self.plan.in_place)}
+        for index, (item, argument) in enumerate(zip(given, self.function.args, strict=True)):
             if isinstance(item, Buffer):
                 self.places.setdefault(item, argument)
-                argument.attributes.add("noalias")
+                if index not in shared:
+                    argument.attributes.add("noalias")
             else:
                 self.numbers[item] = argument
         for known in kernel.bounds:

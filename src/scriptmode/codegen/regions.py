@@ -38,6 +38,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Program, Value
 from scriptmode.loops.build import build_kernel
 from scriptmode.loops.expr import Buffer
+from scriptmode.loops.reuse import REUSES, may_reuse
 from scriptmode.loops.schedule import Schedule, schedule
 from scriptmode.ops.aten import aten_schema
 
@@ -49,7 +50,7 @@ def plans_of(program: Program, nodes: Sequence[Node]) -> dict[Node, Schedule]:
     for node in nodes:
         own = (
             node.attributes["callee"], node.attributes["facts"], node.attributes["results"],
-            tuple(v.type for v in (*node.inputs, *node.outputs)),
+            tuple(v.type for v in (*node.inputs, *node.outputs)), node.attributes.get(REUSES),
         )  # fmt: skip
         if own not in known:
             known[own] = plan_of(program, node)
@@ -67,7 +68,9 @@ def plan_of(program: Program, node: Node) -> Schedule:
         else:
             inputs.append(None if fact is None else TensorFact(*fact))
     results = [None if f is None else TensorFact(*f) for f in node.attributes["results"]]
-    return schedule(build_kernel(program.functions[node.attributes["callee"]], inputs, results))
+    plan = schedule(build_kernel(program.functions[node.attributes["callee"]], inputs, results))
+    plan.in_place = dict(p for p in node.attributes.get(REUSES, ()) if may_reuse(plan, p))
+    return plan
 
 
 def array_fact(t: T.ArrayType) -> TensorFact:
@@ -97,8 +100,14 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
     apart = _is_apart(f, node, plan, arguments)
     _go_on_if(f, apart, slow)
     data: list[ir.Value] = []
-    for output, place in zip(node.outputs, places, strict=True):
-        if isinstance(place, Slot):
+    for index, (output, place) in enumerate(zip(node.outputs, places, strict=True)):
+        if isinstance(place, Slot) and index in plan.in_place:
+            argument = plan.in_place[index]
+            tensor = f.values[node.inputs[argument]]
+            f.retain(tensor, T.TENSOR)
+            f.b.store(tensor, place.address)
+            data.append(arguments[argument])
+        elif isinstance(place, Slot):
             fact = result_fact(f.unit, node, output)
             data.append(allocate(f, place, fact))
         else:

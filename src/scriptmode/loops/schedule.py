@@ -53,11 +53,15 @@ class Group:
 
 @dataclass(eq=False)
 class Schedule:
-    """The loop nests of a kernel and its temporary memory."""
+    """The loop nests of a kernel and its temporary memory.
+
+    ``in_place`` gives, by its number, the results that lie where the argument of a number does.
+    """
 
     kernel: Kernel
     groups: list[Group]
     temporaries: list[Buffer]
+    in_place: dict[int, int] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -75,6 +79,7 @@ def schedule(kernel: Kernel) -> Schedule:
     try:
         drafts: list[_Draft] = []
         for stage in kernel.stages:
+            _follow_memory(stage)
             if not drafts or not drafts[-1].join(stage):
                 drafts.append(_Draft(stage))
         groups = [draft.finish() for draft in drafts]
@@ -90,6 +95,16 @@ def schedule(kernel: Kernel) -> Schedule:
         ))  # fmt: skip
     finally:
         forget()
+
+
+def _follow_memory(stage: Stage) -> None:
+    """Let the loops of a map go through its result as that lies in memory."""
+    if stage.fold is not None or stage.whole:
+        return
+    long = [v for v in stage.vars if v.extent > 1]
+    ordered = sorted(long, key=lambda v: -stage.offset.coefficient(v))
+    if ordered != long:
+        stage.vars = (*(v for v in stage.vars if v.extent == 1), *ordered)
 
 
 def _extents(variables: Iterable[Var]) -> Extents:

@@ -49,10 +49,18 @@ def is_view(node: Node, facts: Facts) -> bool:
     if source.dtype != result.dtype:
         return False
     if node.kind == "aten::contiguous":
-        return source.is_contiguous
+        return _lie_alike(source, result)
     if node.kind in _RESHAPES:
         return _can_view(source, result)
     return not _copies(node)
+
+
+def _lie_alike(a: TensorFact, b: TensorFact) -> bool:
+    """Whether tensors of one shape have their elements in the same order."""
+    return all(
+        size == 1 or one == other
+        for size, one, other in zip(a.shape, a.strides, b.strides, strict=True)
+    )
 
 
 def _copies(conversion: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scriptmode.analysis.shapes import Facts, Shapes
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.loops.form import form_regions
+from scriptmode.loops.reuse import reuse_arguments
 from scriptmode.passes.cse import eliminate_common_subexpressions
 from scriptmode.passes.dce import eliminate_dead_code
 from scriptmode.passes.fold import fold_constants
@@ -15,6 +16,7 @@ from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
 from scriptmode.passes.split_carried import split_carried
 from scriptmode.passes.unroll_elements import unroll_elements
+from scriptmode.passes.use_channels_last import use_channels_last
 from scriptmode.passes.use_facts import erase_dead, use_facts
 
 ROUNDS = 6
@@ -42,6 +44,7 @@ def specialize_function(graph: Graph, program: Program, facts: Facts) -> bool:
         eliminate_dead_code(graph, program)
         if not changed:
             break
+    use_channels_last(graph, program, facts)
     eliminate_common_subexpressions(graph, program)
     hoist_loop_invariants(graph, program)
     if not form_regions(graph, program, facts):
@@ -49,4 +52,5 @@ def specialize_function(graph: Graph, program: Program, facts: Facts) -> bool:
     erase_dead(graph, Shapes(graph, facts).facts)
     form_arrays(graph, program, facts)
     eliminate_dead_code(graph, program)
+    reuse_arguments(graph, program)
     return True

@@ -24,7 +24,8 @@ description; the verifier and the interpreter know their rules:
 ``prim::CellDelete[name=n?](cell)``            ``del n``; with a name, only if bound
 ``prim::Call[callee=f](args...) -> T``
 ``prim::Region[callee=f, facts=(...)](...)``   the results of f, by loops of our own; facts are the
-                                             dtype, shape, strides of tensors; None for others
+                                             dtype, shape, strides of tensors; None for others;
+                                             ``reuses``: results that may lie where arguments do
 ``prim::ToArray(x) -> Array``, ``prim::ToTensor(x) -> Tensor``   copies
 ``prim::StackArrays(list) -> Tensor``          ``torch.stack`` of a list of arrays
 ``prim::Fork[callee=f](args...) -> Future[T]``  a call that need not end before the next node
