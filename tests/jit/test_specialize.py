@@ -28,7 +28,7 @@ CALLS = 3
 
 @pytest.fixture(autouse=True)
 def sync():
-    with config.override(specialize="sync", specialize_calls=CALLS):
+    with config.override(specialize="sync", specialize_calls=CALLS, specialize_seconds=0.0):
         yield
 
 
@@ -858,7 +858,9 @@ def f(x):
 def run_child(tmp_path, then):
     (tmp_path / "program.py").write_text(PROGRAM)
     code = CHILD.format(folder=str(tmp_path), then=textwrap.dedent(then))
-    env = {**os.environ, "SCRIPTMODE_SPECIALIZE": "background"}
+    env = {
+        **os.environ, "SCRIPTMODE_SPECIALIZE": "background", "SCRIPTMODE_SPECIALIZE_SECONDS": "0"
+    }  # fmt: skip
     command = [sys.executable, "-c", code]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 

@@ -169,6 +169,18 @@ class Subject:
             return "it is too large"
         return ""
 
+    def prepare(self) -> None:
+        """Find out what does not depend on calls, so that ``everything`` is quick."""
+        for name in (
+            "graph",
+            "instances",
+            "tensor_reads",
+            "may_enable_grad",
+            "attributes",
+            "_lists",
+        ):
+            getattr(self, name)
+
     def _reached(self) -> list[Graph]:
         """The inlined function, what it calls still, and what containers call of their elements."""
         functions = self.program.functions

@@ -4,8 +4,12 @@ The entry of a function shows a call to ``Versions.observe`` now and then; when 
 of them were alike, a version is made for them, and the entry runs its code, which goes on with what
 ran before when its guards fail.  A call that fails all of them costs its guards, and after some
 such calls the entry shows one again.  At most ``max_versions`` are tried; of more, the one with the
-fewest hits goes.  In the background, a thread makes versions and another process compiles their
-code; calls run what there is meanwhile.
+fewest hits goes.
+
+In the background, a thread makes versions and another process compiles their code; calls run what
+there is meanwhile.  There a version is made once it is known to pay, and dropped when calls are not
+faster with it (``worth``).  Calls wait for none of that: what has to be known of the program is
+looked at by the thread as well, before calls are compared.
 
 ``scriptmode.specialize(f, inputs)`` makes a version at once.
 """
@@ -29,6 +33,7 @@ from scriptmode.jit import special_loops as special_loops
 from scriptmode.jit.background import background
 from scriptmode.jit.observation import Seen, Subject
 from scriptmode.jit.versions import Version, build
+from scriptmode.jit.worth import SLOWEST, Cost, Trial
 from scriptmode.ops import table
 from scriptmode.runtime import versions as entries
 from scriptmode.runtime.boundary import record_of
@@ -56,14 +61,14 @@ def _observer(versions: Versions) -> Callable[[tuple[Any, ...]], None]:
     return observe
 
 
-def _later(versions: Versions, seen: Seen, needs_no_grad: bool) -> Callable[[], None]:
-    """A job that makes a version if the function is still there."""
+def _later(versions: Versions, work: Callable[[Versions], None]) -> Callable[[], None]:
+    """A job for the thread if the function is still there."""
     found = weakref.ref(versions)
 
     def job() -> None:
         alive = found()
         if alive is not None:
-            alive.make_behind(seen, needs_no_grad)
+            work(alive)
 
     return job
 
@@ -82,13 +87,23 @@ class Versions:
         self._lock = threading.RLock()
         self._alike: collections.Counter[frozenset[Any]] = collections.Counter()
         self._waits = 0
+        self._misses = 0  # of the last version, when it was looked last
         self._mode = config.get("specialize")
+        self.dropped: list[Version] = []  # that calls were not faster with
+        self.cost = Cost(entry, config.get("specialize_seconds"))
+        self._is_prepared = self.cost.seconds == 0
+        self._is_tried = self.cost.seconds > 0
+        self._trial: Trial | None = None
+        self._waits_for_thread = False
         if self._mode != "off":
             entries.watch(entry, _observer(self), 0)
 
     def free_lock(self) -> None:
         """In a forked child, where the thread that held it does not exist."""
         self._lock = threading.RLock()
+        if self._waits_for_thread:
+            self._waits_for_thread = False
+            entries.count_calls(self.entry, WAIT)
 
     # ---- what calls are like
 
@@ -106,6 +121,12 @@ class Versions:
         if self.reason:
             entries.stop_watching(self.entry)
             return
+        is_behind = self._mode == "background" and not torch.are_deterministic_algorithms_enabled()
+        if self._trial is not None:
+            self._try(self._trial)
+            return
+        if is_behind and not self._pays():
+            return
         entries.count_calls(self.entry, 0)
         seen = self.subject.arguments(values)
         alike = frozenset(seen.items())
@@ -120,16 +141,63 @@ class Versions:
             if sum(self._alike.values()) >= UNDECIDED:
                 self._wait()
             return
-        if self._mode == "background" and not torch.are_deterministic_algorithms_enabled():
-            entries.stop_watching(self.entry)
-            background.submit(_later(self, seen, needs_no_grad))
+        if is_behind:
+            self._submit(lambda versions: versions.make_behind(seen, needs_no_grad))
             return
         self._add(seen, needs_no_grad)
         self._wait()
 
+    def _submit(self, work: Callable[[Versions], None]) -> None:
+        entries.stop_watching(self.entry)
+        self._waits_for_thread = True
+        background.submit(_later(self, work))
+
+    def _pays(self) -> bool:
+        """Whether a version would pay; else it is looked again later."""
+        if not self._is_tried:
+            return True
+        missed = self.cost.so_far.calls
+        if self.found:
+            missed = max(0, self.found[-1].misses - self._misses)
+        left = self.cost.calls_left(missed)
+        if left:
+            count = entries.count_misses if self.found else entries.count_calls
+            count(self.entry, left)
+        elif not self._is_prepared:
+            self._submit(Versions.prepare_behind)
+            return False
+        return not left
+
+    def prepare_behind(self) -> None:
+        """Look at the program, so that no call does."""
+        with self._lock:
+            self.reason = self.subject.reason
+            if not self.reason:
+                self.subject.prepare()
+                self.cost.know(sum(1 for _ in self.subject.graph.walk()))
+            self._is_prepared, self._waits_for_thread = True, False
+            entries.count_calls(self.entry, 0)
+
+    def _try(self, trial: Trial) -> None:
+        """Go on with the trial of the version in front, which goes when it is not faster."""
+        ratio = trial.step()
+        if ratio is None:
+            return
+        self._end_trial(ratio <= SLOWEST)
+        self.found[0].ratio = ratio
+        if ratio > SLOWEST:
+            self.dropped.append(self.found.pop(0))
+        self._wait()
+
+    def _end_trial(self, keep: bool) -> None:
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            trial.end(keep)
+
     def make_behind(self, seen: Seen, needs_no_grad: bool) -> None:
         """Make a version in a thread that no call waits for."""
         with self._lock:
+            without, made = entries.code_that_runs(self.entry), self.made
             try:
                 if not self._has(seen, needs_no_grad):
                     self._add(seen, needs_no_grad, compiler_process.compile)
@@ -139,7 +207,13 @@ class Versions:
                 self.reason = f"the compiler failed: {error!r}"
                 raise
             finally:
+                self._waits_for_thread = False
                 self._wait()
+            self.cost.begin()
+            self._misses = self.found[-1].misses if self.found else 0
+            if self._is_tried and self.made > made:
+                version = self.found[0]
+                self._trial = Trial(self.entry, without, lambda: version.hits)
 
     def _can_fit(self, needs_no_grad: bool) -> bool:
         """Whether guards can hold for a call that is like this one."""
@@ -148,7 +222,26 @@ class Versions:
 
     def _has(self, seen: Seen, needs_no_grad: bool) -> bool:
         wanted = seen, needs_no_grad, torch.get_default_dtype()
-        return any((v.seen, v.needs_no_grad, v.default_dtype) == wanted for v in self.found)
+        made = (*self.found, *self.dropped)
+        return any((v.seen, v.needs_no_grad, v.default_dtype) == wanted for v in made)
+
+    @property
+    def text(self) -> list[str]:
+        """What is to say besides the versions that there are, for a reader."""
+        found = [
+            f"dropped, calls took {one.ratio:.2f} times as long: {'; '.join(one.guards)}"
+            for one in self.dropped
+        ]
+        if self._trial is not None:
+            found.append("on trial: calls run with and without the first version in turn")
+        if self.reason:
+            found.append(f"no further version: {self.reason}")
+        elif self._mode == "background" and self._is_tried and not self.found:
+            found.append(
+                f"special code is made in the background when calls have taken "
+                f"{self.cost.seconds:.3g} s; so far {self.cost.so_far.seconds:.3g} s"
+            )
+        return found
 
     def _wait(self) -> None:
         """Let calls pass before it is looked again."""
@@ -167,12 +260,14 @@ class Versions:
         """Make a version for arguments unless there is one; why not, or ""."""
         with self._lock:
             seen, needs_no_grad = self.subject.everything(values), self.subject.needs_grad(values)
+            self.dropped.clear()  # they are asked for
             if self._has(seen, needs_no_grad):
                 return ""
             return self._add(seen, needs_no_grad)
 
     def _add(self, seen: Seen, needs_no_grad: bool, compiler: Compiler = compile_object) -> str:
         """Make a version and put it in front; why not, or ""."""
+        self._end_trial(True)
         if not any(isinstance(fact, TensorFact) for fact in seen.values()):
             return "no argument and no attribute is a plain tensor of the CPU"
         self.reason = self.subject.reason

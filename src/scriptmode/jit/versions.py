@@ -83,6 +83,7 @@ class Version:
     needs_no_grad: bool
     default_dtype: torch.dtype
     seconds: float  # that making it took
+    ratio: float = 0.0  # of the times of a call with it and without, if it was on trial
 
     @property
     def guards(self) -> list[str]:

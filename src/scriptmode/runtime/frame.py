@@ -106,7 +106,9 @@ REC_OUTER_TURN = 216  # the turn of what programs have captured, or null; taken 
 REC_COUNTDOWN = 224  # a call takes 1; the one that finds nothing left is shown to REC_OBSERVE
 REC_OBSERVE = 232  # a Python function that is given the tuple of a call's arguments
 REC_GUARDED = 240  # whether the code has guards, which ask for the dual levels
-REC_WORDS = 31
+REC_TIMED = 248  # calls whose time was taken
+REC_TIME = 256  # nanoseconds that they took, without the way from and to Python
+REC_WORDS = 33
 FOREVER = 1 << 62  # a countdown that no process ends
 
 # fill row: which attribute goes where in the tensor table

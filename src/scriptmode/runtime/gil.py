@@ -28,6 +28,8 @@ from scriptmode.runtime.frame import (
     REC_CALLS,
     REC_KEEP_GIL,
     REC_SHORT_CALLS,
+    REC_TIME,
+    REC_TIMED,
     SHORT_CALL,
     STACK_ROWS,
     STATE_MAIN_THREAD,
@@ -147,11 +149,14 @@ def leave_run(frame: ptr) -> None:
 @native
 def _learn(frame: ptr, record: ptr) -> None:
     """Keep the GIL after four short calls in a row, release it after a long one."""
-    if load(i64, record, REC_KEEP_GIL) < 0:
-        return
     seconds = load(i64, frame, FRAME_STOP) - load(i64, frame, FRAME_START)
     elapsed = load(i64, frame, FRAME_STOP + 8) - load(i64, frame, FRAME_START + 8)
-    if seconds * 1000000000 + elapsed >= SHORT_CALL:
+    elapsed = seconds * 1000000000 + elapsed
+    store(i64, record, REC_TIMED, load(i64, record, REC_TIMED) + 1)
+    store(i64, record, REC_TIME, load(i64, record, REC_TIME) + elapsed)
+    if load(i64, record, REC_KEEP_GIL) < 0:
+        return
+    if elapsed >= SHORT_CALL:
         store(i64, record, REC_SHORT_CALLS, 0)
         store(i64, record, REC_KEEP_GIL, 0)
         return

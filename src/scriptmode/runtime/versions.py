@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.codegen.module import CompiledProgram, Elsewhere
@@ -44,6 +45,49 @@ def count_misses(entry: Entry, misses: int) -> None:
 def stop_watching(entry: Entry) -> None:
     """Never observe again."""
     record_of(entry).set(frame.REC_COUNTDOWN, frame.FOREVER)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Calls of an entry that ran native code, and the time of those of which it was taken."""
+
+    calls: int
+    timed: int
+    nanoseconds: int
+
+    def since(self, before: Times) -> Times:
+        """What came after an earlier state."""
+        return Times(
+            self.calls - before.calls,
+            self.timed - before.timed,
+            self.nanoseconds - before.nanoseconds,
+        )
+
+    @property
+    def each(self) -> float:
+        """Seconds of a call on average."""
+        return self.nanoseconds / self.timed * 1e-9 if self.timed else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all calls."""
+        return self.each * self.calls
+
+
+def times_of(entry: Entry) -> Times:
+    """The calls so far."""
+    words = record_of(entry).words
+    return Times(*(words[at // 8] for at in (frame.REC_CALLS, frame.REC_TIMED, frame.REC_TIME)))
+
+
+def code_that_runs(entry: Entry) -> int:
+    """The address of what calls run now."""
+    return int(record_of(entry).words[frame.REC_FUNCTION // 8])
+
+
+def run_code(entry: Entry, address: int) -> None:
+    """Let calls run what ``code_that_runs`` was before, which is kept."""
+    record_of(entry).set(frame.REC_FUNCTION, address)
 
 
 def code_behind(entry: Entry, function: str) -> Elsewhere:

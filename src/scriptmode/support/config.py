@@ -72,6 +72,9 @@ OPTIONS: Mapping[str, Option] = {
                "background in another thread; off"),
         Option("specialize_calls", "SCRIPTMODE_SPECIALIZE_CALLS", 3, int, "calls that must be "
                "alike before"),
+        Option("specialize_seconds", "SCRIPTMODE_SPECIALIZE_SECONDS", 0.1, float, "that calls must "
+               "have taken before, in the background; 0: special code is made without knowing that "
+               "it pays, and not tried against the code before it"),
         Option("max_versions", "SCRIPTMODE_MAX_VERSIONS", 4, int, "versions of one function at a "
                "time"),
     )

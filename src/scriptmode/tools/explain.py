@@ -77,21 +77,21 @@ def _sections(dispatcher: Dispatcher, llvm: bool, assembly: bool) -> Iterator[st
 def _versions(dispatcher: Dispatcher) -> Iterator[str]:
     """What calls were specialised for, the version that is tried first at the top."""
     managers = [variant.versions for variant in dispatcher.variants]
-    if not any(manager.found or manager.reason for manager in managers):
+    if not any(manager.found or manager.text for manager in managers):
         return
     yield "== versions =="
     for manager in managers:
         for version in manager.found:
+            tried = f", calls take {version.ratio:.2f} of the time" if version.ratio else ""
             yield (
                 f"version: {version.hits} hits, {version.misses} misses, "
-                f"compiled in {1e3 * version.seconds:.0f} ms"
+                f"compiled in {1e3 * version.seconds:.0f} ms{tried}"
             )
             yield from (f"  {guard}" for guard in version.guards)
             for name, times in version.left.items():
                 yield f"  {times} times torch's ops ran instead of the kernel of {name}"
             yield str(version.graph)
-        if manager.reason:
-            yield f"no further version: {manager.reason}"
+        yield from manager.text
 
 
 def _gradients(dispatcher: Dispatcher) -> Iterator[str]:
