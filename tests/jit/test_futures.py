@@ -1,6 +1,8 @@
 """fork, wait and deferred calls: results, errors, threads, what crosses to Python."""
 
+import ctypes
 import os
+import signal
 import threading
 from typing import Dict, List, Optional, Tuple  # noqa: UP035
 
@@ -11,6 +13,7 @@ from torch import nn
 import scriptmode
 from scriptmode.analysis.tasks import is_independent
 from scriptmode.jit.pipeline import optimize
+from scriptmode.runtime import nativelib
 from tests.fourway import check
 
 Future = scriptmode.Future
@@ -280,6 +283,21 @@ def test_tasks_in_a_forked_process():
     if child == 0:
         os._exit(0 if torch.allclose(compiled(X, 50), want) else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_forked_process_leaves_the_pool_alone():
+    """Its threads are the parent's; one may have held its lock, and nobody takes tasks from it."""
+    compiled = scriptmode.specialize(scriptmode.script(many), (X, 50))
+    want = compiled(X, 50)
+    assert ctypes.c_int64.from_address(nativelib.address("sm_pool_is_used")).value
+    for _ in range(10):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            before = nativelib.live_tensors()
+            same = torch.allclose(compiled(X, 50), want)
+            os._exit(0 if same and nativelib.live_tensors() == before else 1)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_exceptions_that_are_objects_can_be_caught_around_a_wait():

@@ -213,7 +213,9 @@ def _hold_collections_while_forking(loaded: engine.Engine) -> None:
     before, after = (
         ctypes.c_void_p(loaded.address(name)) for name in ("sm_before_fork", "sm_after_fork")
     )
-    if ctypes.CDLL(None)["__register_atfork"](before, after, after, None) != 0:
+    child = ctypes.c_void_p(loaded.address("sm_tasks_after_fork"))
+    register = ctypes.CDLL(None)["__register_atfork"]
+    if register(before, after, after, None) != 0 or register(None, None, child, None) != 0:
         raise MemoryError
 
 

@@ -45,6 +45,7 @@ from scriptmode.codegen.native import (
     atomic_load,
     atomic_store,
     call,
+    cell,
     compare_and_swap,
     extern,
     i8,
@@ -90,6 +91,9 @@ grad_mode = extern("aoti_torch_grad_mode_is_enabled", i8)
 set_grad_mode = extern("aoti_torch_grad_mode_set_enabled", None, i8)
 launch = extern("_ZN2at6launchESt8functionIFvvEE", None, ptr)
 release_cpp_exception = extern("_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv", None, ptr)
+
+sm_pool_is_used = cell("sm_pool_is_used")
+sm_pool_is_lost = cell("sm_pool_is_lost")
 
 SHORTEST_SLEEP = 20  # microseconds
 LONGEST_SLEEP = 2_000
@@ -147,6 +151,12 @@ def sm_future_of(ctx: ptr, descriptor: ptr, slot: ptr, result_type: ptr, place: 
 
 
 @native
+def sm_tasks_after_fork() -> None:
+    """In a forked child: the threads of the pool are the parent's."""
+    store(i64, sm_pool_is_lost, 0, load(i64, sm_pool_is_lost) | load(i64, sm_pool_is_used))
+
+
+@native
 def sm_future_start(ctx: ptr, future: ptr, how: i64) -> None:
     """Start the task of a future whose arguments are filled in."""
     task = load(ptr, future, FUTURE_TASK)
@@ -157,7 +167,9 @@ def sm_future_start(ctx: ptr, future: ptr, how: i64) -> None:
     atomic_add(i64, task + TASK_COUNT, 1)
     store(ptr, task, TASK_NEXT, load(ptr, ctx, CTX_TASKS))
     store(ptr, ctx, CTX_TASKS, task)
-    if how == IN_POOL:
+    # a forked child has no thread of the pool, whose lock one may have held: who waits runs it
+    if how == IN_POOL and load(i64, sm_pool_is_lost) == 0:
+        store(i64, sm_pool_is_used, 0, 1)
         atomic_add(i64, task + TASK_COUNT, 1)
         store(i64, task, TASK_IN_POOL, 1)
         function = stack(FUNCTION_SIZE)
