@@ -23,6 +23,7 @@ from scriptmode.autodiff.dual import (
     is_shadow,
 )
 from scriptmode.autodiff.dualize import dualize
+from scriptmode.autodiff.effects import check_effects, drop_same_assignments, module_path
 from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
 from scriptmode.autodiff.paths import Path, result_parts, tensor_paths
@@ -132,28 +133,16 @@ def leaves_of(graph: Graph) -> list[tuple[Value, tuple[str, ...]]]:
     found = []
     for node in graph.block.nodes:
         if node.kind == "prim::GetAttr" and T.unwrap_optional(node.output.type) == T.TENSOR:
-            path = _path(node.output)
+            path = module_path(node.output)
             if path is not None:
                 found.append((node.output, path))
     return found
 
 
-def _path(value: Value) -> tuple[str, ...] | None:
-    """The attribute names from the function's module to ``value``."""
-    names: list[str] = []
-    while value.node is not None:
-        if value.node.kind != "prim::GetAttr":
-            return None
-        names.append(value.node.attributes["name"])
-        (value,) = value.node.inputs
-    t = value.type
-    is_self = isinstance(t, T.ClassType) and t.is_module and isinstance(value.definition, Block)
-    return tuple(reversed(names)) if is_self else None
-
-
 def _lift_module_tensors(graph: Graph) -> None:
     """Read every tensor of a module once, at the start of the function."""
     known: dict[tuple[str, ...], Value] = {}
+    drop_same_assignments(graph)
     written = {
         n.attributes["name"]
         for n in graph.find_all("prim::SetAttr")
@@ -162,7 +151,7 @@ def _lift_module_tensors(graph: Graph) -> None:
     for node in list(graph.walk()):
         if node.kind != "prim::GetAttr" or T.unwrap_optional(node.output.type) != T.TENSOR:
             continue
-        path = _path(node.output)
+        path = module_path(node.output)
         if path is None or node.attributes["name"] in written:
             continue
         found = known.get(path)
@@ -191,14 +180,10 @@ def _read_at_start(graph: Graph, path: tuple[str, ...], node: Node) -> Value:
     return value
 
 
-_EFFECTS = ("prim::print", "prim::SetAttr", "prim::DelAttr")
-
-
 def _check_effects(node: Node, graph: Graph) -> None:
     """Refuse what may not happen twice: a second derivative runs the program again."""
-    is_own = node.kind == "prim::SetAttr" and _is_own_object(node.inputs[0], graph)
-    if node.kind in _EFFECTS and not is_own:
-        raise NotDifferentiable(f"{node.kind} is an effect besides the result", node.span)
+    if not (node.kind == "prim::SetAttr" and _is_own_object(node.inputs[0], graph)):
+        check_effects(node, graph.name.endswith(CHECKPOINTED + TAPED))
     schema = node.schema
     if schema is None or schema.namespace in ("aten", "torch", "iterator"):
         return
@@ -249,7 +234,7 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
             raise NotDifferentiable("a captured object", node.span)
         is_read = node.kind == "prim::GetAttr" and not is_shadow(node.inputs[0].type)
         if is_read and T.TENSOR in T.walk(node.output.type):
-            if node.block is not graph.block or _path(node.output) is None:
+            if node.block is not graph.block or module_path(node.output) is None:
                 raise NotDifferentiable("a tensor of a module that is assigned", node.span)
         _check_effects(node, graph)
         _check_values(node, activity)
@@ -397,7 +382,7 @@ class Sources:
             return
         self.seen.add((value, viewed))
         node = value.node
-        if node is None or (node.kind == "prim::GetAttr" and _path(value) is not None):
+        if node is None or (node.kind == "prim::GetAttr" and module_path(value) is not None):
             owner = value.block.owner
             if owner is None or node is not None:
                 self.views_argument |= viewed

@@ -145,7 +145,8 @@ class Reverse(OpReversal):
     def end_versions(self) -> set[Value]:
         """Refuse writes of what is kept, and take the versions out again; what is kept."""
         kept_values = [saved.value for _, saved in self.saved]
-        kept = sources_of_values(self.graph, kept_values)
+        # what the reverse takes as a parameter is not copied either
+        kept = sources_of_values(self.graph, [*kept_values, *self.inputs])
         check_kept(self.graph, self.versions, kept_values, self.users)
         for value in written_in(self.graph, self.versions.nodes):
             if not kept.isdisjoint(sources_of_values(self.graph, [value])):

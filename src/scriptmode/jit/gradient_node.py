@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from scriptmode.autodiff.dual import TENSORS
+from scriptmode.autodiff.effects import Effects, Names
 from scriptmode.autodiff.paths import Path
 from scriptmode.autodiff.transform import Differentiated
 from scriptmode.ir import types as T
@@ -45,6 +46,9 @@ class Owner(Protocol):
     def tensors_of(self, everything: Sequence[Any], number: int) -> Iterator[torch.Tensor]:
         """The tensors of an argument or leaf."""
 
+    def before(self, run: Run) -> Before:
+        """What the program will write."""
+
     def again(self, run: Run) -> Any:
         """The result of an ordinary call once more, on torch's tape, without other effects."""
 
@@ -67,6 +71,8 @@ class Node:
     is_recorded: bool  # torch's tape sees some of the ops
     code: Lease | None  # of the forward program, where frames may refer to its constants
     result: T.Type | None  # in plain types, if it has cells beside its tensors
+    effects: Effects
+    written: list[int]  # tensors of modules that are written, by number
     returned: list[int]  # arguments behind the result proper in it: what they have become
     parts: dict[Path, T.Type]  # the parts of the result with such cells
 
@@ -82,6 +88,14 @@ class Node:
 
 
 @dataclass
+class Before:
+    """What a program will write, as it was before a call."""
+
+    attributes: dict[Names, Any]
+    tensors: dict[int, torch.Tensor]  # by number
+
+
+@dataclass
 class Run:
     """What one call shares between its forward, its backward and the caller."""
 
@@ -93,7 +107,8 @@ class Run:
     result: Any = None
     places: list[tuple[Path, int]] | None = None  # outputs of the node, by path in the result
     taken: list[Any] | None = None  # by cotangent that the reverse takes: outputs of the node or -1
-    state: Any = None
+    state: Any = None  # of the random numbers, before the call
+    before: Before | None = None
     frame: Any = None
     is_over: bool = False  # the last backward has run
     views: Sequence[tuple[Path | None, torch.Tensor, torch.Tensor]] = ()
@@ -123,6 +138,8 @@ class Apply(torch.autograd.Function):
         node = run.node
         if node.is_random:
             run.state = torch.get_rng_state()
+        if node.effects.assigned or node.written:
+            run.before = run.owner.before(run)
         with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
             run.result, run.frame, flags = node.forward(*run.given)
         if node.code is not None:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,8 +28,9 @@ from torch.autograd import forward_ad
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
 from scriptmode.autodiff.differentiate import differentiate, program_of
 from scriptmode.autodiff.dual import TENSORS, holds, touches
+from scriptmode.autodiff.effects import Names, effects_of
 from scriptmode.autodiff.paths import IN_CONTAINERS, Key, Path, result_parts, root_paths
-from scriptmode.autodiff.prepare import written_in
+from scriptmode.autodiff.prepare import sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.structures import flat_of, is_flat, root_of
 from scriptmode.autodiff.transform import Differentiated
@@ -40,7 +42,7 @@ from scriptmode.ir.graph import Graph, Program, Value, copy_graph
 from scriptmode.ir.graph import Node as IRNode
 from scriptmode.jit.background import background
 from scriptmode.jit.gradient_choice import Choice
-from scriptmode.jit.gradient_node import WHOLE, Apply, Entry, Misfit, Node, Run, ended
+from scriptmode.jit.gradient_node import WHOLE, Apply, Before, Entry, Misfit, Node, Run, ended
 from scriptmode.jit.gradient_structures import Ending, is_shared, own_copy, tensors_in
 from scriptmode.jit.gradient_values import (
     all_tensors,
@@ -348,6 +350,9 @@ class Gradients:
         saved = list(dict.fromkeys(number[v] for v in used))
         whole = (found.forward, *found.functions)
         kinds = {n.kind for graph in whole for n in graph.walk()}
+        if found.returned and effects_of(found.forward).is_any:
+            what = "effects besides the result, and changes of arguments"
+            raise NotDifferentiable(what, found.forward.span)
         forward = self._entry(found.forward, self.instance, found.functions, compiler)
         plain = not found.functions and all(_is_made(v.value) for _, v in found.saved)
         return Node(
@@ -366,9 +371,16 @@ class Gradients:
             or "torch::set_grad_enabled" in kinds,
             None if plain else self._code_of(forward),
             found.result,
+            effects_of(found.forward),
+            self._written(found, number),
             [number - (self.instance is not None) for number in found.returned],
             {p: t for p, t in result_parts(found.result) if holds(t)} if found.result else {},
         )
+
+    def _written(self, found: Differentiated, number: Mapping[Value, int]) -> list[int]:
+        """The tensors of modules that a program writes in place."""
+        sources = sources_of_values(found.forward, written_in(found.forward))
+        return sorted({number[v] for v in sources if v in number and v.node is not None})
 
     def _code_of(self, entry: Entry) -> Lease | None:
         return record_of(entry).lease
@@ -402,23 +414,79 @@ class Gradients:
 
     # ---- for the node
 
+    def before(self, run: Run) -> Before:
+        """What the program will write."""
+        attributes = {
+            names: self._holder(names).get(names[-1]) for names in run.node.effects.assigned
+        }
+        everything = (*run.given, *run.leaves)
+        tensors = {number: everything[number].detach().clone() for number in run.node.written}
+        return Before(attributes, tensors)
+
+    def _holder(self, names: Names) -> NativeInstance:
+        """The native state of the module that has an attribute."""
+        found = self.instance
+        for name in names[:-1]:
+            assert found is not None
+            found = found.child(name)
+        assert found is not None
+        return found
+
     def again(self, run: Run) -> Any:
         """The result of an ordinary call once more, on torch's tape, without other effects."""
-        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-        if run.node.writes and self.module is not None:
-            kept = [(b, b.detach().clone()) for b in self.module.buffers()]
-        with torch.random.fork_rng(devices=[], enabled=run.state is not None):
+        node = run.node
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng(devices=[], enabled=run.state is not None))
             if run.state is not None:
                 torch.set_rng_state(run.state)
-            with _silent() if run.node.warns else contextlib.nullcontext():
-                arguments = self.own(run.arguments)
-                result = self._ordinary(arguments)
-        if run.node.returned:
-            result = (result, *(arguments[i] for i in run.node.returned))
-        with torch.no_grad():
-            for buffer, value in kept:
-                buffer.copy_(value)
-        return result
+            if node.warns:
+                stack.enter_context(_silent())
+            if node.effects.prints:
+                stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            if node.writes:
+                stack.enter_context(self._other_buffers(run))
+            if run.before is not None:
+                stack.enter_context(self._other_attributes(run.before.attributes))
+            arguments = self.own(run.arguments)
+            result = self._ordinary(arguments)
+        return (result, *(arguments[i] for i in node.returned)) if node.returned else result
+
+    @contextlib.contextmanager
+    def _other_buffers(self, run: Run) -> Iterator[None]:
+        """Let the module have copies of its buffers, as they were before the call."""
+        known = {} if run.before is None else run.before.tensors
+        own = len(run.arguments)
+        by_place: dict[tuple[int, str], torch.Tensor] = {
+            (id(holder), name): known[own + i]
+            for i, (holder, name) in enumerate(self._readers)
+            if own + i in known
+        }
+        modules = [] if self.module is None else list(self.module.modules())
+        kept = [(m._buffers, dict(m._buffers)) for m in modules]
+        try:
+            with torch.no_grad():
+                for held, before in kept:
+                    for name, buffer in before.items():
+                        if buffer is not None:
+                            earlier = by_place.get((id(held), name))
+                            found = buffer if earlier is None else earlier
+                            held[name] = found.detach().clone()
+            yield
+        finally:
+            for held, before in kept:
+                held.update(before)
+
+    @contextlib.contextmanager
+    def _other_attributes(self, before: Mapping[Names, Any]) -> Iterator[None]:
+        """Let attributes have the values that they had before the call."""
+        now = {names: self._holder(names).get(names[-1]) for names in before}
+        try:
+            for names, value in before.items():
+                self._holder(names).set(names[-1], value)
+            yield
+        finally:
+            for names, value in now.items():
+                self._holder(names).set(names[-1], value)
 
 
 def _job(gradients: Gradients, pattern: Pattern | None) -> Callable[[], None]:
