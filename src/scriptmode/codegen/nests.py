@@ -88,6 +88,7 @@ class _Emitter:
             free = _declared(self.b.module, "free", ir.VoidType(), [PTR])
             self.b.call(free, [self.heap])
         self.b.ret(ir.Constant(I32, 0))
+        self.entry.position_at_end(self.function.blocks[0])  # kernels of products add to it
         self.entry.branch(self.function.blocks[1])
         return self.function
 

@@ -24,7 +24,7 @@ from scriptmode.loops.kernel import (
 )
 from scriptmode.loops.lowering import find
 from scriptmode.loops.lowerings.pointwise import SUPPORTED
-from scriptmode.loops.sharing import functional_kind, is_view
+from scriptmode.loops.sharing import functional_kind, is_view, lie_alike
 from scriptmode.loops.writes import Lowered, lower_write
 
 assert lowerings.FAMILIES
@@ -118,7 +118,7 @@ class Lowerer(Lowered):
             raise NotLowered("a constant result")
         memory = found.memory
         fact = fact or contiguous_fact(found.dtype, found.shape)
-        if memory is not None and _is_whole(memory, found) and fact.is_contiguous:
+        if memory is not None and _is_whole(memory, found, fact):
             memory.buffer.role = "output"
         else:
             out = self.builder.buffer(found.dtype, found.numel, "output")
@@ -128,13 +128,11 @@ class Lowerer(Lowered):
         self.values[value] = found
 
 
-def _is_whole(memory: Strided, x: Lazy) -> bool:
-    """Whether a tensor fills a temporary buffer of its own, densely and in order."""
-    dense = TensorFact(x.dtype, x.shape, memory.strides).is_contiguous
-    at_start = memory.start == Affine()
-    return (
-        memory.buffer.role == "temporary" and dense and at_start and memory.buffer.size == x.numel
-    )
+def _is_whole(memory: Strided, x: Lazy, fact: TensorFact) -> bool:
+    """Whether a tensor fills a temporary buffer of its own, and lies as a fact says."""
+    own = TensorFact(x.dtype, x.shape, memory.strides)
+    at_start = memory.start == Affine() and memory.buffer.size == x.numel
+    return memory.buffer.role == "temporary" and at_start and own.is_dense and lie_alike(own, fact)
 
 
 def build_kernel(

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from scriptmode.loops.expr import Apply, Buffer, Expr, Load, Position, apply, forget, load, loads
 from scriptmode.loops.index import Affine, Quotient, Remainder, Term, Var, mentions
 from scriptmode.loops.kernel import Kernel, Stage
+from scriptmode.loops.overlay import overlay_temporaries
 
 Extents = tuple[int, ...]
 STACK = 1 << 15  # bytes of temporaries that live in the frame; more are allocated
@@ -89,6 +90,7 @@ def schedule(kernel: Kernel) -> Schedule:
         for group in groups:
             for bundle in group.bundles:
                 _collapse(bundle)
+        overlay_temporaries([s for g in groups for b in g.bundles for s in b.stages])
         used = {s.out.memory for g in groups for b in g.bundles for s in b.stages}
         return Schedule(kernel, groups, sorted(
             (b for b in used if b.role == "temporary"), key=lambda b: b.name

@@ -49,13 +49,13 @@ def is_view(node: Node, facts: Facts) -> bool:
     if source.dtype != result.dtype:
         return False
     if node.kind == "aten::contiguous":
-        return _lie_alike(source, result)
+        return lie_alike(source, result)
     if node.kind in _RESHAPES:
         return _can_view(source, result)
     return not _copies(node)
 
 
-def _lie_alike(a: TensorFact, b: TensorFact) -> bool:
+def lie_alike(a: TensorFact, b: TensorFact) -> bool:
     """Whether tensors of one shape have their elements in the same order."""
     return all(
         size == 1 or one == other
