@@ -539,12 +539,12 @@ def _emit(unit: Any, instance: Instance) -> Emitter | None:
                 unit.emit_generator(e, instance)
         else:
             _run_function(e, instance, scope)
+        if instance.generator is not None and instance.generator.has_changed:
+            return None  # what comes after a new place of a yield may say what literals hold
         settle_literals(e)
     except Restart:
         if instance.generator is not None:
             instance.generator.forget()
-        return None
-    if instance.generator is not None and instance.generator.has_changed:
         return None
     return e
 
