@@ -10,6 +10,9 @@ Counts of objects that cannot be part of a cycle are changed inline; the native 
 from __future__ import annotations
 
 import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
 
 from llvmlite import ir
 
@@ -28,15 +31,34 @@ DATA = "data"
 SLOT = "slot"  # of a frame
 
 _ROOT = "scriptmode"
+_LIMITS, _NOTHING = ("limits",), ()
 _IMMORTAL = ir.Constant(I64, objects.IMMORTAL)
+
+
+_Known = dict[object, ir.MDValue]
+_metadata: weakref.WeakKeyDictionary[ir.Module, _Known] = weakref.WeakKeyDictionary()
+
+
+def once(module: ir.Module, key: object, make: Callable[[], list[Any]]) -> ir.MDValue:
+    """A metadata node of a module, made when it is first asked for: llvmlite compares texts."""
+    known = _metadata.get(module)
+    if known is None:
+        known = _metadata[module] = {}
+    found = known.get(key)
+    if found is None:
+        found = known[key] = module.add_metadata(make())
+    return found
 
 
 def mark(module: ir.Module, access: ir.Instruction, name: str) -> None:
     """Say that a load or store touches the memory called ``name``."""
-    root = module.add_metadata([_ROOT])
-    kind = module.add_metadata([name, root, ir.Constant(I64, 0)])
-    tag = module.add_metadata([kind, kind, ir.Constant(I64, 0)])
-    access.set_metadata("tbaa", tag)
+
+    def tag() -> list[Any]:
+        root = module.add_metadata([_ROOT])
+        kind = module.add_metadata([name, root, ir.Constant(I64, 0)])
+        return [kind, kind, ir.Constant(I64, 0)]
+
+    access.set_metadata("tbaa", once(module, name, tag))
 
 
 def load_field(b: ir.IRBuilder, pointer: ir.Value, t: ir.Type, offset: int, name: str) -> ir.Value:
@@ -56,8 +78,8 @@ def store_field(
 def list_length(b: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
     """A list's length, which is not negative."""
     found = load_field(b, pointer, I64, objects.LIST_LENGTH, LENGTH)
-    limits = [ir.Constant(I64, 0), ir.Constant(I64, 2**63 - 1)]
-    found.set_metadata("range", b.module.add_metadata(limits))
+    limits = once(b.module, _LIMITS, lambda: [ir.Constant(I64, 0), ir.Constant(I64, 2**63 - 1)])
+    found.set_metadata("range", limits)
     return found
 
 
@@ -84,9 +106,13 @@ def mark_readable(module: ir.Module, loaded: ir.Instruction, t: Type) -> None:
     """Say that an object whose address was loaded can be read, so that reads may be hoisted."""
     size = readable_bytes(t)
     if size:
-        loaded.set_metadata("dereferenceable", module.add_metadata([ir.Constant(I64, size)]))
-        loaded.set_metadata("align", module.add_metadata([ir.Constant(I64, 8)]))
-        loaded.set_metadata("nonnull", module.add_metadata([]))
+        loaded.set_metadata("dereferenceable", _number(module, size))
+        loaded.set_metadata("align", _number(module, 8))
+        loaded.set_metadata("nonnull", once(module, _NOTHING, list))
+
+
+def _number(module: ir.Module, n: int) -> ir.MDValue:
+    return once(module, n, lambda: [ir.Constant(I64, n)])
 
 
 def readable_bytes(t: Type) -> int:
