@@ -1,9 +1,15 @@
 """Functions that call themselves have a reverse program of their own."""
 
+from __future__ import annotations
+
+import pytest
 import torch
+from torch import Tensor
 
 import scriptmode
+from tests.autodiff.generator.judge import difference, interpreted, native
 from tests.autodiff.gradients import check_gradients
+from tests.autodiff.test_containers import judged
 
 
 def x(*shape):
@@ -93,5 +99,96 @@ def lists(a, parts: list[torch.Tensor], n: int):
     return a if n == 0 else lists(a * parts[0], parts, n - 1)
 
 
-def test_lists_of_tensors_are_left_to_the_tape():
-    check_gradients(lists, x(2), [x(2)], 3, differentiated=False)
+def test_lists_of_tensors():
+    check_gradients(lists, x(2), [x(2)], 3)
+
+
+class Branch:
+    def __init__(self, value: Tensor, left: Branch | None, right: Branch | None):
+        self.value = value
+        self.left = left
+        self.right = right
+
+
+def folded(t: Branch | None, w: Tensor) -> Tensor:
+    if t is None:
+        return w * 2
+    return torch.tanh(t.value * folded(t.left, w) + folded(t.right, w) * w)
+
+
+def built(a: Tensor, n: int) -> Branch | None:
+    if n == 0:
+        return None
+    return Branch(a * n, built(a + n, n - 1), built(torch.sin(a), n - 2 if n > 1 else 0))
+
+
+def built_and_folded(a, n: int):
+    return folded(built(a, n), a)
+
+
+def first(xs: list[Tensor], w: Tensor) -> Tensor:
+    if len(xs) == 0:
+        return w
+    return first(xs[1:], torch.sin(w * xs[0]))
+
+
+def collected(t: Branch, into: list[Tensor], w: Tensor) -> int:
+    into.append(t.value * w)
+    n = 1
+    left, right = t.left, t.right
+    if left is not None:
+        n += collected(left, into, w)
+    if right is not None:
+        n += collected(right, into, w)
+    return n
+
+
+def collection(t: Branch, w: Tensor):
+    into: list[Tensor] = []
+    n = collected(t, into, w)
+    return torch.stack(into).prod(0) * n, into
+
+
+def pieces(a: Tensor, n: int) -> list[Tensor]:
+    if n == 0:
+        return [a]
+    found = pieces(a * 2, n - 1)
+    found.append(found[-1] * a)
+    return found
+
+
+def renewed(t: Branch, w: Tensor) -> int:
+    t.value = t.value * w
+    left = t.left
+    return 1 if left is None else renewed(left, w) + 1
+
+
+def renewal(a: Tensor, w: Tensor):
+    t = Branch(a, Branch(a * 2, None, None), None)
+    n = renewed(t, w) + renewed(t, a)
+    assert t.left is not None
+    return t.value * t.left.value * n
+
+
+def tree():
+    return Branch(x(3), Branch(x(3), None, Branch(x(3), None, None)), Branch(x(3), None, None))
+
+
+STRUCTURED = [
+    (folded, lambda: (tree(), x(3))),
+    (built_and_folded, lambda: (x(3), 3)),
+    (first, lambda: ([x(3), x(3), x(3)], x(3))),
+    (collection, lambda: (tree(), x(3))),
+    (pieces, lambda: (x(3), 3)),
+    (renewal, lambda: (x(3), x(3))),
+]
+
+
+@pytest.mark.parametrize("way", [native, interpreted])
+@pytest.mark.parametrize("number", range(len(STRUCTURED)))
+def test_recursion_over_containers_and_objects(number, way):
+    function, make = STRUCTURED[number]
+    compiled = way(function)
+    for mask in (-1, 1, 2):
+        assert difference(judged(function, make, mask), judged(compiled.call, make, mask)) == ""
+    assert compiled.gradients.reason == ""

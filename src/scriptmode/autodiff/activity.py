@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scriptmode.autodiff.dual import DUAL, TO_TENSORS
+from scriptmode.autodiff.dual import DUAL, TO_TENSORS, has_cells
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.paths import Key, Path, tensor_paths
 from scriptmode.autodiff.rule import carries_gradient, is_cut, is_without_gradient
@@ -37,7 +37,7 @@ class Activity:
 
     def __init__(self, graph: Graph, roots: Iterable[Key]) -> None:
         self._active: set[Key] = set(roots)
-        if self._active:
+        if self._active or any(has_cells(p.type) for p in graph.params):
             self._block(graph.block)
 
     def is_active(self, value: Value, path: Path = ()) -> bool:
@@ -95,7 +95,7 @@ class Activity:
             case "prim::Call" if node.attributes["callee"] == WRITTEN:
                 return any(map(self.any_in, node.inputs)) and self._mark(node.output, ())
             case "prim::Call" if is_taped(node):
-                if not any(map(self.any_in, node.inputs)):
+                if not any(self.any_in(v) or has_cells(v.type) for v in node.inputs):
                     return False
                 active = node.attributes["active"]
                 marked = [self._mark(node.output, (0, *path)) for path in active]

@@ -71,6 +71,11 @@ def is_shadow(t: T.Type) -> bool:
     return isinstance(t, T.ClassType) and t.dual is t
 
 
+def has_cells(t: T.Type) -> bool:
+    """Whether a value of this type, in a program as it is differentiated, holds cells."""
+    return any(part == DUAL or is_shadow(part) for part in T.walk(t))
+
+
 def _shadow(t: T.ClassType) -> T.ClassType:
     """The class whose instances hold duals where those of ``t`` hold tensors."""
     if t.dual is None:

@@ -7,7 +7,7 @@ and read by others stay as they are.  What the caller gives and gets is taken ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scriptmode.autodiff.dual import (
     CELL,
@@ -61,15 +61,23 @@ _STRUCTURAL = frozenset(
 )
 
 
-def dualize(graph: Graph, structures: Structures) -> bool:
-    """Return whether the graph changed; raises NotDifferentiable."""
+def dualize(
+    graph: Graph, structures: Structures, called: Mapping[str, Graph], is_called: bool = False
+) -> bool:
+    """Return whether the graph changed; raises NotDifferentiable.
+
+    Functions that stay functions, ``called``, get and give containers as they are in the program.
+    """
     static = _static_lists(graph)
     changing = {v for v in _values(graph.block) if holds(v.type) and v not in static}
     changing -= set(graph.params)
     given = [p for p in graph.params if holds(p.type)]
     if not changing and not given:
         return False
-    returned = _returned(graph, given)
+    if is_called:
+        changing.update(given)
+        given = []
+    returned = _returned([graph, *called.values()], given)
     made = {param: _take(graph, param, structures) for param in given}
     changing.update(value for values in made.values() for value in values)
     nodes = list(_nodes(graph.block))
@@ -78,7 +86,11 @@ def dualize(graph: Graph, structures: Structures) -> bool:
         value.type = outside(value.type)
     for node in nodes:
         if any(v in before for v in (*node.inputs, *node.outputs)):
-            _rewrite(node, before)
+            _rewrite(node, before, called)
+    if is_called:
+        assert graph.return_type is not None
+        graph.return_type = outside(graph.return_type)
+        return True
     own = {graph.params.index(param): made[param][-1] for param in returned}
     _end(graph, before, structures, own)
     return True
@@ -102,14 +114,15 @@ def _take(graph: Graph, param: Value, structures: Structures) -> list[Value]:
     return own
 
 
-def _returned(graph: Graph, given: Sequence[Value]) -> list[Value]:
-    """The parameters that the caller must see as they are in the end.
+def _returned(graphs: Sequence[Graph], given: Sequence[Value]) -> list[Value]:
+    """The parameters of the first graph that the caller must see as they are in the end.
 
-    These are all, if a container of the caller's may be written or returned.
+    These are all, if a container of the caller's may be written, by others too, or returned.
     """
+    graph = graphs[0]
     known = {t for param in given for t in containers(param.type)}
     met = containers(graph.return_type or graph.block.returns[0].type) & known
-    for node in _nodes(graph.block):
+    for node in (node for each in graphs for node in _nodes(each.block)):
         for value in _written_by(node):
             met |= {value.type} & known
     met = {t for t in met if not isinstance(t, T.VarTupleType)}
@@ -194,7 +207,7 @@ def _is_static(value: Value, static: set[Value]) -> bool:
     return True
 
 
-def _rewrite(node: Node, before: dict[Value, T.Type]) -> None:
+def _rewrite(node: Node, before: dict[Value, T.Type], called: Mapping[str, Graph]) -> None:
     """Make a node work on the containers as they are now."""
     if node.kind.startswith("aten::"):
         _rewrite_aten(node, before)
@@ -202,6 +215,8 @@ def _rewrite(node: Node, before: dict[Value, T.Type]) -> None:
     if node.kind in ("prim::If", "prim::Loop", "prim::is_none", "prim::is", "prim::Constant"):
         return
     if node.attributes.get("callee") == TO_DUALS or is_structural(node):
+        return
+    if node.attributes.get("callee") in called:
         return
     if node.kind in ("prim::TupleConstruct", "prim::TupleIndex"):
         for output in node.outputs:

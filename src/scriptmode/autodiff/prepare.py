@@ -20,6 +20,7 @@ from scriptmode.autodiff.dual import (
     INDICES,
     TO_DUALS,
     TO_TENSORS,
+    has_cells,
     is_shadow,
 )
 from scriptmode.autodiff.dualize import dualize
@@ -116,7 +117,7 @@ def prepare(program: Program, name: str) -> Prepared:
         eliminate_common_subexpressions(function, copies)
         hoist_loop_invariants(function, copies)
         eliminate_dead_code(function, copies)
-        dualize(function, structures)
+        dualize(function, structures, called, function is not graph)
         mark_calls(function, called)
     for function in called.values():
         function.name += TAPED
@@ -209,7 +210,7 @@ def _given_containers(graph: Graph) -> set[T.Type]:
         part
         for t in (*(p.type for p in graph.params), *attributes)
         for part in T.walk(t)
-        if isinstance(part, T.CONTAINERS)
+        if isinstance(part, T.CONTAINERS) and not has_cells(part)
     }
 
 
@@ -347,17 +348,14 @@ def sources_of(graph: Graph, path: Path) -> Sources:
     return found
 
 
-def has_cells(t: T.Type) -> bool:
-    """Whether a value of this type, in a program as it is differentiated, holds cells."""
-    return any(part == DUAL or is_shadow(part) for part in T.walk(t))
-
-
 def sources_of_values(graph: Graph, values: Iterable[Value]) -> set[Value]:
     """The values that tensors, and elements of lists of them, may be or view."""
     found = Sources(graph)
     for value in values:
         if T.unwrap_optional(value.type) == T.TENSOR or value.type == TENSORS:
             found.follow(value, (), False)
+        elif has_cells(value.type):
+            found.follow_stored(False)
     return found.values
 
 
@@ -447,6 +445,8 @@ class Sources:
                 node.kind == "prim::Call" and node.attributes["callee"] == TO_DUALS
             ):
                 self.follow(node.inputs[0], (), viewed)
+            elif is_taped(node) and any(has_cells(v.type) for v in node.inputs):
+                self.called = self.views_argument = True
 
 
 def _check_stored(graph: Graph) -> None:

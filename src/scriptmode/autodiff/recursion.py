@@ -110,11 +110,12 @@ def is_no_checkpoint(call: Node) -> bool:
 
 
 def check_signature(graph: Graph) -> None:
-    """Refuse parameters and results of which a call would have to hand on containers."""
+    """Refuse what a call cannot hand on; what runs twice would change containers twice."""
     result = graph.return_type
+    is_repeated = graph.name.endswith(CHECKPOINTED)
     for t in (*(p.type for p in graph.params), result):
-        if t is None or holds(t):
-            raise NotDifferentiable(f"recursion with a value of type {t}", graph.span)
+        if t is None or (is_repeated and holds(t)):
+            raise NotDifferentiable(f"a call with a value of type {t}", graph.span)
     if any(n.kind == "prim::Try" for n in graph.walk()):
         raise NotDifferentiable("prim::Try is not differentiated", graph.span)
 

@@ -33,11 +33,11 @@ from dataclasses import dataclass, field
 
 from scriptmode.autodiff import dual
 from scriptmode.autodiff.activity import is_taped
-from scriptmode.autodiff.dual import DUAL, TENSORS
+from scriptmode.autodiff.dual import DUAL, TENSORS, has_cells
 from scriptmode.autodiff.flags import Flags
 from scriptmode.autodiff.kept_versions import check_kept
 from scriptmode.autodiff.paths import Key, Path, result_parts
-from scriptmode.autodiff.prepare import has_cells, sources_of, sources_of_values, written_in
+from scriptmode.autodiff.prepare import sources_of, sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recursion import complete_calls, plain_name, tapes_of
 from scriptmode.autodiff.residuals import (
