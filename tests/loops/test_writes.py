@@ -173,6 +173,21 @@ def test_writes_in_loops():
         assert bool((out != 0).all())
 
 
+def numbers_of_tensors(x: Tensor, y: Tensor):
+    x[0] = float(y.sum())
+    x.clamp_(float(y.min()), float(y.max()))
+    z = torch.full_like(x, float(y[0, 0]))
+    x.add_(y, alpha=float(y.mean()))
+    first = float(x[1, 1])
+    x.mul_(2)
+    return torch.where(x > first, x, first) + z * first, x.masked_fill(x > 0, float(y[0, 1]))
+
+
+def test_numbers_taken_from_tensors_are_operands():
+    special = check(numbers_of_tensors, torch.randn(2, 3), torch.randn(2, 3))
+    assert special.graph.find_all("prim::Region")
+
+
 def continues(x: Tensor, n: int):
     for i in range(4):
         x[2] = 2.25

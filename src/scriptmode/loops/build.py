@@ -81,7 +81,7 @@ class Lowerer(Lowered):
         if len(known) < len(facts) or any(f.dtype not in SUPPORTED for f in known):
             raise NotLowered("the shape of a result is not known")
         outs: Any = known[0] if len(known) == 1 else known
-        results = lowering(self.builder, outs, *(self.values[v] for v in node.inputs))
+        results = lowering(self.builder, outs, *map(self.operand, node.inputs))
         results = [results] if len(node.outputs) == 1 else results
         for output, fact, result in zip(node.outputs, known, results, strict=True):
             assert result.shape == fact.shape and result.dtype == fact.dtype, (

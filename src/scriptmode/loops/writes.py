@@ -16,6 +16,7 @@ from typing import Any
 
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
 from scriptmode.analysis.shapes import functional_fact
+from scriptmode.ir import types as T
 from scriptmode.ir.graph import Node, Value
 from scriptmode.loops.expr import Buffer, loads
 from scriptmode.loops.index import Affine, linear
@@ -44,6 +45,11 @@ class Lowered:
         self.facts: dict[Value, TensorFact] = {}
         self.sources: dict[Value, Value] = {}  # what a view is a view of
         self.owners: dict[Buffer, Value] = {}  # whose memory a buffer is
+
+    def operand(self, value: Value) -> Any:
+        """What a lowering is given: a number that is taken from a tensor as an expression."""
+        found = self.values[value]
+        return found.at(()) if isinstance(found, Lazy) and value.type != T.TENSOR else found
 
     def root(self, value: Value) -> Value:
         """What a value is, or is a view of."""
@@ -110,7 +116,7 @@ class _Writer:
     def _value(self) -> Lazy:
         """What is written."""
         lowerer, kind, fact = self.lowerer, functional_kind(self.node.kind), self.fact
-        arguments = [lowerer.values[v] for v in self.node.inputs]
+        arguments = [lowerer.operand(v) for v in self.node.inputs]
         if kind == "aten::zero_":
             return constant_of(fact, 0)
         if kind == "aten::fill_.Scalar":
