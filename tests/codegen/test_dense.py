@@ -2,6 +2,7 @@
 
 import ctypes
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -199,6 +200,7 @@ def test_many_rows_are_taken_in_blocks(compiled, monkeypatch):
 
 
 def test_large_products_are_calls_of_the_blas(compiled):
+    machine = replace(machines.host(), has_blas=True)
     rng = random.Random(7)
     cases = []
     for dtype in DTYPES:
@@ -210,11 +212,23 @@ def test_large_products_are_calls_of_the_blas(compiled):
                     c = matrix(rng, 2, 90, 101, DTYPES[dtype], [c_layout])
                     p = product_of(a, b, c, dtype)
                     assert (
-                        choose_form(p if c_layout == "rows" else p.transposed(), machines.host())
+                        choose_form(p if c_layout == "rows" else p.transposed(), machine)
                         is Form.CALL
                     )
                     accumulate = len(cases) % 3 == 0
-                    cases.append((p, a, b, c, "bias", accumulate, None, None))
+                    cases.append((p, a, b, c, "bias", accumulate, machine, None))
+    check(compiled, cases)
+
+
+def test_where_the_blas_is_general_operands_along_k_are_ours(compiled):
+    machine = replace(machines.host(), has_blas=False)
+    cases = []
+    for n, k in ((131, 300), (300, 77)):
+        a, b, c = torch.randn(1, 130, k), torch.randn(1, n, k).mT, torch.randn(1, 130, n)
+        p = product_of(a, b, c, "f32")
+        assert choose_form(p, machine) is Form.DOTS
+        assert choose_form(replace(p, m=10_000), machine) is Form.CALL
+        cases.append((p, a, b, c, "bias", False, machine, None))
     check(compiled, cases)
 
 

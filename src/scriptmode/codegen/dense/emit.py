@@ -39,6 +39,9 @@ CALL_OPERATIONS = 500_000
 CALL_SIDE = 65
 CALL_DEPTH = 2048  # or so many rows of B, as they lie
 CALL_ROWS = 16  # and so many rows of A
+# where the BLAS has only general kernels, it pays for more rows of A, or of such length
+OWN_ROWS = 256
+OWN_DEPTH = 1024
 BLOCK_BYTES = 1 << 19  # of A, that stay in the cache while B passes by
 ROUND = 12  # rows of a block, a multiple of those of most tiles
 SCRATCH_BYTES = 1 << 16  # of the stack, for A in rows or B in panels, at most
@@ -52,7 +55,10 @@ def choose_form(p: Product, machine: Machine) -> Form:
     if p.m * p.n * p.k >= CALL_OPERATIONS and mkl.is_possible(p):
         # the BLAS packs B first: that pays for many rows, and where rows of B lie on many pages
         scattered = p.b_strides[1] == 1 and p.k >= CALL_DEPTH and p.m >= CALL_ROWS
-        if min(p.m, p.n) >= CALL_SIDE or scattered:
+        along_k = p.b_strides[0] == p.a_strides[1] == 1
+        is_short = p.m <= OWN_ROWS and p.k <= OWN_DEPTH and p.dtype == "f32"
+        is_ours = along_k and is_short and not machine.has_blas
+        if (min(p.m, p.n) >= CALL_SIDE or scattered) and not is_ours:
             return Form.CALL
     if p.packed or p.b_strides[1] in (0, 1):
         return Form.TILES

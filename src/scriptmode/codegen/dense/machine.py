@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from scriptmode.codegen import engine
@@ -13,11 +13,15 @@ BYTES = {"f32": 4, "f64": 8}
 
 @dataclass(frozen=True)
 class Machine:
-    """Vector registers: bytes in each, their number, and whether loads can be masked."""
+    """Vector registers: bytes in each, their number, and whether loads can be masked.
+
+    ``has_blas``: whether the BLAS inside libtorch has kernels made for it, not only general ones.
+    """
 
     vector_bytes: int
     registers: int
     masks: bool
+    has_blas: bool = True
 
     def lanes(self, dtype: str) -> int:
         """Elements of ``dtype`` in a vector."""
@@ -33,10 +37,10 @@ NEON = Machine(16, 32, masks=False)
 @cache
 def host() -> Machine:
     """The machine this process runs on."""
-    _, features = engine.host_cpu()
+    name, features = engine.host_cpu()
     known = set(features.split(","))
     if "+avx512f" in known:
         return AVX512
     if "+avx2" in known and "+fma" in known:
-        return AVX
+        return replace(AVX, has_blas=not name.startswith("znver"))
     return NEON if "+neon" in known else SSE
