@@ -84,6 +84,21 @@ def test_images_are_laid_out_for_convolutions_and_back(function, n, side):
     assert any(n.attributes["value"] is torch.channels_last for n in forms)
 
 
+@pytest.mark.parametrize(("n", "channels"), [(1, 16), (2, 9)])
+def test_maxima_of_windows_are_found_with_channels_last(n, channels):
+    def stem(x: Tensor, w: Tensor):
+        y = F.max_pool2d(torch.relu(F.conv2d(x, w, None, 1, 1)), 3, 2, 1)
+        return y, F.conv2d(y, w, None, 1, 1)
+
+    x = images(n, channels, 50)
+    x[0, 3, 4, 5], x[0, 0, 0, 0] = torch.nan, -torch.inf
+    special = check(stem, x, torch.randn(channels, channels, 3, 3) / 12)
+    (pool,) = special.graph.find_all("aten::max_pool2d")
+    assert "aten::conv2d" in special.left
+    made = pool.inputs[0].node
+    assert made.attributes["results"][made.outputs.index(pool.inputs[0])][2][1] == 1
+
+
 def test_dense_windows_and_images_of_doubles_stay_as_they_are():
     def dense(x: Tensor, w: Tensor):
         return torch.relu(F.conv2d(x, w, None, 1, 1))

@@ -24,7 +24,7 @@ After::
       %c: Tensor = aten::contiguous(%c_last, %first)
       return (%c)
 
-oneDNN's kernels are faster so.  Ops in between that take any layout follow; wherever else an image
+oneDNN's kernels are faster so, and torch's maxima of windows.  Ops in between that take any layout follow; wherever else an image
 is used it is laid out again as eager has it, for its strides may be looked at.  An activation in
 place of a new image, which nobody has another name of, becomes one that makes an image; behind any
 other write the images that there are count as changed.
@@ -54,29 +54,30 @@ _FOLLOWING = frozenset(
     ]
 )  # fmt: skip
 _LARGE = 1 << 14  # elements of an image that is worth it
+_CHANNELS = 8  # that fill a vector
 _SMALL_WEIGHT = 8  # times smaller than the image: laid out anew at each call
 
 
 def use_channels_last(graph: Graph, program: Program, given: Facts) -> bool:
     """Return whether the graph changed; ``given`` are the facts of its parameters."""
-    if not torch._C._has_mkldnn or not graph.find_all("aten::conv2d"):
+    convolutions = graph.find_all("aten::conv2d")
+    if not convolutions and not graph.find_all("aten::max_pool2d"):
         return False
     facts = Shapes(graph, given).facts
-    light = [_is_light_node(n, facts) for n in graph.find_all("aten::conv2d")]
-    if 2 * sum(light) < len(light):
-        return False
+    light = [_is_light_node(n, facts) for n in convolutions]
+    pays = torch._C._has_mkldnn and 2 * sum(light) >= len(light)
     effects = Effects(program)
     changed = False
     for block in [graph.block, *(b for n in graph.walk() for b in n.blocks)]:
-        changed |= _Layouts(facts, effects).block(block)
+        changed |= _Layouts(facts, effects, pays).block(block)
     return changed
 
 
 class _Layouts:
     """The images of one block that have their channels last as well."""
 
-    def __init__(self, facts: dict[Value, TensorFact], effects: Effects) -> None:
-        self.facts, self.effects = facts, effects
+    def __init__(self, facts: dict[Value, TensorFact], effects: Effects, pays: bool) -> None:
+        self.facts, self.effects, self.pays = facts, effects, pays
         self.laid: dict[Value, Value] = {}
         self.copies: dict[Node, Node] = {}  # by what they stand for
         self.passed: set[Node] = set()
@@ -133,7 +134,9 @@ class _Layouts:
         if node.kind not in _FOLLOWING or len(node.outputs) != 1 or node.output not in self.facts:
             return False
         if node.kind == "aten::conv2d":
-            return self._pays(node)
+            return self.pays and self._pays(node)
+        if node.kind == "aten::max_pool2d" and self._pays_for_pool(self.facts.get(node.inputs[0])):
+            return True
         if node.kind == "aten::batch_norm" and not _is_off(node.inputs[5]):
             return False
         images = [v for v in node.inputs if self._is_image(v)]
@@ -151,6 +154,12 @@ class _Layouts:
         if _is_light(weight, x):
             return node.inputs[0] in self.laid or min(x.numel, result.numel) >= _LARGE
         return False
+
+    def _pays_for_pool(self, x: TensorFact | None) -> bool:
+        """Whether images are such that torch finds maxima ten times faster with channels last."""
+        if x is None or len(x.shape) != 4 or x.dtype != torch.float32 or not x.is_contiguous:
+            return False
+        return x.numel >= _LARGE and x.shape[1] >= _CHANNELS
 
     def _is_image(self, value: Value) -> bool:
         """Whether a value has a layout: tensors of one element per channel have none."""
