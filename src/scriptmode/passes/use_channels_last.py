@@ -24,10 +24,10 @@ After::
       %c: Tensor = aten::contiguous(%c_last, %first)
       return (%c)
 
-oneDNN's kernels are faster so, and torch's maxima of windows.  Ops in between that take any layout follow; wherever else an image
-is used it is laid out again as eager has it, for its strides may be looked at.  An activation in
-place of a new image, which nobody has another name of, becomes one that makes an image; behind any
-other write the images that there are count as changed.
+oneDNN's kernels are faster so, and torch's maxima of windows.  Ops in between that take any layout
+follow; wherever else an image is used it is laid out again as eager has it, for its strides may be
+looked at.  An activation in place of a new image, which nobody has another name of, becomes one
+that makes an image; behind any other write the images that there are count as changed.
 """
 
 from __future__ import annotations
