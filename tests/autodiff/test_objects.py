@@ -107,3 +107,62 @@ def test_gradients_of_objects_as_results():
     a = x(3)
     (found,) = torch.autograd.grad(scriptmode.script(made)(a).h.sum(), a)
     torch.testing.assert_close(found, torch.full_like(a, 2))
+
+
+def closure(a, w, n: int):
+    total = a
+
+    def step(k: int):
+        nonlocal total
+        total = torch.tanh(total * w + k)
+        return total * 2
+
+    y = a
+    for i in range(n):
+        y = y * step(i)
+    return y + total
+
+
+def test_variables_of_closures():
+    check_gradients(closure, x(3), x(3), 3)
+    check_gradients(closure, x(3), torch.rand(3, dtype=torch.float64), 2)
+    check_gradients(closure, torch.rand(3, dtype=torch.float64), x(3), 0)
+
+
+def late(a, n: int):
+    best: Tensor | None = None
+
+    def look(v: Tensor):
+        nonlocal best
+        if best is None or bool(v.sum() > best.sum()):
+            best = v * 2
+
+    for i in range(n):
+        look(a[i] * i)
+    if best is None:
+        return a.sum()
+    return best.prod() * a.sum()
+
+
+def test_variables_of_closures_that_may_be_missing():
+    check_gradients(late, x(4, 2), 4)
+    check_gradients(late, x(4, 2), 0)
+
+
+def nested(a, n: int):
+    found: list[Tensor] = []
+    scale = a
+
+    def visit(k: int) -> Tensor:
+        nonlocal scale
+        if k == 0:
+            return scale
+        scale = scale * torch.sin(a)
+        found.append(scale)
+        return visit(k - 1) * found[-1]
+
+    return visit(n) + torch.stack(found).sum(0)
+
+
+def test_recursive_closures():
+    check_gradients(nested, x(3), 3)

@@ -42,7 +42,9 @@ TO_TENSORS, TO_DUALS, TO_CELLS, TO_FLAGS, SCATTER, GATHER, REQUIRED, ANY = (
 )  # fmt: skip
 CELLS = T.ListType([CELL])
 
-CONTAINERS = (T.ListType, T.DictType, T.DequeType, T.VarTupleType, T.SetType, T.IteratorType)
+CONTAINERS = (
+    T.ListType, T.DictType, T.DequeType, T.VarTupleType, T.SetType, T.IteratorType, T.CellType,
+)  # fmt: skip
 
 
 def holds(t: T.Type) -> bool:

@@ -57,6 +57,12 @@ _STRUCTURAL = frozenset(
         "tuple::as_list",
         "tuple::from_list",
         "prim::is",
+        "prim::CellConstruct",
+        "prim::CellGet",
+        "prim::CellRead",
+        "prim::CellSet",
+        "prim::CellDelete",
+        "prim::CellIsBound",
     ]
 )
 

@@ -276,7 +276,7 @@ def _check_values(node: Node, activity: Activity) -> None:
 
 def _check_writes(node: Node, graph: Graph, activity: Activity, versions: Versions) -> None:
     if node.kind in ("prim::SetAttr", "prim::DelAttr", "prim::CellSet", "prim::CellDelete"):
-        is_own = node.inputs[0].type == CELL or is_shadow(node.inputs[0].type)
+        is_own = node.inputs[0].type == CELL or has_cells(node.inputs[0].type)
         if not is_own and any(T.TENSOR in T.walk(v.type) for v in node.inputs[1:]):
             raise NotDifferentiable("a tensor is stored in an object", node.span)
     schema = node.schema
