@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gc
 import multiprocessing as mp
+import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from tests.generator.judge import CRASH, REFUSED, Verdict, judge
 from tests.generator.shrink import shrink
 
 Judge = Callable[[str], Verdict]
-_SECONDS = 180.0  # a program takes one; the machine may be busy with others
+_BUSY = 180.0  # CPU seconds; a program takes one
+_HANGS = 1800.0  # seconds; the machine may be busy with others
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def _serve(connection: Connection, judge: Judge) -> None:
@@ -44,17 +49,30 @@ class Worker:
     def judge(self, text: str) -> Verdict:
         """The verdict on one program."""
         self.connection.send(text)
+        begun, busy = time.monotonic(), self._cpu_seconds()
         try:
-            if self.connection.poll(_SECONDS):
+            while not self.connection.poll(5.0):
+                if self._cpu_seconds() - busy > _BUSY or time.monotonic() - begun > _HANGS:
+                    break
+            else:
                 self.served += 1
                 return Verdict(*self.connection.recv())
-            found = Verdict(CRASH, f"no answer within {_SECONDS:.0f} s")
+            found = Verdict(CRASH, f"no answer within {_BUSY:.0f} s of the CPU")
         except (EOFError, ConnectionResetError):
             self.process.join()
             found = Verdict(CRASH, f"exit code {self.process.exitcode}")
         self.close()
         self._start()
         return found
+
+    def _cpu_seconds(self) -> float:
+        """What the process has taken of the CPU; 0 when it is gone."""
+        try:
+            text = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except FileNotFoundError:
+            return 0.0
+        after_name = text.rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / _TICKS  # user and system
 
     def close(self) -> None:
         """End the process."""
