@@ -6,15 +6,8 @@ import random
 
 import pytest
 
-from scriptmode.ir.types import (
-    BOOL,
-    INT,
-    STR,
-    ListType,
-    OptionalType,
-    TupleType,
-    parse_type,
-)
+from scriptmode.ir.type_parser import parse_type
+from scriptmode.ir.types import BOOL, INT, STR, ListType, OptionalType, TupleType
 from scriptmode.runtime import descriptors
 from tests.runtime.natives import BySlot, Slot, Typed, no_leaks, op, outcome, raw
 

@@ -9,7 +9,8 @@ import struct
 
 import pytest
 
-from scriptmode.ir.types import STR, parse_type
+from scriptmode.ir.type_parser import parse_type
+from scriptmode.ir.types import STR
 from scriptmode.runtime import descriptors
 from tests.runtime.natives import Slot, no_leaks, op, outcome
 

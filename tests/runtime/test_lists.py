@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from scriptmode.ir.types import ANY, BOOL, FLOAT, INT, NONE, SIZE, STR, parse_type
+from scriptmode.ir.type_parser import parse_type
+from scriptmode.ir.types import ANY, BOOL, FLOAT, INT, NONE, SIZE, STR
 from scriptmode.runtime import descriptors
 from tests.runtime.natives import BySlot, Slot, Typed, no_leaks, op, opt, outcome, raw
 

@@ -12,7 +12,7 @@ import torch
 
 from scriptmode.abi import layouts, objects
 from scriptmode.ir import types as T
-from scriptmode.ir.types import parse_type
+from scriptmode.ir.type_parser import parse_type
 from scriptmode.runtime import descriptors, errors, nativelib
 from scriptmode.runtime.native import unicode
 from tests.runtime.natives import Slot, no_leaks, op, raw, word

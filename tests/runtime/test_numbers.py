@@ -11,7 +11,8 @@ import struct
 
 import pytest
 
-from scriptmode.ir.types import BOOL, COMPLEX, FLOAT, INT, parse_type
+from scriptmode.ir.type_parser import parse_type
+from scriptmode.ir.types import BOOL, COMPLEX, FLOAT, INT
 from tests.runtime.natives import Typed, no_leaks, op, outcome
 
 LIMITS = [

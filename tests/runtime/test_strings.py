@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from scriptmode.ir.types import BOOL, FLOAT, INT, STR, parse_type
+from scriptmode.ir.type_parser import parse_type
+from scriptmode.ir.types import BOOL, FLOAT, INT, STR
 from tests.runtime.natives import Slot, Typed, data_address, no_leaks, op, opt, outcome, raw, word
 
 LIST_STR = parse_type("List[str]")

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from scriptmode.ir.literals import ELIDED, ObjectReference, TensorReader, UnresolvedTuple
-from scriptmode.ir.types import Type, TypeParser
+from scriptmode.ir.type_parser import TypeParser
+from scriptmode.ir.types import Type
 from scriptmode.support.diagnostics import Diagnostic, ScriptSyntaxError
 from scriptmode.support.source import Span
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.ir import types as T
+from scriptmode.ir.type_parser import CONSTRUCTORS
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class _SchemaParser:
 
     def base_type(self) -> T.Type:
         name = self.word(_DOTTED)
-        if name in T._CONSTRUCTORS:
+        if name in CONSTRUCTORS:
             opening = "[" if self.eat("[") else "("
             if opening == "(":
                 self.expect("(")
@@ -240,7 +241,7 @@ class _SchemaParser:
             while not self.eat("]" if opening == "[" else ")"):
                 parts.append(self.type()[0])
                 self.eat(",")
-            return T._CONSTRUCTORS[name](parts)
+            return CONSTRUCTORS[name](parts)
         if name in _SCHEMA_TYPES:
             return _SCHEMA_TYPES[name]
         if len(name) <= 2 and name.islower() and name:

@@ -4,16 +4,15 @@ Types are immutable, interned by their printed form, and print as annotations do
 
     Optional[List[Tensor]]      Tuple[int, float]      Dict[str, Tensor]
 
-``parse_type(str(t)) is t`` holds for every type whose class types are registered in the scope that
-the parser is given.  ``is_subtype(a, b)`` is the only implicit conversion of the IR: an edge from a
-value of type ``a`` to a place of type ``b`` is legal exactly then, and the code generator converts
-the representation there.
+``type_parser`` reads the printed form.  ``is_subtype(a, b)`` is the only implicit conversion of the
+IR: an edge from a value of type ``a`` to a place of type ``b`` is legal exactly then, and the code
+generator converts the representation there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -665,155 +664,5 @@ def is_instance_of(a: Type, b: Type) -> bool:
     return match_type(b, a, {})
 
 
-class TypeParser:
-    """Recursive-descent parser of printed types; ``resolve`` finds class, enum and tuple types."""
-
-    def __init__(self, text: str, position: int, resolve: Callable[[str], Type | None]) -> None:
-        self.text = text
-        self.position = position
-        self.resolve = resolve
-
-    def _name(self) -> str:
-        start = self.position
-        while self.position < len(self.text) and (
-            self.text[self.position].isalnum() or self.text[self.position] in "_."
-        ):
-            self.position += 1
-        return self.text[start : self.position]
-
-    def _skip(self) -> None:
-        while self.position < len(self.text) and self.text[self.position] == " ":
-            self.position += 1
-
-    def _eat(self, token: str) -> bool:
-        self._skip()
-        if self.text.startswith(token, self.position):
-            self.position += len(token)
-            return True
-        return False
-
-    def _expect(self, token: str) -> None:
-        if not self._eat(token):
-            raise ValueError(f"expected {token!r} at column {self.position} of type {self.text!r}")
-
-    def _list(self, close: str) -> list[Type]:
-        found: list[Type] = []
-        if self._eat(close):
-            return found
-        while True:
-            found.append(self.parse())
-            if self._eat(close):
-                return found
-            self._expect(",")
-
-    def _until_matching(self, close: str) -> str:
-        start, depth = self.position, 1
-        while depth:
-            if self.position >= len(self.text):
-                raise ValueError(f"unterminated type name in {self.text!r}")
-            char = self.text[self.position]
-            depth += (char == "<") - (char == close)
-            self.position += 1
-        return self.text[start : self.position - 1]
-
-    def parse(self) -> Type:
-        """Parse one type at the current position."""
-        self._skip()
-        if self._eat("Tuple[()]"):
-            return TupleType([])
-        name = self._name()
-        if self._eat("<"):
-            return self._named(name, self._until_matching(">"))
-        if name == "Callable":
-            self._expect("[")
-            self._expect("[")
-            parameters = self._list("]")
-            self._expect(",")
-            result = self.parse()
-            self._expect("]")
-            return FunctionType(parameters, result)
-        if name == "Array":
-            self._expect("[")
-            dtype = getattr(torch, self._name())
-            sizes: list[int] = []
-            while not self._eat("]"):
-                self._expect(",")
-                self._skip()
-                sizes.append(int(self._name()))
-            return ArrayType(dtype, sizes)
-        constructor = _CONSTRUCTORS.get(name)
-        if constructor is not None:
-            self._expect("[")
-            return self._parametrised(constructor)
-        if name in SIMPLE_TYPES:
-            return SIMPLE_TYPES[name]
-        found = self.resolve(name)
-        if found is None and len(name) == 1 and name.islower():
-            return TypeVar(name)
-        if found is None:
-            raise ValueError(f"unknown type {name!r} in {self.text!r}")
-        return found
-
-    def _parametrised(self, constructor: Callable[[Sequence[Type]], Type]) -> Type:
-        found = [self.parse()]
-        while not self._eat("]"):
-            self._expect(",")
-            if self._eat("..."):
-                self._expect("]")
-                return VarTupleType(found)
-            found.append(self.parse())
-        return constructor(found)
-
-    def _named(self, kind: str, name: str) -> Type:
-        if kind == "NamedTuple":
-            self._expect("(")
-            fields: list[str] = []
-            types: list[Type] = []
-            while not self._eat(")"):
-                if fields:
-                    self._expect(",")
-                self._skip()
-                fields.append(self._name())
-                self._expect(":")
-                types.append(self.parse())
-            known = self.resolve(name)
-            python_class = known.python_class if isinstance(known, NamedTupleType) else None
-            return NamedTupleType(name, fields, types, python_class)
-        if kind == "Choice":
-            return ChoiceType(map(int, name.split("|")))
-        if kind == "Factory":
-            return FactoryType(int(name))
-        found = self.resolve(name)
-        if found is None:
-            raise ValueError(f"unknown {kind} {name!r}")
-        return found
-
-
-_CONSTRUCTORS: Mapping[str, Callable[[Sequence[Type]], Type]] = {
-    "Optional": OptionalType,
-    "Union": UnionType,
-    "List": ListType,
-    "Dict": DictType,
-    "Tuple": TupleType,
-    "Cell": CellType,
-    "Future": FutureType,
-    "Unset": UnsetType,
-    "OrderedDict": OrderedDictType,
-    "DefaultDict": DefaultDictType,
-    "Counter": CounterType,
-    "Set": SetType,
-    "FrozenSet": FrozenSetType,
-    "Deque": DequeType,
-    "Iterator": IteratorType,
-}
 # types whose elements may be learnt from what is put into them
 CONTAINERS = (ListType, DictType, SetType, DequeType)
-
-
-def parse_type(text: str, resolve: Callable[[str], Type | None] = lambda name: None) -> Type:
-    """Parse a printed type; ``resolve`` maps qualified names of classes and enums to types."""
-    parser = TypeParser(text, 0, resolve)
-    found = parser.parse()
-    if parser.position != len(text.rstrip()):
-        raise ValueError(f"unexpected text after type in {text!r}")
-    return found
