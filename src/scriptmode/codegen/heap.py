@@ -10,7 +10,6 @@ Counts of objects that cannot be part of a cycle are changed inline; the native 
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -35,15 +34,9 @@ _LIMITS, _NOTHING = ("limits",), ()
 _IMMORTAL = ir.Constant(I64, objects.IMMORTAL)
 
 
-_Known = dict[object, ir.MDValue]
-_metadata: weakref.WeakKeyDictionary[ir.Module, _Known] = weakref.WeakKeyDictionary()
-
-
 def once(module: ir.Module, key: object, make: Callable[[], list[Any]]) -> ir.MDValue:
     """A metadata node of a module, made when it is first asked for: llvmlite compares texts."""
-    known = _metadata.get(module)
-    if known is None:
-        known = _metadata[module] = {}
+    known = vars(module).setdefault("known_metadata", {})  # goes with the module
     found = known.get(key)
     if found is None:
         found = known[key] = module.add_metadata(make())
