@@ -61,7 +61,8 @@ _LOSSES = (
     "torch.dist({}, {})", "F.binary_cross_entropy_with_logits({}, torch.sigmoid({}))",
     "(({}) * ({})).sum()", "F.kl_div({}, torch.sigmoid({}), reduction='sum')",
 )  # fmt: skip
-# source shape, target shape, expressions
+# source shape, target shape, expressions; torch's median along a dimension gives anything where a
+# stride is 0, as after expand
 _BETWEEN: tuple[tuple[Shape, Shape, tuple[str, ...]], ...] = (
     ((3,), (), ("({})[0]", "({})[-1]", "torch.dot({0}, {0})", "({}).max(0)[0]", "({}).unbind()[1]")),
     ((2,), (), ("({})[1]", "({}).max(dim=0).values", "({}).select(0, 0)")),
@@ -71,7 +72,7 @@ _BETWEEN: tuple[tuple[Shape, Shape, tuple[str, ...]], ...] = (
     ((2, 3), (3,), ("({})[0]", "({})[-1]", "({}).sum(0)", "({}).mean(0)", "({}).max(0)[0]",
                     "({}).min(dim=0).values", "({}).amax(0)", "torch.logsumexp({}, 0)",
                     "({}).std(0)", "({}).prod(0)", "({}).unbind(0)[1]", "({}).select(0, 1)",
-                    "({}).chunk(2)[1].squeeze(0)", "({}).median(0).values")),
+                    "({}).chunk(2)[1].squeeze(0)", "({}).contiguous().median(0).values")),
     ((3, 3), (3,), ("({})[1]", "({})[:, 0]", "({}).diagonal()", "({}).sum(1)", "({}).mean(dim=-1)",
                     "({}).max(1)[0]", "({})[torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0])]",
                     "torch.diag({})", "({}).gather(1, torch.tensor([[2], [0], [1]])).squeeze(1)")),
