@@ -39,10 +39,10 @@ _folder = Path(_temporary.name)
 _numbers = itertools.count()
 
 
-def samples(op: Any) -> Iterator[tuple[torch.dtype, Any]]:
-    """All samples of the main dtype, then the first of every other supported one."""
+def samples(op: Any, most: int | None = None) -> Iterator[tuple[torch.dtype, Any]]:
+    """All samples of the main dtype, or ``most``, then the first of every other supported one."""
     main = dtype_of(op)
-    for sample in samples_of(op):
+    for sample in samples_of(op, most):
         yield main, sample
     for dtype in sorted(op.supported_dtypes("cpu") - {main}, key=str):
         torch.manual_seed(SEED)
@@ -245,13 +245,13 @@ def peer_can(op: Any, way: str) -> bool:
     return False
 
 
-def check(op: Any, way: str) -> Row:
-    """Run one op in one way."""
+def check(op: Any, way: str, most: int | None = None) -> Row:
+    """Run one op in one way, with all samples of its main dtype or ``most``."""
     row = Row(name_of(op), way)
     subject = Subject(op, way)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for dtype, sample in samples(op):
+        for dtype, sample in samples(op, most):
             try:
                 found = subject.run(sample)
             except Exception as error:  # the table shows every failure

@@ -1,4 +1,4 @@
-"""A fixed tenth of the OpInfo table as native code; ``make opinfo`` runs the whole."""
+"""A fixed tenth of the OpInfo table as native code; ``make opinfo`` runs the whole, and all samples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.opinfo.native import check
-from tests.opinfo.table import all_ops, name_of
+from tests.opinfo.table import FEW, all_ops, name_of
 
 TENTH = [op for op in all_ops()[3::10] if "jiterator" not in op.name]
 
@@ -20,7 +20,7 @@ NOT_SCRIPTED = {
 
 @pytest.mark.parametrize("op", TENTH, ids=name_of)
 def test_a_scripted_call_gives_what_eager_gives(op: Any) -> None:
-    row = check(op, "script")
+    row = check(op, "script", FEW)
     if name_of(op) in NOT_SCRIPTED:
         assert "NotBuiltError" in row.failure and NOT_SCRIPTED[name_of(op)] in row.failure
     else:
@@ -29,5 +29,5 @@ def test_a_scripted_call_gives_what_eager_gives(op: Any) -> None:
 
 @pytest.mark.parametrize("op", TENTH, ids=name_of)
 def test_a_traced_call_gives_what_eager_gives(op: Any) -> None:
-    row = check(op, "trace")
+    row = check(op, "trace", FEW)
     assert row.is_pass, str(row)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.opinfo.table import WAYS, all_ops, check, name_of
+from tests.opinfo.table import FEW, WAYS, all_ops, check, name_of
 
 TENTH = [op for op in all_ops()[3::10] if "jiterator" not in op.name]
 
@@ -14,5 +14,5 @@ TENTH = [op for op in all_ops()[3::10] if "jiterator" not in op.name]
 @pytest.mark.parametrize("op", TENTH, ids=name_of)
 def test_an_op_gives_what_eager_gives(op: Any) -> None:
     for way in WAYS:
-        row = check(op, way)
+        row = check(op, way, FEW)
         assert row.is_pass, str(row)
