@@ -361,3 +361,20 @@ class Attributes(torch.nn.Module):
 
 def test_attributes_that_are_no_tensors():
     check_gradients(Attributes(), x(3))
+
+
+def test_any_number_of_arguments_is_left_to_the_tape() -> None:
+    def f(x: torch.Tensor, *factors, **others):
+        for factor in factors:
+            x = x * factor
+        for other in others.values():
+            x = x + other
+        return x
+
+    compiled = scriptmode.script(f)
+    for factors, others in (((), {}), ((2,), {}), ((2, 3.5), {}), ((3,), {"shift": 1})):
+        x = torch.rand(3, dtype=torch.float64, requires_grad=True)
+        (found,) = torch.autograd.grad(compiled(x, *factors, **others).sum(), x)
+        (wanted,) = torch.autograd.grad(f(x, *factors, **others).sum(), x)
+        assert torch.equal(found, wanted)
+    assert "*args" in compiled._dispatcher.primary.gradients.reason

@@ -54,6 +54,7 @@ CompileInstance = Callable[[Mapping[str, T.Type], ClassFacts], Program]
 Flatten = Callable[[Sequence[Any], Mapping[str, Any]], list[Any]]
 
 
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _DISPATCHERS: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 
 
@@ -274,6 +275,8 @@ class Dispatcher:
         gradients = Gradients(program, function, entry, self.instance, self.self_object)
         if entry is not plain:
             gradients.reason = "state of compiled modules inside is brought over at each call"
+        elif any(p.kind in _REST for p in self.signature.parameters.values()):
+            gradients.reason = "it takes any number of arguments (*args or **kwargs)"
         versions = Versions(program, function, plain, self.instance)
         entry = gradients.around(graph)
         if function in program.results:
