@@ -13,6 +13,7 @@ from scriptmode.autodiff.grad_modes import detach_operands, drop_modes
 from scriptmode.autodiff.mutation import Versions, follow_writes
 from scriptmode.autodiff.paths import Key
 from scriptmode.autodiff.prepare import check, leaves_of, prepare
+from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import record_ops
 from scriptmode.autodiff.recursion import Called, spread
 from scriptmode.autodiff.taped import reverse_functions
@@ -32,6 +33,9 @@ def differentiate(
     NotDifferentiable.
     """
     found = prepare(program, name)
+    for part in (found.graph, *(called.graph for called in found.functions.values())):
+        if not part.block.returns:
+            raise NotDifferentiable(f"`{part.name}` never returns", part.span)
     functions = {called.name: _follow(called) for called in found.functions.values()}
     graph, unrecorded, versions = _followed(found.graph)
     leaves = leaves_of(graph)
