@@ -378,3 +378,28 @@ def test_any_number_of_arguments_is_left_to_the_tape() -> None:
         (wanted,) = torch.autograd.grad(f(x, *factors, **others).sum(), x)
         assert torch.equal(found, wanted)
     assert "*args" in compiled._dispatcher.primary.gradients.reason
+
+
+class Around:
+    def __enter__(self) -> int:
+        return 1
+
+    def __exit__(self, kind, value, trace) -> bool:
+        return False
+
+
+def test_a_loop_that_a_return_always_ends() -> None:
+    def f(a: torch.Tensor, n: int):
+        with Around():
+            for i in range(n):
+                a = a * (i + 2)
+                if a is a:
+                    return a
+        return a + 1
+
+    compiled = scriptmode.script(f)
+    for n in (0, 1, 3):
+        a = x(3).requires_grad_()
+        (found,) = torch.autograd.grad(compiled(a, n).sum(), a)
+        (wanted,) = torch.autograd.grad(f(a, n).sum(), a)
+        assert torch.equal(found, wanted)

@@ -19,7 +19,7 @@ from scriptmode.autodiff.recursion import Called, spread
 from scriptmode.autodiff.taped import reverse_functions
 from scriptmode.autodiff.transform import Differentiated, Reverse
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Node, Program, Value, callees, copy_graph
+from scriptmode.ir.graph import YIELD, Graph, Node, Program, Value, callees, copy_graph
 
 Leaf = tuple[Value, tuple[str, ...]]
 
@@ -36,6 +36,9 @@ def differentiate(
     for part in (found.graph, *(called.graph for called in found.functions.values())):
         if not part.block.returns:
             raise NotDifferentiable(f"`{part.name}` never returns", part.span)
+        for loop in part.find_all("prim::Loop"):
+            if loop.blocks[0].terminator.kind != YIELD:
+                raise NotDifferentiable("a loop ends in its first iteration", loop.span)
     functions = {called.name: _follow(called) for called in found.functions.values()}
     graph, unrecorded, versions = _followed(found.graph)
     leaves = leaves_of(graph)
