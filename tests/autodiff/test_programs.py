@@ -4,6 +4,8 @@ import pytest
 import torch
 
 import scriptmode
+from scriptmode.jit import gradients
+from scriptmode.support import config
 from tests.autodiff.gradients import check_gradients
 
 
@@ -403,3 +405,21 @@ def test_a_loop_that_a_return_always_ends() -> None:
         (found,) = torch.autograd.grad(compiled(a, n).sum(), a)
         (wanted,) = torch.autograd.grad(f(a, n).sum(), a)
         assert torch.equal(found, wanted)
+
+
+def test_a_defect_of_the_compiler_leaves_gradients_to_the_tape(monkeypatch) -> None:
+    def fail(*arguments):
+        raise KeyError("defect")
+
+    def f(a: torch.Tensor):
+        return a * a
+
+    monkeypatch.setattr(gradients, "differentiate", fail)
+    with pytest.raises(KeyError, match="defect"):
+        scriptmode.script(f)(x(3).requires_grad_())
+    compiled = scriptmode.script(f)
+    a = x(3).requires_grad_()
+    with config.override(verify=False):
+        (found,) = torch.autograd.grad(compiled(a).sum(), a)
+    assert torch.equal(found, 2 * a)
+    assert "the compiler failed: KeyError('defect')" in scriptmode.explain(compiled)

@@ -233,8 +233,8 @@ class Gradients:
     def _find_leaves(self) -> None:
         try:
             _, leaves = differentiate(self.program, self.function, lambda graph, found: [])
-        except NotDifferentiable as error:
-            self.reason = str(error)
+        except Exception as error:
+            self._give_up(error)
             return
         for _, path in leaves:
             owner = self.module
@@ -266,10 +266,23 @@ class Gradients:
             if pattern not in self._nodes:
                 try:
                     self._nodes[pattern] = self._compile(pattern)
-                except NotDifferentiable as error:
-                    self.reason = str(error)
+                except Exception as error:
+                    self._give_up(error)
                     self._nodes[pattern] = None
             return self._nodes[pattern]
+
+    def _give_up(self, error: Exception) -> None:
+        """Leave gradients to torch's tape, and say why.
+
+        A defect of the compiler must not end a call that the tape can differentiate; it is raised
+        where the IR is verified, as in tests.
+        """
+        if isinstance(error, NotDifferentiable):
+            self.reason = str(error)
+        elif config.get("verify"):
+            raise error
+        else:
+            self.reason = f"the compiler failed: {error!r}"
 
     def _is_awaited(self) -> bool:
         """Whether a call may run a program of its own now: the first one asks for it."""
@@ -297,9 +310,6 @@ class Gradients:
             self._make(pattern, compiler_process.compile)
         except CompilerEnded as error:
             self.reason = str(error)
-        except Exception as error:
-            self.reason = f"the compiler failed: {error!r}"
-            raise
 
     def _make(self, pattern: Pattern | None, compiler: Compiler) -> None:
         if pattern is None:
@@ -312,8 +322,10 @@ class Gradients:
                 made = self._compile(pattern, compiler)
                 made.__dict__["last_reverse"] = made.compile_reverse(True, compiler)
                 self._nodes[pattern] = made
-        except NotDifferentiable as error:
-            self.reason = str(error)
+        except CompilerEnded:
+            raise
+        except Exception as error:
+            self._give_up(error)
 
     def differentiated(self) -> Differentiated:
         """The graphs by which calls that need gradients ran last, else for all that may need one.
