@@ -25,6 +25,7 @@ from scriptmode.autodiff.dual import (
     outside,
     touches,
 )
+from scriptmode.autodiff.mutation import nodes_in, values_in
 from scriptmode.autodiff.paths import result_parts, tensor_paths
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.structures import (
@@ -75,7 +76,7 @@ def dualize(
     Functions that stay functions, ``called``, get and give containers as they are in the program.
     """
     static = _static_lists(graph)
-    changing = {v for v in _values(graph.block) if holds(v.type) and v not in static}
+    changing = {v for v in values_in(graph.block) if holds(v.type) and v not in static}
     changing -= set(graph.params)
     given = [p for p in graph.params if holds(p.type)]
     if not changing and not given:
@@ -86,7 +87,7 @@ def dualize(
     returned = _returned([graph, *called.values()], given)
     made = {param: _take(graph, param, structures) for param in given}
     changing.update(value for values in made.values() for value in values)
-    nodes = list(_nodes(graph.block))
+    nodes = list(nodes_in(graph.block))
     before = {v: v.type for v in changing}
     for value in changing:
         value.type = outside(value.type)
@@ -128,7 +129,7 @@ def _returned(graphs: Sequence[Graph], given: Sequence[Value]) -> list[Value]:
     graph = graphs[0]
     known = {t for param in given for t in containers(param.type)}
     met = containers(graph.return_type or graph.block.returns[0].type) & known
-    for node in (node for each in graphs for node in _nodes(each.block)):
+    for node in (node for each in graphs for node in nodes_in(each.block)):
         for value in _written_by(node):
             met |= {value.type} & known
     met = {t for t in met if not isinstance(t, T.VarTupleType)}
@@ -161,25 +162,10 @@ def _is_own(value: Value) -> bool:
     )  # fmt: skip
 
 
-def _values(block: Block) -> Iterator[Value]:
-    yield from block.params
-    for node in block.nodes:
-        yield from node.outputs
-        for inner in node.blocks:
-            yield from _values(inner)
-
-
-def _nodes(block: Block) -> Iterator[Node]:
-    for node in block.nodes:
-        yield node
-        for inner in node.blocks:
-            yield from _nodes(inner)
-
-
 def _static_lists(graph: Graph) -> set[Value]:
     """Lists that one op makes and others read, in no loop, branch or container."""
     found = set()
-    for value in _values(graph.block):
+    for value in values_in(graph.block):
         if value.type in (TENSORS, INDICES, T.VarTupleType([T.TENSOR])) and value.node is not None:
             found.add(value)
     again = True
@@ -280,48 +266,43 @@ def _insert(block: Block, anchor: Node) -> None:
 
 
 def _inward(builder: Builder, value: Value, plain: T.Type) -> Value:
-    """What stands in a container for a value, of plain type ``plain``, of the program."""
-    if plain == T.TENSOR:
-        nothing = builder.constant(None, MAYBE)
-        cell = builder.node("prim::CellConstruct", [nothing], [CELL]).output
-        return builder.tuple([value, cell, builder.constant(True)])
-    if not touches(plain) or isinstance(plain, (*CONTAINERS, T.ClassType)):
-        return value
-    if isinstance(plain, T.TupleType):
-        parts = [
-            _inward(builder, builder.tuple_index(value, i), element)
-            for i, element in enumerate(plain.elements)
-        ]
-        made = inside(plain)
-        assert isinstance(made, T.TupleType)
-        return builder.tuple(parts, made)
-    if isinstance(plain, T.OptionalType):
-        element = plain.element
-        return _if_present(
-            builder, value, T.optional_of(inside(element)),
-            lambda b, v: _inward(b, v, element),
-        )  # fmt: skip
-    raise NotDifferentiable(f"a value of type {plain} in a container", builder.span)
+    """A value as a container holds it: a dual for each tensor."""
+
+    def dual(b: Builder, tensor: Value) -> Value:
+        nothing = b.constant(None, MAYBE)
+        cell = b.node("prim::CellConstruct", [nothing], [CELL]).output
+        return b.tuple([tensor, cell, b.constant(True)])
+
+    return _converted(builder, value, plain, inside, dual)
 
 
 def _outward(builder: Builder, value: Value, plain: T.Type) -> Value:
+    """What a container holds, as a value outside of it: the tensor of each dual."""
+    return _converted(builder, value, plain, outside, lambda b, v: b.tuple_index(v, 0))
+
+
+def _converted(
+    builder: Builder, value: Value, plain: T.Type, type_of: Callable[[T.Type], T.Type],
+    leaf: Callable[[Builder, Value], Value],
+) -> Value:  # fmt: skip
+    """A value of type ``plain`` outside of containers, or its like inside, as the other one."""
     if plain == T.TENSOR:
-        return builder.tuple_index(value, 0)
+        return leaf(builder, value)
     if not touches(plain) or isinstance(plain, (*CONTAINERS, T.ClassType)):
         return value
     if isinstance(plain, T.TupleType):
         parts = [
-            _outward(builder, builder.tuple_index(value, i), element)
+            _converted(builder, builder.tuple_index(value, i), element, type_of, leaf)
             for i, element in enumerate(plain.elements)
         ]
-        made = outside(plain)
+        made = type_of(plain)
         assert isinstance(made, T.TupleType)
         return builder.tuple(parts, made)
     if isinstance(plain, T.OptionalType):
         element = plain.element
         return _if_present(
-            builder, value, T.optional_of(outside(element)),
-            lambda b, v: _outward(b, v, element),
+            builder, value, T.optional_of(type_of(element)),
+            lambda b, v: _converted(b, v, element, type_of, leaf),
         )  # fmt: skip
     raise NotDifferentiable(f"a value of type {plain} in a container", builder.span)
 

@@ -90,7 +90,7 @@ def follow_writes(
     excluded: dict[int, str] = {}
     while True:
         graph, unrecorded = prepared()
-        number = {value: i for i, value in enumerate(_values(graph.block))}
+        number = {value: i for i, value in enumerate(values_in(graph.block))}
         follower = _Follower(graph, unrecorded, {n: excluded.get(i) for n, i in number.items()})
         try:
             follower.run()
@@ -100,19 +100,21 @@ def follow_writes(
             return graph, unrecorded, follower.versions
 
 
-def _values(block: Block) -> Iterator[Value]:
+def values_in(block: Block) -> Iterator[Value]:
+    """The values of a block, nested ones included, in order."""
     yield from block.params
     for node in block.nodes:
         yield from node.outputs
         for inner in node.blocks:
-            yield from _values(inner)
+            yield from values_in(inner)
 
 
-def _nodes(block: Block) -> Iterator[Node]:
+def nodes_in(block: Block) -> Iterator[Node]:
+    """The nodes of a block, nested ones included, in order."""
     for node in block.nodes:
         yield node
         for inner in node.blocks:
-            yield from _nodes(inner)
+            yield from nodes_in(inner)
 
 
 def is_tensor(value: Value) -> bool:
@@ -175,7 +177,7 @@ class _Roots:
     def _loop(self, node: Node) -> None:
         body = node.blocks[0]
         sources = list(zip(node.inputs[2:], body.returns[1:], strict=True))
-        inside = set(_values(body))
+        inside = set(values_in(body))
         for param, (start, _) in zip(body.params[1:], sources, strict=True):
             if param not in self.of:
                 self._join(param, [start])
@@ -238,7 +240,7 @@ class _Follower:
         self.unrecorded = set(unrecorded)
         self.roots = _Roots(graph)
         self.versions = Versions()
-        self.order = {node: i for i, node in enumerate(_nodes(graph.block))}
+        self.order = {node: i for i, node in enumerate(nodes_in(graph.block))}
         self.written: dict[Value, list[Node]] = {}  # the writes that are followed, by root
         self.through: dict[Node, list[Value]] = {}  # roots that are written inside of a node
         self.stamps: dict[Value, Value] = {}  # the version that a view was taken of
