@@ -27,7 +27,7 @@ from scriptmode.frontend.script.source import (
     outer_names,
     stored_names,
 )
-from scriptmode.frontend.script.trees import children, walk
+from scriptmode.frontend.script.trees import children, kept, walk
 from scriptmode.frontend.script.values import (
     CellVariable,
     IRValue,
@@ -122,13 +122,14 @@ def delete_cell(e: Emitter, name: str, variable: CellVariable) -> None:
 # which variables
 
 
-def shared_names(node: FunctionNode) -> set[str]:
+@kept
+def shared_names(node: FunctionNode) -> frozenset[str]:
     """Names that functions nested in ``node`` declare ``nonlocal`` and that reach it."""
     found: set[str] = set()
     for inner in _nested(node):
         names = outer_names(inner)[1] | shared_names(inner)
         found |= names - (_bound_in(inner) - outer_names(inner)[1])
-    return found
+    return frozenset(found)
 
 
 def _nested(node: ast.AST) -> Iterator[FunctionNode]:

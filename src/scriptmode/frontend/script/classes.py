@@ -35,7 +35,7 @@ from scriptmode.frontend.script.dataclass_sources import enter_sources, generate
 from scriptmode.frontend.script.definite import definitely_assigned
 from scriptmode.frontend.script.environment import closure_of
 from scriptmode.frontend.script.source import source_of
-from scriptmode.frontend.script.trees import walk
+from scriptmode.frontend.script.trees import kept, walk
 from scriptmode.ir import types as T
 from scriptmode.ir.growth import join_growing
 from scriptmode.support.diagnostics import CompileError
@@ -317,6 +317,7 @@ class ClassTable:
     ) -> None:
         assert owner.python_class is not None
         changed = any(m.attributes.get(name, kind) != kind for m in members)
+        changed = changed or any(m in self.whole and name not in m.attributes for m in members)
         self.facts.fields[owner.python_class, name] = kind
         if changed or any((m, name) in self.absent for m in members):
             for member in members:
@@ -557,15 +558,19 @@ def _is_class_level(cls: type, name: str) -> bool:
     return found is not MISSING and not isinstance(found, types.MemberDescriptorType)
 
 
-def _annotated_targets(function: types.FunctionType) -> list[tuple[str, str]]:
+def _annotated_targets(function: types.FunctionType) -> tuple[tuple[str, str], ...]:
     try:
-        node = source_of(function).node
+        return _annotated_in(source_of(function).node)
     except CompileError:
-        return []
-    return [
+        return ()
+
+
+@kept
+def _annotated_in(node: ast.AST) -> tuple[tuple[str, str], ...]:
+    return tuple(
         (inner.target.attr, ast.unparse(inner.annotation))
         for inner in walk(node)
         if isinstance(inner, ast.AnnAssign)
         and isinstance(inner.target, ast.Attribute)
         and isinstance(inner.target.value, ast.Name)
-    ]
+    )

@@ -36,7 +36,7 @@ from scriptmode.frontend.script.source import (
     source_of,
 )
 from scriptmode.frontend.script.texts import missing_text, too_many_text
-from scriptmode.frontend.script.trees import children, walk
+from scriptmode.frontend.script.trees import children, kept, walk
 from scriptmode.frontend.script.values import (
     KEYWORDS,
     Arguments,
@@ -572,10 +572,14 @@ def _run_body(e: Emitter, instance: Instance, node: ast.FunctionDef | ast.Lambda
 
 
 def _check_supported(e: Emitter, node: ast.FunctionDef | ast.Lambda) -> None:
-    for inner in _own_nodes(node):
-        if isinstance(inner, ast.Await):
-            with e.at(inner):
-                e.fail_syntax("async code cannot be compiled")
+    for inner in _awaits(node):
+        with e.at(inner):
+            e.fail_syntax("async code cannot be compiled")
+
+
+@kept
+def _awaits(node: ast.AST) -> tuple[ast.Await, ...]:
+    return tuple(inner for inner in _own_nodes(node) if isinstance(inner, ast.Await))
 
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:

@@ -40,7 +40,7 @@ from scriptmode.frontend.script.shapes import (
     stable_key,
 )
 from scriptmode.frontend.script.source import loaded_names, nonlocal_names, own_yields
-from scriptmode.frontend.script.trees import walk
+from scriptmode.frontend.script.trees import kept, walk
 from scriptmode.frontend.script.tries import NOTHING, protect, raise_again
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -171,9 +171,9 @@ def make_generator(
     e: Emitter, target: Target, values: dict[str, Sugared], shapes: dict[str, Shape]
 ) -> Sugared:
     """Call a generator function: nothing of it runs yet."""
-    for kept in (*values.values(), target.itself):  # the generator outlives the call
-        if kept is not None:
-            e.unit.check_escaping(e, kept)
+    for held in (*values.values(), target.itself):  # the generator outlives the call
+        if held is not None:
+            e.unit.check_escaping(e, held)
     inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
     try:
         is_context = id(target.source.node) in e.unit.context_functions
@@ -351,6 +351,7 @@ def _stopped(e: Emitter, caught: Value) -> None:
 _OWN_CODE = frozenset(["range", "len", "enumerate", "zip", "abs", "int", "float", "min", "max"])
 
 
+@kept
 def _runs_other_code(node: ast.AST) -> bool:
     """Whether a generator calls what may resume it, or raise StopIteration."""
     for inner in walk(node):

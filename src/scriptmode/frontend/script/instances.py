@@ -38,7 +38,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import choose, discard_after, narrow, when
 from scriptmode.frontend.script.functions import call_function
 from scriptmode.frontend.script.handlers import CALLS
-from scriptmode.frontend.script.literals import widen
+from scriptmode.frontend.script.literals import make_alike
 from scriptmode.frontend.script.values import (
     Arguments,
     BoundMethod,
@@ -528,8 +528,10 @@ def store_field(e: Emitter, owner: IRValue, name: str, value: Sugared) -> None:
     if known is not None and not T.is_subtype(built.type, known):
         if site is not None and built.node is not None:
             e.sites[built.node] = site
-        if type(T.unwrap_optional(known)) is type(built.type) and T.NEVER in T.walk(built.type):
-            widen(e, built, T.unwrap_optional(known))
+        if make_alike(e, T.unwrap_optional(known), built):
+            is_optional = isinstance(known, T.OptionalType)
+            wider = T.optional_of(built.type) if is_optional else built.type
+            e.unit.classes.replace(t, name, wider)
     if known is None or not T.is_subtype(built.type, known):
         e.unit.classes.declare(t, name, built.type)
     e.builder.node("prim::SetAttr", [owner.value, built], name=name)

@@ -154,6 +154,9 @@ def _widen_attribute(e: Emitter, node: Node, wanted: T.Type) -> None:
     """Learn the element types of an attribute's container, where its contents admit them."""
     owner = node.inputs[0].type
     if isinstance(owner, T.ClassType) and not owner.is_module:
+        known = owner.attributes[node.attributes["name"]]
+        if isinstance(T.unwrap_optional(known), T.UnionType):
+            return  # containers of several types, none of which can become the other
         t = _in_place_of(node.output.type, wanted)
         e.unit.classes.replace(owner, node.attributes["name"], t)
         return
@@ -209,6 +212,19 @@ def reconcile(e: Emitter, found: Sequence[Sugared]) -> None:
     for value in containers:
         if value.type != joined:
             widen(e, value, joined)
+
+
+def make_alike(e: Emitter, known: T.Type, value: Value) -> bool:
+    """A container goes where one of type ``known`` is: become of that type, if it can.
+
+    True if that one should rather become of the type of ``value``.
+    """
+    if isinstance(value.type, T.CONTAINERS) and type(value.type) is type(known):
+        joined = _join_elements(value.type, known)
+        if joined is not None and joined != value.type:
+            widen(e, value, joined)
+        return joined == value.type
+    return False
 
 
 def _reconcile_displays(e: Emitter, found: Sequence[Sugared], built: Sequence[IRValue]) -> None:

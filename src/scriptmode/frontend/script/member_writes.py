@@ -90,6 +90,7 @@ def delete_member(e: Emitter, owner: IRValue, name: str, *, plainly: bool = Fals
         elif is_frozen(cls) and not plainly:
             e.raise_error(dataclasses.FrozenInstanceError, f"cannot delete field {name!r}")
         elif name not in c.attributes:
+            e.unit.classes.absent.add((c, name))
             e.raise_error(AttributeError, missing_text(cls, name))
         else:
             for member in e.unit.classes.sharing(c, name):

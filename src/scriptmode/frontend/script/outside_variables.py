@@ -96,6 +96,7 @@ def read(e: Emitter, owner: Any, label: str, name: str, error: type[Exception], 
         return None
     value, t = _holder_value(e, holder, label, name)
     if name not in t.attributes:
+        e.unit.classes.absent.add((t, name))
         e.raise_error(error, text)
     present = has_field(e, value, name)
     branch(e, present, lambda: None, lambda: e.raise_error(error, text))

@@ -7,6 +7,30 @@ As ``ast.iter_child_nodes`` and ``ast.walk``, in the same order, but for the ``L
 from __future__ import annotations
 
 import ast
+import functools
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+_N = TypeVar("_N", bound=ast.AST)
+_R = TypeVar("_R")
+
+
+def kept(find: Callable[[_N], _R]) -> Callable[[_N], _R]:
+    """A question about a tree whose answer is kept as long as the tree is.
+
+    For trees that do not change any more; the answer must not be changed either.
+    """
+    answers: weakref.WeakKeyDictionary[_N, _R] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(find)
+    def answer(node: _N) -> _R:
+        found = answers.get(node)
+        if found is None:
+            found = answers[node] = find(node)
+        return found
+
+    return answer
 
 
 def children(node: ast.AST) -> list[ast.AST]:
