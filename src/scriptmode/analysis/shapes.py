@@ -150,6 +150,7 @@ _CHEAP = frozenset(
         "aten::__xor__.Tensor", "aten::ones_like", "aten::zeros_like", "aten::full_like",
         "aten::empty_like", "aten::cat", "aten::stack", "aten::flip", "aten::tril", "aten::triu",
         "aten::repeat", "aten::std", "aten::std.dim", "aten::std.correction", "aten::var",
+        "aten::roll", "aten::cumsum", "aten::cumprod", "aten::relu6", "aten::isfinite",
         "aten::var.dim", "aten::var.correction", "aten::norm.Scalar", "aten::masked_fill.Scalar",
         "aten::masked_fill.Tensor", "aten::mse_loss", "aten::glu", "aten::outer",
     ]
@@ -488,27 +489,35 @@ class Shapes:
                     self._set(output, fact)
 
     def _assume_elements(self, lists: Sequence[LocalList], block: Block) -> None:
-        """Let all elements of a list have the fact of those that are known, while that holds."""
-        for made in lists:
-            known = {fact for v in made.written for fact in self._candidates(v)}
-            if len(known) == 1 and made.reads:
-                (fact,) = known
-                assert fact is not None
-                self._elements.update(dict.fromkeys(made.reads, fact))
-        while self._elements:
-            self._block(block)
-            wrong = [
-                made for made in lists
-                for node in made.reads[:1]
-                if node in self._elements
-                and any(self.of(v) != self._elements[node] for v in made.written)
-            ]  # fmt: skip
-            if not wrong:
-                return
+        """Let all elements of a list have the fact of those that are known, while that holds.
+
+        What is assumed of one list may tell what is in another, which may go back into the first.
+        """
+        refuted: set[LocalList] = set()
+        while True:
+            assumed = False
+            for made in lists:
+                if made in refuted or not made.reads or made.reads[0] in self._elements:
+                    continue
+                known = {fact for v in made.written for fact in self._candidates(v)}
+                if len(known) == 1:
+                    self._elements.update(dict.fromkeys(made.reads, known.pop()))
+                    assumed = True
+            wrong: list[LocalList] = []
+            if not assumed:
+                wrong = [
+                    made for made in lists
+                    for node in made.reads[:1]
+                    if node in self._elements
+                    and any(self.of(v) != self._elements[node] for v in made.written)
+                ]  # fmt: skip
+                if not wrong:
+                    return
+            refuted.update(wrong)
             for made in wrong:
                 for node in made.reads:
                     del self._elements[node]
-        self._block(block)
+            self._block(block)
 
     def _candidates(self, value: Value) -> set[TensorFact]:
         """The facts that a value has on some way, where an If joins several."""

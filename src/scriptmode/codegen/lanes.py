@@ -21,7 +21,7 @@ SCALARS: dict[torch.dtype, ir.Type] = {
 }  # fmt: skip
 _CONTRACT = ("contract",)
 _FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
-_INT_OPS = {"add": "add", "sub": "sub", "mul": "mul"}
+_INT_OPS = {"add": "add", "sub": "sub", "mul": "mul", "quot": "sdiv", "rem": "srem"}
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _BITS = {"and": "and_", "or": "or_", "xor": "xor"}
 

@@ -3,7 +3,9 @@
 ::
 
     i32 name(inputs..., outputs...)      pointers, and i64, double or i8 for numbers
-    0: done; 1: an index among the inputs is out of bounds or memory is short; nothing was written
+    0: done; 1: an index is out of bounds, a check has failed or memory is short
+
+Where it gives 1 nothing was written but results.
 
 In each bundle one loop is walked in vectors: the one along which most accesses are contiguous.  Its
 last, shorter vector has exactly the lanes that are left, so every extent is static.
@@ -84,10 +86,11 @@ class _Emitter:
         self._allocate()
         for group in self.plan.groups:
             self._group(group)
+        refused = self._refused()
         if self.heap is not None:
             free = _declared(self.b.module, "free", ir.VoidType(), [PTR])
             self.b.call(free, [self.heap])
-        self.b.ret(ir.Constant(I32, 0))
+        self.b.ret(refused)
         self.entry.position_at_end(self.function.blocks[0])  # kernels of products add to it
         self.entry.branch(self.function.blocks[1])
         return self.function
@@ -102,6 +105,15 @@ class _Emitter:
         with self.b.if_then(outside, likely=False):
             self.b.ret(ir.Constant(I32, 1))
         self.terms[known] = value
+
+    def _refused(self) -> ir.Value:
+        """1 where some check has failed."""
+        b = self.b
+        found: ir.Value = ir.Constant(I8, 1)
+        for check in self.plan.kernel.checks:
+            flag = b.load(self._address(check, ir.Constant(I64, 0)), typ=I8, align=1)
+            found = b.and_(found, flag)
+        return b.zext(b.icmp_unsigned("==", found, ir.Constant(I8, 0)), I32)
 
     def _allocate(self) -> None:
         if self.plan.bytes <= STACK:

@@ -13,7 +13,15 @@ from typing import Any
 
 import torch
 
-from scriptmode.loops.index import Affine, Element, Quotient, Remainder, Term, mentions
+from scriptmode.loops.index import (
+    Affine,
+    Element,
+    Quotient,
+    Remainder,
+    Term,
+    mentions,
+    with_elements,
+)
 
 
 @dataclass(eq=False)
@@ -240,6 +248,36 @@ def gathered(index: Affine) -> list[Expr]:
             found.append(term.value)
         elif isinstance(term, (Quotient, Remainder)):
             found += gathered(term.value)
+    return found
+
+
+def rewritten(value: Expr, change: Callable[[Load], Expr], done: dict[int, Expr]) -> Expr:
+    """An expression with ``change`` of its loads, those of gathered indices first."""
+    found = done.get(id(value))
+    if found is not None:
+        return found
+
+    def inner(part: Expr) -> Expr:
+        return rewritten(part, change, done)
+
+    found = value
+    if isinstance(value, Load):
+        found = change(_at(value, with_elements(value.offset, inner)))
+    elif isinstance(value, Position):
+        index = with_elements(value.index, inner)
+        found = value if index == value.index else position(index)
+    elif isinstance(value, Apply):
+        operands = [inner(o) for o in value.operands]
+        if any(a is not b for a, b in zip(operands, value.operands, strict=True)):
+            found = apply(value.name, *operands, dtype=value.dtype)
+    done[id(value)] = found
+    return found
+
+
+def _at(value: Load, offset: Affine) -> Load:
+    if offset == value.offset:
+        return value
+    found: Load = _once(("load", id(value.buffer), offset), lambda: Load(value.buffer, offset))
     return found
 
 

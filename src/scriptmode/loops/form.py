@@ -164,7 +164,8 @@ class _Former:
         effects = self.effects.of(node)
         if region.writes and (effects & ~Effect.ALLOCATES or _may_leave(node)):
             return True
-        if region.lowerer.builder.kernel.bounds and effects & (
+        kernel = region.lowerer.builder.kernel
+        if (kernel.bounds or kernel.checks) and effects & (
             Effect.WRITES | Effect.IO | Effect.RAISES
         ):
             return True
@@ -174,14 +175,23 @@ class _Former:
 
     def _add(self, region: _Region, node: Node) -> bool:
         """Add a node if all that it needs can be had; False leaves the region usable."""
+        is_write = functional_kind(node.kind) is not None
+        checks = region.lowerer.builder.kernel.checks
+        if is_write and checks:
+            return False  # a check that fails comes too late
         try:
             for value in node.inputs:
                 self._need(region, value)
             region.lowerer.node(node)
         except NotLowered:
             return False
+        if region.writes and checks:
+            checks.clear()
+            for output in node.outputs:
+                region.lowerer.values.pop(output, None)
+            return False
         region.members.append(node)
-        region.writes |= functional_kind(node.kind) is not None
+        region.writes |= is_write
         region.values.update(node.outputs)
         return True
 

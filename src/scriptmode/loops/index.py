@@ -3,13 +3,13 @@
 An ``Affine`` is ``constant + sum(coefficient * term)``.  A term is a loop variable, a quotient or
 remainder of an affine index by a constant (what a reshape that merges dimensions leaves), or an
 integer that is only known when the kernel runs (``Known``: an argument; ``Element``: read from
-memory).  Terms are compared by identity; equal quotients are made once per kernel.
+memory).  Terms are compared by identity, elements by what computes them.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,13 +84,21 @@ class Known(Term):
 
 
 class Element(Term):
-    """An index that an expression computes (a gather); checked to lie within the bounds."""
+    """An index that an expression computes (a gather), which lies within the bounds."""
 
     __slots__ = ("value",)
 
     def __init__(self, value: Any, low: int, high: int) -> None:
         super().__init__(low, high)
         self.value = value  # an Expr of dtype int64
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Element):
+            return NotImplemented
+        return self.value is other.value and (self.low, self.high) == (other.low, other.high)
+
+    def __hash__(self) -> int:
+        return hash((id(self.value), self.low, self.high))
 
     def __repr__(self) -> str:
         return f"[{self.value}]"
@@ -222,6 +230,26 @@ def replaced(term: Term, mapping: Mapping[Term, Affine]) -> Affine:
         same = value is term.value
         return Affine.of(term if same else Element(value, term.low, term.high))
     return Affine.of(term)
+
+
+def with_elements(index: Affine, change: Callable[[Any], Any]) -> Affine:
+    """An index whose gathered parts are computed by what ``change`` gives of their expressions."""
+    if not any(isinstance(term, (Element, Quotient, Remainder)) for term, _ in index.parts):
+        return index
+    result = Affine(index.constant)
+    for term, coefficient in index.parts:
+        found = Affine.of(term)
+        if isinstance(term, Element):
+            value = change(term.value)
+            if value is not term.value:
+                found = Affine.of(Element(value, term.low, term.high))
+        elif isinstance(term, (Quotient, Remainder)):
+            value = with_elements(term.value, change)
+            if value != term.value:
+                is_quotient = isinstance(term, Quotient)
+                found = (value.divided if is_quotient else value.modulo)(term.divisor)
+        result = result + found * coefficient
+    return result
 
 
 def linear(indices: Iterable[Affine], strides: Iterable[int], start: int = 0) -> Affine:

@@ -90,14 +90,15 @@ class Stage:
 class Kernel:
     """What a region computes.  ``inputs`` and ``outputs`` are in the region's order: buffers, or
     names of numbers among the inputs.  ``bounds`` must hold when it starts, else nothing is done;
-    the values of gathered ``elements`` are checked where they are read.  ``writes`` counts how
-    often memory of an input is written."""
+    ``checks`` are flags that it computes, and one that is not true makes its results worthless: it
+    must not write in place then.  ``writes`` counts how often memory of an input is written."""
 
     name: str
     inputs: list[Buffer | str] = field(default_factory=list)
     outputs: list[Buffer] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     bounds: list[Known] = field(default_factory=list)
+    checks: list[Buffer] = field(default_factory=list)
     writes: dict[Buffer, int] = field(default_factory=dict)
 
 
@@ -126,6 +127,13 @@ class KernelBuilder:
         term = Known(name, low, high)
         self.kernel.bounds.append(term)
         return Affine.of(term)
+
+    def require(self, condition: Lazy) -> None:
+        """Refuse the results unless a condition holds everywhere."""
+        dims = range(condition.rank)
+        found = self.realize(self.reduce("and", condition, dims, torch.bool, False))
+        assert found.memory is not None
+        self.kernel.checks.append(found.memory.buffer)
 
     # ---- stages ----
 

@@ -16,9 +16,9 @@ may use the result's memory before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from scriptmode.loops.expr import Apply, Buffer, Expr, Load, apply, load, loads
+from scriptmode.loops.expr import Buffer, Expr, load, loads, rewritten
 from scriptmode.loops.kernel import Stage
 
 
@@ -31,7 +31,7 @@ def overlay_temporaries(stages: Sequence[Stage]) -> None:
         for other in stages[: position + 1]:
             if other.out is found:
                 other.out = stage.out
-            other.value = _replaced(other.value, {found: stage.out}, {})
+            other.value = _replaced(other.value, found, stage.out)
 
 
 def _overlaid(stages: Sequence[Stage], position: int) -> Buffer | None:
@@ -65,15 +65,5 @@ def _is_only_reader(stages: Sequence[Stage], position: int, buffer: Buffer) -> b
     return True
 
 
-def _replaced(value: Expr, buffers: Mapping[Buffer, Buffer], done: dict[int, Expr]) -> Expr:
-    found = done.get(id(value))
-    if found is not None:
-        return found
-    found = value
-    if isinstance(value, Load) and value.buffer in buffers:
-        found = load(buffers[value.buffer], value.offset)
-    elif isinstance(value, Apply):
-        operands = [_replaced(o, buffers, done) for o in value.operands]
-        found = apply(value.name, *operands, dtype=value.dtype)
-    done[id(value)] = found
-    return found
+def _replaced(value: Expr, old: Buffer, new: Buffer) -> Expr:
+    return rewritten(value, lambda r: load(new, r.offset) if r.buffer is old else r, {})

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
-from scriptmode.loops.expr import Buffer, gathered, loads
+from scriptmode.loops.expr import Buffer, loads
 from scriptmode.loops.kernel import Stage
 from scriptmode.loops.schedule import Schedule
 from scriptmode.loops.sharing import VIEWS
@@ -76,15 +76,13 @@ def _is_new(made: Node, value: Value, program: Program) -> bool:
 def may_reuse(plan: Schedule, pair: tuple[int, int]) -> bool:
     """Whether a kernel has read an element of an argument before it writes the result there."""
     result, argument = plan.kernel.outputs[pair[0]], plan.kernel.inputs[pair[1]]
-    if not isinstance(argument, Buffer) or argument in plan.kernel.writes:
+    if not isinstance(argument, Buffer) or argument in plan.kernel.writes or plan.kernel.checks:
         return False
     is_written = False
     for group in plan.groups:
         for bundle in group.bundles:
             for stage in bundle.stages:
                 read = list(loads(stage.value))
-                if any(gathered(r.offset) for r in read):
-                    return False  # it may find an index out of bounds half-way
                 met = [r.offset for r in read if r.buffer.memory is argument.memory]
                 if met and is_written:
                     return False

@@ -20,7 +20,17 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from scriptmode.loops.expr import Apply, Buffer, Expr, Load, Position, apply, forget, load, loads
+from scriptmode.loops.expr import (
+    Buffer,
+    Expr,
+    Load,
+    Position,
+    forget,
+    gathered,
+    load,
+    loads,
+    rewritten,
+)
 from scriptmode.loops.index import Affine, Quotient, Remainder, Term, Var, mentions
 from scriptmode.loops.kernel import Kernel, Stage
 from scriptmode.loops.overlay import overlay_temporaries
@@ -71,8 +81,8 @@ class Schedule:
 
     @property
     def may_refuse(self) -> bool:
-        """Whether the kernel may do nothing: an index is out of bounds, or memory is missing."""
-        return bool(self.kernel.bounds) or self.bytes > STACK
+        """Whether its results may not count: a bound or check fails, or memory is missing."""
+        return bool(self.kernel.bounds or self.kernel.checks) or self.bytes > STACK
 
 
 def schedule(kernel: Kernel) -> Schedule:
@@ -85,7 +95,7 @@ def schedule(kernel: Kernel) -> Schedule:
                 drafts.append(_Draft(stage))
         groups = [draft.finish() for draft in drafts]
         _forward(groups)
-        _drop_dead(groups)
+        _drop_dead(groups, {check.memory for check in kernel.checks})
         _contract(groups)
         for group in groups:
             for bundle in group.bundles:
@@ -301,34 +311,26 @@ def _forward(groups: list[Group]) -> None:
     """Take what the same bundle has just stored from where it was computed."""
     for group in groups:
         for bundle in group.bundles:
-            stored: dict[tuple[int, Affine], Expr] = {}
-            for stage in bundle.stages:
-                stage.value = _with_loads(stage.value, stored, {})
-                if stage.fold is None:
-                    stored[id(stage.out.memory), stage.offset] = stage.value
+            _forward_within(bundle)
 
 
-def _with_loads(
-    value: Expr, stored: Mapping[tuple[int, Affine], Expr], done: dict[int, Expr]
-) -> Expr:
-    found = done.get(id(value))
-    if found is not None:
-        return found
-    found = value
-    if isinstance(value, Load):
-        found = stored.get((id(value.buffer.memory), value.offset), value)
-    elif isinstance(value, Apply):
-        operands = [_with_loads(o, stored, done) for o in value.operands]
-        found = apply(value.name, *operands, dtype=value.dtype)
-    done[id(value)] = found
-    return found
+def _forward_within(bundle: Bundle) -> None:
+    stored: dict[tuple[int, Affine], Expr] = {}
+
+    def taken(read: Load) -> Expr:
+        return stored.get((id(read.buffer.memory), read.offset), read)
+
+    for stage in bundle.stages:
+        stage.value = rewritten(stage.value, taken, {})
+        if stage.fold is None:
+            stored[id(stage.out.memory), stage.offset] = stage.value
 
 
-def _drop_dead(groups: list[Group]) -> None:
-    """Drop stages whose temporary buffer nobody reads."""
+def _drop_dead(groups: list[Group], kept: set[Buffer]) -> None:
+    """Drop stages whose temporary buffer nobody reads, but for those ``kept``."""
     changed = True
     while changed:
-        read = {
+        read = kept | {
             r.buffer.memory
             for g in groups for b in g.bundles for s in b.stages
             for r in loads(s.value)
@@ -336,9 +338,9 @@ def _drop_dead(groups: list[Group]) -> None:
         changed = False
         for group in groups:
             for bundle in group.bundles:
-                kept = [s for s in bundle.stages if _is_kept(s.out.memory, read)]
-                changed |= len(kept) < len(bundle.stages)
-                bundle.stages = kept
+                left = [s for s in bundle.stages if _is_kept(s.out.memory, read)]
+                changed |= len(left) < len(bundle.stages)
+                bundle.stages = left
             group.bundles = [b for b in group.bundles if b.stages]
     groups[:] = [g for g in groups if g.bundles]
 
@@ -367,7 +369,7 @@ def _contract(groups: list[Group]) -> None:
                 if stage.out in own:
                     stage.offset = _sliced(stage.offset, group.vars)
                     sizes[stage.out] = max(sizes[stage.out], stage.offset.bounds[1] + 1)
-                stage.value = _with_slices(stage.value, own, group.vars, {})
+                stage.value = _with_slices(stage.value, own, group.vars)
         for buffer, size in sizes.items():
             buffer.size = size
 
@@ -378,20 +380,11 @@ def _sliced(offset: Affine, variables: Iterable[Var]) -> Affine:
     return offset
 
 
-def _with_slices(
-    value: Expr, own: set[Buffer], variables: tuple[Var, ...], done: dict[int, Expr]
-) -> Expr:
-    found = done.get(id(value))
-    if found is not None:
-        return found
-    found = value
-    if isinstance(value, Load) and value.buffer in own:
-        found = load(value.buffer, _sliced(value.offset, variables))
-    elif isinstance(value, Apply):
-        operands = [_with_slices(o, own, variables, done) for o in value.operands]
-        found = apply(value.name, *operands, dtype=value.dtype)
-    done[id(value)] = found
-    return found
+def _with_slices(value: Expr, own: set[Buffer], variables: tuple[Var, ...]) -> Expr:
+    def sliced(read: Load) -> Expr:
+        return load(read.buffer, _sliced(read.offset, variables)) if read.buffer in own else read
+
+    return rewritten(value, sliced, {})
 
 
 def _collapse(bundle: Bundle) -> None:
@@ -443,6 +436,8 @@ def _all_indices(bundle: Bundle) -> list[Affine]:
                 found.append(value.offset)
             elif isinstance(value, Position):
                 found.append(value.index)
+            for index in found[-1:] if isinstance(value, (Load, Position)) else ():
+                pending += gathered(index)
             pending += value.operands
     return found
 

@@ -21,11 +21,12 @@ After::
       return (%p)
 
 Lists that are only read count; one element of ``unbind`` may have an index that is not constant.
-``x.item()`` becomes the number that the dtype says.
+``x.item()`` and ``x[i].item()`` become the number that the dtype says.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,8 +52,24 @@ from scriptmode.ops.aten import schema_of
 from scriptmode.ops.table import Effect
 
 _CHECKED = frozenset(
-    ["aten::embedding", "aten::index_select", "aten::gather", "aten::index.Tensor", "aten::take"]
+    [
+        "aten::embedding",
+        "aten::index_select",
+        "aten::gather",
+        "aten::index.Tensor",
+        "aten::take",
+        "aten::one_hot",
+        "aten::floor_divide",
+        "aten::remainder.Tensor",
+        "aten::fmod.Tensor",
+        "aten::div.Tensor_mode",
+        "aten::remainder.Scalar",
+        "aten::floor_divide.Scalar",
+        "aten::fmod.Scalar",
+        "aten::div.Scalar_mode",
+    ]
 )
+_READING = {"aten::item": 0, "tensor::element.one": 1, "tensor::element.two": 2}  # indices
 _NUMBERS = {T.INT: "tensor::int", T.FLOAT: "tensor::float", T.BOOL: "tensor::bool"}
 
 
@@ -73,7 +90,7 @@ def use_facts(graph: Graph, program: Program | None, given: Facts) -> bool:
             changed |= _elements(node)
         elif node.kind == "tuple::as_list":
             changed |= _constant_sizes(node)
-        elif node.kind == "aten::item":
+        elif node.kind in _READING:
             changed |= _item(node, facts)
     return erase_dead(graph, facts) or changed
 
@@ -247,15 +264,20 @@ def _elements(node: Node) -> bool:
 
 
 def _item(node: Node, facts: Facts) -> bool:
-    """``x.item()``, whose type follows from the dtype."""
-    fact = facts.get(node.inputs[0])
-    if fact is None or fact.numel != 1 or fact.dtype.is_complex:
+    """``x.item()`` and ``x[i].item()``, whose type follows from the dtype."""
+    fact, count = facts.get(node.inputs[0]), _READING[node.kind]
+    if fact is None or fact.dtype.is_complex or len(fact.shape) < count:
+        return False
+    if math.prod(fact.shape[count:]) != 1:
         return False
     t = T.FLOAT if fact.dtype.is_floating_point else T.BOOL if fact.dtype == torch.bool else T.INT
     uses = [use.node for use in node.output.uses]
     if not all(u.kind in ("prim::isinstance", "prim::unchecked_cast") for u in uses):
         return False
-    number = _op(node, _NUMBERS[t], [node.inputs[0]], t)
+    element = node.inputs[0]
+    for index in node.inputs[1:]:
+        element = _op(node, "aten::select.int", [element, _constant(node, 0, T.INT), index])
+    number = _op(node, _NUMBERS[t], [element], t)
     for user in uses:
         if user.block is None:
             continue

@@ -1,13 +1,20 @@
 """Lowerings by family; importing this package registers them all."""
 
 from scriptmode.loops.lowerings import (
+    activations,
     creation,
     gathers,
     layers,
+    orders,
     pointwise,
     products,
     reductions,
+    remainders,
+    scans,
     views,
 )
 
-FAMILIES = (creation, gathers, layers, pointwise, products, reductions, views)
+FAMILIES = (
+    activations, creation, gathers, layers, orders, pointwise, products, reductions, remainders,
+    scans, views,
+)  # fmt: skip

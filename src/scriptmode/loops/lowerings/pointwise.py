@@ -275,6 +275,15 @@ def div(k: KernelBuilder, out: TensorFact, a: Any, b: Any) -> Lazy:
     return computed(out, lambda x, y: apply("div", x, y), out.dtype, a, b)
 
 
+@lowers("aten::outer")
+def outer(k: KernelBuilder, out: TensorFact, a: Lazy, b: Lazy) -> Lazy:
+    """All products of elements of two vectors."""
+    if out.dtype == torch.bool:
+        raise NotLowered("arithmetic of bools")
+    column = Lazy((*a.shape, 1), a.dtype, lambda i: a.at(i[:1]))
+    return computed(out, lambda x, y: apply("mul", x, y), out.dtype, column, b)
+
+
 @lowers("aten::addcmul")
 def addcmul(k: KernelBuilder, out: TensorFact, x: Any, a: Any, b: Any, value: Any) -> Lazy:
     """``x + value * a * b``."""

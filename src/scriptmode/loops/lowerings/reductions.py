@@ -21,6 +21,7 @@ from scriptmode.loops.kernel import (
 )
 from scriptmode.loops.lowering import fixed, lowers, wrap
 from scriptmode.loops.lowerings.pointwise import SUPPORTED, truth
+from scriptmode.loops.lowerings.views import reshaped
 
 
 def folded_dims(x: Lazy, dims: Any) -> list[int]:
@@ -118,7 +119,9 @@ def _register_extrema(name: str, function: str) -> None:
     @lowers(f"aten::arg{name}")
     def index_of(k: KernelBuilder, out: TensorFact, x: Lazy, dim: Any, keepdim: Any) -> Lazy:
         if dim is None:
-            raise NotLowered("the index among all elements")
+            if fixed(keepdim):
+                raise NotLowered("the index among all elements, in dimensions of size 1")
+            x, dim = reshaped(k, k.keep(x, 2), (x.numel,)), 0
         d = wrap(dim, x.rank)
         x = k.keep(x, 2)
         best = fold(k, function, x, d, True, x.dtype)

@@ -225,6 +225,25 @@ def repeat(k: KernelBuilder, out: TensorFact, x: Lazy, repeats: Any) -> Lazy:
     return Lazy(out.shape, x.dtype, lambda i: x.at(indices(i)))
 
 
+@lowers("aten::roll")
+def roll(k: KernelBuilder, out: TensorFact, x: Lazy, shifts: Any, dims: Any) -> Lazy:
+    """Elements moved on along dimensions; what leaves at the end comes back at the start."""
+    shifts, dims = (v if isinstance(v, list) else [v] for v in (fixed(shifts), fixed(dims)))
+    if len(dims) != len(shifts) or x.numel == 0:
+        raise NotLowered("a roll of all elements in a row")
+    moved = [0] * x.rank
+    for shift, dim in zip(shifts, dims, strict=True):
+        moved[wrap(dim, x.rank)] += shift
+
+    def indices(i: Indices) -> Indices:
+        return tuple(
+            (index + -shift % size).modulo(size)
+            for index, shift, size in zip(i, moved, x.shape, strict=True)
+        )
+
+    return Lazy(x.shape, x.dtype, lambda i: x.at(indices(i)))
+
+
 @lowers("aten::flip")
 def flip(k: KernelBuilder, out: TensorFact, x: Lazy, dims: Any) -> Lazy:
     """Dimensions in reverse."""
