@@ -10,6 +10,9 @@ os.environ.setdefault("SCRIPTMODE_VERIFY", "1")
 os.environ.setdefault("SCRIPTMODE_DEBUG", "1")
 # all calls that need gradients run programs of their own, from the first one on
 os.environ.setdefault("SCRIPTMODE_AUTODIFF", "1")
+# special code, which the default makes when calls have taken some time, is asked for where it is
+# tested (tests/jit/test_default_mode.py runs with the default)
+os.environ.setdefault("SCRIPTMODE_SPECIALIZE", "off")
 # of the random programs: fresh in each run, the same for the workers of one
 os.environ.setdefault("SCRIPTMODE_TEST_SEED", str(random.SystemRandom().randrange(10**9)))
 

@@ -67,9 +67,9 @@ OPTIONS: Mapping[str, Option] = {
                "torch's tape op by op; auto: the one or the other, whichever costs less"),
         Option("max_instances", "SCRIPTMODE_MAX_INSTANCES", 32, int, "instances of one scripted "
                "function over argument types"),
-        Option("specialize", "SCRIPTMODE_SPECIALIZE", "off", _specialize, "code for what "
-               "calls have in common: sync compiles it in a call that is like the ones before, "
-               "background in another thread; off"),
+        Option("specialize", "SCRIPTMODE_SPECIALIZE", "background", _specialize, "code for what "
+               "calls have in common: background compiles it in another thread, once it is known "
+               "to pay; sync in a call that is like the ones before; off"),
         Option("specialize_calls", "SCRIPTMODE_SPECIALIZE_CALLS", 3, int, "calls that must be "
                "alike before"),
         Option("specialize_seconds", "SCRIPTMODE_SPECIALIZE_SECONDS", 0.1, float, "that calls must "
