@@ -113,6 +113,14 @@ def tensor_same_form(f: FunctionEmitter, node: Node, a: ir.Value, b: ir.Value) -
     return boolean(f.b, f.b.and_(same, f.b.icmp_signed("==", differ, ir.Constant(I32, 0))))
 
 
+@lower("tensor::check_writable")
+def tensor_check_writable(f: FunctionEmitter, node: Node, self: ir.Value) -> None:
+    """RuntimeError if elements of the tensor share memory."""
+    found = f.b.call(f.unit.native("sm_tensor_is_expanded", I64, [PTR]), [f.spill(self)])
+    shared = f.b.icmp_signed("!=", found, ir.Constant(I64, 0))
+    f.raise_if(shared, RuntimeError, tensor_ops.SHARED_ELEMENTS)
+
+
 @lower("tensor::layout")
 def tensor_layout(f: FunctionEmitter, node: Node, self: ir.Value) -> ir.Value:
     """Number of the layout."""

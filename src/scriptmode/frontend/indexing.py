@@ -465,6 +465,7 @@ def _write(builder: Builder, cursor: _Cursor, self: Value, new: Operand) -> None
 def _copy_to(builder: Builder, target: Value, new: Operand) -> None:
     """Copy with broadcasting; leading dimensions of size 1 that ``target`` lacks are dropped."""
     if not C.is_tensor(new):
+        builder.op_node("tensor::check_writable", [target])
         builder.op("aten::fill_.Scalar", target, C.to_value(builder, new))
         return
     source = C.to_value(builder, new)

@@ -309,6 +309,7 @@ def _copy(
     source = other if C.is_none(src) else src
     found = C.type_of(source)
     if found is not None and T.is_numeric(found):
+        b.op_node("tensor::check_writable", [tensor(b, self)])
         return b.op("aten::fill_.Scalar", tensor(b, self), C.to_value(b, source))
     return b.op("aten::copy_", tensor(b, self), tensor(b, source), flag(b, non_blocking))
 

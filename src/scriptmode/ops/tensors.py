@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -58,6 +59,28 @@ op("tensor::element_size(Tensor self) -> int", effects=READS)(lambda self: self.
 op("tensor::same_form(Tensor a, Tensor b) -> bool", effects=READS)(
     lambda a, b: a.shape == b.shape and a.dtype == b.dtype
 )
+
+
+@op("tensor::check_writable(Tensor self) -> ()", effects=READS, raises=[RuntimeError])
+def _check_writable(self: torch.Tensor) -> None:
+    """``copy_`` refuses tensors whose elements share memory, which ``fill_`` does not."""
+    if is_expanded(self.shape, self.stride()):
+        raise RuntimeError(SHARED_ELEMENTS)
+
+
+SHARED_ELEMENTS = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)
+
+
+def is_expanded(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether elements along some dimension are one and the same."""
+    return 0 not in shape and any(
+        n > 1 and stride == 0 for n, stride in zip(shape, strides, strict=True)
+    )
+
+
 op("tensor::same_object(Tensor a, Tensor b) -> bool")(lambda a, b: a is b)
 
 # dtype and device

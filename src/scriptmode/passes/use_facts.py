@@ -50,6 +50,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
 from scriptmode.ops.aten import schema_of
 from scriptmode.ops.table import Effect
+from scriptmode.ops.tensors import is_expanded
 
 _CHECKED = frozenset(
     [
@@ -90,6 +91,8 @@ def use_facts(graph: Graph, program: Program | None, given: Facts) -> bool:
             changed |= _elements(node)
         elif node.kind == "tuple::as_list":
             changed |= _constant_sizes(node)
+        elif node.kind == "tensor::check_writable":
+            changed |= _is_writable(node, facts)
         elif node.kind in _READING:
             changed |= _item(node, facts)
     return erase_dead(graph, facts) or changed
@@ -106,6 +109,15 @@ def _constant_metadata(node: Node, facts: Facts) -> bool:
     except Unknown:
         return False
     node.replace_with(_constant(node, value, node.output.type))
+    return True
+
+
+def _is_writable(node: Node, facts: Facts) -> bool:
+    """Erase the check of a tensor whose elements are known to lie apart."""
+    fact = facts.get(node.inputs[0])
+    if fact is None or is_expanded(fact.shape, fact.strides):
+        return False
+    node.erase()
     return True
 
 

@@ -75,6 +75,28 @@ def sm_tensor_read(cell: ptr, n: i64, i: i64, j: i64, result: ptr) -> i64:
     return _number_at(load(ptr, place), at, dtype, result)
 
 
+@native
+def sm_tensor_is_expanded(cell: ptr) -> i64:
+    """Whether elements along some dimension are one and the same (a stride of 0)."""
+    place = stack(8)
+    if get_dim(cell, place) != 0:
+        return 0
+    n = load(i64, place)
+    if get_sizes(cell, place) != 0:
+        return 0
+    sizes = load(ptr, place)
+    if get_strides(cell, place) != 0:
+        return 0
+    strides = load(ptr, place)
+    found = 0
+    for i in range(n):
+        if load(i64, sizes, i * 8) == 0:
+            return 0
+        if load(i64, sizes, i * 8) > 1 and load(i64, strides, i * 8) == 0:
+            found = 1
+    return found
+
+
 @native(inline=True)
 def _number_at(data: ptr, at: i64, dtype: i32, result: ptr) -> i64:
     store(i64, result, 16, 0)
