@@ -658,6 +658,23 @@ def test_registered_steps_get_the_facts(monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("mode", ["sync", "background"])
+def test_a_defect_of_the_compiler_leaves_calls_as_they_are(monkeypatch, capsys, mode):
+    def run(graph, program, facts):
+        raise IndexError("a defect")
+
+    monkeypatch.setattr(versions, "_SPECIALIZERS", [run])
+    with config.override(specialize=mode, verify=False):
+        f = scriptmode.script(step)
+        x = torch.rand(3)
+        for _ in range(3 * CALLS):
+            check(f, step, x, x)
+        background.wait()
+        check(f, step, x, x)
+    assert not f.versions and not capsys.readouterr().err
+    assert "the compiler failed: IndexError('a defect')" in scriptmode.explain(f)
+
+
 # ---- threads and lifetime
 
 

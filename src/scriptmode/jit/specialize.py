@@ -203,9 +203,6 @@ class Versions:
                     self._add(seen, needs_no_grad, compiler_process.compile)
             except CompilerEnded as error:
                 self.reason = str(error)
-            except Exception as error:
-                self.reason = f"the compiler failed: {error!r}"
-                raise
             finally:
                 self._waits_for_thread = False
                 self._wait()
@@ -285,6 +282,14 @@ class Versions:
             made = build(subject, seen, needs_no_grad, generic, code, compiler)
         except (CompileError, NotBuiltError) as error:
             self.reason = str(error)
+            return self.reason
+        except CompilerEnded:
+            raise
+        except Exception as error:
+            # a defect of ours: calls go on with the code that they have
+            self.reason = f"the compiler failed: {error!r}"
+            if config.get("verify"):
+                raise
             return self.reason
         read = {(owner.name, name) for owner, name in made.compiled.tensor_reads}
         if not read <= subject.tensor_reads:
