@@ -83,6 +83,42 @@ def test_they_give_what_eager_gives(name):
             torch.testing.assert_close(got, want, equal_nan=True)
 
 
+def of_one(x: Tensor):
+    y = x * 2
+    best, where = y.max(0)
+    return (
+        y.argmax(0), y.argmin(), best, where, y.sum(0), y.amax(0, keepdim=True), y.mean(-1),
+        (y > 0).any(0), y.prod(0), y.logsumexp(0), torch.argmax(y, 0, keepdim=True),
+    )  # fmt: skip
+
+
+def test_a_number_has_a_dimension_to_fold():
+    x = torch.tensor(-1.5)
+    special = Specialized(of_one, (x,))
+    for got, want in zip(special.run(x), of_one(x), strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def with_nothing(x: Tensor, none: Tensor):
+    a = x * 2
+    return (
+        F.pad(none, (1, 1, 1, 1), value=2.5) + 1, torch.cat([none, a]), torch.cat([a, none, a]) - 1,
+        F.pad(a[5:], (0, 0, 2, 1)) * 2, torch.cat([a[:0], a, a[5:]]),
+    )  # fmt: skip
+
+
+def test_what_has_no_elements_is_neither_read_nor_written():
+    x, none = torch.randn(5, 3), torch.empty(0, 3)
+    special = Specialized(with_nothing, (x, none))
+    assert special.changed
+    for _ in range(20):
+        kept = torch.full((64,), 7.0)  # memory beside what is made
+        found = special.run(x, none)
+        for got, want in zip(found, with_nothing(x, none), strict=True):
+            torch.testing.assert_close(got, want)
+        assert torch.equal(kept, torch.full((64,), 7.0))
+
+
 def test_scans_of_long_rows_are_left_to_torch():
     x = torch.randn(3, 700)
     special = Specialized(lambda x: x.cumsum(1) * 2, (x,))

@@ -138,7 +138,9 @@ class KernelBuilder:
     # ---- stages ----
 
     def store(self, value: Lazy, out: Buffer, strides: Shape, start: Affine | int = 0) -> Lazy:
-        """Compute all elements into ``out``; the tensor in memory."""
+        """Compute all elements into ``out``, if there are any; the tensor in memory."""
+        if value.numel == 0:  # a loop runs at least once
+            return in_memory(Strided(out, strides, Affine() + start), value.shape)
         loops = self.variables(value.shape)
         indices = tuple(map(Affine.of, loops))
         expr = cast(value.at(indices), out.dtype)
@@ -190,6 +192,8 @@ class KernelBuilder:
 
         Where one element is folded, the result is that element.
         """
+        if value.numel == 0:
+            raise NotLowered("nothing to fold")
         kept = [d for d in range(value.rank) if d not in dims]
         if all(value.shape[d] == 1 for d in dims):
             single = self._single(value, kept, dtype)

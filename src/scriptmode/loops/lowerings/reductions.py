@@ -29,7 +29,8 @@ def folded_dims(x: Lazy, dims: Any) -> list[int]:
     dims = fixed(dims)
     if dims is None or dims == []:
         return list(range(x.rank))
-    return sorted({wrap(d, x.rank) for d in ([dims] if isinstance(dims, int) else dims)})
+    found = sorted({wrap(d, x.rank) for d in ([dims] if isinstance(dims, int) else dims)})
+    return found if x.rank else []
 
 
 def fold(k: KernelBuilder, name: str, x: Lazy, dims: Any, keepdim: Any, dtype: torch.dtype) -> Lazy:
