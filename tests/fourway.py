@@ -90,29 +90,37 @@ def compare(want: Any, got: Any, how: str, **tolerance: float) -> None:
 def check(target: Any, *argument_sets: Sequence[Any], **tolerance: float) -> Any:
     """Compile ``target`` (function or module) and compare on each argument tuple, three calls each.
 
-    Returns what ``scriptmode.script`` returned.  Modules are compared on copies of their state.
+    Returns what ``scriptmode.script`` returned.  Modules are compared on copies of their state, each
+    compiled for itself.
     """
     is_module = isinstance(target, torch.nn.Module)
-    result = None
+    result: Any = None
     for level in (0, 1):
         with config.override(opt=level):
+            result = None
             for args in argument_sets:
                 eager = copy.deepcopy(target) if is_module else target
-                compiled = scriptmode.script(copy.deepcopy(target) if is_module else target)
+                if is_module or result is None:
+                    result = scriptmode.script(copy.deepcopy(target) if is_module else target)
                 for call in range(3):
                     want = outcome(eager, args)
                     how = f"native, opt {level}, call {call}"
-                    compare(want, outcome(compiled, args), how, **tolerance)
-                result = compiled
+                    compare(want, outcome(result, args), how, **tolerance)
     for args in argument_sets:
         eager = copy.deepcopy(target) if is_module else target
-        subject = copy.deepcopy(target) if is_module else target
-        compiled = scriptmode.script(subject)
-        if any(isinstance(t, KnownType) for t in compiled._dispatcher.primary.types):
-            outcome(compiled, args)  # known at the first call only
+        compiled = result
+        if is_module or _is_known_at_call(compiled):
+            compiled = scriptmode.script(copy.deepcopy(target) if is_module else target)
+        if _is_known_at_call(compiled):
+            outcome(compiled, args)
         want = outcome(eager, args)
         compare(want, outcome(lambda *a: interpret(compiled, *a), args), "interpreter", **tolerance)
     return result
+
+
+def _is_known_at_call(compiled: Any) -> bool:
+    """Whether the primary instance has parameters that are known at the first call only."""
+    return any(isinstance(t, KnownType) for t in compiled._dispatcher.primary.types)
 
 
 def interpret(compiled: Any, *args: Any) -> Any:
