@@ -70,6 +70,7 @@ from scriptmode.runtime.native import (
     reprs,
     resolving,
     searches,
+    set_algebra,
     sets,
     sorting,
     splitting,
@@ -90,7 +91,7 @@ LIBRARY: tuple[ModuleType, ...] = (
     mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, list_slices,
     list_searches, ranges, substrings, utf8, strings, searches, splitting, pieces, edits,
     arithmetic, mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets,
-    deques, iterators, widening, copying, exceptions, cycles,
+    set_algebra, deques, iterators, widening, copying, exceptions, cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

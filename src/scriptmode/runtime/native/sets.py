@@ -10,16 +10,8 @@ from __future__ import annotations
 
 from scriptmode.abi.objects import (
     DESC_SIZE,
-    DICT_ENTRIES,
-    DICT_LENGTH,
-    DICT_USED,
     DUMMY_HASH,
-    ENTRY_ERASED,
-    ENTRY_HASH,
-    ENTRY_KEY,
     HEAP_DESCRIPTOR,
-    LIST_DATA,
-    LIST_LENGTH,
     PLACE_DUMMY,
     PLACE_FREE,
     PLACE_HASH,
@@ -47,14 +39,12 @@ from scriptmode.codegen.native import (
     store,
     text,
 )
-from scriptmode.runtime.native.equality import set_each, set_find, set_step, set_subset
+from scriptmode.runtime.native.equality import set_find, set_step
 from scriptmode.runtime.native.errors import KEY_ERROR, raise_from, sm_raise_memory_error
 from scriptmode.runtime.native.keys import sm_hash_int
-from scriptmode.runtime.native.lists import sm_list_new
 from scriptmode.runtime.native.lookups import INT_PLACE
 from scriptmode.runtime.native.memory import (
     child,
-    entry_size,
     free,
     malloc,
     place_size,
@@ -75,14 +65,15 @@ MAX_PLACES = 1 << 48
 
 
 @native
-def _element(s: ptr) -> ptr:
+def set_element(s: ptr) -> ptr:
+    """The descriptor of the elements."""
     return child(load(ptr, s, HEAP_DESCRIPTOR), 0)
 
 
 @native
 def _new_table(s: ptr, size: i64) -> i64:
     """Give the set an empty table of ``size`` places; 0 when there is no memory."""
-    nbytes = size * place_size(_element(s))
+    nbytes = size * place_size(set_element(s))
     table = malloc(nbytes)
     if table == 0:
         return 0
@@ -127,7 +118,7 @@ def set_clone(s: ptr) -> ptr:
     made = set_sized(load(ptr, s, HEAP_DESCRIPTOR), load(i64, s, SET_MASK))
     if made == 0:
         return made
-    kind = _element(s)
+    kind = set_element(s)
     step = place_size(kind)
     table = load(ptr, made, SET_TABLE)
     memcpy(table, load(ptr, s, SET_TABLE), (load(i64, s, SET_MASK) + 1) * step)
@@ -141,9 +132,9 @@ def set_clone(s: ptr) -> ptr:
 
 
 @native
-def _free_place(s: ptr, hashed: i64) -> ptr:
+def set_free_place(s: ptr, hashed: i64) -> ptr:
     """Where an element that is not there goes, in a table without dummies."""
-    size = place_size(_element(s))
+    size = place_size(set_element(s))
     mask = load(i64, s, SET_MASK)
     at = hashed & mask
     perturb = hashed
@@ -176,12 +167,12 @@ def _shifted(perturb: i64) -> i64:
 @native
 def _move_in(s: ptr, place: ptr) -> None:
     """Take the element of another table's place over."""
-    target = _free_place(s, load(i64, place, PLACE_HASH))
-    memcpy(target, place, place_size(_element(s)))
+    target = set_free_place(s, load(i64, place, PLACE_HASH))
+    memcpy(target, place, place_size(set_element(s)))
 
 
 @native(noinline=True)
-def _resize(s: ptr, wanted: i64) -> i64:
+def set_resize(s: ptr, wanted: i64) -> i64:
     """Rebuild the table with more than ``wanted`` places; 0 when there is no memory."""
     size = i64(SMALLEST)
     while size <= wanted:
@@ -193,7 +184,7 @@ def _resize(s: ptr, wanted: i64) -> i64:
     used = load(i64, s, SET_USED)
     if _new_table(s, size) == 0:
         return 0
-    step = place_size(_element(s))
+    step = place_size(set_element(s))
     for i in range(count):
         if load(i64, old, i * step) == PLACE_USED:
             _move_in(s, old + i * step)
@@ -204,13 +195,14 @@ def _resize(s: ptr, wanted: i64) -> i64:
 
 
 @native
-def _grown(s: ptr) -> i64:
+def set_grown(s: ptr) -> i64:
+    """How many places a table that has become full should have room for."""
     used = load(i64, s, SET_USED)
     return used * 2 if used > LARGE else used * 4
 
 
 @native
-def _add(ctx: ptr, s: ptr, key: ptr, kind: ptr, hashed: i64) -> i32:
+def set_put(ctx: ptr, s: ptr, key: ptr, kind: ptr, hashed: i64) -> i32:
     """Add an element that is described by ``kind``, the set's own."""
     found = stack(16)
     if set_find(ctx, s, key, kind, hashed, found):
@@ -238,7 +230,7 @@ def _put(ctx: ptr, s: ptr, place: ptr, key: ptr, kind: ptr, hashed: i64, was_dum
     store(i64, s, SET_FILLED, filled)
     store(i64, s, SET_USED, load(i64, s, SET_USED) + 1)
     if filled * 5 >= load(i64, s, SET_MASK) * 3:
-        if _resize(s, _grown(s)) == 0:
+        if set_resize(s, set_grown(s)) == 0:
             return sm_raise_memory_error(ctx)
     return 0
 
@@ -247,9 +239,9 @@ def _put(ctx: ptr, s: ptr, place: ptr, key: ptr, kind: ptr, hashed: i64, was_dum
 def sm_set_add(ctx: ptr, s: ptr, key: ptr) -> i32:
     """``s.add(key)``."""
     hashed = stack(8)
-    if sm_slot_hash(ctx, key, _element(s), hashed):
+    if sm_slot_hash(ctx, key, set_element(s), hashed):
         return 1
-    return _add(ctx, s, key, _element(s), load(i64, hashed))
+    return set_put(ctx, s, key, set_element(s), load(i64, hashed))
 
 
 @native(fast=True)
@@ -269,7 +261,7 @@ def sm_set_add_int(ctx: ptr, s: ptr, key: i64) -> i32:
                 slot = stack(8)
                 store(i64, slot, 0, key)
                 target = place if dummy == 0 else dummy
-                return _put(ctx, s, target, slot, _element(s), hashed, dummy != 0)
+                return _put(ctx, s, target, slot, set_element(s), hashed, dummy != 0)
             if state == PLACE_DUMMY:
                 dummy = place
             elif load(i64, place, PLACE_KEY) == key:
@@ -282,7 +274,7 @@ def sm_set_add_int(ctx: ptr, s: ptr, key: i64) -> i32:
 @native(fast=True)
 def sm_set_add_simple(ctx: ptr, s: ptr, key: ptr) -> i32:
     """``s.add(key)`` of a set of simple values, which are compared without errors."""
-    kind = _element(s)
+    kind = set_element(s)
     found = stack(8)
     quick_hash(key, kind, found)
     hashed = load(i64, found)
@@ -317,7 +309,7 @@ def sm_set_len(ctx: ptr, s: ptr, result: ptr) -> i32:
 
 
 @native
-def _find(ctx: ptr, s: ptr, key: ptr, kind: ptr, found: ptr) -> i32:
+def set_find_key(ctx: ptr, s: ptr, key: ptr, kind: ptr, found: ptr) -> i32:
     """Write the place of an element, or null."""
     hashed = stack(8)
     if sm_slot_hash(ctx, key, kind, hashed):
@@ -333,7 +325,7 @@ def _find(ctx: ptr, s: ptr, key: ptr, kind: ptr, found: ptr) -> i32:
 def sm_set_contains(ctx: ptr, s: ptr, key: ptr, kind: ptr, result: ptr) -> i32:
     """``key in s``; ``kind`` describes the key."""
     found = stack(16)
-    if _find(ctx, s, key, kind, found):
+    if set_find_key(ctx, s, key, kind, found):
         return 1
     store(i8, result, 0, i8(load(ptr, found) != 0))
     return 0
@@ -348,8 +340,9 @@ def _erase(s: ptr, place: ptr) -> None:
 
 
 @native
-def _discard(s: ptr, place: ptr) -> None:
-    kind = _element(s)
+def set_drop_at(s: ptr, place: ptr) -> None:
+    """Drop the element at a place of the table."""
+    kind = set_element(s)
     size = load(i64, kind, DESC_SIZE)
     small = stack(64)
     old = small if size <= 64 else malloc(size)
@@ -364,10 +357,10 @@ def _discard(s: ptr, place: ptr) -> None:
 def sm_set_discard(ctx: ptr, s: ptr, key: ptr) -> i32:
     """``s.discard(key)``."""
     found = stack(16)
-    if _find(ctx, s, key, _element(s), found):
+    if set_find_key(ctx, s, key, set_element(s), found):
         return 1
     if load(ptr, found) != 0:
-        _discard(s, load(ptr, found))
+        set_drop_at(s, load(ptr, found))
     return 0
 
 
@@ -375,11 +368,11 @@ def sm_set_discard(ctx: ptr, s: ptr, key: ptr) -> i32:
 def sm_set_remove(ctx: ptr, s: ptr, key: ptr) -> i32:
     """``s.remove(key)``."""
     found = stack(16)
-    if _find(ctx, s, key, _element(s), found):
+    if set_find_key(ctx, s, key, set_element(s), found):
         return 1
     if load(ptr, found) == 0:
-        return raise_from(ctx, KEY_ERROR, sm_box(key, _element(s)))
-    _discard(s, load(ptr, found))
+        return raise_from(ctx, KEY_ERROR, sm_box(key, set_element(s)))
+    set_drop_at(s, load(ptr, found))
     return 0
 
 
@@ -388,20 +381,20 @@ def sm_set_pop(ctx: ptr, s: ptr, result: ptr) -> i32:
     """``s.pop()``."""
     if load(i64, s, SET_USED) == 0:
         return raise_from(ctx, KEY_ERROR, text("pop from an empty set"))
-    step = place_size(_element(s))
+    step = place_size(set_element(s))
     mask = load(i64, s, SET_MASK)
     at = load(i64, s, SET_FINGER) & mask
     while load(i64, load(ptr, s, SET_TABLE), at * step) != PLACE_USED:
         at = (at + 1) & mask
     place = load(ptr, s, SET_TABLE) + at * step
-    memcpy(result, place + PLACE_KEY, load(i64, _element(s), DESC_SIZE))
+    memcpy(result, place + PLACE_KEY, load(i64, set_element(s), DESC_SIZE))
     _erase(s, place)
     store(i64, s, SET_FINGER, at + 1)
     return 0
 
 
 @native
-def _exchange(a: ptr, b: ptr) -> None:
+def set_exchange(a: ptr, b: ptr) -> None:
     """Exchange the tables of two sets of one type."""
     keep = stack(SET_SIZE)
     memcpy(keep, a + SET_USED, SET_FINGER - SET_USED)
@@ -415,302 +408,6 @@ def sm_set_clear(ctx: ptr, s: ptr) -> i32:
     fresh = stack(8)
     if sm_set_new(ctx, load(ptr, s, HEAP_DESCRIPTOR), fresh):
         return 1
-    _exchange(s, load(ptr, fresh))
+    set_exchange(s, load(ptr, fresh))
     sm_release(load(ptr, fresh))
-    return 0
-
-
-@native
-def _copy_place(target: ptr, place: ptr, kind: ptr) -> None:
-    store(i64, target, PLACE_STATE, PLACE_USED)
-    store(i64, target, PLACE_HASH, load(i64, place, PLACE_HASH))
-    sm_slot_copy(target + PLACE_KEY, place + PLACE_KEY, kind)
-
-
-@native
-def _make_room(ctx: ptr, s: ptr, more: i64) -> i32:
-    """Let the table take ``more`` elements without growing again."""
-    if (load(i64, s, SET_FILLED) + more) * 5 >= load(i64, s, SET_MASK) * 3:
-        if _resize(s, (load(i64, s, SET_USED) + more) * 2) == 0:
-            return sm_raise_memory_error(ctx)
-    return 0
-
-
-@native
-def sm_set_update(ctx: ptr, s: ptr, other: ptr) -> i32:
-    """``s.update(other)`` of a set with elements of the same type."""
-    used = load(i64, other, SET_USED)
-    if s == other or used == 0:
-        return 0
-    if _make_room(ctx, s, used):
-        return 1
-    kind = _element(s)
-    step = place_size(kind)
-    table = load(ptr, other, SET_TABLE)
-    mask = load(i64, other, SET_MASK)
-    is_empty = load(i64, s, SET_FILLED) == 0
-    alike = mask == load(i64, s, SET_MASK) and load(i64, other, SET_FILLED) == used
-    for i in range(mask + 1):
-        place = table + i * step
-        if load(i64, place, PLACE_STATE) != PLACE_USED:
-            continue
-        if is_empty and alike:
-            _copy_place(load(ptr, s, SET_TABLE) + i * step, place, kind)
-        elif is_empty:
-            _copy_place(_free_place(s, load(i64, place, PLACE_HASH)), place, kind)
-        elif _add(ctx, s, place + PLACE_KEY, kind, load(i64, place, PLACE_HASH)):
-            return 1
-    if is_empty:
-        store(i64, s, SET_FILLED, used)
-        store(i64, s, SET_USED, used)
-    return 0
-
-
-@native
-def sm_set_update_list(ctx: ptr, s: ptr, values: ptr) -> i32:
-    """``s.update(values)`` of a list or tuple."""
-    step = load(i64, _element(s), DESC_SIZE)
-    i = 0
-    while i < load(i64, values, LIST_LENGTH):
-        if sm_set_add(ctx, s, load(ptr, values, LIST_DATA) + i * step):
-            return 1
-        i += 1
-    return 0
-
-
-@native
-def sm_set_update_keys(ctx: ptr, s: ptr, d: ptr) -> i32:
-    """``s.update(d)`` of a dict."""
-    n = load(i64, d, DICT_LENGTH)
-    if _make_room(ctx, s, n):
-        return 1
-    step = entry_size(load(ptr, d, HEAP_DESCRIPTOR))
-    i = 0
-    while i < load(i64, d, DICT_USED):
-        entry = load(ptr, d, DICT_ENTRIES) + i * step
-        i += 1
-        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
-            if sm_set_add(ctx, s, entry + ENTRY_KEY):
-                return 1
-    return 0
-
-
-@native
-def _filled(status: i32, result: ptr) -> i32:
-    """The status of what filled the new set in ``result``, which goes when that failed."""
-    if status != 0:
-        sm_release(load(ptr, result))
-    return status
-
-
-@native
-def sm_set_copy(ctx: ptr, s: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s.copy()``, or ``set(s)`` or ``frozenset(s)`` as ``descriptor`` says."""
-    if sm_set_new(ctx, descriptor, result):
-        return 1
-    return _filled(sm_set_update(ctx, load(ptr, result), s), result)
-
-
-@native
-def sm_set_union(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s | other``."""
-    if sm_set_copy(ctx, s, descriptor, result):
-        return 1
-    return _filled(sm_set_update(ctx, load(ptr, result), other), result)
-
-
-@native
-def _select(ctx: ptr, r: ptr, source: ptr, other: ptr, wanted: i64) -> i32:
-    """Add the elements of ``source`` to ``r`` that are (or are not) in ``other``."""
-    kind = _element(source)
-    step = place_size(kind)
-    found = stack(16)
-    for i in range(load(i64, source, SET_MASK) + 1):
-        place = load(ptr, source, SET_TABLE) + i * step
-        if load(i64, place, PLACE_STATE) != PLACE_USED:
-            continue
-        hashed = load(i64, place, PLACE_HASH)
-        if set_find(ctx, other, place + PLACE_KEY, kind, hashed, found):
-            return 1
-        if i64(load(i64, load(ptr, found), PLACE_STATE) == PLACE_USED) == wanted:
-            if _add(ctx, r, place + PLACE_KEY, kind, hashed):
-                return 1
-    return 0
-
-
-@native
-def sm_set_intersection(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s & other``: a walk through the smaller one."""
-    if s == other:
-        return sm_set_copy(ctx, s, descriptor, result)
-    if sm_set_new(ctx, descriptor, result):
-        return 1
-    status = i32(0)
-    if load(i64, other, SET_USED) > load(i64, s, SET_USED):
-        status = _select(ctx, load(ptr, result), s, other, 1)
-    else:
-        status = _select(ctx, load(ptr, result), other, s, 1)
-    return _filled(status, result)
-
-
-@native
-def sm_set_difference(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s - other``."""
-    if load(i64, s, SET_USED) >> 2 > load(i64, other, SET_USED):
-        if sm_set_copy(ctx, s, descriptor, result):
-            return 1
-        return _filled(sm_set_difference_update(ctx, load(ptr, result), other), result)
-    if sm_set_new(ctx, descriptor, result):
-        return 1
-    return _filled(_select(ctx, load(ptr, result), s, other, 0), result)
-
-
-@native
-def sm_set_difference_list(ctx: ptr, s: ptr, values: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s.difference(values)`` of a list: a copy from which the values are removed."""
-    if sm_set_copy(ctx, s, descriptor, result):
-        return 1
-    return _filled(sm_set_difference_update_list(ctx, load(ptr, result), values), result)
-
-
-@native
-def _remove_all(ctx: ptr, s: ptr, other: ptr) -> i32:
-    kind = _element(other)
-    step = place_size(kind)
-    found = stack(16)
-    for i in range(load(i64, other, SET_MASK) + 1):
-        place = load(ptr, other, SET_TABLE) + i * step
-        if load(i64, place, PLACE_STATE) != PLACE_USED:
-            continue
-        if set_find(ctx, s, place + PLACE_KEY, kind, load(i64, place, PLACE_HASH), found):
-            return 1
-        if load(i64, load(ptr, found), PLACE_STATE) == PLACE_USED:
-            _discard(s, load(ptr, found))
-    return 0
-
-
-@native
-def _shed_dummies(ctx: ptr, s: ptr) -> i32:
-    """Rebuild the table when more than a quarter of it are dummies."""
-    if load(i64, s, SET_FILLED) - load(i64, s, SET_USED) > load(i64, s, SET_MASK) >> 2:
-        if _resize(s, _grown(s)) == 0:
-            return sm_raise_memory_error(ctx)
-    return 0
-
-
-@native
-def sm_set_difference_update(ctx: ptr, s: ptr, other: ptr) -> i32:
-    """``s -= other``."""
-    if s == other:
-        return sm_set_clear(ctx, s)
-    status = i32(0)
-    if load(i64, other, SET_USED) >> 3 > load(i64, s, SET_USED):
-        common = stack(8)
-        if sm_set_intersection(ctx, s, other, load(ptr, s, HEAP_DESCRIPTOR), common):
-            return 1
-        status = _remove_all(ctx, s, load(ptr, common))
-        sm_release(load(ptr, common))
-    else:
-        status = _remove_all(ctx, s, other)
-    return status if status != 0 else _shed_dummies(ctx, s)
-
-
-@native
-def sm_set_difference_update_list(ctx: ptr, s: ptr, values: ptr) -> i32:
-    """``s.difference_update(values)`` of a list."""
-    step = load(i64, _element(s), DESC_SIZE)
-    for i in range(load(i64, values, LIST_LENGTH)):
-        if sm_set_discard(ctx, s, load(ptr, values, LIST_DATA) + i * step):
-            return 1
-    return _shed_dummies(ctx, s)
-
-
-@native
-def sm_set_intersection_update(ctx: ptr, s: ptr, other: ptr) -> i32:
-    """``s &= other``."""
-    common = stack(8)
-    if sm_set_intersection(ctx, s, other, load(ptr, s, HEAP_DESCRIPTOR), common):
-        return 1
-    _exchange(s, load(ptr, common))
-    sm_release(load(ptr, common))
-    return 0
-
-
-@native
-def sm_set_intersection_list(ctx: ptr, s: ptr, values: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s.intersection(values)`` of a list: in the order of the values."""
-    if sm_set_new(ctx, descriptor, result):
-        return 1
-    r = load(ptr, result)
-    kind = _element(s)
-    step = load(i64, kind, DESC_SIZE)
-    found = stack(16)
-    for i in range(load(i64, values, LIST_LENGTH)):
-        key = load(ptr, values, LIST_DATA) + i * step
-        status = _find(ctx, s, key, kind, found)
-        if status == 0 and load(ptr, found) != 0:
-            status = sm_set_add(ctx, r, key)
-        if status != 0:
-            return _filled(status, result)
-    return 0
-
-
-@native
-def sm_set_symmetric_difference_update(ctx: ptr, s: ptr, other: ptr) -> i32:
-    """``s ^= other``."""
-    if s == other:
-        return sm_set_clear(ctx, s)
-    kind = _element(other)
-    step = place_size(kind)
-    found = stack(16)
-    for i in range(load(i64, other, SET_MASK) + 1):
-        place = load(ptr, other, SET_TABLE) + i * step
-        if load(i64, place, PLACE_STATE) != PLACE_USED:
-            continue
-        hashed = load(i64, place, PLACE_HASH)
-        if set_find(ctx, s, place + PLACE_KEY, kind, hashed, found):
-            return 1
-        if load(i64, load(ptr, found), PLACE_STATE) == PLACE_USED:
-            _discard(s, load(ptr, found))
-        elif _add(ctx, s, place + PLACE_KEY, kind, hashed):
-            return 1
-    return 0
-
-
-@native
-def sm_set_symmetric_difference(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s ^ other``: a copy of ``other``, changed by ``s``."""
-    if sm_set_copy(ctx, other, descriptor, result):
-        return 1
-    return _filled(sm_set_symmetric_difference_update(ctx, load(ptr, result), s), result)
-
-
-@native
-def sm_set_issubset(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
-    """``s <= other``; the element types may differ."""
-    return set_subset(ctx, s, other, result)
-
-
-@native
-def sm_set_isdisjoint(ctx: ptr, s: ptr, other: ptr, result: ptr) -> i32:
-    """Whether no element is common."""
-    return set_each(ctx, s, other, 0, result)
-
-
-@native
-def sm_set_list(ctx: ptr, s: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``list(s)``; ``descriptor`` is that of the result."""
-    a = sm_list_new(descriptor, load(i64, s, SET_USED))
-    if a == 0:
-        return sm_raise_memory_error(ctx)
-    kind = _element(s)
-    step = place_size(kind)
-    target = load(ptr, a, LIST_DATA)
-    for i in range(load(i64, s, SET_MASK) + 1):
-        place = load(ptr, s, SET_TABLE) + i * step
-        if load(i64, place, PLACE_STATE) == PLACE_USED:
-            sm_slot_copy(target, place + PLACE_KEY, kind)
-            target = target + load(i64, kind, DESC_SIZE)
-    store(i64, a, LIST_LENGTH, load(i64, s, SET_USED))
-    store(ptr, result, 0, a)
     return 0
