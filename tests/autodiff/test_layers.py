@@ -10,6 +10,7 @@ from torch import Tensor
 
 import scriptmode
 from scriptmode.autodiff.decompose import all_decompositions, decomposition
+from scriptmode.autodiff.recorded import STRIPS
 from tests.autodiff.gradients import check_gradients
 
 
@@ -110,3 +111,67 @@ def test_decompositions_have_the_parameters_of_their_op():
     assert "aten::batch_norm" in all_decompositions()
     with pytest.raises(ValueError, match="takes self"):
         decomposition("aten::relu6(Tensor self) -> Tensor")(lambda x: x)
+
+
+@pytest.mark.parametrize("parts", [(0, 1, 2), (0, 1), (0, 2), (0,)])
+def test_statistics_of_groups_carry_gradients(parts):
+    def normed(x, w, b):
+        found = torch.native_group_norm(x, w, b, 2, 6, 4, 3, 1e-5)
+        return [found[0], found[1], found[2]]
+
+    scripted = scriptmode.script(normed)
+    results = []
+    for function in (normed, scripted):
+        torch.manual_seed(3)
+        given = [torch.randn(*size, dtype=torch.float64, requires_grad=True)
+                 for size in ((2, 6, 2, 2), (6,), (6,))]  # fmt: skip
+        found = function(*given)
+        value = sum((found[i] * torch.randn_like(found[i])).sum() for i in parts)
+        results.append(torch.autograd.grad(value, given[0])[0])
+    torch.testing.assert_close(*results, rtol=1e-9, atol=1e-9)
+    assert scripted._dispatcher.primary.gradients.reason == ""
+
+
+def deviations(x):
+    several = x.std(1).sum() + torch.var(x, 0, unbiased=False).sum()
+    return x.std() + 2 * torch.var(x) + several + torch.std(x, dim=[0, 1], correction=0)
+
+
+def transposed(x, w, b):
+    return F.conv_transpose2d(x, w, b, stride=2, padding=1, output_padding=1) ** 2
+
+
+def transposed_in_groups(x, w):
+    return F.conv_transpose1d(x, w, groups=2, dilation=2) ** 2
+
+
+def of_volumes(x, w, b):
+    return F.conv3d(x, w, b, stride=(1, 2, 1), padding=1) ** 2
+
+
+def variance_of_one(x):
+    return x.var(1) + x.std(1)
+
+
+@pytest.mark.parametrize(
+    ("function", "sizes"),
+    [
+        (deviations, [(3, 4)]),
+        (variance_of_one, [(3, 1)]),
+        (transposed, [(2, 3, 4, 4), (3, 2, 3, 3), (2,)]),
+        (transposed_in_groups, [(2, 4, 6), (4, 1, 3)]),
+        (transposed_in_groups, [(4, 6), (4, 1, 3)]),
+        (of_volumes, [(1, 2, 3, 4, 3), (3, 2, 2, 3, 2), (3,)]),
+    ],
+)
+def test_layers_that_have_rules_of_their_own(function, sizes):
+    scripted = scriptmode.script(function)
+    found = []
+    for called in (function, scripted):
+        torch.manual_seed(3)
+        given = [torch.randn(*size, dtype=torch.float64, requires_grad=True) for size in sizes]
+        found.append(torch.autograd.grad(called(*given).sum(), given))
+    for want, got in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12, equal_nan=True)
+    nodes = scripted._dispatcher.primary.gradients.differentiated().forward.walk()
+    assert all(node.attributes.get("callee") not in STRIPS for node in nodes), "the tape records"

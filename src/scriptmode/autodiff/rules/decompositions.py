@@ -166,3 +166,27 @@ def pad(self: Tensor, pad: list[int], mode: str, value: float | None) -> Tensor:
     if mode == "constant":
         return torch.ops.aten.constant_pad_nd(self, pad, 0.0 if value is None else value)
     return torch.ops.aten.pad(self, pad, mode, value)
+
+
+@decomposition("aten::var(Tensor self, bool unbiased=True) -> Tensor")
+def var(self: Tensor, unbiased: bool) -> Tensor:
+    return torch.var(self, None, correction=1 if unbiased else 0)
+
+
+@decomposition(
+    "aten::var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor"
+)
+def var_dim(self: Tensor, dim: list[int] | None, unbiased: bool, keepdim: bool) -> Tensor:
+    return torch.var(self, dim, correction=1 if unbiased else 0, keepdim=keepdim)
+
+
+@decomposition("aten::std(Tensor self, bool unbiased=True) -> Tensor")
+def std(self: Tensor, unbiased: bool) -> Tensor:
+    return torch.std(self, None, correction=1 if unbiased else 0)
+
+
+@decomposition(
+    "aten::std.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor"
+)
+def std_dim(self: Tensor, dim: list[int] | None, unbiased: bool, keepdim: bool) -> Tensor:
+    return torch.std(self, dim, correction=1 if unbiased else 0, keepdim=keepdim)

@@ -43,15 +43,31 @@ def batch_norm(
     "input", "weight", "bias",
 )  # fmt: skip
 def group_norm(
-    grad0: Tensor | None, input: Tensor, weight: Tensor | None, N: int, C: int, HxW: int,
-    group: int, result1: Tensor, result2: Tensor, needed: list[bool],
+    grad0: Tensor | None, grad1: Tensor | None, grad2: Tensor | None, input: Tensor,
+    weight: Tensor | None, N: int, C: int, HxW: int, group: int, result1: Tensor, result2: Tensor,
+    needed: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
     if grad0 is None:
         return None, None, None
     dx, dw, db = torch.ops.aten.native_group_norm_backward(
         grad0.contiguous(), input, result1, result2, weight, N, C, HxW, group, needed
     )
-    return dx if needed[0] else None, dw if needed[1] else None, db if needed[2] else None
+    found = dx if needed[0] else None
+    if found is not None and grad1 is not None and grad2 is not None:  # torch takes both or neither
+        found = found + of_statistics(grad1, grad2, input, result1, result2, N, group)
+    return found, dw if needed[1] else None, db if needed[2] else None
+
+
+def of_statistics(
+    of_mean: Tensor, of_rstd: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, n: int, group: int
+) -> Tensor:
+    """What the mean and the reciprocal deviation of each group give to a cotangent."""
+    if x.numel() == 0:
+        return torch.zeros_like(x)
+    rows = x.reshape(n, group, -1)
+    slope = (of_rstd * rstd**3).unsqueeze(-1)
+    total = of_mean.unsqueeze(-1) - slope * (rows - mean.unsqueeze(-1))
+    return (total / rows.size(2)).reshape(x.shape)
 
 
 @vjp(

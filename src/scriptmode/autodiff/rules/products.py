@@ -201,3 +201,37 @@ def conv2d(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
     return convolution(grad, input, weight, bias is not None, widened(stride, 2), widened(padding, 2),
                        widened(dilation, 2), False, [0, 0], groups, needed)  # fmt: skip
+
+
+@vjp(
+    "aten::conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] dilation=1, SymInt groups=1) -> Tensor",
+    "input", "weight", "bias",
+)  # fmt: skip
+def conv3d(
+    grad: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int],
+    padding: list[int], dilation: list[int], groups: int, needed: list[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    return convolution(grad, input, weight, bias is not None, widened(stride, 3), widened(padding, 3),
+                       widened(dilation, 3), False, [0, 0, 0], groups, needed)  # fmt: skip
+
+
+@vjp(
+    "aten::conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] output_padding=0, SymInt groups=1, SymInt[1] dilation=1) -> Tensor",
+    "input", "weight", "bias",
+)  # fmt: skip
+@vjp(
+    "aten::conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor",
+    "input", "weight", "bias",
+)  # fmt: skip
+@vjp(
+    "aten::conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor",
+    "input", "weight", "bias",
+)  # fmt: skip
+def conv_transpose(
+    grad: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int],
+    padding: list[int], output_padding: list[int], groups: int, dilation: list[int],
+    needed: list[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    n = weight.dim() - 2
+    return convolution(grad, input, weight, bias is not None, widened(stride, n), widened(padding, n),
+                       widened(dilation, n), True, widened(output_padding, n), groups, needed)  # fmt: skip

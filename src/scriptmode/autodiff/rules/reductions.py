@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -84,7 +86,20 @@ def var(
     terms = count(self.shape, dim) - (1.0 if correction is None else correction)
     dims = list(range(self.dim())) if dim is None or len(dim) == 0 else dim
     centred = self - self.mean(dims, True)
-    return spread(grad, self.shape, dims, keepdim) * centred * (2.0 / terms)
+    factor = math.inf if terms == 0 else 2.0 / terms
+    return spread(grad, self.shape, dims, keepdim) * centred * factor
+
+
+@vjp(
+    "aten::std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
+    "self",
+)
+def std(
+    grad: Tensor, self: Tensor, result: Tensor, dim: list[int] | None, correction: float | None,
+    keepdim: bool,
+) -> Tensor:  # fmt: skip
+    slope = (grad / (result * 2)).masked_fill(result == 0, 0)
+    return var(slope, self, dim, correction, keepdim)
 
 
 @vjp(
