@@ -1,4 +1,7 @@
-"""Calls that need gradients run programs of their own in these tests."""
+"""Calls that need gradients run programs of their own in these tests.
+
+Second derivatives do so in ``test_second.py``: each would take seconds to compile.
+"""
 
 import pytest
 
@@ -7,5 +10,5 @@ from scriptmode.support import config
 
 @pytest.fixture(autouse=True)
 def own_programs():
-    with config.override(autodiff=True):
+    with config.override(autodiff=True, autodiff_again=False):
         yield

@@ -182,3 +182,28 @@ def test_the_option_takes_texts(value):
     with scriptmode.config.override(autodiff=value):
         wanted = {"auto": "auto", "1": True, "0": False}[value]
         assert scriptmode.support.config.get("autodiff") == wanted
+
+
+def test_second_derivatives_get_programs_in_the_background():
+    eager = Cell()
+    compiled = scriptmode.script(eager)
+    for _ in range(gradient_choice.BACKWARDS + 2):
+        step(compiled, eager, X, 2)
+        background.wait()
+
+    def slopes(module):
+        result = module(X, 2)
+        return torch.autograd.grad(result.sum(), list(module.parameters()), create_graph=True)
+
+    owned = []
+    for _ in range(3):  # asks for the function, then for its programs
+        seconds = []
+        for module in (compiled, eager):
+            found = slopes(module)
+            if module is compiled:
+                owned.append(all(runs_own(slope) for slope in found))
+            value = sum(slope.pow(2).sum() for slope in found)
+            seconds.append(torch.autograd.grad(value, list(module.parameters()))[0])
+        torch.testing.assert_close(*seconds)
+        background.wait()
+    assert owned == [False, False, True]

@@ -24,6 +24,7 @@ from scriptmode.autodiff.rule import carries_gradient, is_cut, is_without_gradie
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Block, Graph, Node, Value
 
+PULLED = "autodiff.pulled."  # begins the names of pull-backs of recorded ops, see recorded
 TAPED = ".taped"  # ends the names of recursive functions, see recursion
 
 
@@ -100,6 +101,8 @@ class Activity:
                 active = node.attributes["active"]
                 marked = [self._mark(node.output, (0, *path)) for path in active]
                 return any(marked)
+            case "prim::Call" if str(node.attributes["callee"]).startswith(PULLED):
+                return any(map(self.any_in, node.inputs)) and self._mark(node.output, ())
             case "prim::Call":
                 return self._flow(node.inputs[0], node.output)
             case "prim::TupleConstruct":

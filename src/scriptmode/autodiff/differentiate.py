@@ -25,14 +25,21 @@ Leaf = tuple[Value, tuple[str, ...]]
 
 
 def differentiate(
-    program: Program, name: str, roots_of: Callable[[Graph, Sequence[Leaf]], Sequence[Key]]
+    program: Program,
+    name: str,
+    roots_of: Callable[[Graph, Sequence[Leaf]], Sequence[Key]],
+    given: Sequence[bool] | None = None,
 ) -> tuple[Differentiated, list[Leaf]]:
     """The forward and reverse graphs of a function, and the tensors of modules that it reads.
 
-    ``roots_of`` chooses, among the parameters and those tensors, what to differentiate by.  Raises
-    NotDifferentiable.
+    ``roots_of`` chooses, among the parameters and those tensors, what to differentiate by.  With
+    ``given``, which tells of each output whether it has a cotangent, both graphs may be
+    differentiated again (see pullback).  Raises NotDifferentiable.
     """
     found = prepare(program, name)
+    is_pure = given is not None
+    if is_pure and found.functions:
+        raise NotDifferentiable("a second derivative of recursion", found.graph.span)
     for part in (found.graph, *(called.graph for called in found.functions.values())):
         if not part.block.returns:
             raise NotDifferentiable(f"`{part.name}` never returns", part.span)
@@ -51,10 +58,10 @@ def differentiate(
     spread(graph, roots, functions)
     parts[1:] = [(f.graph, f.roots, f.unrecorded, f.versions) for f in functions.values()]
     for part, by, _, kept in parts:
-        modes = record_ops(part, Activity(part, by))
-        check(part, Activity(part, by), modes, kept)
+        modes = set() if is_pure else record_ops(part, Activity(part, by))
+        check(part, Activity(part, by), modes, kept, is_pure)
     made = [*reverse_functions(functions), *found.structures.graphs]
-    whole = Reverse(graph, roots, versions, functions).run(made)
+    whole = Reverse(graph, roots, versions, functions, given).run(made)
     whole.result, whole.returned = found.structures.result, found.structures.returned
     return whole, leaves
 

@@ -28,6 +28,7 @@ from scriptmode.autodiff.dual import (
 from scriptmode.autodiff.mutation import nodes_in, values_in
 from scriptmode.autodiff.paths import result_parts, tensor_paths
 from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.autodiff.recorded import is_pulled
 from scriptmode.autodiff.structures import (
     Structures,
     check_known,
@@ -185,7 +186,7 @@ def _is_static(value: Value, static: set[Value]) -> bool:
     if node.kind in ("tuple::as_list", "tuple::from_list"):
         if node.inputs[0] not in static:
             return False
-    elif node.kind != "prim::ListConstruct" and not node.kind.startswith("aten::"):
+    elif node.kind != "prim::ListConstruct" and not _is_torch(node):
         return False
     for use in value.uses:
         user = use.node
@@ -194,14 +195,19 @@ def _is_static(value: Value, static: set[Value]) -> bool:
                 return False
         elif user.kind in ("list::getitem", "list::len"):
             continue
-        elif not user.kind.startswith("aten::"):
+        elif not _is_torch(user):
             return False
     return True
 
 
+def _is_torch(node: Node) -> bool:
+    """Whether a node is an op of torch, or the pull-back of one."""
+    return node.kind.startswith("aten::") or is_pulled(node)
+
+
 def _rewrite(node: Node, before: dict[Value, T.Type], called: Mapping[str, Graph]) -> None:
     """Make a node work on the containers as they are now."""
-    if node.kind.startswith("aten::"):
+    if _is_torch(node):
         _rewrite_aten(node, before)
         return
     if node.kind in ("prim::If", "prim::Loop", "prim::is_none", "prim::is", "prim::Constant"):

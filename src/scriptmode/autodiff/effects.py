@@ -1,7 +1,7 @@
 """What a program does besides giving a result: text that it prints, attributes that it writes.
 
-A second derivative runs the program once more; what it did before must then be undone, or not be
-seen.  ``effects_of(graph)`` says what that is; ``check_effects`` refuses the rest.
+A second derivative runs the program once more, without its messages; what it did before must then
+be undone.  ``effects_of(graph)`` says what that is; ``check_effects`` refuses the rest.
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ def effects_of(graph: Graph) -> Effects:
             if names is not None and names not in found.assigned:
                 found.assigned.append(names)
     return found
+
+
+def drop_messages(graph: Graph) -> None:
+    """Take out what prints or warns."""
+    for node in [*graph.find_all("prim::print"), *graph.find_all("prim::warn")]:
+        node.erase()
 
 
 def is_undone(node: Node) -> bool:

@@ -26,7 +26,7 @@ from scriptmode.autodiff.dual import DUAL, TENSORS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.paths import Key, Path
 from scriptmode.autodiff.recorded import RECORDS, STRIPS
-from scriptmode.autodiff.rule import dtype_asked
+from scriptmode.autodiff.rule import dtype_asked, is_linear
 from scriptmode.autodiff.structures import is_structural
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import UNREACHABLE, Node, Value
@@ -130,6 +130,8 @@ class Equations:
                 return Equation(How.ONE, ((node.inputs[0], ()),))
             case "prim::Call" if is_taped(node):
                 return Equation(How.STORED)
+            case "prim::Call" if is_linear(node):
+                return Equation(How.ONE, ((node.inputs[0], ()),))
             case "prim::Call" if is_structural(node):
                 return Equation(How.ONE, ((node.inputs[0], path),))
             case "prim::Call":  # of a list

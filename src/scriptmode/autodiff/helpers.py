@@ -7,7 +7,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from scriptmode.autodiff.rule import compiled, shared_function
+from scriptmode.autodiff.rule import LINEAR, compiled, shared_function
+from scriptmode.autodiff.rules import common
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, copy_graph
 
@@ -139,6 +140,12 @@ def function_graph(name: str) -> Graph:
     found = shared_function(name)
     if found is not None:
         return found
+    if name in LINEAR:
+        graph = copy_graph(compiled(getattr(common, name.rpartition(".")[2]), LINEAR[name]))
+        graph.name, graph.is_shared = name, True
+        (result,) = graph.block.returns
+        graph.return_type = result.type
+        return graph
     maybe, tensors = MAYBE, T.ListType([T.TENSOR])
     function, types = {
         "autodiff.record": (record, (T.TENSOR,)),
@@ -166,6 +173,50 @@ def append_all(into: list[Tensor | None], tensors: list[Tensor]) -> None:
 def part(values: list[Tensor | None], start: int, stop: int) -> list[Tensor | None]:
     """``values[start:stop]``."""
     return values[start:stop]
+
+
+def tensor_part(values: list[Tensor], start: int, stop: int) -> list[Tensor]:
+    """``values[start:stop]``."""
+    return values[start:stop]
+
+
+def tensor_slice_graph() -> Graph:
+    """``tensor_part`` as a graph."""
+    return compiled(tensor_part, (T.ListType([T.TENSOR]), T.INT, T.INT))
+
+
+def filled_leaves(found: list[Tensor | None], leaves: list[Tensor | None]) -> list[Tensor]:
+    """Cotangents of leaves; for a missing one a tensor of bools, which no cotangent is."""
+    made: list[Tensor] = []
+    for i in range(len(leaves)):
+        cotangent = found[i]
+        made.append(torch.zeros(0, dtype=torch.bool) if cotangent is None else cotangent)
+    return made
+
+
+def unfilled(cotangent: Tensor) -> Tensor | None:
+    """A cotangent, or None where ``filled_leaves`` found none."""
+    return None if cotangent.dtype == torch.bool else cotangent
+
+
+def unfilled_graph() -> Graph:
+    """``unfilled`` as a graph."""
+    return compiled(unfilled, (T.TENSOR,))
+
+
+def unfilled_list(cotangents: list[Tensor]) -> list[Tensor | None]:
+    """``unfilled`` of each."""
+    return [unfilled(cotangent) for cotangent in cotangents]
+
+
+def unfilled_list_graph() -> Graph:
+    """``unfilled_list`` as a graph."""
+    return compiled(unfilled_list, (T.ListType([T.TENSOR]),))
+
+
+def filled_leaves_graph() -> Graph:
+    """``filled_leaves`` as a graph."""
+    return compiled(filled_leaves, (COTANGENTS, COTANGENTS))
 
 
 def append_all_graph() -> Graph:

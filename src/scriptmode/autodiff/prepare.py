@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
-from scriptmode.autodiff.activity import TAPED, Activity, is_taped
+from scriptmode.autodiff.activity import PULLED, TAPED, Activity, is_taped
 from scriptmode.autodiff.decompose import decompose
 from scriptmode.autodiff.dual import (
     CELL,
@@ -29,7 +29,7 @@ from scriptmode.autodiff.grad_modes import unwrap_regions
 from scriptmode.autodiff.mutation import WRITTEN, Versions, is_write
 from scriptmode.autodiff.paths import Path, result_parts, tensor_paths
 from scriptmode.autodiff.problems import NotDifferentiable
-from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded
+from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_pulled, is_recorded, needs_recording
 from scriptmode.autodiff.recursion import (
     CHECKPOINTED,
     Called,
@@ -40,7 +40,7 @@ from scriptmode.autodiff.recursion import (
     mark_calls,
     separate_checkpoints,
 )
-from scriptmode.autodiff.rule import has_rules, is_without_gradient, rules_of
+from scriptmode.autodiff.rule import LINEAR, has_rules, is_linear, is_without_gradient, rules_of
 from scriptmode.autodiff.structures import FILL, FLAT, Structures, is_structural
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value, copy_graph
@@ -85,6 +85,8 @@ def prepare(program: Program, name: str) -> Prepared:
     copies.classes, copies.enums = program.classes, program.enums
     copies.named_tuples, copies.globals = program.named_tuples, program.globals
     for other, graph in program.functions.items():
+        if other.startswith(PULLED) or other in LINEAR:
+            continue  # its calls stay calls
         copies.functions[other] = copy_graph(graph)
         unwrap_regions(copies.functions[other])
         structure_exits(copies.functions[other], copies)
@@ -214,14 +216,21 @@ def _given_containers(graph: Graph) -> set[T.Type]:
     }
 
 
-def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: Versions) -> None:
+def check(
+    graph: Graph,
+    activity: Activity,
+    modes: Collection[Node],
+    versions: Versions,
+    is_pure: bool = False,
+) -> None:
     """Raise NotDifferentiable for what ``transform`` does not take.
 
-    ``modes`` are the nodes that may set the grad mode.
+    ``modes`` are the nodes that may set the grad mode.  With ``is_pure``, ops that torch's tape
+    must record are recorded by their reverse.
     """
     for node in _walk(graph.block):
         is_own = node.attributes.get("callee") in _OWN or is_taped(node) or _makes_object(node)
-        is_own = is_own or is_structural(node)
+        is_own = is_own or is_structural(node) or is_pulled(node) or is_linear(node)
         if node.kind in _NEVER and not is_own:
             raise NotDifferentiable(f"{node.kind} is not differentiated", node.span)
         if node.kind.partition(".")[0] in _ASKING and node not in modes:
@@ -242,7 +251,8 @@ def check(graph: Graph, activity: Activity, modes: Collection[Node], versions: V
         if node not in versions.nodes:
             _check_writes(node, graph, activity, versions)
         if node.schema is not None and any(activity.any_in(o) for o in node.outputs):
-            _check_rules(node, activity)
+            if not (is_pure and needs_recording(node, activity, True)):
+                _check_rules(node, activity)
     if not graph.name.endswith(TAPED):
         (result,) = graph.block.returns
         _check_result(graph, result, activity)
@@ -417,6 +427,12 @@ class Sources:
                 self.views_argument |= viewed
             case "prim::Call" if str(node.attributes["callee"]).startswith(FILL):
                 self.follow(node.inputs[0], path, viewed)
+            case "prim::Call" if is_linear(node):
+                self.follow(node.inputs[0], (), True)
+            case "prim::Call" if is_pulled(node):
+                for operand in node.inputs:  # what it gives may view its cotangents
+                    if T.unwrap_optional(operand.type) == T.TENSOR or operand.type == TENSORS:
+                        self.follow(operand, (), True)
             case "prim::Call" if is_taped(node):
                 self.called = True
                 for operand in node.inputs:

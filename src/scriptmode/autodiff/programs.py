@@ -34,7 +34,7 @@ def gradient_program(
     found, chosen = _differentiated(program, name, argnums)
     if found.result is not None:
         raise NotDifferentiable(f"a result of type {found.result}", found.forward.span)
-    graph, builder, result, frame = _open(found)
+    graph, builder, result, frame = opened(found)
     if has_aux and not (isinstance(result.type, T.TupleType) and len(result.type.elements) == 2):
         raise NotDifferentiable("a function with has_aux returns a pair", graph.span)
     value = builder.tuple_index(result, 0) if has_aux else result
@@ -43,7 +43,7 @@ def gradient_program(
     wanted = (0,) if has_aux else ()
     one = _splice(builder, helpers.one_graph(), [value])
     given = [one if path == wanted else _nothing(builder, found, path) for path in found.outputs]
-    cotangents = _reverse(builder, found, frame, given)
+    cotangents = reversed_behind(builder, found, frame, given)
     return _close(graph, builder, program, found, result, cotangents, chosen)
 
 
@@ -64,15 +64,17 @@ def _differentiated(
     return found, chosen
 
 
-def _open(found: Differentiated) -> tuple[Graph, Builder, Value, Value]:
+def opened(found: Differentiated) -> tuple[Graph, Builder, Value, Value]:
     """The forward graph without its end: the result and the frame."""
     graph = found.forward
     end = graph.block.terminator
     (both,) = end.inputs
     end.erase()
     assert both.node is not None
-    result, cell, _ = both.node.inputs
+    result, cell, flags = both.node.inputs
     both.node.erase()
+    if flags.node is not None and not flags.is_used:
+        flags.node.erase()
     assert cell.node is not None
     (frame,) = cell.node.inputs
     return graph, Builder(graph.block, schema_of), result, frame
@@ -98,7 +100,7 @@ def _append(builder: Builder, body: Graph, mapping: dict[Value, Value]) -> Value
     return mapping.get(result, result)
 
 
-def _reverse(
+def reversed_behind(
     builder: Builder, found: Differentiated, frame: Value, given: Sequence[Value]
 ) -> list[Value]:
     """The reverse graph's nodes behind the forward ones; the cotangents of the roots."""

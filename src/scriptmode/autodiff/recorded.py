@@ -11,11 +11,14 @@
 
 ``record`` gives a leaf of the tape that shares the tensor's memory, ``strip`` the result outside of
 the tape.  The reverse program asks ``autograd::grad`` for the cotangents of the leaves.
+
+A reverse program that is differentiated itself calls a function ``autodiff.pulled.N`` instead (see
+pullback), which runs the op and does the same; of its results torch's tape can be asked again.
 """
 
 from __future__ import annotations
 
-from scriptmode.autodiff.activity import Activity
+from scriptmode.autodiff.activity import PULLED, Activity
 from scriptmode.autodiff.dual import TENSORS
 from scriptmode.autodiff.mutation import is_write
 from scriptmode.autodiff.problems import NotDifferentiable
@@ -35,11 +38,17 @@ RECORD, RECORD_MAYBE, RECORD_LIST = (
 )  # fmt: skip
 STRIP, STRIP_LIST = "autodiff.strip", "autodiff.strip_list"
 RECORDS, STRIPS = (RECORD, RECORD_MAYBE, RECORD_LIST), (STRIP, STRIP_LIST)
+# ops whose rules use kernels that torch does not differentiate
+_ONCE = frozenset({"aten::native_group_norm", "aten::mish", "aten::silu", "aten::logit"})
 _RECORD_OF = {T.TENSOR: RECORD, MAYBE: RECORD_MAYBE, TENSORS: RECORD_LIST}
 
 
-def needs_recording(node: Node, activity: Activity) -> bool:
-    """Whether some active operand of an op has no rule."""
+def needs_recording(node: Node, activity: Activity, is_again: bool = False) -> bool:
+    """Whether some active operand of an op has no rule, or none to differentiate ``is_again``."""
+    if is_again and node.kind in _ONCE:
+        return True
+    if is_pulled(node):
+        return any(map(activity.any_in, node.inputs))
     if not node.kind.startswith("aten::") or is_without_gradient(node.kind):
         return False
     if not any(activity.any_in(output) for output in node.outputs) or is_write(node):
@@ -53,6 +62,11 @@ def needs_recording(node: Node, activity: Activity) -> bool:
         activity.any_in(value) and argument.name not in rules
         for argument, value in zip(schema.arguments, node.inputs, strict=True)
     )
+
+
+def is_pulled(node: Node) -> bool:
+    """Whether a node asks torch's tape for cotangents of a recorded op."""
+    return node.kind == "prim::Call" and str(node.attributes["callee"]).startswith(PULLED)
 
 
 def record_ops(graph: Graph, activity: Activity) -> set[Node]:

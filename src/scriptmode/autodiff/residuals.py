@@ -119,7 +119,10 @@ class Residuals:
         roots: Sequence[Key],
         versions: Versions,
         functions: Mapping[str, Called] | None = None,
+        given: Sequence[bool] | None = None,
     ) -> None:
+        self.given = given  # which outputs have a cotangent
+        self.is_pure = given is not None  # it writes none: it is differentiated again
         self.versions = versions
         self.functions = functions or {}
         self.tapes: dict[str, Value] = {}  # of the reverse program, by function
@@ -284,6 +287,8 @@ class Residuals:
 
     def add_into(self, own: Value | None, part: Value, is_new: bool) -> Value:
         """The sum of a cotangent that nothing else holds, which is written, and another one."""
+        if self.is_pure:
+            return part if own is None else self.accumulate(own, part)
         if own is None:
             own = self.builder.constant(None, MAYBE)
         graph = helpers.add_into_graph(own.type, part.type, is_new)

@@ -12,10 +12,18 @@ from scriptmode.autodiff.activity import is_taped
 from scriptmode.autodiff.dual import TENSORS, TO_DUALS, TO_TENSORS
 from scriptmode.autodiff.mutation import WRITTEN
 from scriptmode.autodiff.paths import Key
-from scriptmode.autodiff.recorded import RECORDS, STRIPS, is_recorded, original
+from scriptmode.autodiff.pulled import count_of, pulled
+from scriptmode.autodiff.recorded import (
+    RECORDS,
+    STRIPS,
+    is_pulled,
+    is_recorded,
+    needs_recording,
+    original,
+)
 from scriptmode.autodiff.recursion import Called, reverse_name, tapes_of
 from scriptmode.autodiff.residuals import COTANGENTS, MAYBE, Cotangents, Residuals
-from scriptmode.autodiff.rule import Rule, rules_of, sum_rule
+from scriptmode.autodiff.rule import CONJ, FIT, SPREAD, Rule, rules_of, sum_rule
 from scriptmode.autodiff.structures import is_structural
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import YIELD, Node, Value
@@ -53,6 +61,30 @@ class OpReversal(Residuals):
         before = self.builder.node("prim::CellRead", [held], [MAYBE]).output
         self.builder.node("prim::CellSet", [held, self.accumulate(before, found)])
 
+    def _reverse_linear(self, node: Node, cotangents: Cotangents) -> None:
+        """A call that fits a cotangent to a shape and dtype, or conjugates it."""
+        grad, value = cotangents.take(self, (node.output, ())), node.inputs[0]
+        if grad is None or not self.activity.is_active(value):
+            return
+        rest: list[Value] = []
+        name = CONJ
+        if node.attributes["callee"] != CONJ:
+            name = FIT if node.attributes["callee"] == SPREAD else SPREAD
+            kinds = ("tensor::shape", "tensor::dtype")
+            rest = [self.need(self.metadata_of(value, kind), "a sum") for kind in kinds]
+        if grad.type == T.TENSOR:
+            found = self.builder.call(name, [grad, *rest], T.TENSOR)
+        else:
+            branch = self.builder.if_node(self._is_none(grad))
+            with self.builder.at(branch.blocks[0]) as block:
+                block.terminate(YIELD, [self.builder.constant(None, MAYBE)], node.span)
+            with self.builder.at(branch.blocks[1]) as block:
+                sure = self.builder.cast(grad, T.TENSOR)
+                part = self.builder.call(name, [sure, *rest], T.TENSOR)
+                block.terminate(YIELD, [part], node.span)
+            found = branch.add_output(MAYBE)
+        cotangents.add(self, (value, ()), found)
+
     def _reverse_call(self, node: Node, cotangents: Cotangents) -> None:
         """Elements of a container that became a plain list, or the other way round."""
         if node.attributes["callee"] == WRITTEN:
@@ -60,6 +92,10 @@ class OpReversal(Residuals):
             return
         if is_taped(node):
             self._reverse_taped(node, cotangents)
+            return
+        if is_pulled(node):
+            if self.activity.any_in(node.output):
+                self._reverse_op(node, cotangents)
             return
         if is_structural(node):
             for path in self.activity.paths(node.output):
@@ -167,6 +203,8 @@ class OpReversal(Residuals):
         """
         before, view = node.inputs
         found = []
+        if self.is_pure and self.activity.is_active(before):
+            cotangent = self._copy(cotangent)  # others may hold it
         if self.activity.is_active(before):
             found.append(cotangent)
         part = cotangent
@@ -240,6 +278,43 @@ class OpReversal(Residuals):
             self._deliver(value, part, found)
         return found
 
+    def _pull(self, node: Node, grads: Sequence[Value | None]) -> dict[Key, Value]:
+        """The same by a call that can be differentiated again."""
+        why = f"{node.kind}, which torch records"
+        active = [i for i, v in enumerate(node.inputs) if self.activity.any_in(v)]
+        inputs = [self.need(v, why) for v in node.inputs]
+        for output, grad in zip(node.outputs, grads, strict=True):
+            if output.type not in (T.TENSOR, TENSORS):
+                continue
+            nothing = self.builder.constant(None, MAYBE)
+            count = count_of(node)
+            if grad is None and count is None and output.type == TENSORS:
+                size = self.need(self.metadata_of(output, "list::len"), why)
+                grad = self.builder.op("list::repeat", self._listed([nothing], MAYBE), size)
+            if count is None or grad is None:
+                inputs += [nothing if grad is None else grad] * (count or 1)
+                continue
+            places = [self.builder.constant(i) for i in range(count)]
+            inputs += [self.builder.op("list::getitem", grad, place) for place in places]
+        parts = self.builder.call(pulled(node, active), inputs, TENSORS)
+        found: dict[Key, Value] = {}
+        start = self.builder.constant(0)
+        one = self.builder.constant(1)
+        for value in (node.inputs[i] for i in active):
+            is_list = value.type == TENSORS
+            size = self.need(self.metadata_of(value, "list::len"), why) if is_list else one
+            stop = self.builder.op("int::add", start, size)
+            if is_list:
+                part = self.splice(helpers.tensor_slice_graph(), [parts, start, stop])
+                part = self.splice(helpers.unfilled_list_graph(), [part])
+            else:
+                part = self.builder.op("list::getitem", parts, start)
+                if len(active) > 1:
+                    part = self.splice(helpers.unfilled_graph(), [part])
+            self._deliver(value, part, found)
+            start = stop
+        return found
+
     def _listed(self, items: Sequence[Value], element: T.Type) -> Value:
         return self.builder.list(items, element)
 
@@ -307,7 +382,7 @@ class OpReversal(Residuals):
     def _keys_of_sums(self, node: Node) -> dict[int, Key]:
         """By argument: the tensors whose cotangents an op adds to in place."""
         schema = node.schema
-        if schema is None or is_recorded(node):
+        if schema is None or self.is_pure or is_recorded(node):
             return {}
         return {
             position: (value, ())
@@ -336,6 +411,8 @@ class OpReversal(Residuals):
         """
         if is_recorded(node):
             return self._reverse_recorded(node, grads), {}
+        if self.is_pure and needs_recording(node, self.activity, True):
+            return self._pull(node, grads), {}
         schema = node.schema
         assert schema is not None
         names = [a.name for a in schema.arguments]
@@ -396,6 +473,8 @@ class OpReversal(Residuals):
             else:
                 inputs.append(self.need_operand(node, operand, needed))
         types = [v.type for v in inputs]
+        if self.is_pure:
+            return self.splice(rule.open_graph(types), inputs)
         function = rule.shared(types)
         if function is None:
             return self.splice(rule.graph(types), inputs)

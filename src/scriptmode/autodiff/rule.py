@@ -81,6 +81,10 @@ class Rule:
         """The function's body for operands of these types, in one piece."""
         return compiled(self.function, tuple(types))
 
+    def open_graph(self, types: Sequence[T.Type]) -> Graph:
+        """The same, with the calls that are reversed as a whole (see ``LINEAR``)."""
+        return compiled(self.function, tuple(types), is_open=True)
+
     def shared(self, types: Sequence[T.Type]) -> Graph | None:
         """The same as a function that reverse programs call; None where it is not worth a call."""
         if any(operand.role == "needed" for operand in self.operands):
@@ -242,18 +246,49 @@ def _plain_operand(schema: OpSchema, name: str) -> tuple[str, int] | None:
     return None
 
 
+_COMMON = "scriptmode.autodiff.rules.common."
+# functions that are linear in their first argument, and the types of their parameters
+LINEAR: dict[str, tuple[T.Type, ...]] = {
+    f"{_COMMON}conj": (T.TENSOR,),
+    f"{_COMMON}fit": (T.TENSOR, T.SIZE, T.DTYPE),
+    f"{_COMMON}summed": (T.TENSOR, T.SIZE),
+    f"{_COMMON}reform": (T.TENSOR, T.optional_of(T.TupleType([T.SIZE, T.DTYPE]))),
+    f"{_COMMON}cast": (T.TENSOR, T.DTYPE),
+    f"{_COMMON}spread": (T.TENSOR, T.SIZE, T.DTYPE),
+}
+CONJ, FIT, SPREAD = (f"{_COMMON}{name}" for name in ("conj", "fit", "spread"))
+
+
+def is_linear(node: Node) -> bool:
+    """Whether a node calls one of these."""
+    return node.kind == "prim::Call" and node.attributes["callee"] in LINEAR
+
+
+def _is_no_linear(call: Node) -> bool:
+    return LINEAR.get(call.attributes["callee"]) != tuple(v.type for v in call.inputs)
+
+
 @cache
-def compiled(function: Callable[..., Any], types: tuple[T.Type, ...]) -> Graph:
-    """A function of the script language as one graph, for parameters of these types."""
+def compiled(
+    function: Callable[..., Any], types: tuple[T.Type, ...], is_open: bool = False
+) -> Graph:
+    """A function of the script language as one graph, for parameters of these types.
+
+    With ``is_open``, calls of linear functions stay.
+    """
     names = inspect.signature(function).parameters
     program = compile_function(function, dict(zip(names, types, strict=True)))
     for graph in program.functions.values():
         structure_exits(graph, program)
     graph = program.graph
-    inline_calls(graph, program, max_nodes=5000)
+    inline_calls(graph, program, max_nodes=5000, where=_is_no_linear if is_open else _always)
     fold_constants(graph)
     simplify_control_flow(graph, program)
     return graph
+
+
+def _always(call: Node) -> bool:
+    return True
 
 
 SMALL = 10  # nodes: a call is no shorter
@@ -278,8 +313,13 @@ def shared(function: Callable[..., Any], types: tuple[T.Type, ...]) -> Graph | N
     return _SHARED.setdefault(graph.name, graph)
 
 
+def share(graph: Graph) -> None:
+    """Let ``shared_function`` know a function."""
+    _SHARED.setdefault(graph.name, graph)
+
+
 def shared_function(name: str) -> Graph | None:
-    """The function of this name that ``shared`` has made, a copy."""
+    """The function of this name that ``shared`` has made, or ``share`` was given, a copy."""
     found = _SHARED.get(name)
     return copy_graph(found) if found is not None else None
 

@@ -50,6 +50,7 @@ from scriptmode.autodiff.residuals import (
     root_list,
 )
 from scriptmode.autodiff.reverse_ops import OpReversal
+from scriptmode.autodiff.rule import is_linear
 from scriptmode.autodiff.structures import cell_lists
 from scriptmode.ir import types as T
 from scriptmode.ir.builder import Builder
@@ -104,7 +105,7 @@ class Reverse(OpReversal):
         parts: list[Key] = []
         for number, path in enumerate(outputs):
             if path in cells:
-                given = self.reverse.add_param(COTANGENTS, f"d{number}")
+                given = self.reverse.add_param(COTANGENTS, f"cotangent.{number}")
                 taken.append(given)
                 parts.append((cells[path], ()))
                 held_cells = self.keep(self.scope, cells[path], "the cells of the result")
@@ -113,8 +114,12 @@ class Reverse(OpReversal):
             part = self._part_of_result(path)
             is_list = part.type == TENSORS
             parts.append((part, ()) if is_list else (result, path))
-            given = self.reverse.add_param(COTANGENTS if is_list else MAYBE, f"d{number}")
+            is_sure = self.given is not None and self.given[number]
+            t = COTANGENTS if is_list else T.TENSOR if is_sure else MAYBE
+            given = self.reverse.add_param(t, f"cotangent.{number}")
             taken.append(given)
+            if self.given is not None and not self.given[number]:
+                continue
             if is_list:
                 self.scope.lists[root_list(part)] = given
             else:
@@ -260,6 +265,8 @@ class Reverse(OpReversal):
                 self._reverse_store(node, cotangents)
             case "prim::TupleIndex" if node.inputs[0].type == DUAL:
                 self._reverse_load(node, cotangents)
+            case "prim::Call" if is_linear(node):
+                self._reverse_linear(node, cotangents)
             case "prim::Call":
                 self._reverse_call(node, cotangents)
             case "prim::TupleConstruct":

@@ -1,8 +1,8 @@
 """The node of one call on torch's tape: an ``autograd.Function`` around native programs.
 
 ``Apply`` runs the forward program and turns the tensors of its result into outputs of the node; its
-backward runs the reverse program, or, under ``create_graph=True``, differentiates what torch's tape
-records of the ordinary program.
+backward runs the reverse program, or, under ``create_graph=True``, a form of it that is
+differentiated in turn; where there is none, what torch's tape records of the ordinary program is.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class Owner(Protocol):
     def again(self, run: Run) -> Any:
         """The result of an ordinary call once more, on torch's tape, without other effects."""
 
+    def pulled_back(self, run: Run, cotangents: Sequence[Any]) -> Sequence[Any] | None:
+        """Cotangents of the roots that can be differentiated again; None without a program."""
+
 
 @dataclass
 class Node:
@@ -75,6 +78,7 @@ class Node:
     written: list[int]  # tensors of modules that are written, by number
     returned: list[int]  # arguments behind the result proper in it: what they have become
     parts: dict[Path, T.Type]  # the parts of the result with such cells
+    pattern: tuple[bool, ...]  # what requires a gradient
 
     @functools.cached_property
     def reverse(self) -> Entry:
@@ -191,6 +195,11 @@ class Apply(torch.autograd.Function):
         if torch.is_grad_enabled():
             roots = [root for place in places for root in root_tensors(place)]
             _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
+            assert run.taken is not None
+            given = [cotangent_of(number, grads) for number in run.taken]
+            found = run.owner.pulled_back(run, given)
+            if found is not None:
+                return None, *by_root(found, places)
             return None, *_again(run, roots, grads)
         _check_versions(ctx.kept, "a result")
         values = {i: _refilled(run.owner, everything, i, tensors) for i in node.saved}

@@ -7,31 +7,31 @@ function has none (``NotDifferentiable``), the ordinary program records torch's 
 arguments and parameters require a gradient.
 
 Results that are arguments stay what they are; they do not pass through the node.  A backward under
-``create_graph=True`` runs the ordinary program once more on torch's tape and differentiates that.
+``create_graph=True`` calls the reverse program as a function that has ``Gradients`` of its own (see
+``autodiff.pullback``); where that is not possible, for the reason ``pullbacks.reason``, it runs
+the ordinary program once more on torch's tape.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
 from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
 from scriptmode.autodiff.differentiate import differentiate, program_of
 from scriptmode.autodiff.dual import TENSORS, holds, touches
-from scriptmode.autodiff.effects import Names, effects_of
+from scriptmode.autodiff.effects import Names, drop_messages, effects_of
 from scriptmode.autodiff.paths import IN_CONTAINERS, Key, Path, result_parts, root_paths
 from scriptmode.autodiff.prepare import sources_of_values, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
+from scriptmode.autodiff.pullback import pullback_program
 from scriptmode.autodiff.structures import flat_of, is_flat, root_of
 from scriptmode.autodiff.transform import Differentiated
 from scriptmode.codegen.compiler_process import CompilerEnded, compiler_process
@@ -41,6 +41,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program, Value, copy_graph
 from scriptmode.ir.graph import Node as IRNode
 from scriptmode.jit.background import background
+from scriptmode.jit.gradient_checks import holds_tensors, is_made, is_recorded, needs_tape
 from scriptmode.jit.gradient_choice import Choice
 from scriptmode.jit.gradient_node import WHOLE, Apply, Before, Entry, Misfit, Node, Run, ended
 from scriptmode.jit.gradient_structures import Ending, is_shared, own_copy, tensors_in
@@ -53,8 +54,9 @@ from scriptmode.jit.gradient_values import (
     view_of,
 )
 from scriptmode.jit.pipeline import compile_native
+from scriptmode.jit.pullbacks import Pullbacks
 from scriptmode.ops.table import Effect
-from scriptmode.runtime.boundary import make_entry, record_of, unusual_state
+from scriptmode.runtime.boundary import make_entry, record_of
 from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.code import Lease
 from scriptmode.runtime.instance import NativeInstance
@@ -81,6 +83,7 @@ class Gradients:
         self.held: dict[int, T.Type] = {}  # arguments with tensors in containers or objects
         self._readers: list[tuple[dict[str, Any], str]] = []
         self._asked: set[Pattern | None] = set()  # what the background makes, or has made
+        self.pullbacks: Pullbacks[Gradients] = Pullbacks()
 
     @functools.cached_property
     def choice(self) -> Choice:
@@ -91,6 +94,9 @@ class Gradients:
         """In a forked process: the thread that compiled a program does not exist there."""
         self._lock = threading.RLock()
         self._asked.clear()
+        self.pullbacks.free_lock()
+        for made in self.pullbacks.all():
+            made.free_lock()
 
     # ---- calls
 
@@ -139,16 +145,12 @@ class Gradients:
         if leaves is None:
             return self._ordinary(arguments)
         everything = (*arguments, *leaves)
-        if self.is_plain:
-            given = [everything[i] for i, _ in self._places]
-            pattern = tuple([isinstance(t, torch.Tensor) and t.requires_grad for t in given])
-        else:
-            if self.held and is_shared((arguments[i], t) for i, t in self.held.items()):
-                return self._ordinary(arguments)
-            pattern = tuple([requires_grad(self.part(everything, p)) for p in self._places])
+        if self.held and is_shared((arguments[i], t) for i, t in self.held.items()):
+            return self._ordinary(arguments)
+        pattern = self._pattern(everything)
         if True not in pattern:
             return self._ordinary(arguments)
-        if _needs_tape(everything):
+        if needs_tape(everything):
             return self._ordinary(arguments)
         node = self._nodes.get(pattern, _UNKNOWN)
         if node is _UNKNOWN:
@@ -194,6 +196,21 @@ class Gradients:
         run.views, run.elements = (), {}
         return result
 
+    def _pattern(self, everything: Sequence[Any]) -> Pattern:
+        """What requires a gradient."""
+        if self.is_plain:
+            given = [everything[i] for i, _ in self._places]
+            return tuple([isinstance(t, torch.Tensor) and t.requires_grad for t in given])
+        return tuple([requires_grad(self.part(everything, p)) for p in self._places])
+
+    def has_node(self, arguments: Sequence[Any]) -> bool:
+        """Whether programs for such a call are there; else the background is asked for them."""
+        leaves = self._leaves()
+        if leaves is None:
+            return False
+        pattern = self._pattern((*arguments, *leaves))
+        return True in pattern and (self._nodes.get(pattern) or self._later(pattern)) is not None
+
     def part(self, everything: Sequence[Any], place: tuple[int, Path]) -> Any:
         """What may require a gradient: a tensor, or a list of tensors."""
         number, path = place
@@ -213,11 +230,25 @@ class Gradients:
         if number in self.held and self.held[number] != TENSORS:
             yield from tensors_in(everything[number], self.held[number])
 
+    @functools.cached_property
+    def _silent_entry(self) -> Entry:
+        """The ordinary program, which prints nothing and warns of nothing."""
+        functions = [copy_graph(graph) for graph in self.program.functions.values()]
+        for graph in functions:
+            drop_messages(graph)
+        (own,) = [graph for graph in functions if graph.name == self.function]
+        with self._lock:
+            return self._entry(own, self.instance, functions, compile_object)
+
+    def _silently(self, arguments: Sequence[Any]) -> Any:
+        return self._silent_entry(*arguments)
+
     def _ordinary(self, arguments: Sequence[Any]) -> Any:
         graph = self.program.functions[self.function]
         split = len(arguments) - len(graph.kwarg_only)
         named = [p.name for p in graph.params[len(graph.params) - len(graph.kwarg_only) :]]
-        return self.entry(*arguments[:split], **dict(zip(named, arguments[split:], strict=True)))
+        named_arguments = dict(zip(named, arguments[split:], strict=True))
+        return self.entry(*arguments[:split], **named_arguments)
 
     def _leaves(self) -> list[Any] | None:
         """The tensors of modules that the function reads; None when it has no reverse program."""
@@ -342,17 +373,24 @@ class Gradients:
     def _differentiated(self, pattern: Pattern) -> tuple[Differentiated, dict[Value, int]]:
         """The graphs, and the numbers of arguments and leaves, and of what stands for them."""
         numbers: dict[Value, int] = {}
-
-        def roots(graph: Graph, leaves: Sequence[tuple[Value, tuple[str, ...]]]) -> list[Key]:
-            own = graph.params[1:] if self.instance is not None else graph.params
-            everything = [*own, *(value for value, _ in leaves)]
-            for number, value in enumerate(everything):
-                numbers[value] = numbers[flat_of(value) or value] = number
-            chosen = [p for p, needs in zip(self._places, pattern, strict=True) if needs]
-            return [root_of(everything[number], path) for number, path in chosen]
-
+        roots = functools.partial(self._roots, pattern, numbers)
         found, _ = differentiate(self.program, self.function, roots)
         return found, numbers
+
+    def _roots(
+        self,
+        pattern: Pattern,
+        numbers: dict[Value, int],
+        graph: Graph,
+        leaves: Sequence[tuple[Value, tuple[str, ...]]],
+    ) -> list[Key]:
+        """What to differentiate by; enters what has a number."""
+        own = graph.params[1:] if self.instance is not None else graph.params
+        everything = [*own, *(value for value, _ in leaves)]
+        for number, value in enumerate(everything):
+            numbers[value] = numbers[flat_of(value) or value] = number
+        chosen = [p for p, needs in zip(self._places, pattern, strict=True) if needs]
+        return [root_of(everything[number], path) for number, path in chosen]
 
     def _compile(self, pattern: Pattern, compiler: Compiler = compile_object) -> Node:
         found, number = self._differentiated(pattern)
@@ -366,7 +404,7 @@ class Gradients:
             what = "effects besides the result, and changes of arguments"
             raise NotDifferentiable(what, found.forward.span)
         forward = self._entry(found.forward, self.instance, found.functions, compiler)
-        plain = not found.functions and all(_is_made(v.value) for _, v in found.saved)
+        plain = not found.functions and all(is_made(v.value) for _, v in found.saved)
         return Node(
             found,
             forward,
@@ -375,18 +413,18 @@ class Gradients:
             [(number[v], IN_CONTAINERS if is_flat(v) else path) for v, path in found.wrt],
             saved,
             is_single and self.is_plain and found.may_view_argument == [False],
-            bool(saved or found.functions or any(_holds_tensors(v.value) for _, v in found.saved)),
+            bool(saved or found.functions or any(holds_tensors(v.value) for _, v in found.saved)),
             any(op_effects(k) & Effect.IO for k in kinds if k.startswith("aten::")),
             any(k.partition(".")[0] in HIDDEN_WRITES for k in kinds) or any(map(written_in, whole)),
             "prim::warn" in kinds,
-            not all(k.partition("::")[0] in _OWN_OPS for k in kinds)
-            or "torch::set_grad_enabled" in kinds,
+            is_recorded(whole),
             None if plain else self._code_of(forward),
             found.result,
             effects_of(found.forward),
             self._written(found, number),
             [number - (self.instance is not None) for number in found.returned],
             {p: t for p, t in result_parts(found.result) if holds(t)} if found.result else {},
+            pattern,
         )
 
     def _written(self, found: Differentiated, number: Mapping[Value, int]) -> list[int]:
@@ -448,20 +486,62 @@ class Gradients:
         """The result of an ordinary call once more, on torch's tape, without other effects."""
         node = run.node
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self._as_before(run))
+            if node.writes:
+                stack.enter_context(self._other_buffers(run))
+            arguments = self.own(run.arguments)
+            is_silent = not (node.warns or node.effects.prints)
+            run_again = self._ordinary if is_silent else self._silently
+            result = run_again(arguments)
+        return (result, *(arguments[i] for i in node.returned)) if node.returned else result
+
+    @contextlib.contextmanager
+    def _as_before(self, run: Run) -> Iterator[None]:
+        """Let random numbers and attributes be what they were before the call."""
+        with contextlib.ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=[], enabled=run.state is not None))
             if run.state is not None:
                 torch.set_rng_state(run.state)
-            if node.warns:
-                stack.enter_context(_silent())
-            if node.effects.prints:
-                stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            if node.writes:
-                stack.enter_context(self._other_buffers(run))
             if run.before is not None:
                 stack.enter_context(self._other_attributes(run.before.attributes))
-            arguments = self.own(run.arguments)
-            result = self._ordinary(arguments)
-        return (result, *(arguments[i] for i in node.returned)) if node.returned else result
+            yield
+
+    def pulled_back(self, run: Run, cotangents: Sequence[Any]) -> Sequence[Any] | None:
+        """Cotangents of the roots that can be differentiated again; None without a program."""
+        if not config.get("autodiff_again") or needs_tape((*run.arguments, *run.leaves)):
+            return None
+        given = tuple([c is not None for c in cotangents])
+        is_auto = config.get("autodiff") == "auto" and not self.choice.asks
+        pullback = self.pullbacks.find(self, run.node.pattern, given, is_auto)
+        if pullback is None:
+            return None
+        known = {} if run.before is None else run.before.tensors
+        first = len(run.arguments)
+        leaves = [known.get(first + i, leaf) for i, leaf in enumerate(run.leaves)]
+        everything = (*run.arguments, *cotangents, *leaves)
+        if is_auto and not pullback.has_node(everything):
+            return None
+        with self._as_before(run):
+            found: Sequence[Any] = pullback.call(everything)
+        return found
+
+    def pullback(self, pattern: Pattern, given: Pattern) -> Gradients:
+        """The reverse program as a function; raises NotDifferentiable."""
+        roots = functools.partial(self._roots, pattern, {})
+        program = pullback_program(self.program, self.function, roots, given)
+        graph = program.graph
+
+        @functools.cache
+        def entry() -> Entry:
+            return self._entry(copy_graph(graph), self.instance, [], compile_object)
+
+        def run(*arguments: Any) -> Any:
+            return entry()(*arguments)
+
+        made = Gradients(program, graph.name, run, self.instance, self.module)
+        if made._leaves() is None:
+            raise NotDifferentiable(made.reason, graph.span)
+        return made
 
     @contextlib.contextmanager
     def _other_buffers(self, run: Run) -> Iterator[None]:
@@ -513,46 +593,7 @@ def _job(gradients: Gradients, pattern: Pattern | None) -> Callable[[], None]:
     return job
 
 
-def _holds_tensors(value: Value) -> bool:
-    """Whether a value of a frame holds tensors."""
-    return T.TENSOR in T.walk(value.type)
-
-
-def _is_made(value: Value) -> bool:
-    """Whether a value of a frame has no part that may be a constant of a program, as a str is."""
-    parts = list(T.walk(value.type))
-    kinds = (T.ClassType, T.UnionType)
-    return _CONSTANT.isdisjoint(parts) and not any(isinstance(part, kinds) for part in parts)
-
-
-_CONSTANT = {T.STR, T.BYTES, T.ANY}
 _UNKNOWN: Any = object()
-# what calls no code of others, which may ask for torch's tape
-_OWN_OPS = (
-    "aten", "prim", "int", "float", "bool", "complex", "str", "list", "dict", "tuple", "tensor",
-    "iterator", "range", "dtype", "device", "number", "enum", "set", "deque", "math", "slice",
-    "torch", "bytes",
-)  # fmt: skip
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Show no warnings; filters, and what was warned of once, stay as they are."""
-    shown, warnings.showwarning = warnings.showwarning, lambda *args, **kwargs: None
-    try:
-        yield
-    finally:
-        warnings.showwarning = shown
-
-
-def _needs_tape(values: Sequence[Any]) -> bool:
-    """Whether the thread is in a state in which torch's own tape must see every op."""
-    return (
-        torch._C._is_any_autocast_enabled()
-        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-        or forward_ad._current_level >= 0
-        or unusual_state(values, None) is not None
-    )
 
 
 def _misfit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

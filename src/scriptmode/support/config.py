@@ -65,6 +65,8 @@ OPTIONS: Mapping[str, Option] = {
         Option("autodiff", "SCRIPTMODE_AUTODIFF", "auto", _autodiff, "1: calls that need "
                "gradients run a forward and a reverse program of their own; 0: they record "
                "torch's tape op by op; auto: the one or the other, whichever costs less"),
+        Option("autodiff_again", "SCRIPTMODE_AUTODIFF_AGAIN", True, _flag, "0: calls that run "
+               "programs of their own are differentiated a second time on torch's tape"),
         Option("max_instances", "SCRIPTMODE_MAX_INSTANCES", 32, int, "instances of one scripted "
                "function over argument types"),
         Option("specialize", "SCRIPTMODE_SPECIALIZE", "background", _specialize, "code for what "

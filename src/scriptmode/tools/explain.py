@@ -107,6 +107,11 @@ def _gradients(dispatcher: Dispatcher) -> Iterator[str]:
     except NotDifferentiable as error:
         yield f"calls that need gradients record torch's tape: {error}"
         return
+    pullbacks = dispatcher.primary.gradients.pullbacks
+    if pullbacks.reason:
+        yield f"second derivatives record torch's tape: {pullbacks.reason}"
+    elif pullbacks.all():
+        yield "second derivatives run programs of their own"
     for where, saved in found.saved:
         span = saved.value.node.span if saved.value.node is not None else graph.span
         yield f"saved in {where}: {saved.value.type} of line {span.line}, {saved.reason}"

@@ -1,4 +1,9 @@
-"""What many rules share."""
+"""What many rules share.
+
+``conj``, ``fit``, ``summed``, ``reform`` and ``cast`` are linear in their first argument.  In a
+reverse program that is differentiated again they stay calls, which ``spread`` reverses (see
+linear), so that the cases in them do not multiply.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,13 @@ def summed(grad: Tensor, shape: torch.Size) -> Tensor:
     if extra == 1 and grad.shape[1:] == shape:
         return grad.sum([0])  # one op, where sum_to_size is three
     return grad.sum_to_size(shape)
+
+
+def spread(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """The reverse of ``fit``: a cotangent in a shape and dtype that were summed and narrowed."""
+    if grad.shape != shape:
+        grad = grad.expand(shape)
+    return cast(grad, dtype)
 
 
 # of an operand whose shape and dtype are not those of the result
