@@ -1,8 +1,9 @@
 """Forward and backward of programs with control flow, beside eager PyTorch and torch.jit.
 
 One thread, interleaved, gradients compared first.  Prints minimum and median microseconds of one
-step, the ratio of the minima to scriptmode's, and whether the program has a reverse program of our
-own.  ``benchmarks/training.py lstm tree`` runs only what it names.
+step, the ratio of the minima to scriptmode's special code, and whether the program has a reverse
+program of our own, and a special one.  ``benchmarks/training.py lstm tree`` runs only what it
+names.
 """
 
 from __future__ import annotations
@@ -314,12 +315,18 @@ def measure(name: str, repeats: int, samples: float) -> None:
     torch.manual_seed(0)
     target, peer, arguments = programs()[name]()
     scripted = scriptmode.script(copy.deepcopy(target))
+    special = scriptmode.script(copy.deepcopy(target))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         jit = torch.jit.script(copy.deepcopy(peer))
-    ways = {"eager": target, "torch.jit": jit, "scriptmode": scripted}
+    ways = {"eager": target, "torch.jit": jit, "generic": scripted, "special": special}
     steps = {way: step(f, arguments) for way, f in ways.items()}
     want = steps["eager"]()
+    try:
+        scriptmode.specialize(special, arguments, gradients=True)
+        made = "and a special one"
+    except scriptmode.ScriptError as error:
+        made = f"and no special one: {error.__cause__ or error}"
     for run in steps.values():
         for _ in range(4):
             for a, b in zip(want, run(), strict=True):
@@ -336,9 +343,9 @@ def measure(name: str, repeats: int, samples: float) -> None:
             for _ in range(number[way]):
                 run()
             times[way].append((time.process_time() - start) / number[way] * 1e6)
-    ours = min(times["scriptmode"])
+    ours = min(times["special"])
     reason = scripted._dispatcher.primary.gradients.reason
-    print(f"{name}: " + (reason or "a reverse program of its own"))
+    print(f"{name}: " + (reason or f"a reverse program of its own, {made}"))
     for way, found in times.items():
         low, middle = min(found), statistics.median(found)
         print(f"  {way:10} {low:10.1f} {middle:10.1f}  x{low / ours:.2f}", flush=True)
@@ -352,6 +359,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     config.set("autodiff", True)
+    config.set("specialize", "off")  # but where it is asked for
     for name in options.names or programs():
         measure(name, options.repeats, options.seconds)
 

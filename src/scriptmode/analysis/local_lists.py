@@ -45,6 +45,28 @@ def local_lists(graph: Graph) -> list[LocalList]:
     return found
 
 
+def known_length(value: Value) -> int | None:
+    """How many elements a list has behind the loop that fills it, where constants say that."""
+    made = value.node
+    if made is None or made.kind != MAKING or made.inputs:
+        return None
+    appends = [u.node for u in value.uses if u.node.kind == "list::append"]
+    if len(appends) != 1 or appends[0].block is None:
+        return None
+    loop = appends[0].block.owner
+    if loop is None or loop.kind != "prim::Loop" or loop.block is not made.block:
+        return None
+    body = loop.blocks[0]
+    if body.terminator.kind != YIELD or any(
+        end is not body.terminator for end in ends_of_loop(loop)
+    ):
+        return None
+    trips, *goes_on = [loop.inputs[0], loop.inputs[1], body.returns[0]]
+    if not trips.is_constant or not all(v.is_constant and v.constant is True for v in goes_on):
+        return None
+    return max(0, int(trips.constant))
+
+
 def is_carrying(use: Use) -> bool:
     """Whether a use hands the value to a Loop or If."""
     node = use.node

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
-from scriptmode.analysis.local_lists import LocalList, local_lists
+from scriptmode.analysis.known_values import Unknown, known_value
+from scriptmode.analysis.local_lists import LocalList, known_length, local_lists
 from scriptmode.analysis.terminators import ends_of_branches
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
@@ -37,6 +38,7 @@ Facts = Mapping[Value, TensorFact]
 
 # integer arguments on which the shape of a result does not depend
 _FREE_INTS = frozenset([("aten::select", "index"), ("aten::embedding", "padding_idx")])
+_INTS = T.ListType([T.INT])
 _SAMPLES: Mapping[T.Type, Any] = {T.INT: 1, T.FLOAT: 1.0, T.BOOL: True}
 
 # ops that only ask for metadata
@@ -58,10 +60,6 @@ SPLITTING = frozenset(
 )  # fmt: skip
 PASSING = frozenset(["tuple::from_list", "tuple::as_list"])
 READING = frozenset([*PASSING, "list::len", "list::getitem", "aten::cat", "aten::stack"])
-
-
-class Unknown(Exception):
-    """An argument on which the result's shape depends is not known."""
 
 
 def fact_of(tensor: torch.Tensor) -> TensorFact:
@@ -247,8 +245,11 @@ def _argument(value: Value, facts: Facts, may_be_any: bool) -> Any:
         return [_argument(v, facts, False) for v in node.inputs]
     if node is not None and node.kind == "prim::TupleConstruct" and value.type == T.SIZE:
         return [_argument(v, facts, False) for v in node.inputs]
-    if node is not None and node.kind in METADATA:
-        return metadata(node, facts)
+    if node is not None and value.type in (T.INT, T.BOOL, T.DTYPE, T.SIZE, _INTS):
+        try:
+            return known_value(value, facts, metadata)
+        except Unknown:
+            pass
     if may_be_any and value.type in _SAMPLES:
         return _SAMPLES[value.type]
     raise Unknown
@@ -257,7 +258,9 @@ def _argument(value: Value, facts: Facts, may_be_any: bool) -> Any:
 def metadata(node: Node, facts: Facts) -> Any:
     """What an op that asks for metadata gives; raises Unknown."""
     fact = facts.get(node.inputs[0])
-    if fact is None or not all(v.is_constant for v in node.inputs[1:]):
+    if fact is None or node.kind not in METADATA:
+        raise Unknown
+    if not all(v.is_constant for v in node.inputs[1:]):
         raise Unknown
     arguments = [meta_tensor(fact), *(v.constant for v in node.inputs[1:])]
     definition = table.find(node.kind)
@@ -434,6 +437,10 @@ def is_fixed(value: Value) -> bool:
     ) and all(is_fixed(u.node.output) for u in value.uses if u.node.kind in PASSING)
 
 
+# what a list does of which its elements are all that is known
+_LOCAL = frozenset(["list::append", "list::getitem", "list::len", "list::reserve", "aten::stack"])
+
+
 class Shapes:
     """The facts of all tensors of one function."""
 
@@ -482,6 +489,8 @@ class Shapes:
                 self._lists[node.output] = self._lists.get(node.inputs[0], [])
             elif node.kind in ("list::getitem", "prim::TupleIndex"):
                 self._set(node.output, self._element(node))
+            elif node.kind == "aten::stack" and known_length(node.inputs[0]) is not None:
+                self._set(node.output, self._stacked(node))
             elif node.kind == "prim::StackArrays":
                 self._set(node.output, None)
             else:
@@ -553,10 +562,29 @@ class Shapes:
         place: int = index.constant
         return facts[place] if -len(facts) <= place < len(facts) else None
 
+    def _stacked(self, node: Node) -> TensorFact | None:
+        """Of a local list whose length is known, behind the loop that fills it."""
+        listed, dim = node.inputs
+        found = [self.of(u.node.inputs[1]) for u in listed.uses if u.node.kind == "list::append"]
+        count = known_length(listed)
+        is_local = all(u.node.kind in _LOCAL for u in listed.uses)
+        if not found or found[0] is None or not count or not is_local or not dim.is_constant:
+            return None
+        if dim.constant != 0 or node.block is not listed.block:
+            return None
+        return contiguous_fact(found[0].dtype, (count, *found[0].shape))
+
     def _if(self, node: Node) -> None:
         for inner in node.blocks:
             self._block(inner)
-        exits = [b.terminator for b in node.blocks if b.terminator.kind == YIELD]
+        taken = node.blocks
+        try:
+            # what the facts decide, the next passes will
+            answer = known_value(node.inputs[0], self.facts, metadata)
+            taken = [node.blocks[not answer]]
+        except Unknown:
+            pass
+        exits = [b.terminator for b in taken if b.terminator.kind == YIELD]
         self._join(node.outputs, [end.inputs for end in exits])
 
     def _loop(self, node: Node) -> None:

@@ -475,7 +475,9 @@ class Reverse(OpReversal):
         builder.span = node.span
         frame = self.frame_of(builder, scope, f"the loop at line {node.span.line}")
         listed = T.ListType([frame.type])
-        frames = Node("prim::ListConstruct", (), [listed], span=node.span)
+        frames = Node(
+            "prim::ListConstruct", (), [listed], attributes={"tape": True}, span=node.span
+        )
         frames.insert_before(counter)
         builder.op_node("list::append", [frames.output, frame])
         whole = self.need(frames.output, "the frames of a loop")

@@ -140,7 +140,7 @@ def script_if_tracing(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def specialize(f: Any, inputs: Any) -> Any:
+def specialize(f: Any, inputs: Any, *, gradients: bool = False) -> Any:
     """Compile special code for calls like these, and wait for it.
 
     Parameters
@@ -150,10 +150,14 @@ def specialize(f: Any, inputs: Any) -> Any:
     inputs
         The arguments of a call as a tuple, or a single one, as for ``trace``; a list of tuples for
         several calls.
+    gradients
+        Compile the forward and reverse programs that such calls run when gradients are recorded,
+        instead of what they run without.
 
     Returns
     -------
-    ``f``.  Calls that are not like these run as before; ``f.versions`` shows what there is.
+    ``f``.  Calls that are not like these run as before; ``f.versions`` and
+    ``f.gradient_versions`` show what there is.
 
     Raises
     ------
@@ -168,7 +172,7 @@ def specialize(f: Any, inputs: Any) -> Any:
         )
     is_several = isinstance(inputs, list) and all(isinstance(i, tuple) for i in inputs)
     for call in inputs if is_several else [inputs]:
-        f._dispatcher.specialize(call if isinstance(call, tuple) else (call,), {})
+        f._dispatcher.specialize(call if isinstance(call, tuple) else (call,), {}, gradients)
     return f
 
 

@@ -464,8 +464,13 @@ class Dispatcher:
             found = self._variants.get(key)
             return found if found is not None else self._compile_variant(types)
 
-    def specialize(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Make a version for what a call with these arguments is like."""
+    def specialize(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], gradients: bool = False
+    ) -> None:
+        """Make a version for what a call with these arguments is like.
+
+        With ``gradients``, of the programs that calls that need gradients run.
+        """
         if self._flatten is not None and self._unflatten is not None:
             args, kwargs = tuple(self._flatten(args, kwargs)), {}
         arguments = self._bind(args, kwargs)
@@ -474,7 +479,10 @@ class Dispatcher:
         variant = self._knowing(self._variant_for_any(types, arguments), types, arguments)
         given = {**variant.graph.defaults, **arguments, **variant.known}
         values = [given.get(p.name) for p in self._all_parameters_of(variant.graph)]
-        reason = unusual_state(values, self.instance) or variant.versions.add(values)
+        reason = unusual_state(values, self.instance)
+        if not reason:
+            add = variant.gradients.specialize if gradients else variant.versions.add
+            reason = add(values)
         if reason:
             raise ArgumentError(
                 Diagnostic(

@@ -14,6 +14,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.code import print_code
 from scriptmode.ir.graph import Graph, Program, callees, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.gradient_versions import Pair
 from scriptmode.jit.later import not_built
 from scriptmode.jit.values import type_of_value
 from scriptmode.jit.versions import Version
@@ -100,6 +101,12 @@ class Compiled:
     def versions(self) -> list[Version]:
         """The special code that was made for what calls were like, with guards and counts."""
         return [v for variant in self._dispatcher.variants for v in variant.versions.found]
+
+    @property
+    def gradient_versions(self) -> list[Pair]:
+        """Special forward and reverse programs of calls that need gradients."""
+        variants = self._dispatcher.variants
+        return [one for v in variants for pairs in v.gradients.pairs for one in pairs.found]
 
     def get_debug_state(self) -> DebugState:
         """What has been compiled: the instances and how often calls left them."""

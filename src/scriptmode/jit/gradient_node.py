@@ -29,6 +29,7 @@ from scriptmode.jit.gradient_values import (
     refilled,
     root_tensors,
 )
+from scriptmode.jit.gradient_versions import Pair, Pairs
 from scriptmode.runtime.code import Lease
 
 Entry = Callable[..., Any]
@@ -79,6 +80,7 @@ class Node:
     returned: list[int]  # arguments behind the result proper in it: what they have become
     parts: dict[Path, T.Type]  # the parts of the result with such cells
     pattern: tuple[bool, ...]  # what requires a gradient
+    pairs: Pairs | None = None  # special code
 
     @functools.cached_property
     def reverse(self) -> Entry:
@@ -118,6 +120,7 @@ class Run:
     views: Sequence[tuple[Path | None, torch.Tensor, torch.Tensor]] = ()
     elements: Mapping[int, int] = field(default_factory=dict)  # see Outputs
     code: Lease | None = None  # what the frame refers to
+    pair: Pair | None = None  # the special code that has made the frame
 
     def __del__(self) -> None:
         # a frame that is garbage together with its program must go first
@@ -144,10 +147,19 @@ class Apply(torch.autograd.Function):
             run.state = torch.get_rng_state()
         if node.effects.assigned or node.written:
             run.before = run.owner.before(run)
-        with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
-            run.result, run.frame, flags = node.forward(*run.given)
-        if node.code is not None:
-            run.code = node.code.hold()
+        pairs = node.pairs
+        start = pairs.start() if pairs is not None else 0.0
+        special = pairs.forward(run.given) if pairs is not None else None
+        if special is not None:
+            run.pair, (run.result, run.frame, flags) = special
+        else:
+            with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
+                run.result, run.frame, flags = node.forward(*run.given)
+        if pairs is not None:
+            pairs.stop(start, special is not None, 0)
+        code = node.code if run.pair is None else run.pair.code
+        if code is not None:
+            run.code = code.hold()
         everything = (*run.arguments, *run.leaves)
         result = run.result
         ctx.set_materialize_grads(False)
@@ -206,14 +218,41 @@ class Apply(torch.autograd.Function):
         inputs = [values.get(i, everything[i]) for i in node.inputs]
         assert run.taken is not None
         given = [cotangent_of(number, grads) for number in run.taken]
+        pairs = node.pairs
+        if pairs is not None:
+            pairs.note(given)
         is_last = node.keeps and not torch._C._autograd._get_current_graph_task_keep_graph()
-        reverse = node.last_reverse if is_last else node.reverse
         frame = run.frame
+        start = pairs.start() if pairs is not None else 0.0
+        if run.pair is not None:
+            assert pairs is not None
+            found = run.pair.pull(frame, inputs, given, is_last)
+            if found is None:
+                pairs.redo()
+                roots = [root for place in places for root in root_tensors(place)]
+                _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
+                with torch.enable_grad():
+                    again = _again(run, roots, grads, False)
+                if is_last:
+                    _end(run)
+                return None, *again
+            pairs.stop(start, True, 1)
+            if is_last:
+                _end(run)
+            return None, *by_root(found, places)
+        reverse = node.last_reverse if is_last else node.reverse
         if is_last:
-            run.is_over, run.frame, run.arguments, run.leaves = True, None, (), ()
+            _end(run)
         with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
             found = reverse(frame, *inputs, *given)
+        if pairs is not None:
+            pairs.stop(start, False, 1)
         return None, *by_root(found, places)
+
+
+def _end(run: Run) -> None:
+    """Forget what only a backward needs."""
+    run.is_over, run.frame, run.arguments, run.leaves = True, None, (), ()
 
 
 _SECOND_TIME = (
@@ -254,8 +293,10 @@ def _check_versions(found: Iterable[tuple[torch.Tensor, int]], what: str) -> Non
             )
 
 
-def _again(run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any]) -> Sequence[Any]:
-    """The cotangents of ``roots`` as functions of ``grads`` and ``roots``."""
+def _again(
+    run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any], create_graph: bool = True
+) -> Sequence[Any]:
+    """The cotangents of ``roots``; with ``create_graph`` functions of ``grads`` and ``roots``."""
     result = run.owner.again(run)
     assert run.places is not None
     by_number = {number: at(result, path) for path, number in run.places}
@@ -269,4 +310,4 @@ def _again(run: Run, roots: Sequence[torch.Tensor], grads: Sequence[Any]) -> Seq
     if not pairs:
         return [None] * len(roots)
     outs, given = zip(*pairs, strict=True)
-    return torch.autograd.grad(outs, roots, given, create_graph=True, allow_unused=True)
+    return torch.autograd.grad(outs, roots, given, create_graph=create_graph, allow_unused=True)

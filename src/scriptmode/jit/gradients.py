@@ -53,6 +53,7 @@ from scriptmode.jit.gradient_values import (
     root_tensors,
     view_of,
 )
+from scriptmode.jit.gradient_versions import Pairs
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.pullbacks import Pullbacks
 from scriptmode.ops.table import Effect
@@ -97,6 +98,28 @@ class Gradients:
         self.pullbacks.free_lock()
         for made in self.pullbacks.all():
             made.free_lock()
+        for pairs in self.pairs:
+            pairs.free_lock()
+
+    @property
+    def pairs(self) -> list[Pairs]:
+        """What makes special code, for each pattern that has a reverse program."""
+        nodes = list(self._nodes.values())
+        return [n.pairs for n in nodes if n is not None and n.pairs is not None]
+
+    def specialize(self, arguments: Sequence[Any]) -> str:
+        """Make special code for calls like one that needs gradients; why not, or ""."""
+        leaves = self._leaves()
+        if leaves is None:
+            return self.reason
+        everything = (*arguments, *leaves)
+        pattern = tuple(requires_grad(self.part(everything, p)) for p in self._places)
+        node = self._node(pattern) if True in pattern else None
+        if node is None:
+            return self.reason or "nothing requires a gradient"
+        if node.pairs is None:
+            return "torch's tape sees some ops, or there are containers of tensors, or recursion"
+        return node.pairs.add(arguments)
 
     # ---- calls
 
@@ -425,7 +448,14 @@ class Gradients:
             [number - (self.instance is not None) for number in found.returned],
             {p: t for p, t in result_parts(found.result) if holds(t)} if found.result else {},
             pattern,
+            None if is_recorded(whole) else self._pairs(found, forward),
         )
+
+    def _pairs(self, found: Differentiated, forward: Entry) -> Pairs | None:
+        """What makes special code, where there may be some."""
+        if found.functions or found.returned or self.held:
+            return None
+        return Pairs(found, self.program, self.instance, forward)
 
     def _written(self, found: Differentiated, number: Mapping[Value, int]) -> list[int]:
         """The tensors of modules that a program writes in place."""

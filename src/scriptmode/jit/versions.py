@@ -158,9 +158,9 @@ def special_program(
     special = copy_graph(subject.graph)
     special.kwarg_only = set()  # it is called by position
     special.name = program.unique_name(f"{subject.function}.special")
-    known = _Known(subject, seen, special)
+    known = Known(subject, seen, special)
     program.add(special)
-    _add_missing(program, subject.program, special)
+    add_missing(program, subject.program, special)
     for name in [n for n in program.functions if n not in code.functions and n != special.name]:
         optimize_function(program.functions[name], program)
     optimize_function(special, program, SIMPLIFYING)  # constants decide branches
@@ -168,7 +168,7 @@ def special_program(
     for run in _SPECIALIZERS:
         if run(special, program, known.facts):
             eliminate_dead_code(special, program)
-    guarded = _Guarded(program, subject, seen, needs_no_grad, default_dtype, special, known.extra)
+    guarded = Guarded(program, subject, seen, needs_no_grad, default_dtype, special, known.extra)
     program.root = program.add(guarded.graph).name
     if config.get("verify"):
         verify(special, program, schema_of)
@@ -176,7 +176,7 @@ def special_program(
     return program, special.name
 
 
-def _add_missing(program: Program, source: Program, graph: Graph) -> None:
+def add_missing(program: Program, source: Program, graph: Graph) -> None:
     """Add the functions that a graph calls and that are not there."""
     pending = callees(graph)
     while pending:
@@ -185,7 +185,7 @@ def _add_missing(program: Program, source: Program, graph: Graph) -> None:
             pending += callees(program.add(copy_graph(source.functions[name])))
 
 
-class _Known:
+class Known:
     """Puts what was seen into the special function.
 
     ``facts`` are those of its parameters; ``extra`` are the places of the parameters that it has
@@ -275,18 +275,26 @@ def _elements(value: Value, path: tuple[int, ...]) -> Iterator[Value]:
             yield from _elements(use.node.output, path[1:])
 
 
-class _Guarded:
-    """The root of a version: guards, then the special function or the one it is a version of."""
+class Guarded:
+    """The root of a version: guards, then the special function or the one it is a version of.
+
+    Without a way back, the root gives None where the guards fail.
+    """
 
     def __init__(
         self, program: Program, subject: Subject, seen: Seen, needs_no_grad: bool,
         default_dtype: torch.dtype, special: Graph, extra: Sequence[Place],
+        has_way_back: bool = True,
     ) -> None:  # fmt: skip
         own = subject.program.functions[subject.function]
         self.subject, self.seen, self.needs_no_grad = subject, seen, needs_no_grad
         self.default_dtype = default_dtype
         self.graph = Graph(program.unique_name(f"{subject.function}.guarded"))
-        result = self.graph.return_type = Edges(program, special).result_type
+        plain = result = Edges(program, special).result_type
+        assert plain is not None and result is not None
+        if not has_way_back:
+            result = T.optional_of(plain)
+        self.graph.return_type = result
         self.params = [self.graph.add_param(p.type, p.name) for p in own.params]
         self.builder = b = Builder(self.graph.block, schema_of)
         self._modules: dict[tuple[str, tuple[str, ...]], Value] = {}
@@ -300,10 +308,14 @@ class _Guarded:
         with b.at(branch.blocks[0]) as block:
             b.op_node("torch::count", [b.constant("hits")])
             given = [*self.params, *map(self._tensor, extra)]
-            block.terminate("prim::Yield", [b.call(special.name, given, result)])
+            block.terminate("prim::Yield", [b.call(special.name, given, plain)])
         with b.at(branch.blocks[1]) as block:
             b.op_node("torch::count", [b.constant("misses")])
-            block.terminate("prim::Yield", [b.call(subject.function, self.params, result)])
+            if has_way_back:
+                found = b.call(subject.function, self.params, result)
+            else:
+                found = b.constant(None, result)
+            block.terminate("prim::Yield", [found])
         self.graph.block.terminate("prim::Yield", [branch.output])
 
     def _if(self, condition: Value, types: list[T.Type]) -> Node:

@@ -94,7 +94,8 @@ class _Liveness:
         self._node(definition)
         if definition.kind == "prim::CellConstruct":
             for use in value.uses:
-                self._node(use.node)  # what is written into a cell that is read
+                if use.node.kind != "prim::TupleConstruct":  # which writes nothing into the cell
+                    self._node(use.node)  # what is written into a cell that is read
         index = definition.outputs.index(value)
         if definition.kind in ("prim::If", "prim::Try"):
             self._pending += [end.inputs[index] for end in ends_of_branches(definition)]

@@ -38,7 +38,7 @@ from scriptmode.analysis.alias import result_is_fresh
 from scriptmode.analysis.effects import Effects, may_write_tensors
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.analysis.local_lists import MAKING, LocalList, local_lists
-from scriptmode.analysis.shapes import Facts, Shapes
+from scriptmode.analysis.shapes import Facts, Shapes, gives_what_it_writes
 from scriptmode.analysis.terminators import carried_offset, ends_of_branches, ends_of_loop
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import (
@@ -60,18 +60,50 @@ MOST_FRAME = 1 << 17  # of all arrays of a function
 def form_arrays(graph: Graph, program: Program | None, given: Facts) -> bool:
     """Return whether the graph changed."""
     effects = Effects(program)
-    if any(may_write_tensors(node, effects) for node in graph.walk()):
+    writing = [node for node in graph.walk() if may_write_tensors(node, effects)]
+    written = _written(writing)
+    if written is None:
         return False  # a copy would not see what is written
     flow = _Flow(graph, given)
     changed = False
     room = MOST_FRAME
     for group in flow.groups():
         size = group.bytes
-        if size <= room and flow.is_eligible(group):
+        if size <= room and flow.is_unwritten(group, written) and flow.is_eligible(group):
             room -= size
             flow.change(group)
             changed = True
     return changed
+
+
+def _written(nodes: Iterable[Node]) -> set[Value] | None:
+    """The tensors that are written, themselves or by views; None where that is not known."""
+    found: set[Value] = set()
+    for node in nodes:
+        if node.kind == REGION:
+            values = [node.inputs[i] for i in node.attributes["writes"]]
+        elif node.schema is not None and node.kind.startswith("aten::"):
+            arguments = zip(node.schema.arguments, node.inputs, strict=True)
+            values = [v for a, v in arguments if a.alias is not None and a.alias.is_write]
+        else:
+            return None
+        for value in values:
+            if value.type != T.TENSOR:
+                return None
+            found.add(_viewed(value))
+    return found
+
+
+def _viewed(value: Value) -> Value:
+    """What a tensor is a view of."""
+    node = value.node
+    while node is not None and node.schema is not None and node.kind.startswith("aten::"):
+        is_view = node.schema.is_view or gives_what_it_writes(node)
+        if not is_view or node.inputs[0].type != T.TENSOR:
+            break
+        value = node.inputs[0]
+        node = value.node
+    return value
 
 
 @dataclass(eq=False)
@@ -93,6 +125,16 @@ class _Group:
 def _is_made(value: Value) -> bool:
     """Whether a region makes the value."""
     return value.node is not None and value.node.kind == REGION
+
+
+def _is_new(value: Value) -> bool:
+    """Whether a value is a new tensor, which shares memory with nothing made before."""
+    node = value.node
+    if node is None:
+        return False
+    return node.kind == REGION or (
+        result_is_fresh(node) and node.schema is not None and not node.schema.is_view
+    )
 
 
 def _is_carried(value: Value) -> bool:
@@ -222,6 +264,21 @@ class _Flow:
                 continue
             if first.numel * first.dtype.itemsize <= MOST_BYTES and first.numel > 0:
                 yield _Group(first, values)
+
+    def is_unwritten(self, group: _Group, written: set[Value]) -> bool:
+        """Whether nothing is written that shares memory with a value of a group.
+
+        What is written must be new tensors of the function, which flow into no value of the group.
+        """
+        if not written:
+            return True
+        for value in written:
+            flowing = [v for v in list(self.parent) if self._find(v) is self._find(value)]
+            if any(v in group.values for v in flowing):
+                return False
+            if not all(_is_new(v) or _is_carried(v) for v in {value, *flowing}):
+                return False
+        return True
 
     def is_eligible(self, group: _Group) -> bool:
         """Whether the change is safe, and saves more allocations than it adds."""

@@ -85,7 +85,9 @@ def _reads_elements(loop: Node) -> bool:
             if node.kind != "list::getitem" or node.inputs[1].is_constant:
                 continue
             made = node.inputs[0].node
-            if made is None or made.kind != "prim::ListConstruct" or node.output.type != T.TENSOR:
+            if made is None or made.kind != "prim::ListConstruct":
+                continue
+            if T.unwrap_optional(node.output.type) != T.TENSOR:
                 continue
             is_outside = not any(block.owner is loop for block in ancestors(made.block))
             if is_outside and is_only_read(made.output):

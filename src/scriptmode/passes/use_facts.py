@@ -34,13 +34,13 @@ import torch
 
 from scriptmode.analysis.effects import op_effects
 from scriptmode.analysis.facts import TensorFact
+from scriptmode.analysis.known_values import Unknown, known_value
 from scriptmode.analysis.shapes import (
     METADATA,
     PASSING,
     SPLITTING,
     Facts,
     Shapes,
-    Unknown,
     is_fixed,
     is_only_read,
     meta_result,
@@ -48,6 +48,7 @@ from scriptmode.analysis.shapes import (
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program, Value
+from scriptmode.ir.structural_rules import fits_constant
 from scriptmode.ops.aten import schema_of
 from scriptmode.ops.table import Effect
 from scriptmode.ops.tensors import is_expanded
@@ -71,6 +72,10 @@ _CHECKED = frozenset(
     ]
 )
 _READING = {"aten::item": 0, "tensor::element.one": 1, "tensor::element.two": 2}  # indices
+# ops that may follow from facts
+_ANSWERS = frozenset(
+    ["tensor::same_form", "list::len", "list::eq", "list::ne", "size::from_list", "prim::If"]
+)
 _NUMBERS = {T.INT: "tensor::int", T.FLOAT: "tensor::float", T.BOOL: "tensor::bool"}
 
 
@@ -83,6 +88,8 @@ def use_facts(graph: Graph, program: Program | None, given: Facts) -> bool:
             continue
         if node.kind in METADATA:
             changed |= _constant_metadata(node, facts)
+        elif len(node.outputs) == 1 and node.kind in _ANSWERS:
+            changed |= _known(node, facts)
         elif node.kind in SPLITTING:
             changed |= _split(node, facts)
         elif node.kind == "aten::broadcast_tensors":
@@ -118,6 +125,19 @@ def _is_writable(node: Node, facts: Facts) -> bool:
     if fact is None or is_expanded(fact.shape, fact.strides):
         return False
     node.erase()
+    return True
+
+
+def _known(node: Node, facts: Facts) -> bool:
+    """A number or answer that follows from facts."""
+    try:
+        value = known_value(node.output, facts, metadata)
+    except Unknown:
+        return False
+    if not fits_constant(value, node.output.type) or not node.output.is_used:
+        return False
+    # an If stays, for what it does besides
+    node.output.replace_all_uses_with(_constant(node, value, node.output.type))
     return True
 
 

@@ -154,7 +154,11 @@ def check_supported(t: T.Type, what: str) -> None:
 def is_supported(t: T.Type) -> bool:
     """Whether values of ``t`` have a form in Python, both ways."""
     refused = (frame.IN_UNSUPPORTED, frame.IN_MODULE)
-    return all(_kind(part) not in refused for part in _parts(t, set()))
+    return all(
+        _kind(part) not in refused
+        for part in _parts(t, set())
+        if not isinstance(part, T.ArrayType)  # in frames only, which Python does not look into
+    )
 
 
 def _parts(t: T.Type, seen: set[T.Type]) -> list[T.Type]:

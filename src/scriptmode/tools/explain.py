@@ -21,6 +21,7 @@ from typing import Any
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.ir import types as T
 from scriptmode.jit.dispatch import Dispatcher
+from scriptmode.jit.gradient_versions import Pairs
 from scriptmode.jit.pipeline import StageReport, optimize
 from scriptmode.support import config
 
@@ -116,6 +117,26 @@ def _gradients(dispatcher: Dispatcher) -> Iterator[str]:
         span = saved.value.node.span if saved.value.node is not None else graph.span
         yield f"saved in {where}: {saved.value.type} of line {span.line}, {saved.reason}"
     yield str(found.reverse)
+    for pairs in dispatcher.primary.gradients.pairs:
+        yield from _pairs(pairs)
+
+
+def _pairs(pairs: Pairs) -> Iterator[str]:
+    """Special forms of the forward and the reverse program."""
+    for pair in pairs.found:
+        yield (
+            f"special forward and reverse program: {pair.hits} hits, {pair.misses} misses, "
+            f"compiled in {1e3 * pair.seconds:.0f} ms"
+            + (f", calls take {pair.ratio:.2f} of the time" if pair.ratio else "")
+        )
+        yield from (f"  {guard}" for guard in pair.guards)
+        yield from map(str, pair.graphs)
+    for pair in pairs.dropped:
+        yield f"dropped, calls took {pair.ratio:.2f} times as long: {'; '.join(pair.guards)}"
+    if pairs.redone:
+        yield f"{pairs.redone} backwards ran the program again, on torch's tape: others were seen"
+    if pairs.reason:
+        yield f"no further special forward and reverse program: {pairs.reason}"
 
 
 def _diff(stage: StageReport) -> Iterator[str]:

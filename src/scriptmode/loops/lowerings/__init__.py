@@ -3,6 +3,7 @@
 from scriptmode.loops.lowerings import (
     activations,
     creation,
+    derivatives,
     gathers,
     layers,
     orders,
@@ -15,6 +16,6 @@ from scriptmode.loops.lowerings import (
 )
 
 FAMILIES = (
-    activations, creation, gathers, layers, orders, pointwise, products, reductions, remainders,
-    scans, views,
+    activations, creation, derivatives, gathers, layers, orders, pointwise, products, reductions,
+    remainders, scans, views,
 )  # fmt: skip

@@ -33,3 +33,12 @@ def cast_to_same_type(node: Node) -> Value | None:
     """prim::unchecked_cast(x) -> x, where the types are equal"""
     (x,) = node.inputs
     return x if x.type == node.output.type else None
+
+
+@rule("prim::unchecked_cast")
+def cast_and_back(node: Node) -> Value | None:
+    """prim::unchecked_cast(prim::unchecked_cast(x)) -> x, where x has the type of the result"""
+    match node.inputs:
+        case [Value(Node("prim::unchecked_cast", [x]))]:
+            return x if x.type == node.output.type else None
+    return None
