@@ -164,12 +164,6 @@ def test_float_operators(name, function, returns):
         assert outcome(lambda: op(name, a, b, returns=returns)) == want, (a, b)
 
 
-def test_hypot_is_close():
-    for a, b in itertools.product(FLOATS, FLOATS):
-        got, want = op("sm_math_hypot", a, b, returns=FLOAT), math.hypot(a, b)
-        assert math.isclose(got, want, rel_tol=1e-15) or got != got and want != want
-
-
 UNARY = [
     "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
     "cosh", "tanh", "asinh", "acosh", "atanh", "gamma", "lgamma", "erf", "erfc", "degrees", "radians", "fabs",
@@ -189,11 +183,7 @@ def test_math_functions(name):
     for x in values + [171.5, 171.7, 709.0, 710.0, -745.0, -800.0]:
         got = outcome(lambda: op(f"sm_math_{name}", x, returns=RETURNS.get(name, FLOAT)))
         want = outcome(function, x)
-        if (
-            got != want
-            and got[0] == want[0] == "value"
-            and name in ("gamma", "lgamma", "erf", "erfc")
-        ):
+        if got != want and got[0] == want[0] == "value" and name in ("erf", "erfc"):
             assert math.isclose(eval(got[1]), eval(want[1]), rel_tol=1e-13, abs_tol=1e-15), x
         else:
             assert got == want, x

@@ -154,7 +154,6 @@ for _name in ("atan2", "copysign", "fmod", "pow", "remainder", "nextafter"):
         getattr(math, _name)
     )
 op("math::log_base(float x, float base) -> float", raises=[ValueError, ZeroDivisionError])(math.log)
-op("math::hypot(float x, float y) -> float")(math.hypot)
 for _name in ("isnan", "isinf", "isfinite"):
     op(f"math::{_name}(float x) -> bool")(getattr(math, _name))
 for _name in ("floor", "ceil", "trunc"):

@@ -50,6 +50,7 @@ from scriptmode.runtime.native import (
     equality,
     exceptions,
     formats,
+    gamma,
     hashing,
     hooks,
     instances,
@@ -90,8 +91,8 @@ LIBRARY: tuple[ModuleType, ...] = (
     resolving,
     mixed_numbers, equality, ordering, value_hashes, lookups, unicode, reprs, lists, list_slices,
     list_searches, ranges, substrings, utf8, strings, searches, splitting, pieces, edits,
-    arithmetic, mathematics, formats, characters, parsing, dicts, sorting, tasks, instances, sets,
-    set_algebra, deques, iterators, widening, copying, exceptions, cycles,
+    arithmetic, mathematics, gamma, formats, characters, parsing, dicts, sorting, tasks,
+    instances, sets, set_algebra, deques, iterators, widening, copying, exceptions, cycles,
 )  # fmt: skip
 # the modules that decide what code the dialect becomes
 COMPILER: tuple[ModuleType, ...] = (

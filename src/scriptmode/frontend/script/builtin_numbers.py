@@ -365,10 +365,14 @@ def _math(name: str) -> Callable[[Emitter, Arguments], Sugared]:
         if name == "log" and len(given.positional) == 2:
             parts = [float_value(e, p, "an argument of math.log") for p in given.positional]
             return e.op("math::log_base", *parts)
-        if name == "hypot" and len(given.positional) != 2:
-            return call_library(e, number_library.hypot, *given.positional)
+        if name == "hypot":
+            is_spread = any(isinstance(p, StarredList) for p in given.positional)
+            if len(given.positional) != 2 or is_spread:
+                return call_library(e, number_library.hypot, *given.positional)
+            parts = [float_value(e, p, "an argument of math.hypot") for p in given.positional]
+            return call_library(e, number_library.hypot_of_two, *map(IRValue, parts))
         if name == "perm" and len(given.positional) == 1:
-            return run(e, Arguments([*given.positional, *given.positional], {}))
+            return _math("factorial")(e, given)
         if name in ("gcd", "lcm") and len(given.positional) != 2:
             result: Sugared = Constant(0 if name == "gcd" else 1)
             for part in given.positional:
@@ -394,5 +398,6 @@ def _fold(e: Emitter, function: Any, given: Arguments) -> Sugared:
 
 
 for _name in dir(math):
-    if callable(getattr(math, _name)) and table.overloads(f"math::{_name}"):
+    has_op = _name == "hypot" or table.overloads(f"math::{_name}")
+    if callable(getattr(math, _name)) and has_op:
         OBJECT_CALLS(getattr(math, _name))(_math(_name))

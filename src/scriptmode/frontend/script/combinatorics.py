@@ -5,15 +5,24 @@ The tuples they give are of a length known at run time only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 
-def combinations(iterable: Iterable[Any], size: int) -> Iterator[Any]:
-    """``itertools.combinations``."""
+def checked_size(size: int) -> int:
+    """The length of the tuples that are asked for."""
     if size < 0:
         raise ValueError("r must be non-negative")
-    pool = list(iterable)
+    return size
+
+
+def size_or_all(pool: list[Any], size: int | None) -> int:
+    """The length of permutations, which is that of the pool if none is given."""
+    return len(pool) if size is None else size
+
+
+def combinations(pool: list[Any], size: int) -> Iterator[Any]:
+    """``itertools.combinations``."""
     indices = list(range(size))
     going = size <= len(pool)
     while going:
@@ -28,11 +37,8 @@ def combinations(iterable: Iterable[Any], size: int) -> Iterator[Any]:
                 break
 
 
-def combinations_with_replacement(iterable: Iterable[Any], size: int) -> Iterator[Any]:
+def combinations_with_replacement(pool: list[Any], size: int) -> Iterator[Any]:
     """``itertools.combinations_with_replacement``."""
-    if size < 0:
-        raise ValueError("r must be non-negative")
-    pool = list(iterable)
     indices = [0] * size
     going = len(pool) > 0 or size == 0
     while going:
@@ -47,13 +53,9 @@ def combinations_with_replacement(iterable: Iterable[Any], size: int) -> Iterato
                 break
 
 
-def permutations(iterable: Iterable[Any], size: int | None) -> Iterator[Any]:
+def permutations(pool: list[Any], length: int) -> Iterator[Any]:
     """``itertools.permutations``."""
-    pool = list(iterable)
     count = len(pool)
-    length = count if size is None else size
-    if length < 0:
-        raise ValueError("r must be non-negative")
     indices = list(range(count))
     cycles = list(range(count, count - length, -1))
     going = length <= count
@@ -72,11 +74,15 @@ def permutations(iterable: Iterable[Any], size: int | None) -> Iterator[Any]:
                 break
 
 
-def power(iterable: Iterable[Any], repeat: int) -> Iterator[Any]:
-    """``itertools.product`` of one iterable with itself."""
+def checked_repeat(repeat: int) -> int:
+    """How many times ``itertools.product`` is to take an iterable."""
     if repeat < 0:
         raise ValueError("repeat argument cannot be negative")
-    pool = list(iterable)
+    return repeat
+
+
+def power(pool: list[Any], repeat: int) -> Iterator[Any]:
+    """``itertools.product`` of one iterable with itself."""
     indices = [0] * repeat
     going = len(pool) > 0 or repeat == 0
     while going:

@@ -321,6 +321,13 @@ def finish_generator(e: Emitter, value: Sugared) -> Sugared:
     return TupleDisplay((Constant(False), Constant(None), value))
 
 
+# their generators are Python's iterators in C, which an exception does not end
+_OF_LIBRARY = frozenset(
+    f"scriptmode.frontend.script.{name}"
+    for name in ("iterator_library", "shared_iterators", "combinatorics")
+)
+
+
 def _guarded(e: Emitter, number: Value, body: Callable[[], None]) -> None:
     """``body``, which may come back to this generator, or meet an end that is not its own."""
     suspension = e.generator
@@ -334,8 +341,13 @@ def _guarded(e: Emitter, number: Value, body: Callable[[], None]) -> None:
     set_state(e, suspension.state, RUNNING)
     suspension.is_guarded = True
 
+    goes_on = e.scope.source.module in _OF_LIBRARY
+
     def handler(caught: Value) -> None:
-        set_state(e, suspension.state, FINISHED)
+        if goes_on:
+            e.builder.op_node("list::setitem", [suspension.state, e.int_constant(0), number])
+        else:
+            set_state(e, suspension.state, FINISHED)
         stops = is_exception_of(e, caught, [exception_type(e.unit, StopIteration)])
         branch(e, stops, lambda: _stopped(e, caught), lambda: raise_again(e))
 

@@ -255,26 +255,21 @@ def accumulate_from(
         yield total
 
 
-def product(a: Iterable[Any], b: Iterable[Any]) -> Iterator[Any]:
-    """``itertools.product`` of two iterables."""
-    first = list(a)
-    second = list(b)
+def product(first: list[Any], second: list[Any]) -> Iterator[Any]:
+    """``itertools.product`` of two pools."""
     for x in first:
         for y in second:
             yield x, y
 
 
-def product1(a: Iterable[Any]) -> Iterator[Any]:
-    """``itertools.product`` of one iterable."""
-    for x in list(a):
+def product1(pool: list[Any]) -> Iterator[Any]:
+    """``itertools.product`` of one pool."""
+    for x in pool:
         yield (x,)
 
 
-def product3(a: Iterable[Any], b: Iterable[Any], c: Iterable[Any]) -> Iterator[Any]:
-    """``itertools.product`` of three iterables."""
-    first = list(a)
-    second = list(b)
-    third = list(c)
+def product3(first: list[Any], second: list[Any], third: list[Any]) -> Iterator[Any]:
+    """``itertools.product`` of three pools."""
     for x in first:
         for y in second:
             for z in third:
@@ -288,17 +283,15 @@ def product_with(heads: Iterable[Any], pool: Any) -> Iterator[Any]:
             yield (*head, item)
 
 
-def combinations2(iterable: Iterable[Any]) -> Iterator[Any]:
+def combinations2(pool: list[Any]) -> Iterator[Any]:
     """``itertools.combinations`` of two."""
-    pool = list(iterable)
     for i in range(len(pool)):
         for j in range(i + 1, len(pool)):
             yield pool[i], pool[j]
 
 
-def combinations3(iterable: Iterable[Any]) -> Iterator[Any]:
+def combinations3(pool: list[Any]) -> Iterator[Any]:
     """``itertools.combinations`` of three."""
-    pool = list(iterable)
     for i in range(len(pool)):
         for j in range(i + 1, len(pool)):
             for k in range(j + 1, len(pool)):
@@ -356,4 +349,4 @@ def indexed(sequence: Any) -> Iterator[Any]:
 
 def contains_item(iterable: Iterable[Any], wanted: Any) -> bool:
     """``wanted in iterable`` where the class has no ``__contains__``."""
-    return any(item == wanted for item in iterable)
+    return any((item,) == (wanted,) for item in iterable)

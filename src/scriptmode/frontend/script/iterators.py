@@ -49,6 +49,7 @@ from scriptmode.frontend.script.values import (
     IterableValue,
     IteratorObject,
     PythonObject,
+    StarredList,
     Sugared,
     TupleDisplay,
     is_native_iterator,
@@ -85,12 +86,12 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
         case IterableValue(kind="iter" | "generator"):
             return iterator_of(e, value.arguments[0])
         case IterableValue(kind=kind) if kind in _LIBRARY:
-            given = Arguments(list(value.arguments), {})
-            return call_library(e, _LIBRARY[kind], given)
+            return call_library(e, _LIBRARY[kind], _begun(e, kind, value.arguments))
         case IterableValue(kind="filter", arguments=(function, iterable)):
+            begun = begin(e, iterable)
             if isinstance(function, Constant) and function.value is None:
-                return call_library(e, library.filtered_by_truth, Arguments([iterable], {}))
-            return call_library(e, library.filtered, Arguments([function, iterable], {}))
+                return call_library(e, library.filtered_by_truth, Arguments([begun], {}))
+            return call_library(e, library.filtered, Arguments([function, begun], {}))
         case IterableValue(kind="range"):
             return _range(e, value)
         case IRValue() if isinstance(value.type, T.IteratorType):
@@ -134,6 +135,22 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
         cursor_of(e, value)  # reports what cannot be iterated over
         e.fail_type(f"{value.describe()} has no iterator")
     return IteratorObject("sequence", (IRValue(as_list(e, e.value(value))), _place(e)))
+
+
+def begin(e: Emitter, iterable: Sugared) -> Sugared:
+    """``iter(iterable)`` for an iterator of the library, which asks for it when it is made."""
+    if isinstance(iterable, StarredList):
+        return iterable
+    return e.settle(iterator_of(e, iterable))
+
+
+def _begun(e: Emitter, kind: str, arguments: Sequence[Sugared]) -> Arguments:
+    """The arguments of a function of ``_LIBRARY`` with iterators in place of iterables."""
+    if kind == "map":
+        return Arguments([arguments[0], *(begin(e, a) for a in arguments[1:])], {})
+    if kind == "enumerate":
+        return Arguments([begin(e, arguments[0]), *arguments[1:]], {})
+    return Arguments([begin(e, a) for a in arguments], {})
 
 
 def iterator_over_several(e: Emitter, value: IRValue | IterableValue) -> Sugared:

@@ -15,7 +15,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import discard_after
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import items_of
-from scriptmode.frontend.script.iterators import call_library, iterator_of, pull
+from scriptmode.frontend.script.iterators import begin, call_library, iterator_of, pull
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -39,8 +39,25 @@ _SAME_PARAMETERS: dict[Any, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+_WITHOUT_ITERABLES = (library.count,)
+_SECOND = (library.takewhile, library.dropwhile, library.starmap)  # the iterable comes second
+
+
 def _call(own: Callable[..., Any], e: Emitter, given: Arguments) -> Sugared:
-    return call_library(e, own, given)
+    if own in _WITHOUT_ITERABLES or given.keywords:
+        return call_library(e, own, given)
+    first = 1 if own in _SECOND else 0
+    begun = [p if i < first else begin(e, p) for i, p in enumerate(given.positional)]
+    return call_library(e, own, Arguments(begun, {}, given.node))
+
+
+def _pool(e: Emitter, iterable: Sugared) -> Sugared:
+    """What is chosen from, read when the iterator is made."""
+    return e.call_positional(PythonObject(list), iterable)
+
+
+def _size(e: Emitter, size: Sugared) -> Sugared:
+    return e.call_positional(PythonObject(combinatorics.checked_size), size)
 
 
 def _enter() -> None:
@@ -95,7 +112,8 @@ def _islice(e: Emitter, given: Arguments) -> Sugared:
     step = Constant(1) if isinstance(step, Constant) and step.value is None else step
     check = library.check_stop if len(given.positional) == 2 else library.check_indices
     e.call_positional(PythonObject(check), start, stop, step)
-    return call_library(e, library.islice, Arguments([iterable, start, stop, step], {}))
+    begun = begin(e, iterable)
+    return call_library(e, library.islice, Arguments([begun, start, stop, step], {}))
 
 
 @OBJECT_CALLS(itertools.filterfalse)
@@ -104,7 +122,7 @@ def _filterfalse(e: Emitter, given: Arguments) -> Sugared:
     assert predicate is not None and iterable is not None
     if _is_none(predicate):
         predicate = PythonObject(bool)
-    return call_library(e, library.filterfalse, Arguments([predicate, iterable], {}))
+    return call_library(e, library.filterfalse, Arguments([predicate, begin(e, iterable)], {}))
 
 
 @OBJECT_CALLS(itertools.accumulate)
@@ -113,6 +131,7 @@ def _accumulate(e: Emitter, given: Arguments) -> Sugared:
     assert iterable is not None
     if function is None or (isinstance(function, Constant) and function.value is None):
         function = PythonObject(operator.add)
+    iterable = begin(e, iterable)
     if initial is None or (isinstance(initial, Constant) and initial.value is None):
         return call_library(e, library.accumulate, Arguments([iterable, function], {}))
     return call_library(e, library.accumulate_from, Arguments([iterable, function, initial], {}))
@@ -124,12 +143,14 @@ def _product(e: Emitter, given: Arguments) -> Sugared:
         e.not_built("itertools.product of a number of iterables known at run time only is")
     repeat = given.keywords.get("repeat", Constant(1))
     if len(given.positional) == 1 and "repeat" in given.keywords:
-        return call_library(e, combinatorics.power, Arguments([given.positional[0], repeat], {}))
+        times = e.call_positional(PythonObject(combinatorics.checked_repeat), repeat)
+        pool = _pool(e, given.positional[0])
+        return call_library(e, combinatorics.power, Arguments([pool, times], {}))
     if not isinstance(repeat, Constant) or type(repeat.value) is not int:
         e.not_built("itertools.product with `repeat` known at run time only is")
     if repeat.value < 0:
         e.raise_error(ValueError, "repeat argument cannot be negative")
-    pools = [e.call_positional(PythonObject(list), p) for p in given.positional] * repeat.value
+    pools = [_pool(e, p) for p in given.positional] * repeat.value
     if not pools:
         return IterableValue("iter", (TupleDisplay((TupleDisplay(()),)),))
     made = call_library(e, library.product1, Arguments([pools[0]], {}))
@@ -156,8 +177,10 @@ def _combinations(e: Emitter, given: Arguments) -> Sugared:
     assert iterable is not None
     if not isinstance(size, Constant) or size.value not in (1, 2, 3):
         assert size is not None
-        return call_library(e, combinatorics.combinations, Arguments([iterable, size], {}))
-    return call_library(e, _COMBINATIONS[size.value], Arguments([iterable], {}))
+        pool = _pool(e, iterable)
+        both = [pool, _size(e, size)]
+        return call_library(e, combinatorics.combinations, Arguments(both, {}))
+    return call_library(e, _COMBINATIONS[size.value], Arguments([_pool(e, iterable)], {}))
 
 
 @OBJECT_CALLS(itertools.zip_longest)
@@ -167,16 +190,22 @@ def _zip_longest(e: Emitter, given: Arguments) -> Sugared:
         e.not_built("itertools.zip_longest of a number of iterables known at run time only is")
     if not given.positional:
         return IterableValue("iter", (TupleDisplay(()),))
-    if len(given.positional) == 2:
-        return call_library(e, library.zip_longest, Arguments([*given.positional, fill], {}))
-    return call_library(e, library.zipped_to_longest, Arguments([fill, *given.positional], {}))
+    begun = [begin(e, p) for p in given.positional]
+    if len(begun) == 2:
+        return call_library(e, library.zip_longest, Arguments([*begun, fill], {}))
+    return call_library(e, library.zipped_to_longest, Arguments([fill, *begun], {}))
 
 
 @OBJECT_CALLS(itertools.permutations)
 def _permutations(e: Emitter, given: Arguments) -> Sugared:
     iterable, size = take(e, given, "iterable", "r", required=1)
     assert iterable is not None
-    both = [iterable, size or Constant(None)]
+    pool = _pool(e, iterable)
+    if size is None or _is_none(size):
+        size = e.call_positional(PythonObject(len), pool)
+    elif T.is_optional(e.type_of(size) or T.INT):
+        size = e.call_positional(PythonObject(combinatorics.size_or_all), pool, size)
+    both = [pool, _size(e, size)]
     return call_library(e, combinatorics.permutations, Arguments(both, {}))
 
 
@@ -184,9 +213,8 @@ def _permutations(e: Emitter, given: Arguments) -> Sugared:
 def _with_replacement(e: Emitter, given: Arguments) -> Sugared:
     iterable, size = take(e, given, "iterable", "r", required=2)
     assert iterable is not None and size is not None
-    return call_library(
-        e, combinatorics.combinations_with_replacement, Arguments([iterable, size], {})
-    )
+    both = [_pool(e, iterable), _size(e, size)]
+    return call_library(e, combinatorics.combinations_with_replacement, Arguments(both, {}))
 
 
 @OBJECT_CALLS(itertools.groupby)

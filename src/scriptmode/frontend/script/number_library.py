@@ -27,42 +27,110 @@ def dist(p: Any, q: Any) -> float:
     """``math.dist``."""
     if len(p) != len(q):
         raise ValueError("both points must have the same number of dimensions")
-    largest = 0.0
-    differences = [abs(float(a) - float(b)) for a, b in zip(p, q, strict=True)]
-    for d in differences:
-        if math.isinf(d):
-            return d
-    for d in differences:
-        if math.isnan(d):
-            return d
-        largest = max(largest, d)
-    return scaled_norm(differences, largest)
+    return vector_norm([abs(float(a) - float(b)) for a, b in zip(p, q, strict=True)])
 
 
 def hypot(*coordinates: float) -> float:
     """``math.hypot`` of any number of floats."""
-    sizes = [abs(float(c)) for c in coordinates]
+    return vector_norm([abs(float(c)) for c in coordinates])
+
+
+def vector_norm(sizes: list[float]) -> float:
+    """The root of the sum of squares as CPython computes it (``vector_norm``, since 3.10).
+
+    The numbers are scaled by a power of two, squared and added without error, and the root is
+    corrected by what it leaves over.
+    """
     largest = 0.0
+    for size in sizes:
+        largest = max(largest, size)
     for size in sizes:
         if math.isinf(size):
             return size
     for size in sizes:
         if math.isnan(size):
             return size
-        largest = max(largest, size)
-    return scaled_norm(sizes, largest)
-
-
-def scaled_norm(sizes: list[float], largest: float) -> float:
-    """The root of the sum of squares, without overflow."""
-    if largest == 0.0:
-        return 0.0
-    if largest < 2.2250738585072014e-308:
-        return math.ldexp(scaled_norm([math.ldexp(s, 60) for s in sizes],
-                                      math.ldexp(largest, 60)), -60)  # fmt: skip
+    if largest == 0.0 or len(sizes) <= 1:
+        return largest
     exponent = math.frexp(largest)[1]
-    total = math.fsum([math.ldexp(s, -exponent) * math.ldexp(s, -exponent) for s in sizes])
-    return math.ldexp(math.sqrt(total), exponent)
+    if exponent < -1023:
+        return _tiny_norm(sizes, largest)
+    scale = math.ldexp(1.0, -exponent)
+    total, low, lost = 1.0, 0.0, 0.0
+    for size in sizes:
+        high, rest = exact_product(size * scale, size * scale)
+        low += rest
+        total, rest = exact_sum(total, high)
+        lost += rest
+    root = math.sqrt(total - 1.0 + (low + lost))
+    high, rest = exact_product(-root, root)
+    low += rest
+    total, rest = exact_sum(total, high)
+    lost += rest
+    root += (total - 1.0 + (low + lost)) / (2.0 * root)
+    return root / scale
+
+
+def _tiny_norm(sizes: list[float], largest: float) -> float:
+    """``vector_norm`` of subnormal numbers, for which no power of two scales."""
+    total, lost = 1.0, 0.0
+    for size in sizes:
+        part = size / largest
+        total, rest = exact_sum(total, part * part)
+        lost += rest
+    return largest * math.sqrt(total - 1.0 + lost)
+
+
+def hypot_of_two(x: Any, y: Any) -> float:
+    """``math.hypot`` of two numbers: ``vector_norm`` without a list."""
+    a, b = abs(float(x)), abs(float(y))
+    if math.isinf(a) or math.isinf(b):
+        return math.inf
+    if math.isnan(a) or math.isnan(b):
+        return a + b
+    largest = max(a, b)
+    if largest == 0.0:
+        return largest
+    exponent = math.frexp(largest)[1]
+    if exponent < -1023:
+        return _tiny_norm([a, b], largest)
+    scale = math.ldexp(1.0, -exponent)
+    high, low = exact_product(a * scale, a * scale)
+    total, lost = exact_sum(1.0, high)
+    high, rest = exact_product(b * scale, b * scale)
+    low += rest
+    total, rest = exact_sum(total, high)
+    lost += rest
+    root = math.sqrt(total - 1.0 + (low + lost))
+    high, rest = exact_product(-root, root)
+    low += rest
+    total, rest = exact_sum(total, high)
+    lost += rest
+    root += (total - 1.0 + (low + lost)) / (2.0 * root)
+    return root / scale
+
+
+_SPLIT = 134217729.0  # 2 ** 27 + 1
+
+
+def exact_sum(a: float, b: float) -> tuple[float, float]:
+    """``a + b`` and its error, for a not smaller ``a``."""
+    total = a + b
+    return total, (a - total) + b
+
+
+def exact_product(a: float, b: float) -> tuple[float, float]:
+    """``a * b`` and its error (Dekker, "A floating-point technique", 1971)."""
+    wide = a * _SPLIT
+    a_high = wide - (wide - a)
+    a_low = a - a_high
+    wide = b * _SPLIT
+    b_high = wide - (wide - b)
+    b_low = b - b_high
+    high = a_high * b_high
+    middle = a_high * b_low + a_low * b_high
+    product = high + middle
+    return product, high - product + middle + a_low * b_low
 
 
 def fsum(iterable: Iterable[Any]) -> float:

@@ -22,7 +22,7 @@ def grouped(iterable: Iterable[Any], key: Callable[[Any], Any]) -> Iterator[Any]
                 item = pull(iterator)
                 keys[0] = key(item)
                 waiting.append(item)
-            if wanted == keys[0]:
+            if (wanted,) == (keys[0],):  # the same object, or equal
                 yield waiting.pop()
             else:
                 return
@@ -31,7 +31,7 @@ def grouped(iterable: Iterable[Any], key: Callable[[Any], Any]) -> Iterator[Any]
         wanted = keys[0]
         yield wanted, group(wanted, turn[0])
         turn[0] += 1
-        while wanted == keys[0]:
+        while (wanted,) == (keys[0],):
             item = pull(iterator)
             keys[0] = key(item)
             waiting.clear()

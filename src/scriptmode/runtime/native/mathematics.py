@@ -64,14 +64,11 @@ c_tanh = extern("tanh", f64, f64)
 c_log = extern("log", f64, f64)
 c_log2 = extern("log2", f64, f64)
 c_log10 = extern("log10", f64, f64)
-c_tgamma = extern("tgamma", f64, f64)
-c_lgamma = extern("lgamma", f64, f64)
 c_pow = extern("pow", f64, f64, f64)
 c_fmod = extern("fmod", f64, f64, f64)
 c_remainder = extern("remainder", f64, f64, f64)
 c_atan2 = extern("atan2", f64, f64, f64)
 c_nextafter = extern("nextafter", f64, f64, f64)
-c_hypot = extern("hypot", f64, f64, f64)
 c_frexp = extern("frexp", f64, f64, ptr)
 c_ldexp = extern("ldexp", f64, f64, i32)
 
@@ -268,28 +265,6 @@ def sm_math_log_base(ctx: ptr, x: f64, base: f64, result: ptr) -> i32:
 
 
 @native
-def sm_math_gamma(ctx: ptr, x: f64, result: ptr) -> i32:
-    """``math.gamma``."""
-    if x == 0.0 or (x < 0.0 and trunc(x) == x):
-        return raise_domain(ctx)
-    if trunc(x) == x and x < 24.0:
-        product = f64(1.0)
-        for i in range(2, i64(x)):
-            product = product * f64(i)
-        store(f64, result, 0, product)
-        return 0
-    return _checked(ctx, x, c_tgamma(x), 1, result)
-
-
-@native
-def sm_math_lgamma(ctx: ptr, x: f64, result: ptr) -> i32:
-    """``math.lgamma``."""
-    if x <= 0.0 and trunc(x) == x and is_finite(x):
-        return raise_domain(ctx)
-    return _checked(ctx, x, c_lgamma(x), 1, result)
-
-
-@native
 def sm_math_degrees(ctx: ptr, x: f64, result: ptr) -> i32:
     """``math.degrees``."""
     store(f64, result, 0, x * (180.0 / PI))
@@ -335,13 +310,6 @@ def sm_math_copysign(ctx: ptr, x: f64, y: f64, result: ptr) -> i32:
 def sm_math_nextafter(ctx: ptr, x: f64, y: f64, result: ptr) -> i32:
     """``math.nextafter``."""
     store(f64, result, 0, c_nextafter(x, y))
-    return 0
-
-
-@native
-def sm_math_hypot(ctx: ptr, x: f64, y: f64, result: ptr) -> i32:
-    """``math.hypot``."""
-    store(f64, result, 0, c_hypot(x, y))
     return 0
 
 
