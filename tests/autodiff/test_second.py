@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import scriptmode
+from scriptmode.jit import gradients
 from scriptmode.support import config
 from tests.autodiff.gradients import close, leaves
 
@@ -66,6 +67,11 @@ def straight(x, w):
 
 def test_orders_up_to_the_third():
     check(straight, vector(0.3, 0.4), vector(0.7), orders=3)
+
+
+def test_large_programs_are_left_to_the_tape(monkeypatch):
+    monkeypatch.setattr(gradients, "_most_nodes", lambda: 20)
+    check(straight, vector(0.3, -0.7), vector(0.5, 1.5), reason="the reverse program is too large")
 
 
 def test_a_gradient_of_a_linear_function_requires_no_gradient():

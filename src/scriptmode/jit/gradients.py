@@ -66,6 +66,14 @@ from scriptmode.support import config
 Pattern = tuple[bool, ...]
 
 
+def _most_nodes() -> int:
+    """How large a reverse program is differentiated again: compiling takes time, in ``auto`` too.
+
+    Each derivative is 3 to 16 times as large as what it is of.
+    """
+    return 5_000 if config.get("autodiff") == "auto" else 20_000
+
+
 class Gradients:
     """The differentiated forms of one instance of a function."""
 
@@ -560,6 +568,10 @@ class Gradients:
         roots = functools.partial(self._roots, pattern, {})
         program = pullback_program(self.program, self.function, roots, given)
         graph = program.graph
+        size = sum(1 for g in program.functions.values() for _ in g.walk())
+        if size > _most_nodes():
+            text = f"the reverse program is too large to be differentiated again ({size} nodes)"
+            raise NotDifferentiable(text, graph.span)
 
         @functools.cache
         def entry() -> Entry:
