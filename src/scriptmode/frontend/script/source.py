@@ -12,14 +12,13 @@ columns of the user's file::
 from __future__ import annotations
 
 import ast
-import collections
 import inspect
 import types
 import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from scriptmode.frontend.script.trees import children, kept, walk
+from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.yield_hoisting import hoist_yields
 from scriptmode.support.diagnostics import CompileError, Diagnostic, ScriptSyntaxError
 from scriptmode.support.source import Span
@@ -238,11 +237,6 @@ def own_yields(node: FunctionNode) -> list[ast.Yield | ast.YieldFrom]:
 
 def stored_names(nodes: Sequence[ast.AST]) -> list[str]:
     """Names bound in ``nodes``, in order; not those of nested functions or comprehensions."""
-    return list(dict.fromkeys(name for node in nodes for name in _stored_in(node)))
-
-
-@kept
-def _stored_in(root: ast.AST) -> tuple[str, ...]:
     found: dict[str, None] = {}
 
     def visit(node: ast.AST) -> None:
@@ -272,8 +266,9 @@ def _stored_in(root: ast.AST) -> tuple[str, ...]:
         for child in children(node):
             visit(child)
 
-    visit(root)
-    return tuple(found)
+    for node in nodes:
+        visit(node)
+    return list(found)
 
 
 def loaded_names(nodes: Sequence[ast.AST]) -> set[str]:
@@ -288,20 +283,13 @@ def loaded_names(nodes: Sequence[ast.AST]) -> set[str]:
 
 def count_loads(nodes: Sequence[ast.AST]) -> dict[str, int]:
     """How often names are read in ``nodes``, nested functions included."""
-    found: collections.Counter[str] = collections.Counter()
+    found: dict[str, int] = {}
     for node in nodes:
-        found.update(_loads_in(node))
-    return found
-
-
-@kept
-def _loads_in(node: ast.AST) -> collections.Counter[str]:
-    found: collections.Counter[str] = collections.Counter()
-    for n in walk(node):
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
-            found[n.id] += 1
-        elif isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
-            found[n.target.id] += 1
+        for n in walk(node):
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load):
+                found[n.id] = found.get(n.id, 0) + 1
+            elif isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
+                found[n.target.id] = found.get(n.target.id, 0) + 1
     return found
 
 
