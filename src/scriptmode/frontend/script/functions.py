@@ -101,6 +101,14 @@ class Instance:
     generator: GeneratorCode | None = None  # of the resume function of a generator
     owned: dict[str, T.Type] = field(default_factory=dict)  # variables that hold generators
 
+    def key(self) -> Hashable:
+        """What tells it from other instances."""
+        return _key_of(self.target, self.shapes)
+
+
+def _key_of(target: Target, shapes: dict[str, Shape]) -> Hashable:
+    return target.key(), tuple(shapes.items())
+
 
 # binding
 
@@ -413,12 +421,14 @@ def prepare_call(
     """The instance for these arguments, and its inputs."""
     values, shapes = _call_shapes(e, target, bound)
     inputs = [v for name, s in shapes.items() for v in flatten(e, values[name], s)]
-    try:
-        instance = instance_of(e.unit, target, shapes, e)
-    except ParameterGrows as grown:
-        widen(e, inputs[grown.index], grown.wanted)
-        raise grown.error from None
-    return instance, inputs
+    while True:
+        try:
+            return instance_of(e.unit, target, shapes, e), inputs
+        except ParameterGrows as grown:
+            widen(e, inputs[grown.index], grown.wanted, is_wish=grown.is_wish)
+            if not grown.is_wish:
+                raise grown.error from None
+            e.unit.fixed_parameters.add((_key_of(target, shapes), grown.index))
 
 
 def call_target(e: Emitter, target: Target, bound: dict[str, Sugared]) -> Sugared:
@@ -456,7 +466,7 @@ def instance_of(
     generator: GeneratorCode | None = None,
 ) -> Instance:
     """The instance for these shapes, compiled now if it is new; ``resume`` of a generator."""
-    key = (target.key(), tuple(shapes.items()))
+    key = _key_of(target, shapes)
     found: Instance | None = unit.instances.get(key)
     if found is None:
         name = unit.unique_name(target.name or f"{target.source.module}.{target.source.qualname}")

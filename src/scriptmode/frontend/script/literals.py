@@ -84,13 +84,21 @@ def _sources(e: Emitter, value: Value, found: list[Hashable]) -> list[Value] | N
 class ParameterGrows(Exception):
     """A container that a caller has passed should be of another type."""
 
-    def __init__(self, index: int, wanted: T.Type, error: CompileError) -> None:
+    def __init__(
+        self, index: int, wanted: T.Type, error: CompileError, *, is_wish: bool = False
+    ) -> None:
         super().__init__()
+        self.is_wish = is_wish  # the function also compiles as it is
         self.index, self.wanted, self.error = index, wanted, error
 
 
-def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
-    """Learn that ``value`` should be of the container type ``wanted``; False if it cannot be."""
+def widen(e: Emitter, value: Value, wanted: T.Type, *, is_wish: bool = False) -> bool:
+    """Learn that ``value`` should be of the container type ``wanted``; False if it cannot be.
+
+    A wish changes only what displays make that this function and its callers have.
+    """
+    if is_wish and not _may_grow(e, value):
+        return False
     node = value.node
     if e.generator is not None and value in e.generator.arguments:
         index = e.generator.arguments[value]
@@ -101,9 +109,11 @@ def widen(e: Emitter, value: Value, wanted: T.Type) -> bool:
             if parameter.name.startswith(HIDDEN_PARAMETER):
                 e.unit.learn_shared(e, parameter.name, wanted)
     if node is None and value.block.owner is None and len(e.unit.stack) > 1:
-        raise ParameterGrows(
-            e.graph.params.index(value), wanted, _misfit(e, value.type, wanted.contained)
-        )
+        index = e.graph.params.index(value)
+        if is_wish and (e.unit.stack[-1].key(), index) in e.unit.fixed_parameters:
+            return False
+        misfit = _misfit(e, value.type, wanted.contained)
+        raise ParameterGrows(index, wanted, misfit, is_wish=is_wish)
     if node is not None and node.kind in _ELEMENTS and not e.sites.get(node):
         container = node.inputs[0]
         parts = (*container.type.contained[:-1], wanted)
@@ -222,9 +232,16 @@ def make_alike(e: Emitter, known: T.Type, value: Value) -> bool:
     if isinstance(value.type, T.CONTAINERS) and type(value.type) is type(known):
         joined = _join_elements(value.type, known)
         if joined is not None and joined != value.type:
-            widen(e, value, joined)
+            widen(e, value, joined, is_wish=True)
         return joined == value.type
     return False
+
+
+def _may_grow(e: Emitter, value: Value) -> bool:
+    """Whether a container was made here, or by a caller: not one that others know as it is."""
+    if value.node is None and value.block.owner is None:
+        return len(e.unit.stack) > 1 and e.generator is None
+    return bool(sites_of(e, value))
 
 
 def _reconcile_displays(e: Emitter, found: Sequence[Sugared], built: Sequence[IRValue]) -> None:

@@ -146,6 +146,7 @@ class Unit:
         self.entries: list[Target] = []
         self.late = late  # attributes of modules that may be unbound
         self.data_enums = data_enums  # enumerations whose members are numbers or strings
+        self.fixed_parameters: set[tuple[Hashable, int]] = set()  # containers that cannot grow
         self._asked_of_any: set[type] = set()
         self.outside = outside  # variables that the program assigns
         self.objects = objects  # objects from outside that are needed at run time
