@@ -62,13 +62,7 @@ def vector_norm(sizes: list[float]) -> float:
         low += rest
         total, rest = exact_sum(total, high)
         lost += rest
-    root = math.sqrt(total - 1.0 + (low + lost))
-    high, rest = exact_product(-root, root)
-    low += rest
-    total, rest = exact_sum(total, high)
-    lost += rest
-    root += (total - 1.0 + (low + lost)) / (2.0 * root)
-    return root / scale
+    return corrected_root(total, low, lost) / scale
 
 
 def _tiny_norm(sizes: list[float], largest: float) -> float:
@@ -101,13 +95,17 @@ def hypot_of_two(x: Any, y: Any) -> float:
     low += rest
     total, rest = exact_sum(total, high)
     lost += rest
+    return corrected_root(total, low, lost) / scale
+
+
+def corrected_root(total: float, low: float, lost: float) -> float:
+    """The root of ``total - 1 + low + lost``, corrected by what its square leaves over."""
     root = math.sqrt(total - 1.0 + (low + lost))
     high, rest = exact_product(-root, root)
     low += rest
     total, rest = exact_sum(total, high)
     lost += rest
-    root += (total - 1.0 + (low + lost)) / (2.0 * root)
-    return root / scale
+    return root + (total - 1.0 + (low + lost)) / (2.0 * root)
 
 
 _SPLIT = 134217729.0  # 2 ** 27 + 1
