@@ -14,6 +14,12 @@ from tests.fourway import check
 
 WORDS = ["apple", "banana", "cherry", "date", "elder", "fig", "grape", "é", "漢字", "😀", ""]
 
+ITEMS = [
+    [(10, 5), (0, 1), (7, 100)],
+    [(1, 2), (3, 4), (5, 6), (9, 9)],
+    [(100, -4), (5, -4)],
+]
+
 
 class Color(enum.Enum):
     RED = 1
@@ -38,6 +44,27 @@ def test_operations_on_sets_keep_cpythons_order() -> None:
 
     a, b = {f"x{i}" for i in range(30)}, {"x1", "x50", "zz"}
     check(f, (a, b, ["x2", "x3", "no"]), (b, a, ["zz"]), (set(WORDS), set(WORDS), ["fig"]))
+
+
+def test_the_union_of_a_set_with_itself_keeps_its_table() -> None:
+    def f(s: Set[Tuple[int, int]], t: FrozenSet[Tuple[int, int]]):
+        more = {(7, 7), (3, 9)}
+        mine = [list(s.union(s)), list(s | s), list(s.union(s, s)), list(s.union(s, more, s))]
+        frozen = [list(t.union(t)), list(t | t), list(t.union(s))]
+        return mine, frozen, t.union() is t, s.union() is s
+
+    check(f, *(({*items}, frozenset(items)) for items in ITEMS))
+
+
+def test_a_frozen_union_is_filled_in_the_order_of_what_is_added() -> None:
+    def f(t: FrozenSet[int]):
+        keys = {k: 1.5 for k in range(40, 10, -3)}
+        many = t.union([64, 8, 16], keys, {128, 72}, t)
+        return list(many), list(t.union({0.5: 1}, [2.5])), list(t.union(keys)), list(t.union())
+
+    compiled = scriptmode.script(f)
+    for t in (frozenset({3, 1, 2}), frozenset({100, 9, 33, 17}), frozenset[int]()):
+        assert compiled(t) == f(t)
 
 
 def test_changes_in_place_reach_the_caller_with_their_order() -> None:
@@ -219,3 +246,24 @@ def test_a_set_of_objects_that_are_hashed_by_address_does_not_leave() -> None:
 
     with pytest.raises(CompileError, match="hashed by their addresses"):
         scriptmode.script(f)
+
+
+def test_sets_of_dicts_have_room_for_all_keys_at_once() -> None:
+    def f(s: Set[int], d: Dict[int, str]):
+        found = [list(set(d)), list(frozenset(d)), list(s.union(d)), list(s.union(d, {0.5: 1}))]
+        shown = [list(set({17: 1, 33: 2, 1: 3, 9: 4, 25: 5})), list(s | set({40: "a", 8: "b"}))]
+        s.update({17: len, 33: sum, 1: abs})
+        s.update(d)
+        return found, shown, list(s)
+
+    check(f, ({9, 100, 17, 33}, {k * 8 + 1: "v" for k in range(9)}), (set(), {3: "a", 19: "b"}))
+
+
+def test_what_a_list_keeps_of_a_set_is_in_the_order_of_the_list() -> None:
+    def f(s: Set[int], values: List[int]):
+        t, u = s.copy(), s.copy()
+        t.intersection_update(values)
+        u.intersection_update(values, dict.fromkeys(values), {9, 17})
+        return list(t), list(u), list(s.intersection(values)), list(s)
+
+    check(f, ({1, 9, 17, 25, 3}, [25, 17, 9, 1, 88]), (set(range(0, 200, 8)), [160, 8, 32, 0, 8]))

@@ -96,6 +96,12 @@ def set_operation(f: FunctionEmitter, node: Node, self: ir.Value, other: ir.Valu
     return described(f, f"sm_{node.kind.replace('::', '_')}", node, [self, other])
 
 
+@lower("set::freeze")
+def set_freeze(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
+    """A frozenset that takes the elements over."""
+    return described(f, "sm_set_freeze", node, [self])
+
+
 @lower("set::list")
 def set_list(f: FunctionEmitter, node: Node, self: ir.Value) -> object:
     """``list(self)``."""

@@ -34,7 +34,9 @@ op("set::frozen_keys(Dict(k, v) d) -> FrozenSet(k)", effects=NEW)(frozenset)
 op("set::list(Set(t) self) -> t[]", effects=NEW)(list)
 op("set::update(Set(t)(a!) self, Set(t) other) -> ()")(set.update)
 op("set::update_list(Set(t)(a!) self, t[] values) -> ()", raises=[TypeError])(set.update)
-op("set::update_keys(Set(k)(a!) self, Dict(k, v) other) -> ()")(set.update)
+op("set::update_sized(Set(t)(a!) self, t[] keys) -> ()", raises=[TypeError])(
+    lambda self, keys: self.update(dict.fromkeys(keys))
+)
 for _name in ("union", "intersection", "difference", "symmetric_difference"):
     op(f"set::{_name}(Set(t) self, Set(t) other) -> Set(t)", effects=NEW)(
         lambda self, other, name=_name: getattr(self, name)(other)
@@ -47,9 +49,14 @@ for _name in ("intersection", "difference"):
     op(f"set::{_name}_list(Set(t) self, t[] values) -> Set(t)", effects=NEW, raises=[TypeError])(
         lambda self, values, name=_name: getattr(self, name)(values)
     )
+op("set::intersection_update_list(Set(t)(a!) self, t[] values) -> ()", raises=[TypeError])(
+    lambda self, values: self.intersection_update(values)
+)
 op("set::difference_update_list(Set(t)(a!) self, t[] values) -> ()", raises=[TypeError])(
     lambda self, values: self.difference_update(values)
 )
+# natively, the result has the table of ``self`` and so its order
+op("set::freeze(Set(t)(a!) self) -> FrozenSet(t)", effects=ALLOCATES)(frozenset)
 op("set::eq(Set(t) a, Set(u) b) -> bool", effects=READS)(operator.eq)
 op("set::lt(Set(t) a, Set(u) b) -> bool", effects=READS)(operator.lt)
 op("set::issubset(Set(t) a, Set(u) b) -> bool", effects=READS)(operator.le)

@@ -11,6 +11,7 @@ from typing import Any
 from scriptmode.frontend.script.comparisons import contains
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.expressions import comprehend
+from scriptmode.frontend.script.flow import branch
 from scriptmode.frontend.script.handlers import EXPRESSIONS, OBJECT_CALLS
 from scriptmode.frontend.script.iteration import as_built_list, items_of
 from scriptmode.frontend.script.literals import admit
@@ -173,13 +174,28 @@ def _collected(
     return IRValue(made.output)
 
 
+def _is_dict(e: Emitter, value: Sugared) -> bool:
+    if isinstance(value, DictDisplay):
+        return bool(value.keys)
+    return isinstance(e.type_of(value), T.DictType)
+
+
+def _dict_of(e: Emitter, value: Sugared) -> Value:
+    """A dict of which only the keys, and how many there are, will be read."""
+    if isinstance(value, DictDisplay):
+        value = DictDisplay(value.keys, tuple(Constant(True) for _ in value.keys))
+    built = e.value(value)
+    check_element(e, built.type.contained[0])
+    return built
+
+
 def from_iterable(e: Emitter, value: Sugared, site: object) -> Value:
     """``set(value)``."""
     t = e.type_of(value)
     if isinstance(t, T.SetType):
         return e.builder.op("set::set", e.value(value))
-    if isinstance(t, T.DictType) and not isinstance(value, DictDisplay):
-        return e.builder.op("set::from_keys", e.value(value))
+    if _is_dict(e, value):
+        return e.builder.op("set::from_keys", _dict_of(e, value))
     if isinstance(value, (IterableValue, GeneratorValue)) and items_of(e, value) is None:
         return e.value(_collected(e, site, lambda put: e.unit.for_each(e, value, put)))
     whole = e.value(as_built_list(e, value))
@@ -215,8 +231,8 @@ def _frozenset(e: Emitter, given: Arguments) -> Sugared:
         return value
     if isinstance(t, T.SetType):
         return e.op("set::frozenset", e.value(value))
-    if isinstance(t, T.DictType) and not isinstance(value, DictDisplay):
-        return e.op("set::frozen_keys", e.value(value))
+    if _is_dict(e, value):
+        return e.op("set::frozen_keys", _dict_of(e, value))
     whole = e.value(as_built_list(e, value))
     check_element(e, whole.type.contained[0])
     return e.op("set::frozen_from_list", whole)
@@ -244,12 +260,10 @@ def update(e: Emitter, owner: Value, other: Sugared) -> None:
         whole = e.value(other, owner.type)
         admit(e, owner, *whole.type.contained)
         e.builder.op_node("set::update", [owner, _as_set_of(e, whole, _element(owner))])
-    elif (
-        isinstance(t, T.DictType)
-        and not isinstance(other, DictDisplay)
-        and t.key == _element(owner)
-    ):
-        e.builder.op_node("set::update_keys", [owner, e.value(other)])
+    elif _is_dict(e, other):
+        keys = _dict_of(e, other)
+        admit(e, owner, keys.type.contained[0])
+        _unite(e, owner, keys)
     else:
         e.unit.for_each(e, other, lambda item: add(e, owner, item))
 
@@ -330,31 +344,41 @@ def _copied(e: Emitter, owner: Value) -> Value:
 
 @METHODS(("set", "union"), ("frozenset", "union"))
 def _union(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-    if not given.positional and isinstance(owner.type, T.FrozenSetType):
-        return IRValue(owner)
+    """A copy that the others are added to; the owner, where it comes again, is passed over.
+
+    Whether it is decides how large the table grows, and so the order of the elements.
+    """
     others = [_operand_of(e, owner, other) for other in given.positional]
+    if len(others) == 1 and isinstance(others[0].type, T.SetType):
+        return IRValue(operation(e, "union", owner, others[0]))
     element = _element(owner)
     for other in others:
         element = T.join(element, other.type.contained[0]) or T.ANY
-    made = _as_set_of(e, owner, element)
-    if isinstance(owner.type, T.FrozenSetType):
-        for other in others:
-            made = operation(e, "union", made, e.value(_set_of(e, IRValue(other))))
-        return IRValue(made)
-    made = e.builder.op("set::set", made)
+    made = e.builder.op("set::set", _as_set_of(e, owner, element))
     for other in others:
-        if isinstance(other.type, T.DictType):
-            other = e.builder.op("dict::keys", other)
-        kind = "set::update" if isinstance(other.type, T.SetType) else "set::update_list"
-        same = widened(e, other, other.type.with_contained([element]))
-        e.builder.op_node(kind, [made, same])
-    return IRValue(made)
+        if other.type == owner.type:
+            same = e.builder.node("prim::is", [other, owner], [T.BOOL]).output
+            branch(e, same, lambda: None, lambda other=other: _unite(e, made, other))
+        else:
+            _unite(e, made, other)
+    return IRValue(made if type(owner.type) is T.SetType else e.builder.op("set::freeze", made))
+
+
+def _unite(e: Emitter, made: Value, other: Value) -> None:
+    """Add a set, or the keys of a dict, or the elements of a list."""
+    kind = "set::update" if isinstance(other.type, T.SetType) else "set::update_list"
+    if isinstance(other.type, T.DictType):
+        kind, other = "set::update_sized", e.builder.op("dict::keys", other)
+    same = widened(e, other, other.type.with_contained([_element(made)]))
+    e.builder.op_node(kind, [made, same])
 
 
 def _operand_of(e: Emitter, owner: Value, other: Sugared) -> Value:
     """A set, a dict, or a list of what another iterable yields."""
     t = e.type_of(other)
-    if isinstance(t, T.SetType) or (isinstance(t, T.DictType) and isinstance(other, IRValue)):
+    if _is_dict(e, other):
+        return _dict_of(e, other)
+    if isinstance(t, T.SetType):
         return e.value(other)
     whole = e.value(as_built_list(e, other), T.ListType(owner.type.contained))
     if _element(whole) == T.NEVER:
@@ -396,10 +420,14 @@ def _method(name: str) -> Callable[..., Sugared]:
     return run
 
 
-def _with_list(e: Emitter, name: str, owner: Value, other: Sugared) -> Value:
+def _list_of(e: Emitter, owner: Value, other: Sugared) -> Value:
+    """What an iterable that is no set gives, in a list."""
     whole = _operand_of(e, owner, other)
-    if isinstance(whole.type, T.DictType):
-        whole = e.builder.op("dict::keys", whole)
+    return e.builder.op("dict::keys", whole) if isinstance(whole.type, T.DictType) else whole
+
+
+def _with_list(e: Emitter, name: str, owner: Value, other: Sugared) -> Value:
+    whole = _list_of(e, owner, other)
     element = T.join(_element(owner), _element(whole)) or T.ANY
     kind = f"set::{name}_list"
     x = _as_set_of(e, owner, element)
@@ -418,6 +446,12 @@ def _in_place(name: str) -> Callable[..., Sugared]:
                 whole = e.value(as_built_list(e, other), T.ListType(owner.type.contained))
                 if whole.type.contained == owner.type.contained:
                     e.builder.op_node("set::difference_update_list", [owner, whole])
+                    continue
+            if name == "intersection" and not isinstance(e.type_of(other), T.SetType):
+                whole = _list_of(e, owner, other)
+                if T.is_subtype(*whole.type.contained, _element(owner)):
+                    same = widened(e, whole, T.ListType(owner.type.contained))
+                    e.builder.op_node("set::intersection_update_list", [owner, same])
                     continue
             change(e, name, owner, e.value(_set_of(e, other)))
         return Constant(None)

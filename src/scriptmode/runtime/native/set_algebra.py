@@ -120,8 +120,16 @@ def sm_set_update_list(ctx: ptr, s: ptr, values: ptr) -> i32:
 
 
 @native
+def sm_set_update_sized(ctx: ptr, s: ptr, keys: ptr) -> i32:
+    """``s.update(d)`` of a dict with these keys: there is room for all of them before the first."""
+    if _make_room(ctx, s, load(i64, keys, LIST_LENGTH)):
+        return 1
+    return sm_set_update_list(ctx, s, keys)
+
+
+@native
 def sm_set_update_keys(ctx: ptr, s: ptr, d: ptr) -> i32:
-    """``s.update(d)`` of a dict."""
+    """Fill a new set with the keys of a dict."""
     n = load(i64, d, DICT_LENGTH)
     if _make_room(ctx, s, n):
         return 1
@@ -154,10 +162,21 @@ def sm_set_copy(ctx: ptr, s: ptr, descriptor: ptr, result: ptr) -> i32:
 
 @native
 def sm_set_union(ctx: ptr, s: ptr, other: ptr, descriptor: ptr, result: ptr) -> i32:
-    """``s | other``."""
+    """``s | other``; a set with itself is a copy, whose table has no room for as many more."""
     if sm_set_copy(ctx, s, descriptor, result):
         return 1
+    if s == other:
+        return 0
     return _filled(sm_set_update(ctx, load(ptr, result), other), result)
+
+
+@native
+def sm_set_freeze(ctx: ptr, s: ptr, descriptor: ptr, result: ptr) -> i32:
+    """A frozenset with the table of ``s``, which is empty then."""
+    if sm_set_new(ctx, descriptor, result):
+        return 1
+    set_exchange(load(ptr, result), s)
+    return 0
 
 
 @native
@@ -293,6 +312,17 @@ def sm_set_intersection_list(ctx: ptr, s: ptr, values: ptr, descriptor: ptr, res
             status = sm_set_add(ctx, r, key)
         if status != 0:
             return _filled(status, result)
+    return 0
+
+
+@native
+def sm_set_intersection_update_list(ctx: ptr, s: ptr, values: ptr) -> i32:
+    """``s.intersection_update(values)`` of a list."""
+    common = stack(8)
+    if sm_set_intersection_list(ctx, s, values, load(ptr, s, HEAP_DESCRIPTOR), common):
+        return 1
+    set_exchange(s, load(ptr, common))
+    sm_release(load(ptr, common))
     return 0
 
 
