@@ -165,3 +165,30 @@ def test_digits_of_hypot_gamma_and_dist():
 
 def test_permutations_of_one_number():
     check(permutations_of, (-1,), (5,))
+
+
+def chain_asks_in_turn(d: Dict[int, int], way: int):
+    xs = [1, 2, 3]
+    if way == 0:
+        out = []
+        for k in itertools.chain(xs, d):
+            if k < 3:
+                d[k + 10] = 1
+            out.append(k)
+        return out
+    if way == 1:
+        it = itertools.chain(xs, d, d)
+        d[77] = 1
+        return [next(it), next(it)], list(it)
+    if way == 2:
+        mixed = itertools.chain(d, [2.5], "ab", (v for v in xs), zip(xs, xs))
+        d[78] = 1
+        return list(mixed)
+    views = itertools.chain(xs, d.items(), [(1, 2.5)])
+    first = next(views)
+    d[79] = 2
+    return first, list(views)
+
+
+def test_chain_asks_each_iterable_when_its_turn_comes():
+    check(chain_asks_in_turn, *(({5: 1, 6: 2}, way) for way in range(4)))

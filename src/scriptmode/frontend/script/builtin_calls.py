@@ -103,13 +103,14 @@ def _reversed(e: Emitter, given: Arguments) -> Sugared:
 
 @OBJECT_CALLS(map)
 def _map(e: Emitter, given: Arguments) -> Sugared:
-    return IterableValue("map", (given.positional[0], *map(e.settle, given.positional[1:])))
+    arguments = (given.positional[0], *map(e.settle, given.positional[1:]))
+    return e.unit.lazily(e, IterableValue("map", arguments))
 
 
 @OBJECT_CALLS(filter)
 def _filter(e: Emitter, given: Arguments) -> Sugared:
     function, iterable = given.positional
-    return IterableValue("filter", (function, e.settle(iterable)))
+    return e.unit.lazily(e, IterableValue("filter", (function, e.settle(iterable))))
 
 
 @OBJECT_CALLS(list)

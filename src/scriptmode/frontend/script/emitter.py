@@ -138,6 +138,7 @@ class Emitter:
         self.owned: dict[str, Value] = {}  # slots of the variables that hold generators
         self.managed: set[Value] = set()  # states of generators that a `with` closes
         self.epoch = 0  # counts points at which attributes may have changed
+        self.catches_stop = False  # inside a `try` that catches StopIteration
         self.is_reading = False  # the value of the expression is only looked into
         self.element_writes = 0  # counts points at which elements of containers may have
 
@@ -458,6 +459,8 @@ class Emitter:
 
     def raise_error(self, exception: type[BaseException], message: str | Value | None) -> NoReturn:
         """Append a raise of a Python exception."""
+        if issubclass(exception, StopIteration):
+            self.unit.note_stop(self)
         inputs: list[Value] = []
         if message is not None:
             text = self.builder.constant(message) if isinstance(message, str) else message

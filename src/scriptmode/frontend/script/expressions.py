@@ -442,7 +442,8 @@ def static_items(
 
 @EXPRESSIONS(ast.GeneratorExp)
 def _generator(e: Emitter, node: ast.GeneratorExp, expected: T.Type | None) -> Sugared:
-    return GeneratorValue(node, unrollable(e, e.expression(node.generators[0].iter)))
+    made = GeneratorValue(node, unrollable(e, e.expression(node.generators[0].iter)))
+    return e.unit.lazily(e, made)
 
 
 @EXPRESSIONS(ast.ListComp)

@@ -349,10 +349,17 @@ def _guarded(e: Emitter, number: Value, body: Callable[[], None]) -> None:
         else:
             set_state(e, suspension.state, FINISHED)
         stops = is_exception_of(e, caught, [exception_type(e.unit, StopIteration)])
-        branch(e, stops, lambda: _stopped(e, caught), lambda: raise_again(e))
+        stopped = _end if goes_on else _stopped
+        branch(e, stops, lambda: stopped(e, caught), lambda: raise_again(e))
 
     protect(e, NOTHING, body, handler)
     e.die()
+
+
+def _end(e: Emitter, caught: Value) -> None:
+    """There is no element, as far as the one who asked for it can tell."""
+    e.unit.finish_with(e, TupleDisplay((Constant(False), Constant(None), Constant(None))))
+    raise DeadCode
 
 
 def _stopped(e: Emitter, caught: Value) -> None:

@@ -15,7 +15,7 @@ from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.flow import discard_after
 from scriptmode.frontend.script.handlers import OBJECT_CALLS
 from scriptmode.frontend.script.iteration import items_of
-from scriptmode.frontend.script.iterators import begin, call_library, iterator_of, pull
+from scriptmode.frontend.script.iterators import begin, call_library, iterator_of, kept, pull
 from scriptmode.frontend.script.shapes import shape_of
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -90,11 +90,11 @@ def _chain(e: Emitter, given: Arguments) -> Sugared:
             return IterableValue("iter", (TupleDisplay(tuple(known)),))
     if len(given.positional) == 1 and isinstance(given.positional[0], StarredList):
         return _chain_from(e, Arguments([given.positional[0].value], {}, given.node))
-    iterators = [e.settle(iterator_of(e, p)) for p in given.positional]
-    if len({repr(shape_of(e, i, general=True)) for i in iterators}) <= 1:
-        return call_library(e, library.chain, Arguments(iterators, {}))
+    iterables = [e.settle(kept(e, p)) for p in given.positional]
+    if len({repr(shape_of(e, i, general=True)) for i in iterables}) <= 1:
+        return call_library(e, library.chain, Arguments(iterables, {}))
     return functools.reduce(
-        lambda a, b: call_library(e, library.chain_two, Arguments([a, b], {})), iterators
+        lambda a, b: call_library(e, library.chain_two, Arguments([a, b], {})), iterables
     )
 
 

@@ -89,6 +89,9 @@ def raise_value(e: Emitter, value: Sugared, cause: Sugared | None) -> NoReturn:
             _set_cause(e, exception, cause)
         else:
             _set_cause(e, exception, instance_of(e, cause, _NO_CAUSE))
+    cls = exception.type.python_class if isinstance(exception.type, T.ClassType) else None
+    if cls is not None and issubclass(cls, StopIteration):
+        e.unit.note_stop(e)
     e.builder.node("prim::raise_object", [exception.value])
     e.die()
 

@@ -26,6 +26,7 @@ from scriptmode.frontend.script.handlers import STATEMENTS
 from scriptmode.frontend.script.loops import jump
 from scriptmode.frontend.script.source import count_loads, stored_names
 from scriptmode.frontend.script.statements import return_value
+from scriptmode.frontend.script.stopping import catches
 from scriptmode.frontend.script.trees import children, walk
 from scriptmode.frontend.script.values import Constant, IRValue, Sugared, Unusable
 from scriptmode.frontend.script.variables import after_error, read_bound, with_cells
@@ -207,7 +208,11 @@ def _emit_except(e: Emitter, node: ast.Try, region: Region, run_body: Callable[[
     completed: list[Environment] = []
 
     def body() -> None:
-        run_body()
+        outer, e.catches_stop = e.catches_stop, e.catches_stop or catches(node.handlers)
+        try:
+            run_body()
+        finally:
+            e.catches_stop = outer
         completed.append(e.env.copy())
 
     def handler(caught: Value) -> None:

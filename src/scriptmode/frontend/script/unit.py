@@ -53,6 +53,7 @@ from scriptmode.frontend.script import (
     sorting,
     spreading,
     statements,
+    stopping,
     stores,
     text,
     tries,
@@ -190,6 +191,8 @@ class Unit:
     def new_emitter(self, scope: Scope, graph: Graph, hints: dict[Hashable, T.Type]) -> Emitter:
         """An emitter for one function of the unit."""
         self._emitter = Emitter(self, scope, graph, hints)
+        if self.choices.generators.note_source(scope.source):
+            self.start_again()
         return self._emitter
 
     def new_emitter_at(self, target: Target) -> Emitter:
@@ -411,6 +414,8 @@ class Unit:
     iterator_over_several = staticmethod(iterators.iterator_over_several)
     as_generator = staticmethod(iterators.as_generator)
     in_turn = staticmethod(iterators.in_turn)
+    lazily = staticmethod(stopping.lazily)
+    note_stop = staticmethod(stopping.note_stop)
 
     def called(self, e: Emitter, given: Arguments) -> Sugared:
         """``iter(function, sentinel)``."""
