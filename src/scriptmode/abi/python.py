@@ -33,6 +33,8 @@ PYSET_FINGER = 56
 PYSET_SMALL_TABLE = 64
 PYSET_ENTRY = 16
 PYSET_ENTRY_HASH = 8
+# dequeobject: a count of what has changed its length
+PYDEQUE_STATE = 56
 # defdictobject: the factory follows the dict
 DEFAULT_FACTORY = dict.__basicsize__
 # PyTypeObject
@@ -125,6 +127,18 @@ def _is_set_layout_known() -> bool:
     )
 
 
+def _is_deque_layout_known() -> bool:
+    changed = collections.deque([1, 2], 9)
+    before = read_word(id(changed) + PYDEQUE_STATE)
+    changed[0] = 3
+    changed.append(4)
+    changed.popleft()
+    return (
+        read_word(id(changed) + PYDEQUE_STATE) == before + 2
+        and read_word(id(changed) + PYDEQUE_STATE + 8) == 9  # the limit follows it
+    )
+
+
 def _is_str_layout_known() -> bool:
     """Whether the bits of ``STR_COMPACT_ASCII`` mark the strs that lie at ``ASCII_DATA``."""
 
@@ -169,6 +183,7 @@ def check_layout() -> None:
         if hasattr(generator, "_cdata")
         else True,
         "set": _is_set_layout_known(),
+        "deque": _is_deque_layout_known(),
         "str": _is_str_layout_known(),
         "float": ctypes.c_double.from_address(id(number) + FLOAT_VALUE).value == number,
         "defaultdict": read_word(id(default) + DEFAULT_FACTORY) == id(int),

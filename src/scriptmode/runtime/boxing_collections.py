@@ -47,6 +47,7 @@ from scriptmode.runtime.frame import (
     IN_DEQUE,
     IN_RANGE,
     IN_SET,
+    MEMO_CHANGES,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
@@ -65,6 +66,7 @@ from scriptmode.runtime.pyapi import (
     NONE,
     OB_SIZE,
     OB_TYPE,
+    PYDEQUE_STATE,
     PYSET_ENTRY,
     PYSET_ENTRY_HASH,
     PYSET_FILL,
@@ -164,7 +166,7 @@ def write_back_collection(frame: ptr, number: i64) -> i64:
     """Bring a set or deque up to date; 0 on failure."""
     row = memo_row(frame, number)
     if load(i64, load(ptr, row, MEMO_PLAN), PLAN_KIND) == IN_DEQUE:
-        return _write_back_deque(frame, row)
+        return _write_back_deque(frame, number)
     obj = load(ptr, row, MEMO_OBJECT)
     value = load(ptr, row, MEMO_NATIVE)
     plan = load(ptr, row, MEMO_PLAN)
@@ -369,7 +371,14 @@ def _box_deque(frame: ptr, value: ptr, plan: ptr) -> ptr:
     if _refill(frame, made, value, plan) == 0:
         Py_DecRef(made)
         return ptr(0)
+    _note_changes(memo_find(frame, value, MEMO_NATIVE))
     return made
+
+
+@native
+def _note_changes(row: ptr) -> None:
+    """A deque and its Python object are alike now."""
+    store(i64, row, MEMO_CHANGES, load(i64, load(ptr, row, MEMO_OBJECT), PYDEQUE_STATE))
 
 
 @native
@@ -387,7 +396,8 @@ def _refill(frame: ptr, obj: ptr, value: ptr, plan: ptr) -> i64:
 
 
 @native
-def _write_back_deque(frame: ptr, row: ptr) -> i64:
+def _write_back_deque(frame: ptr, number: i64) -> i64:
+    row = memo_row(frame, number)
     value = load(ptr, row, MEMO_NATIVE)
     snapshot = load(ptr, row, MEMO_SNAPSHOT)
     obj = load(ptr, row, MEMO_OBJECT)
@@ -397,8 +407,11 @@ def _write_back_deque(frame: ptr, row: ptr) -> i64:
         size = n * load(i64, plan_child(plan, 0), PLAN_SIZE)
         a = load(ptr, value, LIST_DATA)
         if n == 0 or memcmp(a, load(ptr, snapshot, LIST_DATA), size) == 0:
+            _note_changes(row)
             return 1
-    return _refill(frame, obj, value, plan)
+    done = _refill(frame, obj, value, plan)
+    _note_changes(memo_row(frame, number))  # the memo may have grown
+    return done
 
 
 # ---- bytes and ranges ----

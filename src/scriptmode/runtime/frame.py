@@ -5,7 +5,7 @@
     plan     how values of one IR type cross the boundary; interned, immortal
     record   what the native entry of one function knows; lives as long as its callable
     frame    one call, on the C stack: the context of native code, the trace, the memo
-    memo     {Python object, native object, plan, snapshot, state} of what crossed by identity
+    memo     rows (MEMO_...) of what crossed by identity: its Python object and its native one
 
 All fields are 8-byte words at the byte offsets below; ``state`` is one table per process.
 """
@@ -161,7 +161,8 @@ MEMO_NATIVE = 8
 MEMO_PLAN = 16
 MEMO_SNAPSHOT = 24  # the native container as it came in; null when it need not be written back
 MEMO_STATE = 32  # ROW_...
-MEMO_SIZE = 40
+MEMO_CHANGES = 40  # of a deque: Python's count of its changes when both were alike
+MEMO_SIZE = 48
 
 ROW_DONE = 0
 ROW_UNBOXED = 1  # a native instance whose attributes are still to be read from the Python object

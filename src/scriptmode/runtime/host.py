@@ -17,16 +17,20 @@ from scriptmode.abi.objects import (
     DEQUE_SIZE,
     DEQUE_VERSION,
     DESC_OBJECT_SIZE,
+    DICT_ENTRIES,
     DICT_LENGTH,
     DICT_SIZE,
+    DICT_USED,
     DICT_VERSION,
+    ENTRY_ERASED,
+    ENTRY_HASH,
     HEAP_PAYLOAD,
     LIST_DATA,
     LIST_LENGTH,
     SET_SIZE,
     SET_USED,
 )
-from scriptmode.codegen.native import external, i32, i64, load, native, ptr, stack, store
+from scriptmode.codegen.native import external, i8, i32, i64, load, native, ptr, stack, store
 from scriptmode.runtime.ascii import box_str
 from scriptmode.runtime.boxing import box_whole, plan_of, write_back
 from scriptmode.runtime.boxing_collections import new_deque, new_set
@@ -39,6 +43,7 @@ from scriptmode.runtime.frame import (
     IN_LIST,
     IN_OBJECT,
     IN_SET,
+    MEMO_CHANGES,
     MEMO_NATIVE,
     MEMO_OBJECT,
     MEMO_PLAN,
@@ -63,6 +68,7 @@ from scriptmode.runtime.published import publish_tensors, refresh_tensors
 from scriptmode.runtime.pyapi import (
     LIST_ITEMS,
     OB_SIZE,
+    PYDEQUE_STATE,
     Py_DecRef,
     PyErr_CheckSignals,
     PyErr_Clear,
@@ -78,6 +84,9 @@ from scriptmode.runtime.pyapi import (
     PyObject_CallFunctionObjArgs,
     PyTuple_New,
     PyTuple_SetItem,
+    entry_size,
+    entry_value_offset,
+    same_order,
     set_clone,
     sm_deque_copy,
     sm_dict_copy,
@@ -96,6 +105,7 @@ from scriptmode.runtime.unboxing import (
     unbox_items,
     unbox_whole,
 )
+from scriptmode.runtime.unboxing_parts import plan_child
 
 DESC_STR = external("desc.str")
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -378,14 +388,45 @@ def _read_back_dict(frame: ptr, number: i64) -> i64:
             obj = load(ptr, memo_row(frame, number), MEMO_OBJECT)
             _refuse(obj, load(ptr, plan, PLAN_DESCRIPTOR))
         return 0
-    version = load(i64, value, DICT_VERSION)
-    _swap(value, load(ptr, place), DICT_LENGTH, DICT_SIZE)
-    store(i64, value, DICT_VERSION, version + 1)
+    if _has_same_keys(frame, value, load(ptr, place)):
+        _exchange_values(value, load(ptr, place), plan)
+        sm_release(load(ptr, place))
+    else:
+        version = load(i64, value, DICT_VERSION)
+        _swap(value, load(ptr, place), DICT_LENGTH, DICT_SIZE)
+        store(i64, value, DICT_VERSION, version + 1)
     if sm_dict_copy(frame, value, place + 8):
         PyErr_NoMemory()
         return 0
     new_snapshot(frame, number, load(ptr, place, 8))
     return 1
+
+
+@native
+def _has_same_keys(frame: ptr, value: ptr, fresh: ptr) -> bool:
+    """Whether two dicts have equal keys in one order."""
+    if load(i64, value, DICT_LENGTH) != load(i64, fresh, DICT_LENGTH):
+        return False
+    same = stack(8)
+    store(i8, same, 0, 1)
+    return same_order(frame, value, fresh, same) == 0 and load(i8, same) != 0
+
+
+@native
+def _exchange_values(value: ptr, fresh: ptr, plan: ptr) -> None:
+    """Exchange the values of two dicts with the same keys; the entries of the first stay in place.
+
+    An iterator over it knows its place by the number of an entry.
+    """
+    size = entry_size(load(ptr, plan, PLAN_DESCRIPTOR))
+    begin = entry_value_offset(load(ptr, plan_child(plan, 0), PLAN_DESCRIPTOR))
+    entry = load(ptr, value, DICT_ENTRIES)
+    other = load(ptr, fresh, DICT_ENTRIES)
+    for _ in range(load(i64, value, DICT_USED)):
+        if load(i64, entry, ENTRY_HASH) != ENTRY_ERASED:
+            _swap_words(entry, other, begin, size)
+            other = other + size
+        entry = entry + size
 
 
 @native
@@ -414,8 +455,11 @@ def _read_back_deque(frame: ptr, number: i64) -> i64:
     if fits != FITS:
         return _misfit_of(frame, number, fits)
     version = load(i64, value, DEQUE_VERSION)
+    obj = load(ptr, memo_row(frame, number), MEMO_OBJECT)
+    if load(i64, obj, PYDEQUE_STATE) != load(i64, memo_row(frame, number), MEMO_CHANGES):
+        version += 1
     _swap(value, load(ptr, place), LIST_LENGTH, DEQUE_SIZE)
-    store(i64, value, DEQUE_VERSION, version + 1)
+    store(i64, value, DEQUE_VERSION, version)
     if sm_deque_copy(frame, value, place):
         PyErr_NoMemory()
         return 0
@@ -436,12 +480,17 @@ def _misfit_of(frame: ptr, number: i64, fits: i64) -> i64:
 @native
 def _swap(value: ptr, fresh: ptr, start: i64, stop: i64) -> None:
     """Exchange the contents of two containers and release the second."""
+    _swap_words(value, fresh, start, stop)
+    sm_release(fresh)
+
+
+@native
+def _swap_words(a: ptr, b: ptr, start: i64, stop: i64) -> None:
     for i in range((stop - start) >> 3):
         offset = start + i * 8
-        word = load(i64, value, offset)
-        store(i64, value, offset, load(i64, fresh, offset))
-        store(i64, fresh, offset, word)
-    sm_release(fresh)
+        word = load(i64, a, offset)
+        store(i64, a, offset, load(i64, b, offset))
+        store(i64, b, offset, word)
 
 
 @native

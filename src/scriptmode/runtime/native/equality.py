@@ -354,7 +354,7 @@ def _dicts_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
         load(i64, da, DESC_FLAVOR) == FLAVOR_ORDERED
         and load(i64, db, DESC_FLAVOR) == FLAVOR_ORDERED
     )
-    if both_ordered and _same_order(ctx, a, b, result):
+    if both_ordered and same_order(ctx, a, b, result):
         return 1
     if load(i8, result) == 0:
         return 0
@@ -380,7 +380,7 @@ def _dicts_equal(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
 
 
 @native
-def _same_order(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
+def same_order(ctx: ptr, a: ptr, b: ptr, result: ptr) -> i32:
     """Whether the keys of two dicts of one length are equal one by one."""
     da = load(ptr, a, HEAP_DESCRIPTOR)
     db = load(ptr, b, HEAP_DESCRIPTOR)
