@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from types import CodeType
@@ -358,7 +359,7 @@ def _union(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     for other in others:
         if other.type == owner.type:
             same = e.builder.node("prim::is", [other, owner], [T.BOOL]).output
-            branch(e, same, lambda: None, lambda other=other: _unite(e, made, other))
+            branch(e, same, lambda: None, functools.partial(_unite, e, made, other))
         else:
             _unite(e, made, other)
     return IRValue(made if type(owner.type) is T.SetType else e.builder.op("set::freeze", made))
@@ -449,7 +450,7 @@ def _in_place(name: str) -> Callable[..., Sugared]:
                     continue
             if name == "intersection" and not isinstance(e.type_of(other), T.SetType):
                 whole = _list_of(e, owner, other)
-                if T.is_subtype(*whole.type.contained, _element(owner)):
+                if T.is_subtype(_element(whole), _element(owner)):
                     same = widened(e, whole, T.ListType(owner.type.contained))
                     e.builder.op_node("set::intersection_update_list", [owner, same])
                     continue
