@@ -47,6 +47,7 @@ from scriptmode.frontend.script.values import (
     SliceValue,
     Sugared,
     TupleDisplay,
+    is_iterator,
     reading,
 )
 from scriptmode.ir import types as T
@@ -70,6 +71,9 @@ def _range(e: Emitter, given: Arguments) -> Sugared:
     if len(parts) == 1:
         return IterableValue("range", (Constant(0), parts[0], Constant(1)))
     step = parts[2] if len(parts) == 3 else Constant(1)
+    if e.type_of(step) == T.INT and not (isinstance(step, Constant) and step.value):
+        is_zero = e.builder.op("int::eq", e.value(step), e.int_constant(0))
+        e.unit.raise_when(e, is_zero, ValueError, "range() arg 3 must not be zero")
     return IterableValue("range", (parts[0], parts[1], step))
 
 
@@ -204,6 +208,7 @@ def _next(e: Emitter, given: Arguments) -> Sugared:
     def ended(returned: Sugared) -> Sugared:
         return stop_iteration(e, returned) if default is None else default
 
+    iterator = e.unit.in_turn(e, iterator)
     if isinstance(iterator, (IterableValue, GeneratorValue)):  # consumed here only
         items = items_of(e, iterator)
         if items is not None:
@@ -246,9 +251,13 @@ def reduced(
     e: Emitter, items: Sugared, start: Sugared | None, step: Callable[[Sugared, Sugared], Sugared]
 ) -> Sugared:
     """``functools.reduce``: the first element is the start when there is none."""
+    items = e.unit.in_turn(e, items)
     if start is not None:
         return _reduce(e, items, e.settle(start), step)
     message = "reduce() of empty iterable with no initial value"
+    if is_iterator(items):
+        first = e.unit.pull(e, items, lambda _: e.raise_error(TypeError, message))
+        return _reduce(e, items, e.settle(first), step)
     known = items_of(e, items)
     if known is not None:
         if not known:
@@ -279,6 +288,7 @@ def _exists(e: Emitter, given: Arguments, wanted: bool) -> Sugared:
     value = one(e, given)
     if isinstance(value, GeneratorValue):
         return e.unit.exists(e, value, wanted)
+    value = e.unit.in_turn(e, value)
     known = items_of(e, value)
     if known is not None:
         return _exists_among(e, list(known), wanted)

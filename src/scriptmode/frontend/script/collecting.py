@@ -25,6 +25,7 @@ from scriptmode.ir import types as T
 
 def for_each(e: Emitter, value: Sugared, act: Callable[[Sugared], None]) -> None:
     """``act`` on what iteration yields, in a loop that changes no variable."""
+    value = e.unit.in_turn(e, value)
     items = iteration.items_of(e, value)
     if items is not None:
         for item in items:

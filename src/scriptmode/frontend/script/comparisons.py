@@ -39,6 +39,7 @@ from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
     GeneratorObject,
+    GeneratorValue,
     IRValue,
     IterableValue,
     IteratorObject,
@@ -476,7 +477,13 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
             if not isinstance(item.value, str):
                 e.fail_type("`in` of a str needs a str")
             return Constant(item.value in text)
-        case IterableValue() | ModuleValue() | GeneratorObject() | IteratorObject():
+        case (
+            IterableValue()
+            | ModuleValue()
+            | GeneratorObject()
+            | IteratorObject()
+            | (GeneratorValue())
+        ):
             return e.unit.contains(e, container, item)
         case PythonObject(object=type() as cls) if issubclass(cls, enum.Enum):
             return Constant(enum_of(e, item) == e.unit.enum_type(cls))

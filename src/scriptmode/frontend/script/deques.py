@@ -13,6 +13,7 @@ from scriptmode.frontend.script.list_methods import by_library, element_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import METHODS, exactly
 from scriptmode.frontend.script.operators import operator_of, widened
+from scriptmode.frontend.script.turns import is_asked_in_turn
 from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -39,6 +40,10 @@ def _deque(e: Emitter, given: Arguments) -> Sugared:
 
 
 def _extend(e: Emitter, owner: Value, other: Sugared, name: str) -> None:
+    if is_asked_in_turn(e, other):
+        one = "deque::append" if name == "extend" else "deque::appendleft"
+        e.unit.for_each(e, other, lambda item: _add_item(e, owner, item, one))
+        return
     element = owner.type.contained[0]
     whole = e.value(as_built_list(e, other), T.ListType([element]))
     if whole.type.contained[0] == T.NEVER:
@@ -58,12 +63,16 @@ def _extension(name: str) -> Callable[..., Sugared]:
 def _addition(name: str) -> Callable[..., Sugared]:
     def run(e: Emitter, owner: Value, given: Arguments) -> Sugared:
         (item,) = exactly(e, given, 1, name)
-        built = e.value(item, owner.type.contained[0])
-        admit(e, owner, built.type)
-        e.builder.op_node(f"deque::{name}", [owner, built])
+        _add_item(e, owner, item, f"deque::{name}")
         return Constant(None)
 
     return run
+
+
+def _add_item(e: Emitter, owner: Value, item: Sugared, op: str) -> None:
+    built = e.value(item, owner.type.contained[0])
+    admit(e, owner, built.type)
+    e.builder.op_node(op, [owner, built])
 
 
 def _removal(name: str) -> Callable[..., Sugared]:

@@ -141,6 +141,10 @@ def binary(e: Emitter, name: str, a: Sugared, b: Sugared, *, in_place: bool = Fa
 
     def act(x: Sugared, ca: type | None, y: Sugared, cb: type | None) -> Sugared:
         def otherwise(at_run_time: bool) -> Sugared:
+            if in_place and name == "add" and isinstance(e.type_of(x), (T.ListType, T.DequeType)):
+                owner = IRValue(e.value(x))
+                e.call_positional(e.attribute(owner, "extend"), y)
+                return owner
             symbol = f"{_SYMBOLS[name]}{'=' if in_place else ''}"
             if at_run_time:
                 e.raise_error(TypeError, f"unsupported operand type(s) for {symbol}: "

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import flags_of, iterated_flags, own_method, plain
-from scriptmode.frontend.script.flow import branch, choose_value, when
+from scriptmode.frontend.script.flow import branch, choose_value, discard_after, when
 from scriptmode.frontend.script.instances import instance_type
 from scriptmode.frontend.script.operators import as_list, is_sequence, tuple_items
+from scriptmode.frontend.script.turns import is_asked_in_turn, runs_code
 from scriptmode.frontend.script.values import (
     Constant,
     DictDisplay,
@@ -102,6 +103,8 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
             return None
         first = start.value
         return [TupleDisplay((Constant(first + i), v)) for i, v in enumerate(inner)]
+    if value.kind in ("zip", "map") and len(arguments) > 1 and any(map(runs_code, arguments)):
+        return None  # not one column after the other
     if value.kind in ("zip", "strict zip"):
         columns = [items_of(e, a) for a in arguments]
         if any(isinstance(i, ModuleValue) for c in columns for i in c or ()):
@@ -418,6 +421,8 @@ def unfiltered_cursor_of(e: Emitter, value: Sugared) -> Cursor:
 
 
 def _zip_cursor(e: Emitter, arguments: Sequence[Sugared], *, strict: bool = False) -> Cursor:
+    if len(arguments) > 1 and not strict:
+        arguments = [e.unit.in_turn(e, a) for a in arguments]
     inner = [unfiltered_cursor_of(e, a) for a in arguments]
     if any(c.pull is not None for c in inner):
         if strict:
@@ -587,16 +592,21 @@ def as_built_list(e: Emitter, value: Sugared) -> Sugared:
 
 def unpack(e: Emitter, value: Sugared, count: int, star: int | None) -> list[Sugared]:
     """Elements for ``count`` targets, of which number ``star`` takes a list of the rest."""
+    mark, env = e.builder.block.last, e.env.copy()
     items = items_of(e, value)
     if items is not None:
-        return _unpack_items(e, list(items), count, star)
+        if star is not None or len(items) <= count + 1 or not runs_code(value):
+            return _unpack_items(e, list(items), count, star)
+        discard_after(e, mark)  # Python does not ask for what is behind the one too many
+        e.env = env
+    if star is None and is_asked_in_turn(e, value):
+        value = e.unit.first_items(e, value, count + 1)
     t = e.type_of(value)
     if (
         t == T.TENSOR
         or t == T.STR
         or isinstance(value, (IterableValue, GeneratorValue))
-        or is_iterator(value)
-        or instance_type(value) is not None
+        or is_asked_in_turn(e, value)
         or isinstance(t, (T.DictType, T.SetType, T.DequeType))
         or t == T.BYTES
     ):

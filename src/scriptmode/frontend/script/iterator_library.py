@@ -347,6 +347,16 @@ def indexed(sequence: Any) -> Iterator[Any]:
         index += 1
 
 
+def first_items(iterable: Iterable[Any], count: int) -> list[Any]:
+    """The first ``count`` items, or all; no further one is asked for."""
+    found = []
+    for item in iterable:
+        found.append(item)
+        if len(found) == count:
+            break
+    return found
+
+
 def contains_item(iterable: Iterable[Any], wanted: Any) -> bool:
     """``wanted in iterable`` where the class has no ``__contains__``."""
     return any((item,) == (wanted,) for item in iterable)

@@ -8,7 +8,6 @@ sequences and ranges get an ``IteratorObject``, whose place lives in a list of o
 
 from __future__ import annotations
 
-import ast
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from scriptmode.frontend.script.object_iterators import (
 )
 from scriptmode.frontend.script.operators import as_list, is_sequence
 from scriptmode.frontend.script.shapes import shape_of
-from scriptmode.frontend.script.trees import walk
+from scriptmode.frontend.script.turns import runs_code
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -48,7 +47,6 @@ from scriptmode.frontend.script.values import (
     IRValue,
     IterableValue,
     IteratorObject,
-    PythonObject,
     StarredList,
     Sugared,
     TupleDisplay,
@@ -309,29 +307,9 @@ _PROBES: dict[str, Callable[[Emitter, Sequence[Sugared]], _Probe]] = {
 }
 
 
-_QUIET = (int, float, bool, str, len, abs, repr, type)
-
-
 def in_turn(e: Emitter, value: Sugared) -> Sugared:
     """An iterable whose elements run code of the user: an iterator, so that it runs in turn."""
-    return kept(e, value) if _runs_code(value) else value
-
-
-def _runs_code(value: Sugared) -> bool:
-    """Whether giving an element may have effects that a consumer could tell from running ahead."""
-    if isinstance(value, GeneratorValue):
-        parts = [value.node.elt, *(t for g in value.node.generators for t in g.ifs)]
-        calls = (ast.Call, ast.NamedExpr)
-        if any(isinstance(inner, calls) for part in parts for inner in walk(part)):
-            return True
-        return _runs_code(value.iterable)
-    if isinstance(value, IterableValue):
-        first = value.arguments[0] if value.arguments else None
-        if value.kind in ("map", "filter"):
-            if not (isinstance(first, PythonObject) and first.object in _QUIET):
-                return not (isinstance(first, Constant) and first.value is None)
-        return any(_runs_code(a) for a in value.arguments)
-    return False
+    return kept(e, value) if runs_code(value) else value
 
 
 def kept(e: Emitter, value: Sugared) -> Sugared:

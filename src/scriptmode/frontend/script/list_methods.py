@@ -10,6 +10,7 @@ from scriptmode.frontend.script.iteration import as_built_list, index_value
 from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import METHODS, display_method, exactly, tuple_index
 from scriptmode.frontend.script.operators import as_list, convert_number, tuple_items, widened
+from scriptmode.frontend.script.turns import is_asked_in_turn
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -25,14 +26,21 @@ from scriptmode.ir.graph import Value
 @METHODS(("list", "append"))
 def _append(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     (item,) = exactly(e, given, 1, "append")
+    _append_item(e, owner, item)
+    return Constant(None)
+
+
+def _append_item(e: Emitter, owner: Value, item: Sugared) -> None:
     built = e.value(item, owner.type.contained[0])
     admit(e, owner, built.type)
     e.builder.op_node("list::append", [owner, built])
-    return Constant(None)
 
 
 def extend_list(e: Emitter, owner: Value, other: Sugared) -> Sugared:
     """``owner.extend(other)``."""
+    if is_asked_in_turn(e, other):
+        e.unit.for_each(e, other, lambda item: _append_item(e, owner, item))
+        return Constant(None)
     if isinstance(e.type_of(other), T.ListType):
         whole = e.value(other, owner.type)
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from scriptmode.frontend.script import (
     comparisons,
     generator_ends,
@@ -15,7 +18,9 @@ from scriptmode.frontend.script import dunders as special_methods
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.values import (
     Arguments,
+    Constant,
     GeneratorObject,
+    GeneratorValue,
     IterableValue,
     IteratorObject,
     ModuleValue,
@@ -30,6 +35,9 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
         if found is not None:
             return found
         return _looked_for(e, container, item)
+    container = iterators.in_turn(e, container)
+    if isinstance(container, GeneratorValue):
+        container = iterators.kept(e, container)
     if isinstance(container, (GeneratorObject, IteratorObject)):
         return _looked_for(e, container, item)
     if isinstance(container, ModuleValue):
@@ -44,9 +52,21 @@ def contains(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
 
 
 def _looked_for(e: Emitter, container: Sugared, item: Sugared) -> Sugared:
-    function = iterator_library.contains_item
-    given = Arguments([container, item], {})
-    held = generator_ends.take_fresh(e, container)
+    return _consume(e, iterator_library.contains_item, container, item)
+
+
+def first_items(e: Emitter, iterable: Sugared, count: int) -> Sugared:
+    """A list of the first ``count`` items, or of all; no further one is asked for."""
+    started = iterators.in_turn(e, iterable)
+    return _consume(e, iterator_library.first_items, started, Constant(count))
+
+
+def _consume(
+    e: Emitter, function: Callable[..., Any], iterable: Sugared, other: Sugared
+) -> Sugared:
+    """Call a function of ``iterator_library``; a generator that nothing else holds ends then."""
+    given = Arguments([iterable, other], {})
+    held = generator_ends.take_fresh(e, iterable)
     if not held:
         return iterators.call_library(e, function, given)
     found = generator_ends.with_drops(

@@ -19,6 +19,7 @@ from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import METHODS, exactly
 from scriptmode.frontend.script.operators import operator_of, widened
 from scriptmode.frontend.script.trees import walk
+from scriptmode.frontend.script.turns import is_asked_in_turn
 from scriptmode.frontend.script.values import (
     Arguments,
     Constant,
@@ -197,8 +198,11 @@ def from_iterable(e: Emitter, value: Sugared, site: object) -> Value:
         return e.builder.op("set::set", e.value(value))
     if _is_dict(e, value):
         return e.builder.op("set::from_keys", _dict_of(e, value))
-    if isinstance(value, (IterableValue, GeneratorValue)) and items_of(e, value) is None:
-        return e.value(_collected(e, site, lambda put: e.unit.for_each(e, value, put)))
+    if isinstance(value, (IterableValue, GeneratorValue)):
+        items = items_of(e, value)
+        if items is None:
+            return e.value(_collected(e, site, lambda put: e.unit.for_each(e, value, put)))
+        value = ListDisplay(tuple(items))
     whole = e.value(as_built_list(e, value))
     check_element(e, whole.type.contained[0])
     node = e.builder.op_node("set::from_list", [whole])
@@ -286,6 +290,12 @@ def _sought(e: Emitter, owner: Value, item: Sugared) -> Value | None:
 def _add(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     add(e, owner, exactly(e, given, 1, "add")[0])
     return Constant(None)
+
+
+def _discard_item(e: Emitter, owner: Value, item: Sugared) -> None:
+    sought = _sought(e, owner, item)
+    if sought is not None:
+        e.builder.op_node("set::discard", [owner, sought])
 
 
 def _removal(name: str) -> Callable[..., Sugared]:
@@ -443,6 +453,9 @@ for _name in ("intersection", "difference", "symmetric_difference"):
 def _in_place(name: str) -> Callable[..., Sugared]:
     def run(e: Emitter, owner: Value, given: Arguments) -> Sugared:
         for other in given.positional:
+            if name == "difference" and is_asked_in_turn(e, other):
+                e.unit.for_each(e, other, lambda item: _discard_item(e, owner, item))
+                continue
             if name == "difference" and not isinstance(e.type_of(other), T.SetType):
                 whole = e.value(as_built_list(e, other), T.ListType(owner.type.contained))
                 if whole.type.contained == owner.type.contained:
