@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -244,3 +245,105 @@ def test_containers_passed_as_any_stay_native(x):
         return "list" if isinstance(x, list) else "other"
 
     assert scriptmode.script(f)(x) == f(x)
+
+
+class Counted:
+    def __init__(self):
+        self.n: Optional[int] = None
+        self.u: Union[int, str] = 0
+
+
+class Counting(nn.Module):
+    n: Optional[int]
+
+    def __init__(self):
+        super().__init__()
+        self.n = None
+        self.inner = Counted()
+        self.kept: List[Optional[Tensor]] = [None, None]
+
+    def forward(self, x: Tensor, i: int):
+        if self.n is None:
+            self.n = 0
+        self.n += 1
+        if self.inner.n is None:
+            self.inner.n = 5
+        self.inner.n += 1
+        if self.kept[i] is None:
+            self.kept[i] = x
+        self.kept[i] += 1
+        return self.n, self.inner.n, self.kept[i]
+
+
+def test_augmented_assignment_of_what_has_been_tested():
+    check(Counting(), (torch.ones(2), 0))
+
+    def f(xs: List[Optional[int]], d: Dict[str, Union[int, str]], k: int):
+        c = Counted()
+        c.u = "a"
+        if isinstance(c.u, str):
+            c.u += "b"
+        for i in range(len(xs)):
+            if xs[i] is None:
+                xs[i] = 100
+            xs[i] += k
+            xs[i] -= 1
+        d["a"] = k
+        d["a"] += 1
+        d["a"] = str(d["a"])
+        d["a"] += "x"
+        return c.u, xs, d
+
+    check(f, ([None, 2], {}, 3))
+
+
+def test_an_element_that_may_have_changed_is_not_what_was_stored():
+    def f(xs: List[Optional[int]], k: int):
+        same = xs
+        xs[0] = 1
+        same[k] = None
+        first = xs[0]
+        xs[k] = 7
+        same.reverse()
+        c = Counted()
+        other = c
+        c.n = 3
+        other.n = None
+        return first, xs[k], c.n
+
+    check(f, ([1, 2, 3], 0), ([1, 2, 3], 1))
+
+
+class Asked:
+    def __init__(self):
+        self.kept: List[int] = []
+        self.log: List[str] = []
+
+    @property
+    def items(self) -> List[int]:
+        self.log.append("get")
+        return self.kept
+
+    @items.setter
+    def items(self, value: List[int]):
+        self.log.append("set")
+        self.kept = value
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    items: List[int]
+
+
+def test_a_setter_is_called_though_the_list_is_changed_in_place():
+    def f(xs: List[int]):
+        a = Asked()
+        a.items += xs
+        b = Frozen(xs)
+        try:
+            b.items += [9]
+        except dataclasses.FrozenInstanceError as error:
+            a.log.append(str(error))
+        return a.kept, a.log, b.items
+
+    check(f, ([1, 2],))

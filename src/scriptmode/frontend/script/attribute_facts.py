@@ -57,9 +57,13 @@ def attribute_type(e: Emitter, node: ast.Attribute) -> T.Type | None:
 
 def field_type(e: Emitter, node: ast.Attribute) -> T.Type | None:
     """The type of an attribute that is a plain field of an instance or module."""
-    if not isinstance(node.value, ast.Name):
+    if isinstance(node.value, ast.Name):
+        return kept_type(e, e.env.names.get(node.value.id), node.attr)
+    owner = field_type(e, node.value) if isinstance(node.value, ast.Attribute) else None
+    if owner is None or not T.is_instance_type(owner):
         return None
-    return kept_type(e, e.env.names.get(node.value.id), node.attr)
+    assert isinstance(owner, T.ClassType)
+    return instances.plain_field(e.unit, owner, node.attr)
 
 
 def kept_type(e: Emitter, owner: Sugared | None, name: str) -> T.Type | None:
@@ -71,6 +75,18 @@ def kept_type(e: Emitter, owner: Sugared | None, name: str) -> T.Type | None:
         return None if late else info.type.attributes.get(name)
     t = None if owner is None else instances.instance_type(owner)
     return None if t is None else instances.plain_field(e.unit, t, name)
+
+
+def is_asked(e: Emitter, owner: Sugared, name: str) -> bool:
+    """Whether assigning to an attribute of an instance or module runs code of its class."""
+    if isinstance(owner, ModuleValue):
+        cls = type(owner.info.python)
+        return isinstance(inspect.getattr_static(cls, name, None), property)
+    t = instances.instance_type(owner)
+    if t is None:
+        return False
+    parameters = getattr(instances.python_class(t), "__dataclass_params__", None)
+    return kept_type(e, owner, name) is None or (parameters is not None and parameters.frozen)
 
 
 def fail_attribute(e: Emitter, value: Sugared, name: str) -> NoReturn:

@@ -21,6 +21,7 @@ from scriptmode.frontend.script.values import (
     IRValue,
     SliceValue,
     Sugared,
+    TupleDisplay,
 )
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
@@ -90,11 +91,18 @@ def order(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     return e.op(f"str::{name}", text_of(e, a), text_of(e, b))
 
 
+def _as_text(e: Emitter, value: Sugared) -> Sugared:
+    """Bytes, or bytes of a tuple, as text."""
+    if isinstance(value, TupleDisplay):
+        return value.with_parts([_as_text(e, part) for part in value.items])
+    return IRValue(text_of(e, value)) if e.type_of(value) == T.BYTES else value
+
+
 def _shared(name: str) -> Callable[..., Sugared]:
     """A method that does to bytes what it does to a str."""
 
     def run(e: Emitter, owner: Value, given: Arguments) -> Sugared:
-        rest = [IRValue(text_of(e, a)) if e.type_of(a) == T.BYTES else a for a in given.positional]
+        rest = [_as_text(e, a) for a in given.positional]
         text = e.attribute(IRValue(e.builder.op("bytes::as_text", owner)), name)
         found = e.call(text, Arguments(rest, given.keywords))
         return bytes_of(e, e.value(found)) if e.type_of(found) == T.STR else found

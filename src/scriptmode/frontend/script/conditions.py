@@ -229,6 +229,12 @@ def place_of(node: ast.expr) -> Place | None:
     return None
 
 
+def tested(e: Emitter, node: ast.expr) -> Sugared | None:
+    """What a condition or an assignment has shown of an attribute or element."""
+    place = place_of(node) if e.env.attributes else None
+    return None if place is None else e.env.attributes.get(place)
+
+
 def _index_of(node: ast.expr) -> str | None:
     """The text of an index that is a variable or a number or string."""
     match node:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from scriptmode.frontend.script import comparisons, operators
-from scriptmode.frontend.script.conditions import fact, truth
+from scriptmode.frontend.script.conditions import fact, tested, truth
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.flow import choose, discard_after
 from scriptmode.frontend.script.functions import local_function
@@ -48,15 +48,9 @@ def _name(e: Emitter, node: ast.Name, expected: T.Type | None) -> Sugared:
     return e.lookup(node.id)
 
 
-def _tested(e: Emitter, node: ast.expr) -> Sugared | None:
-    """What a condition has shown of an attribute or element."""
-    place = e.unit.place_of(node) if e.env.attributes else None
-    return None if place is None else e.env.attributes.get(place)
-
-
 @EXPRESSIONS(ast.Attribute)
 def _attribute(e: Emitter, node: ast.Attribute, expected: T.Type | None) -> Sugared:
-    known = _tested(e, node)
+    known = tested(e, node)
     if known is not None:
         return known
     owner = e.expression(node.value)
@@ -66,7 +60,7 @@ def _attribute(e: Emitter, node: ast.Attribute, expected: T.Type | None) -> Suga
 
 @EXPRESSIONS(ast.Subscript)
 def _subscript(e: Emitter, node: ast.Subscript, expected: T.Type | None) -> Sugared:
-    known = _tested(e, node)
+    known = tested(e, node)
     if known is not None:
         return known
     before, e.is_reading = e.is_reading, isinstance(node.value, ast.Subscript)
@@ -546,6 +540,7 @@ def _found(
 
     if iterable is None:
         iterable = e.expression(first.iter)
+    iterable = e.unit.in_turn(e, iterable)
     items = items_of(e, iterable)
     if items is not None:
         return _first_of(e, list(items), one)

@@ -76,21 +76,22 @@ class Outcome:
 def branch(e: Emitter, condition: Value, *arms: Arm) -> Sugared | None:
     """An If on ``condition``; the result is the merge of the arms' results."""
     node = e.builder.if_node(condition)
-    outer, epoch = e.env, e.epoch
-    last = epoch
+    outer, epoch, writes = e.env, e.epoch, e.element_writes
+    last, last_write = epoch, writes
     alive: list[Outcome] = []
     for block, arm in zip(node.blocks, arms, strict=True):
-        e.env, e.epoch = outer.copy(), epoch
+        e.env, e.epoch, e.element_writes = outer.copy(), epoch, writes
         result = None
         with e.builder.at(block):
             try:
                 result = arm()
             except DeadCode:
                 assert block.is_terminated, "dead code without a terminator"
-        last = max(last, e.epoch)
+        last, last_write = max(last, e.epoch), max(last_write, e.element_writes)
         if not block.is_terminated:
             alive.append(Outcome(block, e.env, result))
     e.env, e.epoch = outer, last if last == epoch else last + 1
+    e.element_writes = last_write if last_write == writes else last_write + 1
     if not alive:
         e.die()
     return merge(e, node, alive)

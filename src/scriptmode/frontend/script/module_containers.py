@@ -15,7 +15,7 @@ from torch import nn
 
 from scriptmode.frontend.script.conditions import truth_sugared
 from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
-from scriptmode.frontend.script.flow import choose
+from scriptmode.frontend.script.flow import choose, when
 from scriptmode.frontend.script.handlers import ATTRIBUTES, CALLS, SUBSCRIPTS
 from scriptmode.frontend.script.iteration import index_value
 from scriptmode.frontend.script.module_state import get_attribute
@@ -194,22 +194,25 @@ def _by_key(e: Emitter, pairs: Sequence[tuple[str, Sugared]], key: Sugared) -> S
 
 def _by_index(e: Emitter, items: Sequence[Sugared], index: Sugared) -> Sugared:
     """One of several items by an index that is known at run time only."""
-    place = index_value(e, index, "the index")
+    given = index_value(e, index, "the index")
     op = e.builder.op
     count = e.int_constant(len(items))
     place = e.value(
         choose(
             e,
-            op("int::lt", place, e.int_constant(0)),
-            lambda: e.op("int::add", place, count),
-            lambda: IRValue(place),
+            op("int::lt", given, e.int_constant(0)),
+            lambda: e.op("int::add", given, count),
+            lambda: IRValue(given),
         )
     )
     outside = op("bool::or", op("int::lt", place, e.int_constant(0)), op("int::ge", place, count))
-    choose(
-        e, outside,
-        lambda: e.raise_error(IndexError, "index is out of range"), lambda: Constant(None),
-    )  # fmt: skip
+
+    def fail() -> None:
+        text = op("str::concat", e.builder.constant("index "), op("int::str", given))
+        text = op("str::concat", text, e.builder.constant(" is out of range"))
+        e.raise_error(IndexError, text)
+
+    when(e, outside, fail)
     return _chosen(e, items, IRValue(place))
 
 

@@ -191,6 +191,8 @@ def _enum_binary(e: Emitter, name: str, a: Sugared, b: Sugared) -> Sugared:
     own = operator_method(e, name, a, b)
     if own is not None:
         return own()
+    if name == "mod" and e.type_of(a) == T.STR:
+        return _without_enums(e, name, a, b)
     x, y = plain(e, a), plain(e, b)
     if x is a and y is b and not needs_split(e.type_of(a)) and not needs_split(e.type_of(b)):
         _fail_binary(e, name, a, b)

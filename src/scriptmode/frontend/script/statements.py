@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from scriptmode.frontend.methods import NESTED_NUMBERS
 from scriptmode.frontend.script import operators
-from scriptmode.frontend.script.conditions import test
+from scriptmode.frontend.script.conditions import test, tested
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.flow import clean_up
 from scriptmode.frontend.script.functions import crossing, local_function
@@ -70,20 +70,33 @@ def assign_target(e: Emitter, target: ast.expr, value: Sugared) -> None:
             case ast.Attribute(value=owner, attr=attr):
                 value = e.settle(value)
                 assign_attribute(e, e.expression(owner), attr, value)
-                _assume_assigned(e, target, attr, value)
+                _assume_assigned(e, target, value)
             case ast.Subscript(value=owner, slice=index):
-                container = e.expression(owner)
-                assign_subscript(e, container, e.expression(index), value)
+                container, key = e.expression(owner), e.expression(index)
+                assign_subscript(e, container, key, value)
+                _assume_stored(e, target, container, key, value)
             case ast.Starred():
                 e.fail_syntax("a starred target must stand in a tuple or list")
             case _:
                 e.fail_syntax(f"assignment to {type(target).__name__} is not supported")
 
 
-def _assume_assigned(e: Emitter, target: ast.Attribute, name: str, value: Sugared) -> None:
+def _assume_assigned(e: Emitter, target: ast.Attribute, value: Sugared) -> None:
     """An attribute that may be of several types is of the type that was assigned."""
+    _assume(e, target, e.unit.field_type(e, target), value)
+
+
+def _assume_stored(
+    e: Emitter, target: ast.Subscript, container: Sugared, key: Sugared, value: Sugared
+) -> None:
+    """An element that may be of several types is of the type that was stored."""
+    t = e.type_of(container)
+    if isinstance(t, (T.ListType, T.DictType)) and e.type_of(key) in (T.INT, T.STR):
+        _assume(e, target, t.contained[-1], value)
+
+
+def _assume(e: Emitter, target: ast.expr, known: T.Type | None, value: Sugared) -> None:
     place = e.unit.place_of(target)
-    known = e.unit.field_type(e, target)
     t = e.type_of(value)
     if place is None or known is None or t is None or t == known:
         return
@@ -194,18 +207,24 @@ def _augmented(e: Emitter, node: ast.AugAssign) -> None:
             e.assign(variable, new)
         case ast.Attribute(value=owner_node, attr=attr):
             owner = e.expression(owner_node)
-            old = e.attribute(owner, attr)
+            old = tested(e, target) or e.attribute(owner, attr)
             value = e.expression(node.value)
             new = operators.binary(e, name, old, value, in_place=True)
-            if not (isinstance(new, IRValue) and isinstance(old, IRValue) and
-                    new.value is old.value):  # fmt: skip
+            is_same = (
+                isinstance(new, IRValue) and isinstance(old, IRValue) and new.value is old.value
+            )
+            if not is_same or e.unit.is_asked(e, owner, attr):
+                new = e.settle(new)
                 assign_attribute(e, owner, attr, new)
+                _assume_assigned(e, target, new)
         case ast.Subscript(value=owner_node, slice=index_node):
             container = e.expression(owner_node)
             index = e.expression(index_node)
-            old = e.subscript(container, index)
+            old = tested(e, target) or e.subscript(container, index)
             new = operators.binary(e, name, old, e.expression(node.value), in_place=True)
+            new = e.settle(new)
             assign_subscript(e, container, index, new)
+            _assume_stored(e, target, container, index, new)
 
 
 def unbind(e: Emitter, name: str) -> None:
