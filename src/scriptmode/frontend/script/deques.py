@@ -14,7 +14,7 @@ from scriptmode.frontend.script.literals import admit
 from scriptmode.frontend.script.methods import METHODS, exactly
 from scriptmode.frontend.script.operators import operator_of, widened
 from scriptmode.frontend.script.turns import is_asked_in_turn
-from scriptmode.frontend.script.values import Arguments, Constant, IRValue, Sugared
+from scriptmode.frontend.script.values import Arguments, Constant, IRValue, PythonObject, Sugared
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Value
 
@@ -156,12 +156,10 @@ def _repeated(e: Emitter, name: str, a: Sugared, b: Sugared, in_place: bool) -> 
     if name != "mul" or e.type_of(b) not in (T.INT, T.BOOL):
         return None
     owner = e.value(a)
-    whole = e.builder.op("deque::list", owner)
-    repeated = e.builder.op("list::repeat", whole, index_value(e, b, "the factor"))
-    made = owner if in_place else e.builder.op("deque::copy", owner)
-    e.builder.op_node("deque::clear", [made])
-    e.builder.op_node("deque::extend", [made, repeated])
-    return IRValue(made)
+    made = IRValue(owner if in_place else e.builder.op("deque::copy", owner))
+    times = IRValue(index_value(e, b, "the factor"))
+    e.call_positional(PythonObject(script_library.repeat_deque), made, times)
+    return made
 
 
 @operator_of(("deque", "deque"))

@@ -515,6 +515,20 @@ def remove_item(items: Any, item: Any) -> None:
     raise ValueError("list.remove(x): x not in list")
 
 
+def repeat_deque(items: Any, times: int) -> None:
+    """``items *= times`` of a deque, which keeps of more than ``maxlen`` elements the last."""
+    size = len(items)
+    if size == 0 or times == 1:
+        return
+    if times <= 0:
+        items.clear()
+        return
+    limit = items.maxlen
+    if limit is not None and size > 1 and times > limit // size:
+        times = (limit + size - 1) // size
+    items.extend(list(items) * (times - 1))
+
+
 def rows_of(data: Any) -> Any:
     """The tuples of a list as lists."""
     return [list(row) for row in data]

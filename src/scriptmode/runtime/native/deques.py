@@ -36,10 +36,10 @@ from scriptmode.codegen.native import (
 from scriptmode.runtime.native.equality import sm_slot_eq
 from scriptmode.runtime.native.errors import (
     INDEX_ERROR,
-    VALUE_ERROR,
     raise_from,
     sm_raise_memory_error,
 )
+from scriptmode.runtime.native.list_searches import sm_raise_not_in
 from scriptmode.runtime.native.lists import element, sm_list_reverse, swap_slots
 from scriptmode.runtime.native.memory import (
     free,
@@ -219,6 +219,8 @@ def sm_deque_popleft(ctx: ptr, d: ptr, result: ptr) -> i32:
 def sm_deque_clear(ctx: ptr, d: ptr) -> i32:
     """``d.clear()``."""
     n = load(i64, d, LIST_LENGTH)
+    if n == 0:
+        return 0
     store(i64, d, LIST_LENGTH, 0)
     sm_slots_drop(load(ptr, d, LIST_DATA), n, element(d))
     _changed(d)
@@ -248,10 +250,11 @@ def sm_deque_extendleft(ctx: ptr, d: ptr, values: ptr) -> i32:
 
 @native
 def sm_deque_rotate(ctx: ptr, d: ptr, by: i64) -> i32:
-    """``d.rotate(by)``: three reversals."""
+    """``d.rotate(by)``: three reversals; a change of two or more elements even where none moves."""
     n = load(i64, d, LIST_LENGTH)
     if n < 2:
         return 0
+    _changed(d)
     by = srem(by, n)
     if by < 0:
         by = by + n
@@ -260,7 +263,6 @@ def sm_deque_rotate(ctx: ptr, d: ptr, by: i64) -> i32:
     _reverse(d, 0, n)
     _reverse(d, 0, by)
     _reverse(d, by, n)
-    _changed(d)
     return 0
 
 
@@ -367,7 +369,7 @@ def sm_deque_remove(ctx: ptr, d: ptr, slot: ptr) -> i32:
         if load(i8, equal) != 0:
             _erase(d, i)
             return 0
-    return raise_from(ctx, VALUE_ERROR, text("deque.remove(x): x not in deque"))
+    return sm_raise_not_in(ctx, d, slot)
 
 
 @native

@@ -9,6 +9,7 @@ Keys and values pass by slot pointer and are borrowed; ``result`` slots get owne
 from __future__ import annotations
 
 from scriptmode.abi.objects import (
+    DESC_FLAVOR,
     DESC_KIND,
     DESC_SIZE,
     DICT_CAPACITY,
@@ -24,6 +25,7 @@ from scriptmode.abi.objects import (
     ENTRY_ERASED,
     ENTRY_HASH,
     ENTRY_KEY,
+    FLAVOR_ORDERED,
     HEAP_DESCRIPTOR,
     INDEX_ERASED,
     INDEX_FREE,
@@ -518,6 +520,8 @@ def _move_to_start(ctx: ptr, d: ptr, number: i64) -> i32:
 def sm_dict_popitem(ctx: ptr, d: ptr, pair: ptr, result: ptr) -> i32:
     """``d.popitem()``; ``pair`` is the descriptor of the result tuple."""
     if load(i64, d, DICT_LENGTH) == 0:
+        if load(i64, load(ptr, d, HEAP_DESCRIPTOR), DESC_FLAVOR) == FLAVOR_ORDERED:
+            return raise_from(ctx, KEY_ERROR, text("dictionary is empty"))
         return raise_from(ctx, KEY_ERROR, text("popitem(): dictionary is empty"))
     number = _last_entry(d)
     key = _entry(d, number) + ENTRY_KEY
@@ -538,7 +542,7 @@ def sm_dict_clear(ctx: ptr, d: ptr) -> i32:
         return 1
     # the contents move to a second dict, whose release drops them
     other = load(ptr, fresh)
-    version = load(i64, d, DICT_VERSION) + 1
+    version = load(i64, d, DICT_VERSION)  # CPython counts other changes only
     keep = stack(DICT_SIZE)
     memcpy(keep, d + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)
     memcpy(d + DICT_LENGTH, other + DICT_LENGTH, DICT_SIZE - DICT_LENGTH)

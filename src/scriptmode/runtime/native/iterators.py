@@ -82,6 +82,7 @@ def sm_iterator_new(ctx: ptr, source: ptr, kind: i64, descriptor: ptr, result: p
         return sm_raise_memory_error(ctx)
     sm_retain(source)
     expected = 0
+    left = i64(-1)
     position = i64(-1)
     over = kind & (REVERSED - 1)
     if over >= OVER_KEYS and over <= OVER_ITEMS:
@@ -90,18 +91,20 @@ def sm_iterator_new(ctx: ptr, source: ptr, kind: i64, descriptor: ptr, result: p
             position = load(i64, source, DICT_USED)
         if load(i64, load(ptr, source, HEAP_DESCRIPTOR), DESC_FLAVOR) == FLAVOR_ORDERED:
             kind += OVER_ORDERED
+            left = expected
             expected = load(i64, source, DICT_VERSION) if expected > 0 else i64(AT_END)
     elif over == OVER_SET:
         expected = load(i64, source, SET_USED)
     elif over == OVER_DEQUE:
         expected = load(i64, source, DEQUE_VERSION)
+        left = load(i64, source, LIST_LENGTH)
     elif over == OVER_REVERSED_LIST:
         position = load(i64, source, LIST_LENGTH)
     store(ptr, it, ITER_SOURCE, source)
     store(i64, it, ITER_POSITION, position)
     store(i64, it, ITER_EXPECTED, expected)
     store(i64, it, ITER_KIND, kind)
-    store(i64, it, ITER_LEFT, expected)
+    store(i64, it, ITER_LEFT, left if left >= 0 else expected)
     store(ptr, result, 0, it)
     return 0
 
@@ -115,7 +118,9 @@ def sm_iterator_advance(ctx: ptr, it: ptr, result: ptr) -> i32:
     if source == 0:
         return 0
     at = i64(-1)
-    if load(i64, it, ITER_EXPECTED) != AT_END:
+    # backwards, a deque is not looked at again after its last element
+    is_over = kind == OVER_DEQUE + REVERSED and load(i64, it, ITER_LEFT) == 0
+    if load(i64, it, ITER_EXPECTED) != AT_END and not is_over:
         if _check_unchanged(ctx, it, source, kind):
             return 1
         at = _following(it, source, kind)
@@ -127,9 +132,13 @@ def sm_iterator_advance(ctx: ptr, it: ptr, result: ptr) -> i32:
     if kind & OVER_ORDERED:
         if _next_entry(source, at + 1, kind) < 0:
             store(i64, it, ITER_EXPECTED, AT_END)
+    elif kind & (REVERSED - 1) == OVER_DEQUE:
+        store(i64, it, ITER_LEFT, load(i64, it, ITER_LEFT) - 1)
     elif kind >= OVER_KEYS and kind <= OVER_ITEMS:
         left = load(i64, it, ITER_LEFT)
         if left == 0:
+            store(ptr, it, ITER_SOURCE, ptr(0))  # it is over for good
+            sm_release(source)
             message = text("dictionary keys changed during iteration")
             return raise_from(ctx, RUNTIME_ERROR, message)
         store(i64, it, ITER_LEFT, left - 1)
@@ -146,6 +155,10 @@ def _check_unchanged(ctx: ptr, it: ptr, source: ptr, kind: i64) -> i32:
         if load(i64, source, DICT_VERSION) != expected:
             store(i64, it, ITER_EXPECTED, AT_END)
             return raise_from(ctx, RUNTIME_ERROR, text("OrderedDict mutated during iteration"))
+        if load(i64, source, DICT_LENGTH) != load(i64, it, ITER_LEFT):
+            store(i64, it, ITER_LEFT, -1)
+            message = text("OrderedDict changed size during iteration")
+            return raise_from(ctx, RUNTIME_ERROR, message)
     elif over >= OVER_KEYS and over <= OVER_ITEMS:
         if load(i64, source, DICT_LENGTH) != expected:
             store(i64, it, ITER_EXPECTED, -1)
@@ -157,6 +170,7 @@ def _check_unchanged(ctx: ptr, it: ptr, source: ptr, kind: i64) -> i32:
     elif over == OVER_DEQUE:
         if load(i64, source, DEQUE_VERSION) != expected:
             store(i64, it, ITER_EXPECTED, -1)
+            store(i64, it, ITER_LEFT, 0)
             return raise_from(ctx, RUNTIME_ERROR, text("deque mutated during iteration"))
     return 0
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from scriptmode.abi.objects import DESC_SIZE, LIST_DATA, LIST_LENGTH
+from scriptmode.abi.objects import (
+    DESC_KIND,
+    DESC_SIZE,
+    HEAP_DESCRIPTOR,
+    KIND_DEQUE,
+    LIST_DATA,
+    LIST_LENGTH,
+)
 from scriptmode.codegen.native import i8, i32, i64, load, native, ptr, stack, store, text
 from scriptmode.runtime.native.builder import b_finish, b_init, b_text
 from scriptmode.runtime.native.equality import sm_slot_eq, sm_slots_eq
@@ -57,11 +64,20 @@ def sm_list_index(
         return 1
     if load(i64, result) >= 0:
         return 0
+    return sm_raise_not_in(ctx, a, slot)
+
+
+@native(noinline=True)
+def sm_raise_not_in(ctx: ptr, a: ptr, slot: ptr) -> i32:
+    """Status of a search in a list, or a deque, that has no such element."""
     b = stack(40)
     b_init(b)
     if slot_repr_into(ctx, b, slot, element(a)):
         return 1
-    b_text(b, text(" is not in list"))
+    if load(i64, load(ptr, a, HEAP_DESCRIPTOR), DESC_KIND) == KIND_DEQUE:
+        b_text(b, text(" is not in deque"))
+    else:
+        b_text(b, text(" is not in list"))
     return raise_from(ctx, VALUE_ERROR, b_finish(b))
 
 
