@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Union
+from typing import Dict, List, Tuple, Union
 
 import pytest
+import torch
 
 import scriptmode
 from scriptmode.support.diagnostics import CompileError
@@ -107,3 +108,26 @@ def test_views_of_two_kinds_are_refused() -> None:
     with pytest.raises(CompileError, match="on different paths") as caught:
         scriptmode.script(f)
     assert caught.value.diagnostics[0].span.line == 5 + f.__code__.co_firstlineno - 3
+
+
+def text_or_numbers(x: Union[str, List[int]], y: str):
+    out = [str(a) for a in x]
+    for a in x:
+        out.append(str(a))
+    return out, "-".join(y for a in x[:1])
+
+
+def text_or_tensor(x: Union[str, torch.Tensor], y: str):
+    it = iter(x)
+    return [str(a) for a in it], list(map(lambda q: "-".join(q for a in x[:1]), y))
+
+
+def one_of_many(x: Union[str, Tuple[int, ...], torch.Tensor, Dict[int, int]], y: str):
+    it = iter(x)
+    return str(next(it)), [str(a) for a in it], [str(pair) for pair in zip(y, x)]
+
+
+def test_texts_and_sequences_meet_in_one_variable():
+    check(text_or_numbers, ("ab", "q"), ([1, 2], "r"))
+    check(text_or_tensor, ("ab", "qz"), (torch.ones(2), "qx"))
+    check(one_of_many, ("ab", "q"), (torch.ones(2), "q"), ((1, 2), "q"), ({1: 2}, "qw"))

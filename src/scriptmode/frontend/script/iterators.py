@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.frontend.script import iterator_library as library
-from scriptmode.frontend.script.conditions import split
+from scriptmode.frontend.script.conditions import members, split
 from scriptmode.frontend.script.emitter import DeadCode, Emitter
 from scriptmode.frontend.script.enums import flags_of
 from scriptmode.frontend.script.flow import choose
@@ -129,6 +129,8 @@ def iterator_of(e: Emitter, value: Sugared) -> Sugared:
     flags = flags_of(e, value)
     if flags is not None:
         return iterator_of(e, flags)
+    if isinstance(value, IRValue) and len(members(value.type)) > 1:
+        return iterator_over_several(e, value)
     if not is_sequence(t):
         cursor_of(e, value)  # reports what cannot be iterated over
         e.fail_type(f"{value.describe()} has no iterator")
@@ -153,9 +155,15 @@ def _begun(e: Emitter, kind: str, arguments: Sequence[Sugared]) -> Arguments:
 
 def iterator_over_several(e: Emitter, value: IRValue | IterableValue) -> Sugared:
     """``iter(value)`` of what may be one of several types, or is a view of such a dict."""
-    if isinstance(value, IRValue):
-        return split(e, value, lambda part: iterator_of(e, part))
-    return split_view(e, value, lambda part: iterator_of(e, part))
+
+    def one(part: Sugared) -> Sugared:
+        found = iterator_of(e, part)
+        if not isinstance(found, IteratorObject):
+            return found
+        # those of different types meet as generators only
+        return call_library(e, library.passed_on, Arguments([found], {}))
+
+    return split(e, value, one) if isinstance(value, IRValue) else split_view(e, value, one)
 
 
 def as_generator(e: Emitter, iterator: Sugared) -> Sugared:
