@@ -79,7 +79,8 @@ from scriptmode.support.markers import (
 from scriptmode.tools.explain import explain
 from scriptmode.transforms import scripted_gradients  # noqa: F401  (grad inside of scripts)
 from scriptmode.transforms.checkpoints import checkpoint
-from scriptmode.transforms.gradients import grad, hessian, jvp, value_and_grad, vjp
+from scriptmode.transforms.forward_mode import jvp
+from scriptmode.transforms.gradients import grad, hessian, value_and_grad, vjp
 from scriptmode.version import __version__
 
 # What a compiled program raises is the exception itself: this is the base of all of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import scriptmode.autodiff.rules  # noqa: F401  (enters the rules)
@@ -16,6 +16,7 @@ from scriptmode.autodiff.prepare import check, leaves_of, prepare
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recorded import record_ops
 from scriptmode.autodiff.recursion import Called, spread
+from scriptmode.autodiff.structures import Structures
 from scriptmode.autodiff.taped import reverse_functions
 from scriptmode.autodiff.transform import Differentiated, Reverse
 from scriptmode.ir import types as T
@@ -24,22 +25,33 @@ from scriptmode.ir.graph import YIELD, Graph, Node, Program, Value, callees, cop
 Leaf = tuple[Value, tuple[str, ...]]
 
 
-def differentiate(
-    program: Program,
-    name: str,
-    roots_of: Callable[[Graph, Sequence[Leaf]], Sequence[Key]],
-    given: Sequence[bool] | None = None,
-) -> tuple[Differentiated, list[Leaf]]:
-    """The forward and reverse graphs of a function, and the tensors of modules that it reads.
+@dataclass
+class Analysed:
+    """A function ready to be differentiated by ``roots``, and the recursive ones that it calls."""
 
-    ``roots_of`` chooses, among the parameters and those tensors, what to differentiate by.  With
-    ``given``, which tells of each output whether it has a cotangent, both graphs may be
-    differentiated again (see pullback).  Raises NotDifferentiable.
+    graph: Graph
+    roots: Sequence[Key]
+    versions: Versions
+    functions: dict[str, Called]
+    structures: Structures
+    leaves: list[Leaf]  # the tensors of modules that it reads
+
+    @property
+    def parts(self) -> list[tuple[Graph, Sequence[Key], Versions]]:
+        """Each graph with its roots and versions."""
+        called = [(f.graph, f.roots, f.versions) for f in self.functions.values()]
+        return [(self.graph, self.roots, self.versions), *called]
+
+
+def analyse(
+    program: Program, name: str, roots_of: Callable[[Graph, Sequence[Leaf]], Sequence[Key]]
+) -> Analysed:
+    """Prepare a function; raises NotDifferentiable.
+
+    ``roots_of`` chooses, among the parameters and the tensors of modules that the function reads,
+    what to differentiate by.
     """
     found = prepare(program, name)
-    is_pure = given is not None
-    if is_pure and found.functions:
-        raise NotDifferentiable("a second derivative of recursion", found.graph.span)
     for part in (found.graph, *(called.graph for called in found.functions.values())):
         if not part.block.returns:
             raise NotDifferentiable(f"`{part.name}` never returns", part.span)
@@ -56,14 +68,32 @@ def differentiate(
     for part, by, quiet, kept in parts:
         detach_operands(quiet, partial(Activity, part, by), kept)
     spread(graph, roots, functions)
-    parts[1:] = [(f.graph, f.roots, f.unrecorded, f.versions) for f in functions.values()]
-    for part, by, _, kept in parts:
+    return Analysed(graph, roots, versions, functions, found.structures, leaves)
+
+
+def differentiate(
+    program: Program,
+    name: str,
+    roots_of: Callable[[Graph, Sequence[Leaf]], Sequence[Key]],
+    given: Sequence[bool] | None = None,
+) -> tuple[Differentiated, list[Leaf]]:
+    """The forward and reverse graphs of a function, and the tensors of modules that it reads.
+
+    ``roots_of`` chooses what to differentiate by (see ``analyse``).  With ``given``, which tells of
+    each output whether it has a cotangent, both graphs may be differentiated again (see pullback).
+    Raises NotDifferentiable.
+    """
+    found = analyse(program, name, roots_of)
+    is_pure = given is not None
+    if is_pure and found.functions:
+        raise NotDifferentiable("a second derivative of recursion", found.graph.span)
+    for part, by, kept in found.parts:
         modes = set() if is_pure else record_ops(part, Activity(part, by))
         check(part, Activity(part, by), modes, kept, is_pure)
-    made = [*reverse_functions(functions), *found.structures.graphs]
-    whole = Reverse(graph, roots, versions, functions, given).run(made)
+    made = [*reverse_functions(found.functions), *found.structures.graphs]
+    whole = Reverse(found.graph, found.roots, found.versions, found.functions, given).run(made)
     whole.result, whole.returned = found.structures.result, found.structures.returned
-    return whole, leaves
+    return whole, found.leaves
 
 
 def _name(graph: Graph) -> str:

@@ -41,6 +41,10 @@ TO_TENSORS, TO_DUALS, TO_CELLS, TO_FLAGS, SCATTER, GATHER, REQUIRED, ANY = (
     )
 )  # fmt: skip
 CELLS = T.ListType([CELL])
+# the like in forward mode, where cells hold tangents
+PAIRED, UNPAIRED, TANGENTS, READ = (
+    f"autodiff.{name}" for name in ("paired", "unpaired", "tangents", "read")
+)
 
 CONTAINERS = (
     T.ListType, T.DictType, T.DequeType, T.VarTupleType, T.SetType, T.IteratorType, T.CellType,
@@ -199,9 +203,59 @@ def any_graph() -> Graph:
     return graph
 
 
+def paired_graph() -> Graph:
+    """``[(x, cell of t, True) for x, t in zip(tensors, tangents)]``."""
+    graph = Graph(PAIRED)
+    source, tangents = graph.add_param(TENSORS, "tensors"), graph.add_param(TENSORS, "tangents")
+    inner, made, item, index = _loop_over(graph, source, DUALS)
+    cell = _cell(inner, inner.op("list::getitem", tangents, index))
+    inner.op_node("list::append", [made, inner.tuple([item, cell, inner.constant(True)])])
+    return _finish(graph, inner, made)
+
+
+def unpaired_graph() -> Graph:
+    """``[(x, empty cell, True) for x in tensors]``."""
+    graph = Graph(UNPAIRED)
+    source = graph.add_param(TENSORS, "tensors")
+    inner, made, item, _ = _loop_over(graph, source, DUALS)
+    cell = _cell(inner, inner.constant(None, MAYBE))
+    inner.op_node("list::append", [made, inner.tuple([item, cell, inner.constant(True)])])
+    return _finish(graph, inner, made)
+
+
+def _cell(builder: Builder, value: Value) -> Value:
+    return builder.node("prim::CellConstruct", [value], [CELL]).output
+
+
+def tangents_graph() -> Graph:
+    """``[tangent in d[1], or zeros for d in duals]``."""
+    graph = Graph(TANGENTS)
+    source = graph.add_param(DUALS, "duals")
+    inner, made, item, _ = _loop_over(graph, source, TENSORS)
+    found = inner.node("prim::CellRead", [inner.tuple_index(item, 1)], [MAYBE]).output
+    body = helpers.filled_graph()
+    mapping = dict(zip(body.params, [found, inner.tuple_index(item, 0)], strict=True))
+    for node in body.nodes:
+        inner.block.append(copy_node(node, mapping))
+    (tangent,) = body.block.returns
+    inner.op_node("list::append", [made, mapping.get(tangent, tangent)])
+    return _finish(graph, inner, made)
+
+
+def read_graph() -> Graph:
+    """What is in each cell."""
+    graph = Graph(READ)
+    source = graph.add_param(CELLS, "cells")
+    inner, made, cell, _ = _loop_over(graph, source, T.ListType([MAYBE]))
+    found = inner.node("prim::CellRead", [cell], [MAYBE]).output
+    inner.op_node("list::append", [made, found])
+    return _finish(graph, inner, made)
+
+
 FUNCTIONS = {
     TO_TENSORS: tensors_graph, TO_DUALS: duals_graph, TO_CELLS: cells_graph, TO_FLAGS: flags_graph,
-    REQUIRED: required_graph, ANY: any_graph,
+    REQUIRED: required_graph, ANY: any_graph, PAIRED: paired_graph, UNPAIRED: unpaired_graph,
+    TANGENTS: tangents_graph, READ: read_graph,
 }  # fmt: skip
 
 

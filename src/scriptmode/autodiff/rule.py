@@ -60,8 +60,9 @@ _METADATA = {"shape": "tensor::shape", "dtype": "tensor::dtype", FORM: FORM}
 class Operand:
     """What one parameter of a rule stands for.
 
-    ``role`` is ``grad``, ``result``, ``argument``, ``needed`` or ``into``; ``index`` counts results
-    or arguments; ``metadata`` is the op that is applied to the value, empty for the value itself.
+    ``role`` is ``grad``, ``result``, ``argument``, ``needed``, ``into`` or ``tangent`` (of the
+    argument, see tangent_rule); ``index`` counts results or arguments; ``metadata`` is the op that
+    is applied to the value, empty for the value itself.
     """
 
     role: str
@@ -106,7 +107,7 @@ def vjp(schema: str, *of: str) -> Callable[[Callable[..., Any]], Callable[..., A
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        rule = _rule(schema, function, of)
+        rule = read_rule(schema, function, of)
         if rule is not None:
             _RULES.setdefault(schema.partition("(")[0], []).append(rule)
         return function
@@ -118,7 +119,7 @@ def adds(schema: str, of: str) -> Callable[[Callable[..., Any]], Callable[..., A
     """Enter the form of a rule that adds to a sum; raises ValueError as ``vjp`` does."""
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        rule = _rule(schema, function, (of,))
+        rule = read_rule(schema, function, (of,))
         if rule is not None:
             _SUMS[schema.partition("(")[0], of] = rule
         return function
@@ -131,7 +132,8 @@ def sum_rule(kind: str, of: str) -> Rule | None:
     return _SUMS.get((not_in_place(kind), of))
 
 
-def _rule(schema: str, function: Callable[..., Any], of: tuple[str, ...]) -> Rule | None:
+def read_rule(schema: str, function: Callable[..., Any], of: tuple[str, ...]) -> Rule | None:
+    """A rule of any table; None for an op that this torch does not have.  Raises ValueError."""
     kind = schema.partition("(")[0]
     found = schema_of(kind)
     if found is None:
@@ -235,7 +237,7 @@ def _plain_operand(schema: OpSchema, name: str) -> tuple[str, int] | None:
     for index, argument in enumerate(schema.arguments):
         if argument.name == name:
             return "argument", index
-    if name in ("needed", "into"):
+    if name in ("needed", "into", "tangent"):
         return name, 0
     for role in ("grad", "result"):
         if name == role and len(schema.returns) == 1:

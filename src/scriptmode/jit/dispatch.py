@@ -31,6 +31,7 @@ from scriptmode.jit.gradients import Gradients
 from scriptmode.jit.known import Known, holds_known, prepared, variables
 from scriptmode.jit.observed import held_types, unknown_facts
 from scriptmode.jit.pipeline import compile_native
+from scriptmode.jit.pushforwards import Pushforwards
 from scriptmode.jit.specialize import Versions
 from scriptmode.jit.values import keywords_class, type_of_value
 from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
@@ -139,6 +140,7 @@ class Variant:
     cells: list[CellType]  # closure variables of those, which a call sets first
     gradients: Gradients
     versions: Versions
+    pushforwards: Pushforwards = field(default_factory=Pushforwards)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextlib.contextmanager

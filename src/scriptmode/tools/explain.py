@@ -103,6 +103,8 @@ def _gradients(dispatcher: Dispatcher) -> Iterator[str]:
     yield "== gradients =="
     if config.get("autodiff") == "auto":
         yield f"calls that run the programs below: {dispatcher.primary.gradients.choice.text}"
+    if dispatcher.primary.pushforwards.reason:
+        yield f"jvp pulls back twice: {dispatcher.primary.pushforwards.reason}"
     try:
         found = dispatcher.primary.gradients.differentiated()
     except NotDifferentiable as error:

@@ -1,4 +1,4 @@
-"""``grad``, ``value_and_grad``, ``vjp``, ``jvp``, ``hessian``: gradients as functions.
+"""``grad``, ``value_and_grad``, ``vjp``, ``hessian``: gradients as functions.
 
 ::
 
@@ -30,6 +30,7 @@ from scriptmode.jit.api import script
 from scriptmode.jit.dispatch import Variant
 from scriptmode.jit.function import Compiled
 from scriptmode.jit.pipeline import compile_native
+from scriptmode.jit.pushforwards import is_differentiable
 from scriptmode.runtime.boundary import make_entry
 
 Argnums = int | Sequence[int]
@@ -69,7 +70,7 @@ class Gradient:
     def _value_and_gradients(self, args: tuple[Any, ...]) -> tuple[Any, Sequence[Any]]:
         for number in self.argnums:
             _check_dtypes(args[number])
-        again = torch.is_grad_enabled() and self._counts_outside(args)
+        again = torch.is_grad_enabled() and counts_outside(self._compiled, args)
         if not again:
             entry = self._entry(args)
             if entry is not None:
@@ -80,20 +81,6 @@ class Gradient:
                 except _Misfit:
                     pass
         return self._by_tape(args, again)
-
-    def _counts_outside(self, args: tuple[Any, ...]) -> bool:
-        """Whether the result may depend on what requires a gradient itself."""
-        if any(isinstance(t, torch.Tensor) and t.requires_grad for t in pytree.tree_leaves(args)):
-            return True
-        primary = self._compiled._dispatcher.primary
-        module = self._compiled._dispatcher.self_object
-        objects = [*primary.program.globals.values(), *([] if module is None else [module])]
-        modules = [o for o in objects if isinstance(o, torch.nn.Module)]
-        nodes = [n for graph in primary.program.functions.values() for n in graph.walk()]
-        constants = [n.attributes["value"] for n in nodes if n.kind == "prim::Constant"]
-        tensors = [o for o in (*objects, *constants) if isinstance(o, torch.Tensor)]
-        parameters = [p for m in modules for p in m.parameters()]
-        return any(t.requires_grad for t in (*tensors, *parameters))
 
     def _entry(self, args: tuple[Any, ...]) -> Callable[..., Any] | None:
         """The native program for arguments of these types."""
@@ -156,9 +143,24 @@ class Gradient:
         return value, gradients
 
 
+def counts_outside(compiled: Any, args: tuple[Any, ...]) -> bool:
+    """Whether the result may depend on what requires a gradient itself."""
+    if any(isinstance(t, torch.Tensor) and t.requires_grad for t in pytree.tree_leaves(args)):
+        return True
+    primary = compiled._dispatcher.primary
+    module = compiled._dispatcher.self_object
+    objects = [*primary.program.globals.values(), *([] if module is None else [module])]
+    modules = [o for o in objects if isinstance(o, torch.nn.Module)]
+    nodes = [n for graph in primary.program.functions.values() for n in graph.walk()]
+    constants = [n.attributes["value"] for n in nodes if n.kind == "prim::Constant"]
+    tensors = [o for o in (*objects, *constants) if isinstance(o, torch.Tensor)]
+    parameters = [p for m in modules for p in m.parameters()]
+    return any(t.requires_grad for t in (*tensors, *parameters))
+
+
 def _check_dtypes(argument: Any) -> None:
     for t in pytree.tree_leaves(argument):
-        if isinstance(t, torch.Tensor) and not _is_differentiable(t):
+        if isinstance(t, torch.Tensor) and not is_differentiable(t):
             raise RuntimeError(f"there is no gradient by a tensor of {t.dtype}")
 
 
@@ -200,7 +202,7 @@ def vjp(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tup
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         flat, structure = pytree.tree_flatten(primals)
-        own = [_variable(t, again) if _is_differentiable(t) else t for t in flat]
+        own = [_variable(t, again) if is_differentiable(t) else t for t in flat]
         result = compiled(*pytree.tree_unflatten(own, structure))
     outputs, result_structure = pytree.tree_flatten(result)
 
@@ -213,7 +215,7 @@ def vjp(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tup
             for o, g in zip(outputs, given, strict=True)
             if isinstance(o, torch.Tensor) and o.requires_grad
         ]
-        inputs = [t for t in own if _is_differentiable(t)]
+        inputs = [t for t in own if is_differentiable(t)]
         with torch.enable_grad():
             found = iter(
                 torch.autograd.grad(
@@ -224,7 +226,7 @@ def vjp(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tup
                 if pairs and inputs
                 else [torch.zeros_like(t) for t in inputs]
             )  # fmt: skip
-        parts = [next(found) if _is_differentiable(t) else t for t in own]
+        parts = [next(found) if is_differentiable(t) else t for t in own]
         back: tuple[Any, ...] = pytree.tree_unflatten(parts, structure)
         return back
 
@@ -232,38 +234,6 @@ def vjp(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tup
     if not again:
         plain = pytree.tree_map_only(torch.Tensor, torch.Tensor.detach, result)
     return plain, pull
-
-
-def _is_differentiable(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
-
-
-def jvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
-    """``func(*primals)`` and its derivative in the direction ``tangents``.
-
-    The derivative is the pull-back of the pull-back, which is linear in the cotangents.
-    """
-    with torch.enable_grad():
-        result, pull = vjp(func, *primals)
-        flat, structure = pytree.tree_flatten(result)
-        dummies = [
-            torch.zeros_like(t).requires_grad_() if _is_differentiable(t) else t for t in flat
-        ]
-        pulled = pull(pytree.tree_unflatten(dummies, structure))
-        back = [t for t in pytree.tree_leaves(pulled) if _is_differentiable(t)]
-        given = [t for t in pytree.tree_leaves(tangents) if _is_differentiable(t)]
-        pairs = [(b, g) for b, g in zip(back, given, strict=True) if b.requires_grad]
-        inputs = [t for t in dummies if _is_differentiable(t)]
-        found = iter(
-            torch.autograd.grad(
-                [b for b, _ in pairs], inputs, [g for _, g in pairs], allow_unused=True,
-                materialize_grads=True, create_graph=True,
-            )
-            if pairs
-            else [torch.zeros_like(t) for t in inputs]
-        )  # fmt: skip
-    parts = [next(found) if _is_differentiable(t) else t for t in flat]
-    return result, pytree.tree_unflatten(parts, structure)
 
 
 def hessian(func: Callable[..., Any], argnums: int = 0) -> Callable[..., torch.Tensor]:

@@ -12,6 +12,7 @@ from scriptmode.autodiff.rules import (
     reductions,
     scatters,
     sums,
+    tangents,
     writes,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "reductions",
     "scatters",
     "sums",
+    "tangents",
     "writes",
 ]
