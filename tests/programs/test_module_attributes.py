@@ -407,3 +407,33 @@ def test_what_cannot_be_assigned_or_deleted_is_refused():
         with pytest.raises(scriptmode.CompileError, match=text):
             scriptmode.script(cls())
     check(ReadOnly(), (X,))
+
+
+@dataclasses.dataclass
+class Part:
+    size: int
+    name: str = "part"
+
+
+class ListsOfObjects(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [Part(1), Part(2, "two")]
+        self.rows = [[Part(3)], [Part(4)]]
+        self.by_name = {"a": Part(5)}
+
+    def forward(self, x: Tensor):
+        last = self.parts[-1]
+        self.parts.append(Part(last.size + 1, last.name + "!"))
+        self.parts[0].size += 10
+        self.rows[0].append(self.parts[-1])
+        self.rows.append([last])
+        self.by_name["b"] = last
+        sizes = [part.size for row in self.rows for part in row]
+        return x + len(self.parts), sizes, self.by_name["b"] is self.parts[1], [*self.by_name]
+
+
+def test_lists_and_dicts_of_objects_are_changed():
+    compiled = check(ListsOfObjects(), (torch.ones(2),))
+    assert [part.size for part in compiled.parts][-1] == len(compiled.parts)
+    assert compiled.rows[0][-1] is compiled.parts[-1]

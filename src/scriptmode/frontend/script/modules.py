@@ -206,7 +206,9 @@ class ModuleTable:
         if _is_own_tensor_list(module, value):
             return None
         if actual is None:
-            return None
+            if type(value) not in (list, dict) or not is_changed(type(module), name):
+                return None
+            return type_with_instances(self.unit, value)  # of instances, or of what holds them
         if isinstance(actual, T.EnumType) and not is_assigned(type(module), name):
             return None
         if _is_mixed(actual) and declared is None and not is_changed(type(module), name):
