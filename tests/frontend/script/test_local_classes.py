@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import List
 
 import pytest
+import torch
 
 import scriptmode
 from tests.fourway import check
@@ -76,3 +78,49 @@ def test_a_class_that_reads_a_variable_known_at_run_time_is_refused():
 
     with pytest.raises(scriptmode.CompileError, match="pass `n` to its __init__"):
         scriptmode.script(f)
+
+
+def test_each_class_has_variables_of_its_own():
+    def made(n: int):
+        class Made:
+            total = 0
+            order: List[int] = []
+
+            def add(self, k: int) -> int:
+                Made.total += k
+                self.order.append(k)
+                return Made.total
+
+        return Made()
+
+    def f(n: int):
+        class Base:
+            count = 0
+            scale = torch.ones(2) * 2
+            functions = [torch.sin, torch.cos]  # noqa: RUF012
+
+            @classmethod
+            def make(cls):
+                cls.count += 1
+                return cls()
+
+        class Other(Base):
+            count = 10
+
+        Base.make()
+        Other.make()
+        one = made(n)
+        found = [one.add(1), one.add(n)]
+        for _ in range(2):
+
+            class Inner:
+                hits = 0
+
+                def hit(self) -> int:
+                    Inner.hits += 1
+                    return Inner.hits
+
+            found += [Inner().hit(), Inner().hit()]
+        return Base.count, Other.count, found, made(n).add(5), Base.functions[0](Base.scale)
+
+    check(f, (3,))

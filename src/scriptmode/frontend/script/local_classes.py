@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import enum
 import typing
 from collections.abc import Hashable
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.handlers import OBJECT_CALLS, STATEMENTS
 from scriptmode.frontend.script.source import FunctionSource, loaded_names
+from scriptmode.frontend.script.stores import assign_attribute
 from scriptmode.frontend.script.trees import walk
 from scriptmode.frontend.script.values import (
     Arguments,
@@ -35,6 +37,8 @@ from scriptmode.frontend.script.values import (
     Unusable,
 )
 
+_FIRST_VALUE = "%first value"
+
 
 @STATEMENTS(ast.ClassDef)
 def _class(e: Emitter, node: ast.ClassDef) -> None:
@@ -44,7 +48,48 @@ def _class(e: Emitter, node: ast.ClassDef) -> None:
     cls = known.get((id(node), key))
     if cls is None:
         cls = known[id(node), key] = _make(e, node, names)
+    _begin_variables(e, node, cls)
     e.assign(node.name, PythonObject(cls))
+
+
+def _begin_variables(e: Emitter, node: ast.ClassDef, cls: type) -> None:
+    """Give class variables that may change their first values, as each class of Python's has."""
+    if issubclass(cls, (enum.Enum, tuple)):
+        return
+    assigned = {
+        n.attr
+        for n in walk(e.scope.source.node)
+        if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+        and not (isinstance(n.value, ast.Name) and n.value.id == "self")
+    }  # fmt: skip
+    fields = getattr(cls, "__dataclass_fields__", {})
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                pass
+            case _:
+                continue
+        if name not in vars(cls) or name in fields or name.startswith("__"):
+            continue
+        if name in assigned or isinstance(value, (ast.List, ast.Dict, ast.Set)):
+            first = _first_value(e, statement)
+            if e.type_of(first) is not None:  # functions in containers do not change
+                assign_attribute(e, PythonObject(cls), name, first)
+
+
+def _first_value(e: Emitter, statement: ast.Assign | ast.AnnAssign) -> Sugared:
+    """What a statement of a class assigns, of the type that it declares."""
+    target = ast.copy_location(ast.Name(_FIRST_VALUE, ast.Store()), statement)
+    if isinstance(statement, ast.AnnAssign):
+        one: ast.stmt = ast.AnnAssign(target, statement.annotation, statement.value, 1)
+    else:
+        one = ast.Assign([target], statement.value)
+    e.statements([ast.copy_location(one, statement)])
+    value = e.lookup(_FIRST_VALUE)
+    e.env.unbind(_FIRST_VALUE)
+    return value
 
 
 @OBJECT_CALLS(collections.namedtuple)
