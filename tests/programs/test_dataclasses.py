@@ -329,3 +329,19 @@ def test_a_captured_instance_is_guarded(monkeypatch):
     assert compiled(2) == f(2)
     CONFIG.rate = 2.0
     assert compiled(2) == f(2) == (4.0, 4.0, 1)
+
+
+@dataclass
+class Named:
+    options: Dict[str, float]
+    rows: Dict[int, List[int]]
+
+
+def test_asdict_copies_dicts():
+    def f(n: int):
+        named = Named({"a": 1.0}, {n: [n]})
+        plain = dataclasses.asdict(named)
+        named.rows[n].append(9)
+        return plain["options"], plain["rows"], dataclasses.astuple(named)
+
+    check(f, (3,))

@@ -17,7 +17,7 @@ from scriptmode.frontend.script.instances import (
     python_class,
     under_each,
 )
-from scriptmode.frontend.script.iteration import cursor_of
+from scriptmode.frontend.script.iteration import cursor_of, unpack
 from scriptmode.frontend.script.loops import run_cursor
 from scriptmode.frontend.script.operators import tuple_items
 from scriptmode.frontend.script.values import (
@@ -140,8 +140,7 @@ def _plain(
 
         def fill_dict(store: Callable[[Sugared, Sugared], None]) -> None:
             def body(item: Sugared) -> None:
-                assert isinstance(item, TupleDisplay)
-                store(*map(again, item.items))
+                store(*map(again, unpack(e, item, 2, None)))
 
             run_cursor(e, cursor_of(e, IterableValue("items", (value,))), [], body)
 
