@@ -383,6 +383,42 @@ def test_a_module():
     check(net, rand(2, 2, 4, 4), 2)
 
 
+def test_a_module_that_trains_updates_its_statistics_once():
+    torch.manual_seed(0)
+    for has_pushed in (False, True):
+        eager = (TrainedBeside() if has_pushed else Trained()).double()
+        ours = copy.deepcopy(eager).requires_grad_(False)
+        scripted = scriptmode.script(ours)
+        x, v = rand(3, 2, 4, 4), rand(3, 2, 4, 4)
+        eager(x)
+        got = scriptmode.jvp(scripted, (x,), (v,))
+        if not has_pushed:
+            torch.testing.assert_close(got, func.jvp(normalised, (x,), (v,)))
+        torch.testing.assert_close(list(ours.buffers()), list(eager.buffers()))
+        reason = scripted._dispatcher.primary.pushforwards.reason
+        assert reason.startswith("effects beside an op" if has_pushed else "")
+        assert bool(reason) == has_pushed
+
+
+def normalised(x):
+    return F.max_pool2d(F.batch_norm(x, None, None, training=True), 2)
+
+
+class Trained(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.batch = torch.nn.BatchNorm2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(self.batch(x), 2)
+
+
+class TrainedBeside(Trained):
+    def forward(self, x: Tensor) -> Tensor:
+        grid = torch.zeros(3, 1, 1, 2, dtype=torch.float64)
+        return F.grid_sample(self.batch(x), grid, align_corners=True)
+
+
 class Small(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -409,6 +445,29 @@ def test_a_module_whose_parameters_require_gradients():
     net.zero_grad()
     func.jvp(lambda x: net(x, 1), (x,), (v,))[1].square().sum().backward()
     torch.testing.assert_close(got, [p.grad for p in net.parameters() if p.grad is not None])
+    assert not scripted._dispatcher.primary.pushforwards.reason
+    x.requires_grad_()
+    v.requires_grad_()
+    both = []
+    for function in (scriptmode.jvp, func.jvp):
+        target, given = (scripted, (x, 1)) if function is scriptmode.jvp else (net_of(net), (x,))
+        result, tangent = function(target, given, (v, 1)[: len(given)])
+        total = result.square().sum() + tangent.square().sum()
+        first = torch.autograd.grad(total, (x, v), create_graph=True)
+        both.append((first, torch.autograd.grad(first[0].square().sum(), (x, v))))
+    torch.testing.assert_close(*both)
+
+
+def net_of(net):
+    return lambda x: net(x, 1)
+
+
+def test_effects_of_a_result_to_differentiate_again_happen_once(capfd):
+    x = rand(2).requires_grad_()
+    scriptmode.jvp(printed, (x,), (x,))[1].sum().backward()
+    assert capfd.readouterr().out == "once\n"
+    torch.testing.assert_close(x.grad, torch.full_like(x, 2))
+    assert reason_of(printed).startswith("a result to differentiate again")
 
 
 def cubes(v):

@@ -17,14 +17,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scriptmode.analysis.effects import op_effects
+from scriptmode.analysis.effects import HIDDEN_WRITES, op_effects
 from scriptmode.autodiff import dual
+from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.differentiate import Leaf, analyse, program_of
 from scriptmode.autodiff.dual import MAYBE, TENSORS, has_cells
 from scriptmode.autodiff.effects import effects_of
 from scriptmode.autodiff.forward import Forward, forward_name, like, tangent_type
+from scriptmode.autodiff.mutation import Versions
 from scriptmode.autodiff.paths import IN_CONTAINERS, Key, Path, result_parts
-from scriptmode.autodiff.prepare import check
+from scriptmode.autodiff.prepare import check, written_in
 from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.pushed import PUSHED
 from scriptmode.autodiff.recursion import Called
@@ -69,8 +71,8 @@ def pushforward_program(
     found = analyse(program, name, roots)
     graph, functions = found.graph, found.functions
     for part, by, versions in found.parts:
-        forward = Forward(part, by, versions, functions)  # before names are changed
-        check(part, forward.activity, set(), versions, True)
+        check(part, Activity(part, by), set(), versions, True)
+    writes = any(_writes(part, versions) for part, _, versions in found.parts)
     forms = [_form(function, functions) for function in functions.values()]
     forward = Forward(graph, found.roots, found.versions, functions)
     _take_tangents(forward, chosen)
@@ -87,15 +89,22 @@ def pushforward_program(
     made = program_of(graph, program, [*called, *found.structures.graphs])
     made.captures = program.captures
     returned = found.structures.returned
-    return _described(made, plain, parts, returned)
+    return _described(made, plain, parts, returned, writes)
+
+
+def _writes(graph: Graph, versions: Versions) -> bool:
+    """Whether a function may write tensors that are not its own."""
+    kinds = {node.schema.name for node in graph.walk() if node.schema is not None}
+    return bool(written_in(graph, versions.nodes)) or not kinds.isdisjoint(HIDDEN_WRITES)
 
 
 def _described(
-    made: Program, plain: T.Type, parts: list[tuple[Path, T.Type]], returned: list[int]
-) -> Pushforward:
+    made: Program, plain: T.Type, parts: list[tuple[Path, T.Type]], returned: list[int],
+    writes: bool,
+) -> Pushforward:  # fmt: skip
     graphs = list(made.functions.values())
     uses_torch = any(name.startswith(PUSHED) for graph in graphs for name in callees(graph))
-    has_effects = any(effects_of(g).is_any or g.find_all("prim::warn") for g in graphs)
+    has_effects = writes or any(effects_of(g).is_any or g.find_all("prim::warn") for g in graphs)
     if has_effects and (uses_torch or returned):
         # an op that torch cannot push is found out in the middle of a call
         raise NotDifferentiable("effects beside an op without a rule for tangents", graphs[0].span)

@@ -52,11 +52,12 @@ class Pushforwards:
     def call(
         self, program: Program, function: str, instance: NativeInstance | None,
         around: Callable[[Callable[..., Any]], Callable[..., Any]],
-        arguments: Sequence[Any], tangents: Sequence[Any],
+        arguments: Sequence[Any], tangents: Sequence[Any], is_repeated: bool = False,
     ) -> tuple[Any, Any]:  # fmt: skip
         """The result and its tangent, or Unpushed.
 
-        ``tangents`` are those of the first arguments, in their structure.
+        ``tangents`` are those of the first arguments, in their structure.  With ``is_repeated`` the
+        function may run once more: then it must do nothing besides giving the result.
         """
         places = self._places(program, function, instance, arguments[: len(tangents)])
         with self._lock:
@@ -67,6 +68,11 @@ class Pushforwards:
             self.reason = made
             raise Unpushed
         pushforward, entry = made
+        if is_repeated and (
+            pushforward.is_random or pushforward.has_effects or pushforward.returned
+        ):
+            self.reason = "a result to differentiate again of a function with effects"
+            raise Unpushed
         self._check_containers(program, function, instance, arguments)
         given = [tangents[n] for n in dict.fromkeys(number for number, _ in places)]
         state = torch.get_rng_state() if pushforward.is_random else None

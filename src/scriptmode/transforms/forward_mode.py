@@ -36,28 +36,71 @@ def jvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any,
     """``func(*primals)`` and its derivative in the direction ``tangents``.
 
     Tangents have the structure, shapes and dtypes of the primals.  The program is differentiated in
-    forward mode; where it has no such form, or the result must be differentiable again, the
-    derivative is the pull-back of the pull-back, which is linear in the cotangents.
+    forward mode; where it has no such form, the derivative is the pull-back of the pull-back, which
+    is linear in the cotangents.  So it is in a backward of the result, if that depends on what
+    requires a gradient.
     """
     compiled = compiled_form(func)
     flat, structure = pytree.tree_flatten(primals)
     given = _directions(flat, tangents)
-    again = torch.is_grad_enabled() and (
-        any(g.requires_grad for g in given) or counts_outside(compiled, primals)
-    )
-    if not again:
-        following = iter(given)
-        parts = [
-            next(following) if is_differentiable(t)
-            else torch.zeros_like(t) if isinstance(t, torch.Tensor) else t
-            for t in flat
-        ]  # fmt: skip
-        # in containers of its own: what the function changes is not the caller's
-        own = pytree.tree_unflatten(flat, structure)
-        found = _pushed(compiled, own, pytree.tree_unflatten(parts, structure))
-        if found is not None:
-            return found
-    return pulled_twice(compiled, primals, given)
+    needing: list[torch.Tensor] = []
+    if torch.is_grad_enabled():
+        needing = [*counts_outside(compiled, primals), *(g for g in given if g.requires_grad)]
+    following = iter(given)
+    parts = [
+        next(following) if is_differentiable(t)
+        else torch.zeros_like(t) if isinstance(t, torch.Tensor) else t
+        for t in flat
+    ]  # fmt: skip
+    # in containers of its own: what the function changes is not the caller's
+    own = pytree.tree_unflatten(flat, structure)
+    found = _pushed(compiled, own, pytree.tree_unflatten(parts, structure), bool(needing))
+    if found is None:
+        return pulled_twice(compiled, primals, given)
+    if not needing:
+        return found
+    leaves, result_structure = pytree.tree_flatten(found)
+    again = _Again(compiled, own, given, [t for t in leaves if is_differentiable(t)])
+    outputs = iter(_Node.apply(again, *dict.fromkeys(needing)))  # type: ignore[no-untyped-call]
+    leaves = [next(outputs) if is_differentiable(t) else t for t in leaves]
+    return pytree.tree_unflatten(leaves, result_structure)
+
+
+class _Again:
+    """A call whose result must be differentiable again: what a backward of it needs."""
+
+    def __init__(
+        self, compiled: Any, primals: Any, given: list[torch.Tensor], outputs: list[torch.Tensor]
+    ) -> None:
+        self.compiled, self.primals, self.given = compiled, primals, given
+        self.outputs: list[torch.Tensor] = outputs
+
+    def pull(self, needing: Sequence[torch.Tensor], grads: Sequence[Any]) -> Sequence[Any]:
+        """The cotangents of what requires a gradient, by the pull-back of the pull-back."""
+        again = torch.is_grad_enabled()
+        with torch.enable_grad():
+            both = pytree.tree_leaves(pulled_twice(self.compiled, self.primals, self.given))
+            outputs = [t for t in both if is_differentiable(t)]
+            pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if o.requires_grad]
+            return torch.autograd.grad(
+                [o for o, _ in pairs], needing, [g for _, g in pairs], create_graph=again,
+                allow_unused=True,
+            )  # fmt: skip
+
+
+class _Node(torch.autograd.Function):
+    """The node on torch's tape for such a call."""
+
+    @staticmethod
+    def forward(ctx: Any, again: _Again, *needing: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs, again.outputs = again.outputs, []  # they lead to the node
+        ctx.again = again
+        ctx.save_for_backward(*needing)
+        return tuple(t.detach() for t in outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return None, *ctx.again.pull(ctx.saved_tensors, grads)
 
 
 _COMPILED: weakref.WeakKeyDictionary[Any, Compiled] = weakref.WeakKeyDictionary()
@@ -87,10 +130,13 @@ def _directions(primals: Sequence[Any], tangents: Any) -> list[torch.Tensor]:
     return [t if t.dtype == p.dtype else t.to(p.dtype) for p, t in zip(wanted, given, strict=True)]
 
 
-def _pushed(compiled: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+def _pushed(
+    compiled: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], is_repeated: bool
+) -> Any:
     """The result and its tangent in forward mode; None where there is no such program.
 
-    The instance's ``pushforwards.reason`` then says why.
+    The instance's ``pushforwards.reason`` then says why.  With ``is_repeated``, the function may
+    run once more.
     """
     dispatcher: Dispatcher = compiled._dispatcher
     unflatten = dispatcher._unflatten
@@ -118,7 +164,7 @@ def _pushed(compiled: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) 
         result, tangent = variant.pushforwards.call(
             program, variant.function, instance,
             lambda entry: in_step(entry, program, instance),
-            list(arguments.values()), tangents,
+            list(arguments.values()), tangents, is_repeated,
         )  # fmt: skip
     except Unpushed:
         return None

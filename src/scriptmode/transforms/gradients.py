@@ -70,7 +70,7 @@ class Gradient:
     def _value_and_gradients(self, args: tuple[Any, ...]) -> tuple[Any, Sequence[Any]]:
         for number in self.argnums:
             _check_dtypes(args[number])
-        again = torch.is_grad_enabled() and counts_outside(self._compiled, args)
+        again = torch.is_grad_enabled() and bool(counts_outside(self._compiled, args))
         if not again:
             entry = self._entry(args)
             if entry is not None:
@@ -143,19 +143,17 @@ class Gradient:
         return value, gradients
 
 
-def counts_outside(compiled: Any, args: tuple[Any, ...]) -> bool:
-    """Whether the result may depend on what requires a gradient itself."""
-    if any(isinstance(t, torch.Tensor) and t.requires_grad for t in pytree.tree_leaves(args)):
-        return True
+def counts_outside(compiled: Any, args: tuple[Any, ...]) -> list[torch.Tensor]:
+    """What requires a gradient itself, and the result may depend on."""
     primary = compiled._dispatcher.primary
     module = compiled._dispatcher.self_object
     objects = [*primary.program.globals.values(), *([] if module is None else [module])]
     modules = [o for o in objects if isinstance(o, torch.nn.Module)]
     nodes = [n for graph in primary.program.functions.values() for n in graph.walk()]
     constants = [n.attributes["value"] for n in nodes if n.kind == "prim::Constant"]
-    tensors = [o for o in (*objects, *constants) if isinstance(o, torch.Tensor)]
     parameters = [p for m in modules for p in m.parameters()]
-    return any(t.requires_grad for t in (*tensors, *parameters))
+    found = [*pytree.tree_leaves(args), *objects, *constants, *parameters]
+    return [t for t in found if isinstance(t, torch.Tensor) and t.requires_grad]
 
 
 def _check_dtypes(argument: Any) -> None:

@@ -485,3 +485,84 @@ def layer_norm_weight(tangent: Tensor, input: Tensor, result1: Tensor, result2: 
 @jvp(_LAYER_NORM, "bias", is_partial=True)
 def layer_norm_bias(tangent: Tensor) -> Tensor:
     return tangent
+
+
+_BATCH_NORM = (
+    "aten::_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, "
+    "Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) "
+    "-> (Tensor, Tensor, Tensor, Tensor, int)"
+)
+
+
+def by_channel(x: Tensor, ndim: int) -> Tensor:
+    """One number for each channel, for a tensor of ``ndim`` dimensions."""
+    return x.reshape([1, -1] + [1] * (ndim - 2))
+
+
+@jvp(_BATCH_NORM, "input")
+def batch_norm_input(
+    tangent: Tensor, input: Tensor, weight: Tensor | None, running_var: Tensor | None,
+    training: bool, eps: float, result1: Tensor, result2: Tensor,
+) -> Tensor:  # fmt: skip
+    n = input.dim()
+    if training or running_var is None:
+        dims = [i for i in range(n) if i != 1]
+        factor = by_channel(result2, n)
+        normal = (input - by_channel(result1, n)) * factor
+        centred = tangent - tangent.mean(dims, True)
+        moved = (centred - normal * (normal * tangent).mean(dims, True)) * factor
+    else:
+        moved = tangent * by_channel((running_var + eps).rsqrt(), n)
+    return cast(moved if weight is None else moved * by_channel(weight, n), input.dtype)
+
+
+@jvp(_BATCH_NORM, "weight")
+def batch_norm_weight(
+    tangent: Tensor, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+    training: bool, eps: float, result1: Tensor, result2: Tensor,
+) -> Tensor:  # fmt: skip
+    n = input.dim()
+    if training or running_mean is None or running_var is None:
+        normal = (input - by_channel(result1, n)) * by_channel(result2, n)
+    else:
+        factor = by_channel((running_var + eps).rsqrt(), n)
+        normal = (input - by_channel(running_mean, n)) * factor
+    return cast(normal, input.dtype) * by_channel(tangent, n)
+
+
+@jvp(_BATCH_NORM, "bias", is_partial=True)
+def batch_norm_bias(tangent: Tensor, input: Tensor) -> Tensor:
+    return by_channel(tangent, input.dim())
+
+
+_EMPTY_BATCH_NORM = (
+    "aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, "
+    "Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor"
+)
+
+
+@jvp(_EMPTY_BATCH_NORM, "input")
+@jvp(_EMPTY_BATCH_NORM, "weight")
+@jvp(_EMPTY_BATCH_NORM, "bias")
+def batch_norm_of_nothing(tangent: Tensor, result: Tensor) -> Tensor:
+    assert result.numel() == 0, "others are decomposed: see decompositions"
+    return torch.zeros_like(result)
+
+
+@jvp(
+    "aten::max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
+    "self",
+)
+def max_pool2d(tangent: Tensor, result1: Tensor) -> Tensor:
+    flat = tangent.flatten(-2, -1).gather(-1, result1.flatten(-2, -1))
+    return flat.reshape(result1.shape)
+
+
+@jvp(
+    "aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)",
+    "self",
+)
+def nll_loss(
+    tangent: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int
+) -> Tensor:
+    return torch.ops.aten.nll_loss_forward(tangent, target, weight, reduction, ignore_index)[0]
