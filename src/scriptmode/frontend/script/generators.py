@@ -129,10 +129,12 @@ def code_of(
 ) -> GeneratorCode:
     """The code of a generator function for these arguments, compiled now if it is new."""
     key = (target.key(), tuple((n, stable_key(s)) for n, s in shapes.items()))
-    found: GeneratorCode | None = e.unit.generator_codes.get(key)
+    place = (key, *_held_choices(shapes))
+    found: GeneratorCode | None = e.unit.generator_codes.get(place)
     if found is None:
         start = e.unit.unique_name(f"{target.source.module}.{target.source.qualname}.start")
-        found = e.unit.generator_codes[key] = GeneratorCode(key, target, shapes, start)
+        found = GeneratorCode(key, target, shapes, start)
+        e.unit.generator_codes[place] = found
         known = e.unit.choices.generators
         found.takes_errors = found.is_thrown_into = is_context or key in known.thrown_into
         found.sent, found.needs_sent = known.sent.get(key, T.NEVER), key in known.needs_sent
@@ -144,6 +146,12 @@ def code_of(
         add_start(e, found)
         found.started = found.instance
     return found
+
+
+def _held_choices(shapes: dict[str, Shape]) -> list[str]:
+    """The types of containers that hold functions: one of more functions is another container."""
+    types = [t for shape in shapes.values() for t in leaves(shape)]
+    return [str(t) for t in types if T.has_choice(t) and not isinstance(t, T.ChoiceType)]
 
 
 def _use_sent(e: Emitter, code: GeneratorCode, problem: CompileError) -> NoReturn:
@@ -191,7 +199,8 @@ def make_generator(
 def present_code(e: Emitter, generator: GeneratorObject) -> GeneratorCode:
     """The code of a generator in the present attempt to compile the unit."""
     code: GeneratorCode = generator.code
-    if e.unit.generator_codes.get(code.key) is not code:  # of an earlier attempt
+    if e.unit.generator_codes.get((code.key, *_held_choices(code.shapes))) is not code:
+        # of an earlier attempt
         fresh = {n: e.unit.refreshed(e, s) for n, s in code.shapes.items()}
         return code_of(e, code.target, fresh)
     if code.instance is None or code.instance.graph is None:
