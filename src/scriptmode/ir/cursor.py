@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from scriptmode.ir.literals import ELIDED, ObjectReference, TensorReader, UnresolvedTuple
+from scriptmode.ir.quoting import unquoted
 from scriptmode.ir.type_parser import TypeParser
 from scriptmode.ir.types import Type
 from scriptmode.support.diagnostics import Diagnostic, ScriptSyntaxError
@@ -131,7 +131,7 @@ class Cursor:
         found = self.match(_STRING)
         if found is None:
             raise self.error("expected a string")
-        return ast.literal_eval(found)
+        return unquoted(found)
 
     def type(self) -> Type:
         """A type."""
@@ -219,7 +219,9 @@ class Cursor:
         cls, items = self._arguments()
         if isinstance(cls, ObjectReference):
             return UnresolvedTuple(cls, items)
-        return cls._make(items) if hasattr(cls, "_make") else cls(items)
+        if not (isinstance(cls, type) and issubclass(cls, tuple)):
+            raise self.error("not the class of a tuple")
+        return tuple.__new__(cls, items)
 
     def _tensor(self) -> torch.Tensor:
         options: dict[str, Any] = {}

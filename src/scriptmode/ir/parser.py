@@ -14,7 +14,6 @@ Objects that text cannot hold (``local('...')``) are taken from ``objects``; whe
 
 from __future__ import annotations
 
-import ast
 import functools
 import re
 from collections.abc import Callable, Mapping
@@ -37,6 +36,7 @@ from scriptmode.ir.graph import (
     Value,
 )
 from scriptmode.ir.literals import ObjectReference, TensorReader, look_up
+from scriptmode.ir.quoting import unquoted
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ir.types import (
     NONE,
@@ -79,11 +79,15 @@ def parse_graph(
 
 
 def parse_program(
-    text: str, resolve_schema: Resolver, *, objects: Mapping[str, Any] | None = None
+    text: str,
+    resolve_schema: Resolver,
+    *,
+    objects: Mapping[str, Any] | None = None,
+    tensors: TensorReader | None = None,
 ) -> Program:
-    """The program in ``text``."""
+    """The program in ``text``; ``tensors`` builds those that are written out in it."""
     program = Program()
-    parser = _Parser(text, resolve_schema, program, objects or {})
+    parser = _Parser(text, resolve_schema, program, {} if objects is None else objects, tensors)
     parser.declarations()
     while parser.line is not None:
         graph = parser.graph()
@@ -95,7 +99,12 @@ def parse_program(
 
 class _Parser:
     def __init__(
-        self, text: str, resolve: Resolver, program: Program, objects: Mapping[str, Any]
+        self,
+        text: str,
+        resolve: Resolver,
+        program: Program,
+        objects: Mapping[str, Any],
+        tensors: TensorReader | None = None,
     ) -> None:
         self.resolve = resolve
         self.program = program
@@ -103,7 +112,7 @@ class _Parser:
         self.has_root = False
         self.undeclared: dict[tuple[str, str], Type] = {}
         self.values: dict[str, Value] = {}
-        tensors = TensorReader()
+        tensors = tensors or TensorReader()
         self.lines: list[tuple[int, Cursor]] = []
         for number, line in enumerate(text.split("\n"), 1):
             cursor = Cursor(line, number, self._named_type, self._object, tensors)
@@ -394,12 +403,12 @@ def _place(comment: str) -> Span:
         return UNKNOWN
     file, function = match["file"], match["function"]
     if file[0] in "'\"":
-        file = ast.literal_eval(file)
+        file = unquoted(file)
     return Span(
         file,
         int(match["line"]),
         int(match["column"]),
         int(match["end_line"] or 0),
         int(match["end_column"] or 0),
-        ast.literal_eval(function) if function else "",
+        unquoted(function) if function else "",
     )

@@ -72,9 +72,11 @@ def print_graph(graph: Graph, options: PrintOptions = CANONICAL) -> str:
     return "\n".join(_GraphPrinter(graph, writer, options).lines())
 
 
-def print_program(program: Program, options: PrintOptions = CANONICAL) -> str:
-    """The text of a whole program, ending without a newline."""
-    return _print_program(program, options)[0]
+def print_program(
+    program: Program, options: PrintOptions = CANONICAL, writer: LiteralWriter | None = None
+) -> str:
+    """The text of a whole program, ending without a newline; ``writer`` writes its values."""
+    return _print_program(program, options, writer)[0]
 
 
 def local_objects(program: Program) -> dict[str, Any]:
@@ -82,9 +84,11 @@ def local_objects(program: Program) -> dict[str, Any]:
     return _print_program(program, PrintOptions(elide_tensors=True))[1].locals
 
 
-def _print_program(program: Program, options: PrintOptions) -> tuple[str, LiteralWriter]:
+def _print_program(
+    program: Program, options: PrintOptions, writer: LiteralWriter | None = None
+) -> tuple[str, LiteralWriter]:
     constants = [c.constants for c in program.classes.values()]
-    writer = _scanned(program.functions.values(), constants, options)
+    writer = writer or _scanned(program.functions.values(), constants, options)
     parts = ["\n".join(_declarations(program, writer))]
     for key, graph in program.functions.items():
         assert key == graph.name, f"function {graph.name} is listed as {key}"

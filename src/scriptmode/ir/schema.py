@@ -11,12 +11,12 @@ viewed.  ``parse_schema`` reads the text into an ``OpSchema`` and ``str`` prints
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from scriptmode.ir import types as T
+from scriptmode.ir.quoting import unquoted
 from scriptmode.ir.type_parser import CONSTRUCTORS
 
 
@@ -297,12 +297,24 @@ class _SchemaParser:
         text = self.text[start : self.position].strip()
         if text in _NAMED_DEFAULTS:
             return _NAMED_DEFAULTS[text]
-        try:
-            value = ast.literal_eval(text)
-        except ValueError:
-            return EnumDefault(text)
+        value = _written(text)
         inner = T.unwrap_optional(t)
         return float(value) if inner == T.FLOAT and isinstance(value, int) else value
+
+
+_WRITTEN_NUMBER = re.compile(r"[+-]?(\d+|(\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?)")
+
+
+def _written(text: str) -> Any:
+    """The value that a default's text writes: a number, a quoted text, a list, or a name."""
+    if _WRITTEN_NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
+        return unquoted(text)
+    if text[:1] == "[" and text[-1:] == "]":
+        inner = text[1:-1].strip()
+        return [_written(part.strip()) for part in inner.split(",")] if inner else []
+    return EnumDefault(text)
 
 
 @dataclass(frozen=True)
