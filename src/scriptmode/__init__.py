@@ -21,13 +21,13 @@ from scriptmode.jit.inspection import export_opnames, last_executed_optimized_gr
 from scriptmode.jit.later import (
     freeze,
     jit_module_from_flatbuffer,
-    load,
     optimize_for_inference,
     run_frozen_optimizations,
-    save,
     save_jit_module_to_flatbuffer,
 )
+from scriptmode.jit.loading import load
 from scriptmode.jit.module import RecursiveScriptModule, ScriptModule
+from scriptmode.jit.saving import save
 from scriptmode.jit.settings import (
     enable_onednn_fusion,
     fuser,
@@ -41,6 +41,7 @@ from scriptmode.runtime import link
 from scriptmode.support import config
 from scriptmode.support.containers import ScriptDict, ScriptList
 from scriptmode.support.diagnostics import (
+    ArchiveError,
     ArgumentError,
     CompileError,
     Diagnostic,
@@ -87,8 +88,8 @@ from scriptmode.version import __version__
 Error = Exception
 
 __all__ = [
-    "ArgumentError", "Attribute", "Block", "CompilationUnit", "CompileError", "Diagnostic",
-    "Error", "Final", "Future", "Graph", "InternalError", "Node", "NotBuiltError",
+    "ArchiveError", "ArgumentError", "Attribute", "Block", "CompilationUnit", "CompileError",
+    "Diagnostic", "Error", "Final", "Future", "Graph", "InternalError", "Node", "NotBuiltError",
     "NotSupportedError", "Program", "RecursiveScriptModule", "ScriptAttributeError",
     "ScriptDict", "ScriptError", "ScriptFunction", "ScriptList", "ScriptModule",
     "ScriptNameError", "ScriptSyntaxError", "ScriptTypeError", "ScriptWarning",

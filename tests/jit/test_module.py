@@ -305,10 +305,10 @@ def test_it_prints_its_tree():
     assert compiled.original_name == "Net" and compiled.linear.original_name == "Linear"
 
 
-def test_pickling_is_refused():
+def test_a_pickle_holds_an_archive():
     _, compiled = pair()
-    with pytest.raises(TypeError, match="scriptmode.save"):
-        pickle.dumps(compiled)
+    back = pickle.loads(pickle.dumps(compiled.eval()))
+    assert back is not compiled and torch.equal(back(X), compiled(X))
 
 
 def test_graph_and_code():

@@ -78,7 +78,7 @@ class CompilationUnit:
             return Interpreter(program).run(graph.name, *args)
 
         run.__name__ = run.__qualname__ = name
-        made = TracedFunction(run, Dispatcher(name, program, graph.name), [], is_flat=True)
+        made = TracedFunction(run, Dispatcher(name, program, graph.name), None)
         self._functions[name] = made
         return made
 

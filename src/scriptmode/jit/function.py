@@ -15,11 +15,12 @@ from scriptmode.ir.code import print_code
 from scriptmode.ir.graph import Graph, Program, callees, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.gradient_versions import Pair
-from scriptmode.jit.later import not_built
 from scriptmode.jit.values import type_of_value
 from scriptmode.jit.versions import Version
 from scriptmode.passes.inline import inline_calls
 from scriptmode.support.markers import HIDDEN_PARAMETER
+
+SAVERS: dict[str, Callable[..., Any]] = {}  # entered by ``saving`` and ``loading``
 
 
 def reachable(program: Program, function: str) -> list[str]:
@@ -114,13 +115,18 @@ class Compiled:
         plans = {", ".join(map(str, v.types)): v.graph for v in dispatcher.variants}
         return DebugState(self.graph, plans, None, dict(dispatcher.bailouts))
 
-    def save(self, f: Any, _extra_files: dict[str, Any] | None = None) -> None:
-        """Write an archive."""
-        raise not_built("scriptmode.save")
+    def save(self, f: Any, _extra_files: Mapping[str, str | bytes] | None = None) -> None:
+        """Write an archive, as ``scriptmode.save``."""
+        SAVERS["save"](self, f, _extra_files)
 
-    def save_to_buffer(self, _extra_files: dict[str, Any] | None = None) -> bytes:
+    def save_to_buffer(self, _extra_files: Mapping[str, str | bytes] | None = None) -> bytes:
         """An archive's bytes."""
-        raise not_built("scriptmode.save")
+        found: bytes = SAVERS["to_bytes"](self, _extra_files)
+        return found
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # a pickle holds an archive; reading that executes nothing
+        return SAVERS["from_bytes"], (self.save_to_buffer(),)
 
     def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
         """The IR of the instance that a call with these arguments runs."""
@@ -177,9 +183,6 @@ class ScriptFunction(Compiled):
 
     def __repr__(self) -> str:
         return f"<ScriptFunction {self.schema}>"
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a ScriptFunction is saved with scriptmode.save, not with pickle")
 
 
 def script_function(

@@ -15,21 +15,6 @@ def not_built(what: str) -> NotBuiltError:
     return NotBuiltError(Diagnostic("SM0001", f"{what} is not built yet"))
 
 
-def save(m: Any, f: Any, _extra_files: dict[str, Any] | None = None) -> NoReturn:
-    """Write a compiled module or function to an archive."""
-    raise not_built("scriptmode.save")
-
-
-def load(
-    f: Any,
-    map_location: Any = None,
-    _extra_files: dict[str, Any] | None = None,
-    _restore_shapes: bool = False,
-) -> NoReturn:
-    """Read a compiled module from an archive."""
-    raise not_built("scriptmode.load")
-
-
 def save_jit_module_to_flatbuffer(
     m: Any, f: Any, _extra_files: dict[str, Any] | None = None
 ) -> NoReturn:
@@ -70,10 +55,8 @@ def run_frozen_optimizations(
 __all__ = [
     "freeze",
     "jit_module_from_flatbuffer",
-    "load",
     "not_built",
     "optimize_for_inference",
     "run_frozen_optimizations",
-    "save",
     "save_jit_module_to_flatbuffer",
 ]

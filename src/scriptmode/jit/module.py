@@ -362,9 +362,6 @@ class RecursiveScriptModule(ScriptModule, Compiled):
             self._instance.copy_to(self._original)
         return cast(torch.nn.Module, self._original)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TypeError("a ScriptModule is saved with scriptmode.save, not with pickle")
-
     def __scriptmode_ir__(self) -> tuple[Program, str, Any]:
         """Program, name of its forward, and the eager module, for the front ends."""
         primary = self._dispatcher.primary

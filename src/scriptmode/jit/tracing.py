@@ -29,19 +29,19 @@ from scriptmode.support.diagnostics import TracerWarning
 
 
 class TracedFunction(ScriptFunction):
-    """A recorded run of a function."""
+    """A recorded run of a function, or a graph that is called as one (without a recording)."""
 
     def __init__(
         self,
         function: Callable[..., Any],
         dispatcher: Dispatcher,
-        frozen: Sequence[Frozen],
-        is_flat: bool,
+        recording: TracedMethod | None,
     ) -> None:
         super().__init__(function, dispatcher)
-        self.frozen = list(frozen)
-        self.__scriptmode_flat__ = is_flat
-        self.__scriptmode_trees__: tuple[InputTree, OutputTree] | None = None
+        self.frozen = [] if recording is None else list(recording.frozen)
+        self.recording = recording
+        self.__scriptmode_flat__ = recording is None or _is_flat(recording)
+        self.__scriptmode_trees__ = None if recording is None else _trees(recording)
 
 
 class TracedModule(RecursiveScriptModule):
@@ -181,7 +181,7 @@ def trace(
         return func
     args = () if example_inputs is None else example_inputs
     result = trace_function(func, args, example_kwarg_inputs)
-    compiled = _compiled_trace(func, result)
+    compiled = compiled_recording(func, result)
     if check_trace:
         _check(compiled, result, check_inputs, check_tolerance)
     result.forget_examples()
@@ -222,13 +222,12 @@ def trace_module(
     return compiled
 
 
-def _compiled_trace(func: Any, result: TraceResult) -> Any:
+def compiled_recording(func: Any, result: TraceResult) -> Any:
+    """The compiled function or module of a recording of ``func``."""
     if result.program.self_object is not None:
         return TraceBuild(result).wrap(result.program.self_object)
     dispatcher = _dispatcher(result.root, result.program, compile_native(result.program))
-    made = TracedFunction(func, dispatcher, result.frozen, _is_flat(result.root))
-    made.__scriptmode_trees__ = _trees(result.root)
-    return made
+    return TracedFunction(func, dispatcher, result.root)
 
 
 def _check(

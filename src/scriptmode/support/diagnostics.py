@@ -201,6 +201,10 @@ class TracingCheckError(TraceError):
     """A recording that does not reproduce the run it was made from."""
 
 
+class ArchiveError(ScriptError, RuntimeError):
+    """An archive that cannot be written or read."""
+
+
 class InternalError(ScriptError, AssertionError):
     """A defect of the compiler itself."""
 

@@ -8,6 +8,7 @@ after one eager call.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -333,9 +334,7 @@ class _Tracing:
                 self._output_spec(v, values, f"{place}[{k!r}]")
                 for k, v in zip(keys, items, strict=True)
             ]
-            return type(container)(
-                container.python_class, keys, tuple(specs), container.take, container.make
-            )
+            return dataclasses.replace(container, items=tuple(specs))
         if _may_hold_tensors(result):
             self.recorder.refuse(
                 "SM0607",

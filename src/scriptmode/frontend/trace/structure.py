@@ -110,13 +110,19 @@ class Static(Spec):
 
 @dataclass(frozen=True)
 class Container(Spec):
-    """A container: the names of its items, their specs and how to take and make one."""
+    """A container: the names of its items, their specs and how to take and make one.
+
+    ``style`` and ``factory`` say how, for ``container_of``; a class that is registered with
+    ``torch.utils._pytree`` has none.
+    """
 
     python_class: type
     keys: tuple[Any, ...]
     items: tuple[Spec, ...]
     take: Callable[[Any], tuple[tuple[Any, ...], Sequence[Any]]]
     make: Callable[[Sequence[Any]], Any]
+    style: str = ""
+    factory: Any = None
 
     def leaves(self) -> Iterator[Leaf]:
         for item in self.items:
@@ -186,29 +192,44 @@ def take_apart(value: Any) -> Container | None:
     cls = type(value)
     if isinstance(value, (torch.Tensor, str, enum.Enum)) or value is None:
         return None
-    if cls is list:
-        return Container(cls, _sequence(value)[0], (), _sequence, list)
-    if cls is tuple:
-        return Container(cls, _sequence(value)[0], (), _sequence, tuple)
-    if cls is torch.Size:
-        return Container(cls, _sequence(value)[0], (), _sequence, torch.Size)
+    if cls in (list, tuple, torch.Size):
+        return container_of("sequence", cls, _sequence(value)[0])
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
-        return Container(cls, _sequence(value)[0], (), _sequence, lambda v: cls(*v))
+        return container_of("named", cls, _sequence(value)[0])
     if isinstance(value, tuple) and cls.__module__ == "torch.return_types":
-        return Container(cls, _sequence(value)[0], (), _sequence, cls)
+        return container_of("sequence", cls, _sequence(value)[0])
     if cls in (dict, OrderedDict):
-        keys = tuple(value)
-        return Container(cls, keys, (), _mapping, lambda v: cls(zip(keys, v, strict=True)))
+        return container_of("mapping", cls, tuple(value))
     if cls is defaultdict:
-        keys, factory = tuple(value), value.default_factory
-        return Container(
-            cls, keys, (), _mapping, lambda v: defaultdict(factory, zip(keys, v, strict=True))
-        )
+        return container_of("default", cls, tuple(value), value.default_factory)
     return _take_registered(value)
+
+
+def container_of(
+    style: str, cls: type, keys: tuple[Any, ...], factory: Any = None, items: Sequence[Spec] = ()
+) -> Container:
+    """The description of a container of a class by the way in which it is made; KeyError if none.
+
+    An ``output`` is a dict and a dataclass, as the results of ``transformers`` are.
+    """
+    takes: Mapping[str, Callable[[Any], tuple[tuple[Any, ...], Sequence[Any]]]] = {
+        "sequence": _sequence, "named": _sequence, "mapping": _mapping, "default": _mapping,
+        "output": _mapping, "dataclass": _fields,
+    }  # fmt: skip
+    makes: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+        "sequence": cls,
+        "named": lambda v: tuple.__new__(cls, v),
+        "mapping": lambda v: cls(zip(keys, v, strict=True)),
+        "default": lambda v: defaultdict(factory, zip(keys, v, strict=True)),
+        "output": lambda v: cls(**dict(zip(keys, v, strict=True))),
+        "dataclass": _make_dataclass(cls, keys),
+    }
+    return Container(cls, keys, tuple(items), takes[style], makes[style], style, factory)
 
 
 def _take_registered(value: Any) -> Container | None:
     cls = type(value)
+    is_output = isinstance(value, dict) and dataclasses.is_dataclass(value)
     node = torch_trees.SUPPORTED_NODES.get(cls)
     if node is not None:
         items, context = node.flatten_fn(value)
@@ -220,13 +241,12 @@ def _take_registered(value: Any) -> Container | None:
                 _mapping(other)[0] if isinstance(other, dict) else tuple(range(len(found)))
             ), found
 
-        return Container(cls, keys, (), take, lambda v: node.unflatten_fn(v, context))
-    if isinstance(value, dict) and dataclasses.is_dataclass(value):  # ModelOutput and its like
-        keys = tuple(value)
-        return Container(cls, keys, (), _mapping, lambda v: cls(**dict(zip(keys, v, strict=True))))
+        style = "output" if is_output else ""
+        return Container(cls, keys, (), take, lambda v: node.unflatten_fn(v, context), style)
+    if is_output:
+        return container_of("output", cls, tuple(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = _fields(value)[0]
-        return Container(cls, names, (), _fields, _make_dataclass(cls, names))
+        return container_of("dataclass", cls, _fields(value)[0])
     return None
 
 
