@@ -154,3 +154,19 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor):
         return self.inner(x) if x.sum() > 0 else x
+
+
+@scriptmode.ignore
+def in_python(text: str) -> str:
+    return text[::-1]
+
+
+def calls_python(x: Tensor, text: str):
+    kept: List[int] = x.long().tolist()
+    return in_python(text), text.encode("latin-1", "replace"), kept, hash(3.5)
+
+
+def of_functions(n: int):
+    table = [abs, recursive]
+    table.append(lambda q: q + n)
+    return [f(n) for f in table]

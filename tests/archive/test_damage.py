@@ -160,6 +160,17 @@ def test_programs_that_are_none(archive, old, new, message):
         load(rewritten(files))
 
 
+def test_programs_name_no_function_that_was_not_left_to_python():
+    data = saved(scriptmode.script(programs.calls_python))
+    for name in ("posix:system", "builtins:eval", "subprocess:run", "torch:load"):
+        rows = json.loads(entries(data)["manifest.json"])["values"]
+        for row in rows:
+            if row["t"] == "function" and "in_python" in row["name"]:
+                row["name"] = name
+        with pytest.raises(scriptmode.ArchiveError, match="is no function that was left to Python"):
+            load(changed(data, values=rows))
+
+
 def test_checksums(archive):
     files = entries(archive)
     place = archive.index(files["ir/0.ir"]) + 50

@@ -46,6 +46,8 @@ CALLS = {
     "containers": [([[1, 2], [3]], "x"), ([], 7), ([[5], [5]], 1)],
     "recursive": [(10,)],
     "constants": [(torch.ones(4),)],
+    "calls_python": [(torch.ones(2), "aé漢")],
+    "of_functions": [(1,), (5,)],
 }
 
 
@@ -60,6 +62,20 @@ def test_functions(name):
     assert back.schema == compiled.schema and "def " in back.code
     assert back.__name__ == name and back.__doc__ == compiled.__doc__
     assert saved(compiled) == data and saved(back) == data
+
+
+def test_functions_that_were_compiled_for_several_types():
+    def twice(x):
+        return x + x
+
+    compiled = scriptmode.script(twice)
+    wants = [compiled(x) for x in (X, 3, "ab", [1])]
+    data = saved(compiled)
+    back = loaded(data)
+    assert saved(back) == data
+    assert torch.equal(back(X), wants[0]) and [back(x) for x in (3, "ab", [1])] == wants[1:]
+    with pytest.raises(scriptmode.ArgumentError, match="the archive has no program of"):
+        back({"a": 1})
 
 
 def test_keywords_and_defaults():

@@ -29,8 +29,15 @@ from scriptmode.archive.classes import (
 )
 from scriptmode.archive.problems import not_saved
 from scriptmode.archive.weights import TensorTable, WeightReader
+from scriptmode.support.markers import IGNORE, modifier_of
 
 Json = Any
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType)
+_KNOWN_FUNCTIONS = (
+    "scriptmode.frontend.script.", "torch._C:TensorBase.", "torch._C:Generator.",
+    "torch.autograd:grad", "torch.autograd:backward", "torch._functorch.", "builtins:hash",
+    "copy:copy", "copy:deepcopy", "cmath:isclose",
+)  # fmt: skip
 _NAMED = (torch.dtype, torch.layout, torch.memory_format)
 _SEQUENCES: Mapping[type, str] = {
     list: "list", tuple: "tuple", torch.Size: "size", collections.deque: "deque",
@@ -138,12 +145,12 @@ class ValueWriter:
 
     def _fill_other(self, row: dict[str, Json], value: Any, what: str) -> None:
         cls = type(value)
-        if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
-            name = f"{value.__module__}:{value.__qualname__}"
-            if found_statically(name) is not value:
+        if isinstance(value, _FUNCTIONS):
+            name = _function_name(value)
+            if found_statically(name) is not value or not _may_be_called(name, value):
                 raise not_saved(
                     f"{what}: {name.replace(':', '.')} is left to Python, and is not found by name",
-                    help="define it at the top of a module",
+                    help="define it at the top of a module, with @scriptmode.ignore",
                 )
             row |= {"t": "function", "name": name}
         elif isinstance(value, BaseException):
@@ -188,6 +195,18 @@ class ValueWriter:
             "modules": self._attributes(module._modules, name),
             "attributes": self._attributes(self._modules(module), name),
         }
+
+
+def _function_name(function: Any) -> str:
+    owner = getattr(function, "__objclass__", None)
+    if owner is not None:
+        return f"{class_name(owner)}.{function.__name__}"
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _may_be_called(name: str, function: Any) -> bool:
+    """Whether a program from a file may name the function: it was marked, or is a known one."""
+    return name.startswith(_KNOWN_FUNCTIONS) or modifier_of(function) == IGNORE
 
 
 def _attributes_of(value: Any) -> dict[str, Any]:
@@ -330,9 +349,11 @@ class ValueReader:
         if not isinstance(name, str):
             raise self._wrong("a function without a name")
         found = found_statically(name)
-        if isinstance(found, (types.FunctionType, types.BuiltinFunctionType)):
-            return found
-        return _absent(name)
+        if found is None:
+            return _absent(name)
+        if not isinstance(found, _FUNCTIONS) or not _may_be_called(name, found):
+            raise self._wrong(f"{name} is no function that was left to Python")
+        return found
 
     def _plain(self, row: Mapping[str, Json]) -> Any:
         kind, value = row["t"], row.get("v")

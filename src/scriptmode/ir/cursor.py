@@ -31,7 +31,7 @@ class TextTypes(TypeParser):
         self.named = named
 
     def _named(self, kind: str, name: str) -> Type:
-        if kind != "NamedTuple":
+        if kind in ("Class", "Module", "Enum"):
             found = self.named(kind, name)
             if found is not None:
                 return found

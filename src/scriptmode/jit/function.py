@@ -147,6 +147,7 @@ class ScriptFunction(Compiled):
         functools.update_wrapper(self, function)
         self._function = function
         self._calls = dispatcher
+        self.archived: list[Program] = []  # those of the archive that it was loaded from
 
     @property
     def _dispatcher(self) -> Dispatcher:

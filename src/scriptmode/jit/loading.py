@@ -162,7 +162,9 @@ class _Reader:
             signature=method.signature,
             compile_instance=_one_of(programs, method.shown),
         )
-        return ScriptFunction(method.stub, dispatcher)
+        found = ScriptFunction(method.stub, dispatcher)
+        found.archived = programs
+        return found
 
     def _module(self) -> RecursiveScriptModule:
         root = self.values.decode(self.manifest.get("root"))

@@ -137,8 +137,8 @@ def _eager(module: torch.nn.Module) -> torch.nn.Module:
 def _function_writer(m: ScriptFunction) -> _Writer:
     writer = _Writer(lambda module: _kept_of(module, frozenset()))
     variants = m._dispatcher.variants
-    for variant in variants:
-        writer.program(variant.program)
+    for program in dict.fromkeys([*m.archived, *(v.program for v in variants)]):
+        writer.program(program)
     method = writer.method(m._dispatcher, m._function, variants[0].function)
     writer.about = {"kind": "function", "entry": method}
     if isinstance(m, TracedFunction) and m.recording is not None:

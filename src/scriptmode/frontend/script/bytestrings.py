@@ -114,15 +114,17 @@ for _name in ("find", "rfind", "count", "startswith", "endswith", "replace"):
     METHODS(("bytes", _name))(_shared(_name))
 
 
-def _in_python(name: str, result: T.Type) -> Callable[..., Sugared]:
-    def call(owner: bytes, *arguments: Any) -> Any:
-        return getattr(owner, name)(*arguments)
+def call_method(owner: Any, name: str, *arguments: Any) -> Any:
+    """A method of a text or of bytes by Python; programs that are saved name this function."""
+    return getattr(owner, name)(*arguments)
 
+
+def _in_python(name: str, result: T.Type) -> Callable[..., Sugared]:
     def run(e: Emitter, owner: Value, given: Arguments) -> Sugared:
         if given.keywords:
             e.not_built(f"bytes.{name}() with arguments by name is")
-        whole = Arguments([IRValue(owner), *given.positional], {})
-        return e.unit.call_python(e, call, whole, result)
+        whole = Arguments([IRValue(owner), Constant(name), *given.positional], {})
+        return e.unit.call_python(e, call_method, whole, result)
 
     return run
 
@@ -148,12 +150,8 @@ def _encode(e: Emitter, owner: Value, given: Arguments) -> Sugared:
     parts = [*given.positional, *named]
     if not all(isinstance(p, Constant) for p in parts):
         e.not_built("encode() with a variable encoding is")
-    options = tuple(p.value for p in parts if isinstance(p, Constant))
-
-    def encode(text: str) -> bytes:
-        return text.encode(*options)
-
-    return e.unit.call_python(e, encode, Arguments([IRValue(owner)], {}), T.BYTES)
+    whole = Arguments([IRValue(owner), Constant("encode"), *parts], {})
+    return e.unit.call_python(e, call_method, whole, T.BYTES)
 
 
 @OBJECT_CALLS(bytes)
