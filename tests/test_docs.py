@@ -22,6 +22,7 @@ def test_the_documents_code_runs(path, tmp_path):
     script = tmp_path / "document.py"
     script.write_text("\n\n".join(blocks(path)))
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script)], capture_output=True, text=True, timeout=280
-    )
+        [sys.executable, "-W", "ignore", str(script)], cwd=tmp_path,  # where it may write
+        capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
