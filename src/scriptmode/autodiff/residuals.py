@@ -15,6 +15,7 @@ from scriptmode.autodiff import helpers
 from scriptmode.autodiff.activity import Activity
 from scriptmode.autodiff.mutation import Versions
 from scriptmode.autodiff.paths import Key
+from scriptmode.autodiff.problems import NotDifferentiable
 from scriptmode.autodiff.recursion import Called
 from scriptmode.autodiff.rule import FORM, Operand
 from scriptmode.ir import types as T
@@ -22,6 +23,7 @@ from scriptmode.ir.builder import Builder
 from scriptmode.ir.graph import YIELD, Block, Graph, Node, Value, copy_node
 from scriptmode.ir.schema import OpSchema
 from scriptmode.ops.aten import schema_of
+from scriptmode.support.source import UNKNOWN
 
 MAYBE = T.optional_of(T.TENSOR)
 COTANGENTS = T.ListType([MAYBE])  # the cotangent of a list of tensors
@@ -258,6 +260,9 @@ class Residuals:
         return found
 
     def _read_metadata(self, value: Value, kind: str) -> Value:
+        if T.is_optional(value.type):
+            place = value.node.span if value.node is not None else UNKNOWN
+            raise NotDifferentiable(f"the shape of `{value.name}`, which may be None", place)
         schema = schema_of(kind)
         assert schema is not None
         node = Node(kind, [value], [r.type for r in schema.returns], schema=schema)
