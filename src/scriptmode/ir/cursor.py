@@ -221,7 +221,8 @@ class Cursor:
             return UnresolvedTuple(cls, items)
         if not (isinstance(cls, type) and issubclass(cls, tuple)):
             raise self.error("not the class of a tuple")
-        return tuple.__new__(cls, items)
+        is_structseq = cls.__module__ == "torch.return_types"
+        return cls(items) if is_structseq else tuple.__new__(cls, items)
 
     def _tensor(self) -> torch.Tensor:
         options: dict[str, Any] = {}

@@ -57,7 +57,8 @@ class GeneratorFacts:
         while new:
             found |= new
             called = [called_names(s.node) for s in self.sources.values() if _name(s) in new]
-            new = set[str]().union(*called) - found
+            # a function that lets the StopIteration of a `next` out is known by its own name
+            new = set[str]().union(*called) - found - {NEXT, "__next__"}
         return found
 
 
