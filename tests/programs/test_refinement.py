@@ -186,11 +186,11 @@ def test_any_is_tested_for_classes(x):
 def test_comparisons_that_an_any_decides_are_refused():
     def equal(n: int):
         d: Dict[str, Any] = {"a": n}
-        return d["a"] == [n]
+        return d["a"] == 1
 
-    def contained(n: int, xs: List[int]):
+    def contained(n: int):
         d: Dict[str, Any] = {"a": n}
-        return d["a"] in xs
+        return d["a"] in [1, 2]
 
     for f in (equal, contained):
         with pytest.raises(ScriptTypeError, match="Any"):
@@ -347,30 +347,3 @@ def test_a_setter_is_called_though_the_list_is_changed_in_place():
         return a.kept, a.log, b.items
 
     check(f, ([1, 2],))
-
-
-class Shade(enum.Enum):
-    DARK = 1
-
-
-@pytest.mark.parametrize("x", [1, 1.0, True, "a", None, float("nan")])
-def test_any_is_compared_with_numbers_and_strings(x):
-    def f(d: Dict[str, Any], n: int, y: float):
-        v = d["x"]
-        kind = 0
-        match d:
-            case {"x": "a"}:
-                kind = 1
-            case {"x": 1}:
-                kind = 2
-        return v == n, v != n, v == y, "a" == v, v == b"a", v == Shade.DARK, v == True, kind  # noqa: E712
-
-    check(f, ({"x": x}, 1, 1.0), ({"x": x}, 0, float("nan")))
-
-
-def test_a_tensor_of_type_any_is_not_compared_with_a_number():
-    def f(d: Dict[str, Any]):
-        return d["x"] == "a", d["x"] == 1
-
-    with pytest.raises(NotImplementedError, match="narrow it first"):
-        scriptmode.script(f)({"x": torch.ones(2)})

@@ -156,9 +156,6 @@ def equal(e: Emitter, a: Sugared, b: Sugared) -> Sugared:
     divided = split_pair(e, a, b, lambda x, y: compare(e, "eq", x, y))
     if divided is not None:
         return divided
-    for value, other in ((a, b), (b, a)):
-        if e.type_of(value) == T.ANY and _is_plain(e.type_of(other)):
-            return _equal_any(e, value, other)
     _refuse_any(e, "==", a, b)
     if s == t and s in _SIMPLE_EQ:
         return e.op(_SIMPLE_EQ[s], e.value(a), e.value(b))
@@ -195,26 +192,6 @@ def _refuse_any(e: Emitter, symbol: str, *values: Sugared) -> None:
             f"`{symbol}` of a value of type Any",
             help="narrow it first: `if isinstance(x, int):`",
         )
-
-
-def _is_plain(t: T.Type | None) -> bool:
-    """Whether ``==`` of values of this type with others than tensors gives a bool."""
-    if isinstance(t, T.EnumType):
-        return not _is_data_enum(t)
-    return t in (T.INT, T.FLOAT, T.BOOL, T.STR, T.BYTES)
-
-
-def _equal_any(e: Emitter, value: Sugared, other: Sugared) -> Sugared:
-    """``value == other`` where ``value`` is of type Any and ``other`` is no container."""
-    whole, item = e.value(value), e.value(other)
-    if item.type in RANK:
-        is_tensor = e.builder.node("prim::isinstance", [whole], [T.BOOL], types=(T.TENSOR,)).output
-        message = "`==` of a number and a tensor of type Any is not built yet: narrow it first"
-        e.unit.raise_when(e, is_tensor, NotImplementedError, message)
-    found = e.op("list::contains", e.builder.list([whole], T.ANY), item)
-    if item.type != T.FLOAT:
-        return found
-    return e.op("bool::and", e.value(found), e.builder.op("float::eq", item, item))
 
 
 def _is_tuple(t: T.Type) -> bool:
