@@ -88,8 +88,13 @@ def verdict(seed):
                 scripted = scriptmode.script(module.f)
             except CompileError:
                 return "left"
-            with torch.no_grad():
-                got = by_jvp(scripted, module.ARGUMENTS[0](), want[2])
+            try:
+                with torch.no_grad():
+                    got = by_jvp(scripted, module.ARGUMENTS[0](), want[2])
+            except NotImplementedError as error:  # pulled back twice, which torch cannot
+                if "the derivative for" not in str(error):
+                    raise
+                return "other"
     torch.testing.assert_close(leaves(got[0]), values)
     size = 1e-7 * max(1.0, abs(want[1]))
     assert abs(got[1] - want[1]) <= size, f"seed {seed}: {got[1]} instead of {want[1]}"
