@@ -149,6 +149,8 @@ class Archive:
         return bad_archive(self.name, where, what)
 
     def _take(self, infos: Sequence[zipfile.ZipInfo]) -> None:
+        if any(info.filename.endswith("/constants.pkl") for info in infos):
+            raise self.problem("it is a TorchScript file, and reading those is not built yet")
         ranges: list[tuple[int, int]] = []
         for info in infos:
             name = info.filename

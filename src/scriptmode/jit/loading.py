@@ -95,8 +95,6 @@ class _Reader:
         self.values = ValueReader(found.get("values"), weights, classes, self.problem)
 
     def _manifest(self) -> dict[str, Json]:
-        if any(n.endswith("/constants.pkl") for n in self.archive.names):
-            raise self.problem("it is a TorchScript file, and reading those is not built yet")
         try:
             found = json.loads(self.archive.read(MANIFEST))
         except (ValueError, RecursionError) as error:
