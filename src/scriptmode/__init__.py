@@ -16,6 +16,7 @@ from scriptmode.ir.graph import Block, Graph, Node, Program, Value
 from scriptmode.jit.api import is_scripting, is_tracing, script, script_if_tracing, specialize
 from scriptmode.jit.compilation_unit import CompilationUnit
 from scriptmode.jit.dispatch import bailout_count
+from scriptmode.jit.exporting import export_library
 from scriptmode.jit.function import ScriptFunction
 from scriptmode.jit.inspection import export_opnames, last_executed_optimized_graph
 from scriptmode.jit.later import (
@@ -97,8 +98,8 @@ __all__ = [
     "TracingCheckError", "Value", "_IgnoreContextManager", "__version__", "_awaitable",
     "_awaitable_nowait", "_awaitable_wait", "_overload", "_overload_method", "_unwrap_optional",
     "annotate", "bailout_count", "checkpoint", "config", "enable_onednn_fusion", "explain",
-    "export", "export_opnames", "fork", "freeze", "frontend", "fuser", "grad", "hessian", "ignore",
-    "interface",
+    "export", "export_library", "export_opnames", "fork", "freeze", "frontend", "fuser", "grad",
+    "hessian", "ignore", "interface",
     "is_scripting", "is_tracing", "isinstance", "jit_module_from_flatbuffer", "jvp",
     "last_executed_optimized_graph", "link", "load", "onednn_fusion_enabled",
     "optimize_for_inference", "optimized_execution", "run_frozen_optimizations", "save",

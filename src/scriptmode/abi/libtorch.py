@@ -157,11 +157,14 @@ def route(schema: OpSchema) -> Route:
     return Route("dispatcher", in_python=_has_python_kernel(schema.kind))
 
 
+OPTIONAL_OF_TENSOR = "_ZN3c1012OptionalType8ofTensorEv"  # fills a shared pointer
+
+
 @cache
 def optional_tensor_type() -> int:
     """Address of libtorch's own ``Optional[Tensor]`` type object, held for the process's life."""
     buffer = (ctypes.c_void_p * 2)()
-    of_tensor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(symbol("_ZN3c1012OptionalType8ofTensorEv"))
+    of_tensor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(symbol(OPTIONAL_OF_TENSOR))
     of_tensor(ctypes.addressof(buffer))
     assert buffer[0] is not None
     return int(buffer[0])

@@ -139,8 +139,11 @@ def landing_pad(builder: ir.IRBuilder) -> tuple[ir.Value, ir.Value]:
     return pad, forced
 
 
-def define_support(module: ir.Module, *, debug: bool = False) -> None:
-    """Emit the functions into ``module``; ``debug`` keeps the count of live tensors right."""
+def define_support(module: ir.Module, *, debug: bool = False, has_type_cell: bool = False) -> None:
+    """Emit the functions into ``module``; ``debug`` keeps the count of live tensors right.
+
+    With ``has_type_cell``, OPTIONAL_TENSOR_TYPE is a cell that holds the type's address.
+    """
     for name, emit in (
         (CATCH, _emit_catch),
         (FAIL, _emit_fail),
@@ -150,7 +153,10 @@ def define_support(module: ir.Module, *, debug: bool = False) -> None:
         (SCALARS_NEW, _emit_scalars_new),
         (UNDEFINED_FOR_NULL, _emit_undefined_for_null),
         (NULL_FOR_UNDEFINED, _emit_null_for_undefined),
-        (OPTIONAL_TENSORS_NEW, partial(_emit_optional_tensors_new, debug=debug)),
+        (
+            OPTIONAL_TENSORS_NEW,
+            partial(_emit_optional_tensors_new, debug=debug, has_type_cell=has_type_cell),
+        ),
     ):
         function = support_function(module, name)
         emit(function, ir.IRBuilder(function.append_basic_block("entry")))
@@ -348,7 +354,9 @@ def _emit_null_for_undefined(function: ir.Function, builder: ir.IRBuilder) -> No
     builder.ret(load(builder, present, I64))
 
 
-def _emit_optional_tensors_new(function: ir.Function, builder: ir.IRBuilder, debug: bool) -> None:
+def _emit_optional_tensors_new(
+    function: ir.Function, builder: ir.IRBuilder, debug: bool, has_type_cell: bool
+) -> None:
     """A new, owned c10::List<optional<Tensor>> for a native list[Optional[Tensor]]."""
     module = function.module
     tensors = function.args[0]
@@ -376,7 +384,10 @@ def _emit_optional_tensors_new(function: ir.Function, builder: ir.IRBuilder, deb
     for offset, pointer in ((0, buffer), (8, end), (16, end)):
         store(builder, pointer, vector, offset)
     # a type pointer without control block is a singleton: it is not counted
-    store(builder, address(extern_global(module, OPTIONAL_TENSOR_TYPE, I64)), element_type)
+    tensor_type = address(extern_global(module, OPTIONAL_TENSOR_TYPE, I64))
+    if has_type_cell:
+        tensor_type = load(builder, tensor_type, PTR)
+    store(builder, tensor_type, element_type)
     store(builder, NULL, element_type, 8)
     made = builder.call(new, [constant(LIST_IMPL_SIZE)])
     call(builder, LIST_CONSTRUCTOR, made, vector, element_type)

@@ -115,6 +115,7 @@ _DEVICES = _names(
     "ipu mtia privateuseone",
 )
 CODE_LIMIT = 256
+DEVICE_COUNT = len(_DEVICES)
 _NUMBERED: Mapping[T.Type, Mapping[int, object]] = {
     T.DTYPE: dtypes.DTYPES, T.LAYOUT: dtypes.LAYOUTS, T.MEMORY_FORMAT: dtypes.MEMORY_FORMATS,
 }  # fmt: skip
@@ -203,6 +204,11 @@ def descriptor(t: T.Type) -> int:
 def set_function(t: T.ClassType, offset: int, function: int) -> None:
     """Enter a function of a user class into its descriptor."""
     ctypes.c_int64.from_address(descriptor(t) + offset).value = function
+
+
+def of_symbol(symbol: str) -> int:
+    """The address of a descriptor that was made, by its symbol."""
+    return _symbols[symbol]
 
 
 def type_of(address: int) -> T.Type:

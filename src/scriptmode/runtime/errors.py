@@ -45,6 +45,12 @@ def exception_class(address: int) -> type[BaseException]:
     raise LookupError(f"no registered exception class is at {address:#x}")
 
 
+def class_of_symbol(symbol: str) -> type[BaseException]:
+    """The class in a registered cell."""
+    with _lock:
+        return _cells[symbol][0]
+
+
 def register_builtin_exceptions() -> None:
     """Register every exception class of ``builtins``."""
     for found in list(vars(builtins).values()):
