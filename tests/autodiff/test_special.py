@@ -128,6 +128,28 @@ def test_a_last_value_that_nobody_uses_has_no_cotangent():
     check(unused_at_the_end, torch.rand(3).requires_grad_(), 1)
 
 
+def until_small(x: Tensor, most: int) -> Tensor:
+    steps = 0
+    while steps < most:
+        if bool(x.sum() > 3):
+            x = x * torch.sigmoid(x)
+        else:
+            y = torch.tanh(x)
+            x = y * y * 1.5 if steps % 2 == 0 else torch.exp(y) * y
+        steps += 1
+        if bool(x.abs().max() < 0.05):
+            break
+    return x
+
+
+@pytest.mark.parametrize(("start", "most"), [(2.0, 9), (2.0, 0), (0.1, 9), (-1.0, 4)])
+def test_what_one_side_of_a_branch_keeps_has_a_list_of_its_own(start, most):
+    special = check(until_small, torch.full((5,), start).requires_grad_(), most)
+    for version in special.gradient_versions:
+        frame = version.graphs[1].params[0].type
+        assert "Optional" not in str(frame), frame
+
+
 def newton(a: Tensor, b: Tensor, tol: float) -> Tensor:
     x = torch.ones_like(a)
     for _ in range(50):

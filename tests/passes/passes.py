@@ -14,6 +14,7 @@ from scriptmode.passes.reserve_lists import reserve_lists
 from scriptmode.passes.rewrite import apply_rules
 from scriptmode.passes.share_lookups import share_lookups
 from scriptmode.passes.simplify_control_flow import simplify_control_flow
+from scriptmode.passes.simplify_tapes import simplify_tapes
 from scriptmode.passes.split_lists import split_lists
 from scriptmode.passes.stream_splits import stream_splits
 from scriptmode.passes.structure_exits import structure_exits
@@ -34,6 +35,7 @@ PASSES = {
     "rules": apply_rules,
     "share_lookups": share_lookups,
     "simplify_control_flow": simplify_control_flow,
+    "simplify_tapes": simplify_tapes,
     "split_lists": split_lists,
     "stream_splits": stream_splits,
     "structure_exits": structure_exits,

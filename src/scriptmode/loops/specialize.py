@@ -24,7 +24,7 @@ from scriptmode.passes.unroll_elements import unroll_elements
 from scriptmode.passes.use_channels_last import use_channels_last
 from scriptmode.passes.use_facts import erase_dead, use_facts
 
-ROUNDS = 6
+ROUNDS = 12
 
 # ops that change what a tensor is, not only what is in it
 _RESHAPING = (

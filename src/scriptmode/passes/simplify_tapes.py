@@ -10,8 +10,20 @@ Of those that the iterations of an outer loop put into a tape of its own becomes
         prim::Loop(...)                                         (appends to %inner)
         list::append(%outer, %inner)
 
-and one of the places where each inner one begins.  Where a tape holds one value everywhere, readers
-take that; what nobody reads is dropped.
+and one of the places where each inner one begins.  What only one side of a branch keeps is such a
+tape of one element or none::
+
+    prim::Loop(%n, %true)
+      block0(%i: int):
+        %kept: Optional[Tensor] = prim::If(%c)
+          block0():
+            -> (%x)
+          block1():
+            -> (%none)
+        list::append(%outer, %kept)
+
+and becomes an append inside of that side.  Where a tape holds one value everywhere, readers take
+that; what nobody reads is dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +39,7 @@ def simplify_tapes(graph: Graph, program: Program | None = None) -> bool:
     changed = False
     for node in list(graph.find_all("prim::ListConstruct")):
         if node.block is not None and _is_tape(node):
-            changed |= _hoist(node) or _read(node)
+            changed |= _hoist(node) or _keep_inside(node) or _read(node)
     for node in graph.find_all("prim::TupleIndex"):
         changed |= _constant_element(node)
     for node in graph.find_all("prim::Loop"):
@@ -144,6 +156,76 @@ def _hoist(outer: Node) -> bool:
     return True
 
 
+# ---- what one side of a branch keeps
+
+
+def _keep_inside(tape: Node) -> bool:
+    """Append inside of the branch what is None on its other side; readers know the side."""
+    t = tape.output.type
+    if not isinstance(t, T.ListType) or not T.is_optional(t.element):
+        return False
+    plain = T.unwrap_optional(t.element)
+    users = [u.node for u in tape.output.uses]
+    appends = [u for u in users if u.kind == "list::append"]
+    reads = [u for u in users if u.kind == "list::getitem"]
+    if len(appends) != 1 or any(u.kind == "list::len" for u in users):
+        return False
+    casts = [u.node for read in reads for u in read.output.uses]
+    if not all(c.kind == "prim::unchecked_cast" and c.output.type == plain for c in casts):
+        return False
+    (append,) = appends
+    side = _only_side(append, plain)
+    if side is None:
+        return False
+    end, kept = side
+    assert append.inputs[1].node is not None
+    builder, block = builder_at(tape)
+    flat = builder.node(tape.kind, (), [T.ListType([plain])], tape=True).output
+    starts = builder.node(tape.kind, (), [T.ListType([T.INT])], tape=True).output
+    place(block, tape)
+    builder, block = builder_at(append.inputs[1].node)
+    start = builder.op("list::len", flat)
+    place(block, append.inputs[1].node)
+    builder, block = builder_at(end)
+    builder.op_node("list::append", [flat, kept])
+    place(block, end)
+    builder, block = builder_at(append)
+    builder.op_node("list::append", [starts, start])
+    place(block, append)
+    append.erase()
+    for read in reads:
+        for use in list(read.output.uses):
+            builder, block = builder_at(use.node)
+            begin = builder.op("list::getitem", starts, read.inputs[1])
+            found = builder.op("list::getitem", flat, begin)
+            place(block, use.node)
+            use.node.replace_with(found)
+        read.erase()
+    for use in list(tape.output.uses):
+        use.node.erase()  # list::reserve
+    tape.erase()
+    return True
+
+
+def _only_side(append: Node, plain: T.Type) -> tuple[Node, Value] | None:
+    """The end of the one side of an If that gives what is appended, and the value there."""
+    value = append.inputs[1]
+    branch = value.node
+    if branch is None or branch.kind != "prim::If" or branch.block is not append.block:
+        return None
+    if len(value.uses) != 1:
+        return None
+    index = branch.outputs.index(value)
+    ends = [block.terminator for block in branch.blocks]
+    if any(end.kind != YIELD for end in ends):
+        return None
+    found = [(end, end.inputs[index]) for end in ends]
+    found = [(end, v) for end, v in found if not (v.is_constant and v.constant is None)]
+    if len(found) != 1 or found[0][1].type != plain:
+        return None
+    return found[0]
+
+
 # ---- what is read of tapes
 
 
@@ -154,10 +236,11 @@ def _read(tape: Node) -> bool:
             use.node.erase()
             changed = True
     users = [u.node for u in tape.output.uses]
-    if any(u.kind == "list::len" for u in users):
-        return changed
+    is_measured = any(u.kind == "list::len" for u in users)
     reads = [u for u in users if u.kind == "list::getitem"]
     written = {u.inputs[1] for u in users if u.kind == "list::append"}
+    if is_measured and not reads:
+        return changed
     written = set(filter(None, map(_outside, written))) if _are_tuples(written) else written
     if reads and not _is_outside(written, tape) and not _are_one_constant(written):
         return changed
@@ -172,6 +255,8 @@ def _read(tape: Node) -> bool:
             value = builder.node("prim::unchecked_cast", [value], [read.output.type]).output
             place(block, read)
         read.replace_with(value)
+    if is_measured:
+        return True
     for use in list(tape.output.uses):
         use.node.erase()
     tape.erase()
