@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import heapq
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 import pytest
@@ -373,3 +374,17 @@ def test_any(value):
                 return "other"
 
     check(f, (value,))
+
+
+def test_guard_behind_elements_that_cannot_be():
+    def f(way: int):
+        values: List[int] = list(heapq.nsmallest(2, []))
+        match values:
+            case [first, *_] if way > 3:
+                return first
+            case [first] if False:
+                return first
+            case _:
+                return len(values) - 1
+
+    check(f, (2,), (5,))

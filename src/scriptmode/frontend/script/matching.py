@@ -135,7 +135,8 @@ class _Cases:
 
         if outcome is True:
             return test(), found[0]
-        return _and(e, outcome, test), found[0]
+        outcome = _and(e, outcome, test)  # which may know that there is nothing to test
+        return outcome, found[0] if found else ()
 
 
 def _assume_captured(e: Emitter, pattern: ast.pattern, facts: Sequence[Fact]) -> None:
