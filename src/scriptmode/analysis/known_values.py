@@ -82,9 +82,14 @@ def known_value(
         raise Unknown from error
 
 
+def are_read_only(value: Value) -> bool:
+    """Whether a list of numbers is only read, by ops of torch too."""
+    return value.type == _NUMBERS and all(_reads(use.node) for use in value.uses)
+
+
 def _must_be_read_only(value: Value) -> None:
     """Raise Unknown for a list that something may change."""
-    if value.type != _NUMBERS or not all(_reads(use.node) for use in value.uses):
+    if not are_read_only(value):
         raise Unknown
 
 

@@ -40,12 +40,16 @@ class Owner(Protocol):
     """The differentiated forms of the function that is called."""
 
     held: dict[int, T.Type]
+    is_plain: bool
 
     def part(self, everything: Sequence[Any], place: tuple[int, Path]) -> Any:
         """What may require a gradient: a tensor, or a list of tensors."""
 
     def tensors_of(self, everything: Sequence[Any], number: int) -> Iterator[torch.Tensor]:
         """The tensors of an argument or leaf."""
+
+    def tensors(self, everything: Sequence[Any], numbers: Iterable[int]) -> list[torch.Tensor]:
+        """The tensors of arguments and leaves."""
 
     def before(self, run: Run) -> Before:
         """What the program will write."""
@@ -101,7 +105,7 @@ class Before:
     tensors: dict[int, torch.Tensor]  # by number
 
 
-@dataclass
+@dataclass(slots=True)
 class Run:
     """What one call shares between its forward, its backward and the caller."""
 
@@ -148,11 +152,12 @@ class Apply(torch.autograd.Function):
         if node.effects.assigned or node.written:
             run.before = run.owner.before(run)
         pairs = node.pairs
-        start = pairs.start() if pairs is not None else 0.0
+        start = pairs.start(True) if pairs is not None else 0.0
         special = pairs.forward(run.given) if pairs is not None else None
         if special is not None:
             run.pair, (run.result, run.frame, flags) = special
         else:
+            start = pairs.start(False) if pairs is not None else 0.0
             with contextlib.nullcontext() if node.is_recorded else _UNSEEN():
                 run.result, run.frame, flags = node.forward(*run.given)
         if pairs is not None:
@@ -166,7 +171,7 @@ class Apply(torch.autograd.Function):
         ctx.run = run
         ctx.versions = [root._version for root in roots]
         owner = run.owner
-        ctx.save_for_backward(*(t for i in node.saved for t in owner.tensors_of(everything, i)))
+        ctx.save_for_backward(*owner.tensors(everything, node.saved))
         if node.is_single and flags[0] and not any(result is v for v in everything):
             run.places, run.taken = WHOLE, _FIRST
             ctx.kept = ()
@@ -174,7 +179,7 @@ class Apply(torch.autograd.Function):
                 ctx.kept = ((result, result._version),)
                 result = result.detach()
             return (result,)
-        given = {id(t): t for i in range(len(everything)) for t in owner.tensors_of(everything, i)}
+        given = {id(t): t for t in owner.tensors(everything, range(len(everything)))}
         outputs = Outputs(given)
         run.places, run.views, run.elements = outputs.places, outputs.views, outputs.elements
         run.taken = [
@@ -199,22 +204,26 @@ class Apply(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor | None) -> Any:
         run: Run = ctx.run
         node = run.node
-        tensors = iter(ctx.saved_tensors if node.saved else ())
+        owner = run.owner
+        tensors: Sequence[Any] = ctx.saved_tensors if node.saved else ()
         if run.is_over:
             raise RuntimeError(_SECOND_TIME)
         everything = (*run.arguments, *run.leaves)
-        places = [run.owner.part(everything, place) for place in node.wrt]
         if torch.is_grad_enabled():
-            roots = [root for place in places for root in root_tensors(place)]
+            roots = _roots(run, everything)
             _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
             assert run.taken is not None
             given = [cotangent_of(number, grads) for number in run.taken]
-            found = run.owner.pulled_back(run, given)
+            found = owner.pulled_back(run, given)
             if found is not None:
-                return None, *by_root(found, places)
+                return _in_order(run, everything, found)
             return None, *_again(run, roots, grads)
         _check_versions(ctx.kept, "a result")
-        values = {i: _refilled(run.owner, everything, i, tensors) for i in node.saved}
+        if owner.is_plain and len(tensors) == len(node.saved):
+            values = dict(zip(node.saved, tensors, strict=True))
+        else:
+            left = iter(tensors)
+            values = {i: _refilled(owner, everything, i, left) for i in node.saved}
         inputs = [values.get(i, everything[i]) for i in node.inputs]
         assert run.taken is not None
         given = [cotangent_of(number, grads) for number in run.taken]
@@ -223,13 +232,13 @@ class Apply(torch.autograd.Function):
             pairs.note(given)
         is_last = node.keeps and not torch._C._autograd._get_current_graph_task_keep_graph()
         frame = run.frame
-        start = pairs.start() if pairs is not None else 0.0
+        start = pairs.start(run.pair is not None) if pairs is not None else 0.0
         if run.pair is not None:
             assert pairs is not None
             found = run.pair.pull(frame, inputs, given, is_last)
             if found is None:
                 pairs.redo()
-                roots = [root for place in places for root in root_tensors(place)]
+                roots = _roots(run, everything)
                 _check_versions(zip(roots, ctx.versions, strict=True), "an argument")
                 with torch.enable_grad():
                     again = _again(run, roots, grads, False)
@@ -239,7 +248,7 @@ class Apply(torch.autograd.Function):
             pairs.stop(start, True, 1)
             if is_last:
                 _end(run)
-            return None, *by_root(found, places)
+            return _in_order(run, everything, found)
         reverse = node.last_reverse if is_last else node.reverse
         if is_last:
             _end(run)
@@ -247,7 +256,24 @@ class Apply(torch.autograd.Function):
             found = reverse(frame, *inputs, *given)
         if pairs is not None:
             pairs.stop(start, False, 1)
-        return None, *by_root(found, places)
+        return _in_order(run, everything, found)
+
+
+def _places(run: Run, everything: Sequence[Any]) -> list[Any]:
+    """What the node differentiates by: tensors and lists of them."""
+    return [run.owner.part(everything, place) for place in run.node.wrt]
+
+
+def _roots(run: Run, everything: Sequence[Any]) -> list[torch.Tensor]:
+    """The tensors that the node differentiates by."""
+    return [root for place in _places(run, everything) for root in root_tensors(place)]
+
+
+def _in_order(run: Run, everything: Sequence[Any], found: Sequence[Any]) -> tuple[Any, ...]:
+    """Cotangents in the order of the node's inputs, the first of which is no tensor."""
+    if run.owner.is_plain:
+        return (None, *found)
+    return (None, *by_root(found, _places(run, everything)))
 
 
 def _end(run: Run) -> None:

@@ -107,7 +107,7 @@ class Pair:
 
     def pull(self, frame: Any, inputs: Sequence[Any], given: Sequence[Any], is_last: bool) -> Any:
         """The cotangents of the roots; None where the reverse program is not for these."""
-        if tuple(g is not None for g in given) != self.present:
+        if tuple([g is not None for g in given]) != self.present:
             return None
         if torch.get_default_dtype() != self.default_dtype or torch._C._is_any_autocast_enabled():
             return None
@@ -199,9 +199,13 @@ class Pairs:
                     return made, result
         return None
 
-    def start(self) -> float:
+    def start(self, is_special: bool) -> float:
         """The time when a program begins, if that matters."""
-        return 0.0 if self.clock is None or self.reason else time.thread_time()
+        if self.clock is None or self.reason:
+            return 0.0
+        if is_special and (not self.found or self.found[0].ratio):
+            return 0.0  # the newest pair is known to be faster
+        return time.thread_time()
 
     def stop(self, start: float, is_special: bool, part: int) -> None:
         """A program has run; the newest pair goes when it is known not to be faster."""
@@ -209,7 +213,7 @@ class Pairs:
         if clock is None or not start or self.reason:
             return
         clock.add(is_special, part, time.thread_time() - start)
-        if not is_special or not self.found or self.found[0].ratio:
+        if not is_special or not self.found:
             return
         ratio = clock.ratio
         if ratio is not None:
@@ -238,7 +242,7 @@ class Pairs:
 
     def note(self, given: Sequence[Any]) -> None:
         """Which cotangents a backward has."""
-        self.present = tuple(g is not None for g in given)
+        self.present = tuple([g is not None for g in given])
 
     def _expected(self) -> Present:
         return self.present or (True,) * len(self.differentiated.outputs)

@@ -19,7 +19,7 @@ import functools
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -260,6 +260,12 @@ class Gradients:
         yield from all_tensors([everything[number]])
         if number in self.held and self.held[number] != TENSORS:
             yield from tensors_in(everything[number], self.held[number])
+
+    def tensors(self, everything: Sequence[Any], numbers: Iterable[int]) -> list[torch.Tensor]:
+        """The tensors of arguments and leaves."""
+        if self.is_plain:
+            return [t for i in numbers if isinstance(t := everything[i], torch.Tensor)]
+        return [t for i in numbers for t in self.tensors_of(everything, i)]
 
     @functools.cached_property
     def _silent_entry(self) -> Entry:

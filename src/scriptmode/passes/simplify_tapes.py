@@ -1,29 +1,69 @@
 """Simplify the tapes of differentiated programs: lists of what iterations of a loop have kept.
 
 A *tape* is a ``prim::ListConstruct[tape=True]``: who made it reads no element that is not there.
-Of those that the iterations of an outer loop put into a tape of its own becomes one::
 
-    %outer: List[List[int]] = prim::ListConstruct[tape=True]()
-    prim::Loop(%n, %true)
-      block0(%i: int):
-        %inner: List[int] = prim::ListConstruct[tape=True]()
-        prim::Loop(...)                                         (appends to %inner)
-        list::append(%outer, %inner)
+Before::
 
-and one of the places where each inner one begins.  What only one side of a branch keeps is such a
-tape of one element or none::
+    graph f(%n: int, %x: float, %k: int) -> float:
+      %true: bool = prim::Constant[value=True]()
+      %one: int = prim::Constant[value=1]()
+      %l: List[Optional[float]] = prim::ListConstruct[tape=True]()
+      prim::Loop(%one, %true)
+        block0(%i: int):
+          %c: bool = int::lt(%i, %one)
+          %kept: Optional[float] = prim::If(%c)
+            block0():
+              -> (%x)
+            block1():
+              %none: Optional[float] = prim::Constant[value=None]()
+              -> (%none)
+          list::append(%l, %kept)
+          -> (%true)
+      %zero: int = prim::Constant[value=0]()
+      %found: Optional[float] = list::getitem(%l, %zero)
+      %is: bool = int::lt(%zero, %one)
+      %r: float = prim::If(%is)
+        block0():
+          %y: float = prim::unchecked_cast(%found)
+          -> (%y)
+        block1():
+          -> (%x)
+      return (%r)
 
-    prim::Loop(%n, %true)
-      block0(%i: int):
-        %kept: Optional[Tensor] = prim::If(%c)
-          block0():
-            -> (%x)
-          block1():
-            -> (%none)
-        list::append(%outer, %kept)
+After::
 
-and becomes an append inside of that side.  Where a tape holds one value everywhere, readers take
-that; what nobody reads is dropped.
+    graph f(%n: int, %x: float, %k: int) -> float:
+      %true: bool = prim::Constant[value=True]()
+      %one: int = prim::Constant[value=1]()
+      %0: List[float] = prim::ListConstruct[tape=True]()
+      %1: List[int] = prim::ListConstruct[tape=True]()
+      prim::Loop(%one, %true)
+        block0(%i: int):
+          %c: bool = int::lt(%i, %one)
+          %2: int = list::len(%0)
+          %kept: Optional[float] = prim::If(%c)
+            block0():
+              list::append(%0, %x)
+              -> (%x)
+            block1():
+              %none: Optional[float] = prim::Constant[value=None]()
+              -> (%none)
+          list::append(%1, %2)
+          -> (%true)
+      %zero: int = prim::Constant[value=0]()
+      %is: bool = int::lt(%zero, %one)
+      %r: float = prim::If(%is)
+        block0():
+          %3: int = list::getitem(%1, %zero)
+          %4: float = list::getitem(%0, %3)
+          -> (%4)
+        block1():
+          -> (%x)
+      return (%r)
+
+What only one side of a branch keeps is appended inside of that side, and a second tape says where;
+tapes that the iterations of an outer loop put into a tape of its own become one in the same way.
+Where a tape holds one value everywhere, readers take that; what nobody reads is dropped.
 """
 
 from __future__ import annotations

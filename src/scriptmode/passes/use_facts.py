@@ -34,7 +34,7 @@ import torch
 
 from scriptmode.analysis.effects import op_effects
 from scriptmode.analysis.facts import TensorFact
-from scriptmode.analysis.known_values import Unknown, known_value
+from scriptmode.analysis.known_values import Unknown, are_read_only, known_value
 from scriptmode.analysis.shapes import (
     METADATA,
     PASSING,
@@ -147,7 +147,9 @@ def _known(node: Node, facts: Facts) -> bool:
 def _constant_sizes(node: Node) -> bool:
     """Write the numbers of a known ``Size`` down one by one, where it is taken apart."""
     source, t = node.inputs[0], node.output.type
-    if not source.is_constant or source.type != T.SIZE or not is_only_read(node.output):
+    if not source.is_constant or source.type != T.SIZE:
+        return False
+    if not is_only_read(node.output) and not are_read_only(node.output):
         return False
     numbers = [_constant(node, n, T.INT) for n in source.constant]
     made = Node("prim::ListConstruct", numbers, [t], span=node.span).insert_before(node)

@@ -422,6 +422,9 @@ def keeps_gil(entry: Callable[..., Any]) -> bool:
     return bool(record_of(entry).words[frame.REC_KEEP_GIL // 8] > 0)
 
 
+_PLAIN = frozenset([*PLAIN_TENSORS, int, float, bool, str, type(None)])
+
+
 def unusual_state(values: Iterable[Any], instance: NativeInstance | None) -> str | None:
     """Why a call with these arguments cannot run natively in this thread now; None if it can."""
     if torch._C._len_torch_dispatch_stack():
@@ -430,7 +433,7 @@ def unusual_state(values: Iterable[Any], instance: NativeInstance | None) -> str
         return frame.REASONS[frame.REASON_FUNCTION_MODE]
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return frame.REASONS[frame.REASON_FUNCTORCH]
-    if any(map(_holds_subclass, values)):
+    if any(_holds_subclass(value) for value in values if type(value) not in _PLAIN):
         return frame.REASONS[frame.REASON_SUBCLASS]
     return instance.unusual() if instance is not None else None
 
