@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "scriptmode"
 ORDER = [
     "support", "ir", "ops", "interp", "analysis", "passes", "frontend", "autodiff", "loops", "abi",
-    "codegen", "runtime", "archive", "aot", "jit", "transforms", "tools", "cli",
+    "codegen", "runtime", "archive", "torchscript", "aot", "jit", "transforms", "tools", "cli",
 ]  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -36,6 +36,7 @@ _SIGNATURE = b"PK\x03\x04"
 _ZIP64_FROM = (1 << 31) - 1
 _ENCRYPTED = 0x1
 _MOST_ENTRIES = 100_000
+_MOST_INFLATED = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ class Archive:
         self.name = name
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self._begins: dict[str, int] = {}
+        self._inflated: dict[str, bytearray] = {}
         try:
             with zipfile.ZipFile(_File(data)) as archive:
                 infos = archive.infolist()
@@ -149,8 +151,8 @@ class Archive:
         return bad_archive(self.name, where, what)
 
     def _take(self, infos: Sequence[zipfile.ZipInfo]) -> None:
-        if any(info.filename.endswith("/constants.pkl") for info in infos):
-            raise self.problem("it is a TorchScript file, and reading those is not built yet")
+        self.is_torchscript = any(_is_torchscript_mark(i.filename) for i in infos)
+        methods = (zipfile.ZIP_STORED, *([zipfile.ZIP_DEFLATED] if self.is_torchscript else []))
         ranges: list[tuple[int, int]] = []
         for info in infos:
             name = info.filename
@@ -158,12 +160,15 @@ class Archive:
                 raise self.problem("not a name of a file", repr(info.orig_filename))
             if name in self._entries:
                 raise self.problem("it is there twice", name)
-            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+            if info.compress_type not in methods or info.flag_bits & _ENCRYPTED:
                 raise self.problem("it is compressed or encrypted", name)
-            if info.compress_size != info.file_size:
+            is_stored = info.compress_type == zipfile.ZIP_STORED
+            if is_stored and info.compress_size != info.file_size:
                 raise self.problem("two sizes", name)
+            if not is_stored and info.file_size > _MOST_INFLATED:
+                raise self.problem("it is compressed, and too large for that", name)
             begin = self._begin(info)
-            end = begin + info.file_size
+            end = begin + info.compress_size
             if end > len(self.data):
                 raise self.problem("the file ends before it does", name)
             self._entries[name], self._begins[name] = info, begin
@@ -183,6 +188,11 @@ class Archive:
             raise self.problem("its header is another one's", name)
         return int(at + _LOCAL_HEADER.size + name_length + extra_length)
 
+    @property
+    def folder(self) -> str:
+        """The folder that a TorchScript file has everything in; other archives have none."""
+        return next((n.partition("/")[0] + "/" for n in self._entries if self.is_torchscript), "")
+
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
@@ -195,8 +205,27 @@ class Archive:
         """The bytes of an entry, where they are; the checksum is not looked at."""
         if name not in self._entries:
             raise self.problem("it is missing", name)
-        begin = self._begins[name]
-        return self.data[begin : begin + self._entries[name].file_size]
+        begin, info = self._begins[name], self._entries[name]
+        data = self.data[begin : begin + info.compress_size]
+        if info.compress_type == zipfile.ZIP_STORED:
+            return data
+        inflated = self._inflated.get(name)
+        if inflated is None:
+            inflated = self._inflated[name] = self._inflate(name, data, info.file_size)
+        return memoryview(inflated)
+
+    def _inflate(self, name: str, data: memoryview, size: int) -> bytearray:
+        """What a compressed entry says, which is ``size`` bytes."""
+        if sum(map(len, self._inflated.values())) + size > _MOST_INFLATED:
+            raise self.problem("the compressed entries are too large", name)
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            found = bytearray(inflater.decompress(data, size + 1))
+        except zlib.error as error:
+            raise self.problem(str(error), name) from None
+        if len(found) != size:
+            raise self.problem("it has another size than the file says", name)
+        return found
 
     def read(self, name: str) -> bytes:
         """A copy of an entry whose checksum is right."""
@@ -237,6 +266,12 @@ class _File(io.RawIOBase):
         found = bytes(self._data[self._at : self._at + count])
         self._at += count
         return found
+
+
+def _is_torchscript_mark(name: str) -> bool:
+    """Whether only TorchScript files have an entry by this name."""
+    folder, _, rest = name.partition("/")
+    return bool(folder) and rest in ("constants.pkl", "model.json")
 
 
 def _is_plain(name: str) -> bool:

@@ -193,7 +193,8 @@ class WeightReader:
         if shape is None or stride is None or len(shape) != len(stride):
             raise self._problem(f"tensor {number} has no shape and strides", "manifest.json")
         data = self._storages[storage]  # type: ignore[index]
-        self._check_extent(number, dtype, offset, shape, stride, data.numel())
+        if not is_inside(dtype, offset, shape, stride, data.numel()):
+            raise self._problem(f"tensor {number} is larger than its storage", "manifest.json")
         value = torch.empty(0, dtype=dtype)
         with torch.no_grad():
             value.set_(data.untyped_storage(), offset, shape, stride)
@@ -207,15 +208,15 @@ class WeightReader:
             return torch.nn.Parameter(value, needs)
         return value.requires_grad_(needs)
 
-    def _check_extent(
-        self, number: int, dtype: torch.dtype, offset: int, shape: Sequence[int],
-        stride: Sequence[int], size: int,
-    ) -> None:  # fmt: skip
-        last = offset
-        if math.prod(shape) > 0:
-            last += sum((n - 1) * s for n, s in zip(shape, stride, strict=True)) + 1
-        if last * dtype.itemsize > size or math.prod(shape) > _INT:
-            raise self._problem(f"tensor {number} is larger than its storage", "manifest.json")
+
+def is_inside(
+    dtype: torch.dtype, offset: int, shape: Sequence[int], stride: Sequence[int], size: int
+) -> bool:
+    """Whether all elements of a tensor lie in a storage of ``size`` bytes."""
+    last = offset
+    if math.prod(shape) > 0:
+        last += sum((n - 1) * s for n, s in zip(shape, stride, strict=True)) + 1
+    return last * dtype.itemsize <= size and math.prod(shape) <= _INT
 
 
 def _is_count(value: Any) -> bool:

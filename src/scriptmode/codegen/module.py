@@ -34,6 +34,7 @@ from scriptmode.codegen import (
     futures,
     gradients,
     guards,
+    ieee,
     metadata,
     outside,
     regions,
@@ -68,7 +69,8 @@ from scriptmode.support.source import UNKNOWN, Span
 # imported for the lowerings that they register
 LOWERINGS = (
     aten, cells, collections, constants, containers, control, creation, futures, gradients, guards,
-    metadata, outside, regions, scalar_operands, scalars, services, strings, structural, tries,
+    ieee, metadata, outside, regions, scalar_operands, scalars, services, strings, structural,
+    tries,
 )  # fmt: skip
 
 # functions of more nodes are never optimised: compile time would be seconds

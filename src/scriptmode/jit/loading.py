@@ -21,12 +21,13 @@ from scriptmode.archive.weights import WeightReader
 from scriptmode.frontend.script import ClassFacts
 from scriptmode.frontend.trace import TracedMethod, TraceResult
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Program
+from scriptmode.ir.graph import Graph, Program
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import SAVERS, ScriptFunction
 from scriptmode.jit.module import CALL, Build, RecursiveScriptModule
 from scriptmode.jit.tracing import TraceBuild, compiled_recording
 from scriptmode.support.diagnostics import CompileError, Diagnostic
+from scriptmode.torchscript.reader import Loaded, read_torchscript
 
 _MISSING = object()
 _WRONG = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
@@ -66,8 +67,12 @@ def load(
         if verify:
             for name in archive.names:
                 archive.verify(name)
-        extra = {n: archive.read(EXTRA + n) for n in _extra_files or {}}
-        found = _Reader(archive, device).result()
+        folder = archive.folder + EXTRA
+        extra = {n: archive.read(folder + n) for n in _extra_files or {}}
+        if archive.is_torchscript:
+            found = _torchscript(read_torchscript(archive, device))
+        else:
+            found = _Reader(archive, device).result()
     if _extra_files is not None:
         _extra_files.update(extra)
     return found
@@ -206,6 +211,34 @@ class _Reader:
                 if value is _MISSING and name not in t.late:
                     raise self.problem(f"{what} has no `{name}`", MANIFEST)
                 pending.append((inner, value, f"`{name}` of {what}"))
+
+
+def _torchscript(loaded: Loaded) -> RecursiveScriptModule:
+    """The module of a TorchScript file."""
+    methods = {}
+    cls = type(loaded.root)
+    for name, function in loaded.methods.items():
+        graph = loaded.program.functions[function]
+        signature = _signature_of(graph)
+        qualname = f"{cls.__qualname__}.{name}"
+        about = {"module": cls.__module__, "qualname": qualname}
+        methods[name] = _Method(function, qualname, signature, _stub(about, signature, True))
+        if getattr(cls, name, None) in (None, torch.nn.Module.forward):
+            setattr(cls, name, methods[name].stub)
+    entry = "forward" if "forward" in methods else next(iter(methods))
+    return LoadedBuild(loaded.program, methods, entry).wrap(loaded.root)
+
+
+def _signature_of(graph: Graph) -> inspect.Signature:
+    """How a method is called, its module left out."""
+    kinds = inspect.Parameter
+    found = []
+    for parameter in graph.params[1:]:
+        is_keyword = parameter.name in graph.kwarg_only
+        kind = kinds.KEYWORD_ONLY if is_keyword else kinds.POSITIONAL_OR_KEYWORD
+        default = graph.defaults.get(parameter.name, kinds.empty)
+        found.append(inspect.Parameter(parameter.name, kind, default=default))
+    return inspect.Signature(found)
 
 
 def _stub(about: Mapping[str, Any], signature: inspect.Signature, is_method: bool) -> Any:

@@ -1,7 +1,17 @@
 """Op tables; importing the package declares every op."""
 
-from scriptmode.ops import containers, gradients, iterators, prim, scalars, sets, strings, tensors
+from scriptmode.ops import (
+    containers,
+    gradients,
+    ieee,
+    iterators,
+    prim,
+    scalars,
+    sets,
+    strings,
+    tensors,
+)
 
 __all__ = [
-    "containers", "gradients", "iterators", "prim", "scalars", "sets", "strings", "tensors",
+    "containers", "gradients", "ieee", "iterators", "prim", "scalars", "sets", "strings", "tensors",
 ]  # fmt: skip

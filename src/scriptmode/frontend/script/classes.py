@@ -230,7 +230,7 @@ class ClassTable:
         if any(base in self._dispatched for base in t.ancestors):
             raise AttributeLearnt
         if issubclass(cls, BaseException):
-            t.attributes.update(_exception_attributes(t))
+            t.attributes.update(exception_attributes(t))
         for base in t.ancestors:
             for attribute, kind in base.attributes.items():
                 if attribute in NATIVE_ATTRIBUTES:
@@ -452,7 +452,7 @@ class ClassTable:
         return inspect.isabstract(cls) or name in definitely_assigned(cls)
 
 
-def _exception_attributes(t: T.ClassType) -> dict[str, T.Type]:
+def exception_attributes(t: T.ClassType) -> dict[str, T.Type]:
     """Types of the attributes that every exception has."""
     other = T.optional_of(t.ancestors[-1] if t.ancestors else t)
     kinds = (T.INT, T.VarTupleType([T.ANY]), other, other, T.PYTHON,
