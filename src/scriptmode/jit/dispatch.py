@@ -23,18 +23,19 @@ from typing import Any
 from scriptmode.codegen.module import CompiledProgram
 from scriptmode.frontend.script import ClassFacts
 from scriptmode.frontend.script.known import UNKNOWN, KnownType, known_values
-from scriptmode.frontend.trace import Callee, call_program, is_compiled, is_tracing, plain_arguments
+from scriptmode.frontend.trace import Callee, call_program, is_tracing, plain_arguments
 from scriptmode.interp import Interpreter
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.jit.gradients import Gradients
+from scriptmode.jit.in_step import InStep
 from scriptmode.jit.known import Known, holds_known, prepared, variables
 from scriptmode.jit.observed import held_types, unknown_facts
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.pushforwards import Pushforwards
 from scriptmode.jit.specialize import Versions
 from scriptmode.jit.values import keywords_class, type_of_value
-from scriptmode.runtime.boundary import captured_instances, make_entry, state_names, unusual_state
+from scriptmode.runtime.boundary import make_entry, unusual_state
 from scriptmode.runtime.captured import CapturedRows
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.support import config
@@ -69,43 +70,6 @@ def _free_locks() -> None:
 
 
 os.register_at_fork(after_in_child=_free_locks)
-
-
-def compiled_inside(instance: NativeInstance) -> list[NativeInstance]:
-    """The outermost modules below that were compiled before and own their state."""
-    found: list[NativeInstance] = []
-    pending = instance.children
-    while pending:
-        child = pending.pop()
-        if is_compiled(child.module):
-            found.append(child)
-        else:
-            pending += child.children
-    return found
-
-
-def in_step(
-    entry: Callable[..., Any], program: Program, instance: NativeInstance | None
-) -> Callable[..., Any]:
-    """``entry``, with the state of other owners brought over: of the modules that its program has
-    captured, and of those inside ``instance`` that are compiled modules themselves.
-
-    Tensors are shared anyway; an entry whose program uses no other state stays as it is.
-    """
-    captured = captured_instances(entry)
-    if instance is not None:
-        captured += compiled_inside(instance)
-    names = state_names(program) if captured else frozenset()
-    if not any(names.intersection(i.class_type.attributes) for c in captured for i in c.walk()):
-        return entry
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with contextlib.ExitStack() as stack:
-            for instance in captured:
-                stack.enter_context(instance.in_step(names))
-            return entry(*args, **kwargs)
-
-    return call
 
 
 def returning(entry: Callable[..., Any], result: Any) -> Callable[..., Any]:
@@ -273,14 +237,17 @@ class Dispatcher:
         except TypeError as error:
             raise self._refused(str(error), "script the module again") from None
         plain = entry
-        entry = in_step(entry, program, self.instance)
-        gradients = Gradients(program, function, entry, self.instance, self.self_object)
-        if entry is not plain:
+        step = InStep(entry, program, self.instance)
+        entry = step.around(plain)
+        is_quick = not step.is_needed or step.numbers is not None
+        own = plain if is_quick else entry
+        gradients = Gradients(program, function, own, self.instance, self.self_object)
+        if not is_quick:
             gradients.reason = "state of compiled modules inside is brought over at each call"
         elif any(p.kind in _REST for p in self.signature.parameters.values()):
             gradients.reason = "it takes any number of arguments (*args or **kwargs)"
         versions = Versions(program, function, plain, self.instance)
-        entry = gradients.around(graph)
+        entry = step.around(entry, gradients.around(graph))
         if function in program.results:
             entry = returning(entry, program.results[function])
         variant = Variant(

@@ -155,8 +155,8 @@ class RecursiveScriptModule(ScriptModule, Compiled):
                 continue
             child = eager_module(child)
             found = known.get(id(child))
-            if found is None and is_traced(child):
-                found = cast(RecursiveScriptModule, child)  # it has its own code
+            if found is None and (is_traced(child) or isinstance(child, RecursiveScriptModule)):
+                found = cast(RecursiveScriptModule, child)  # it has its own code and state
             if found is None:
                 child_instance = instance.child(name) if instance is not None else None
                 child_path = f"{path}.{name}" if path else name

@@ -366,6 +366,12 @@ def state_names(program: Program) -> frozenset[str]:
     return frozenset(found)
 
 
+def written_state_names(program: Program) -> frozenset[str]:
+    """Names of the modules' attributes that the program assigns or deletes."""
+    nodes = (n for graph in program.functions.values() for n in graph.walk())
+    return frozenset(n.attributes["name"] for n in nodes if n.kind == "prim::SetAttr")
+
+
 def uses_counted_state(program: Program) -> bool:
     """Whether the program uses state of modules that only one thread at a time may touch."""
     return any(

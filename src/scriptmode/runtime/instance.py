@@ -110,6 +110,11 @@ class NativeInstance:
         """The instances of the submodules."""
         return list(self._children.values())
 
+    @property
+    def named_children(self) -> list[tuple[str, NativeInstance]]:
+        """The same with the names of their attributes."""
+        return list(self._children.items())
+
     def has_slot(self, name: str) -> bool:
         """Whether ``name`` is a compiled attribute, submodules excluded."""
         return name in self.class_type.attributes and name not in self._children

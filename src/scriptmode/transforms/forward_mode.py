@@ -23,8 +23,9 @@ import torch
 from torch.utils import _pytree as pytree
 
 from scriptmode.jit.api import script
-from scriptmode.jit.dispatch import Dispatcher, Variant, in_step
+from scriptmode.jit.dispatch import Dispatcher, Variant
 from scriptmode.jit.function import Compiled
+from scriptmode.jit.in_step import InStep
 from scriptmode.jit.pushforwards import Unpushed, is_differentiable
 from scriptmode.runtime.boundary import unusual_state
 from scriptmode.transforms.gradients import counts_outside, vjp
@@ -163,7 +164,7 @@ def _pushed(
     try:
         result, tangent = variant.pushforwards.call(
             program, variant.function, instance,
-            lambda entry: in_step(entry, program, instance),
+            lambda entry: InStep(entry, program, instance).around(entry),
             list(arguments.values()), tangents, is_repeated,
         )  # fmt: skip
     except Unpushed:
