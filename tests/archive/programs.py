@@ -156,6 +156,39 @@ class Branches(nn.Module):
         return self.inner(x) if x.sum() > 0 else x
 
 
+class Terms(tuple):
+    """A class with a length of its own, as physicists have them."""
+
+    def __len__(self):
+        raise NotImplementedError
+
+    def __iter__(self):
+        raise NotImplementedError
+
+
+class Scaled(nn.Module):
+    """A part that keeps such a value, and a number that calls may change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms = Terms((1, 2))
+        self.times = 3
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor, more: int = 0):
+        return self.linear(x) * (self.times + more)
+
+
+class Whole(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = scriptmode.script(Scaled())
+        self.other = Scaled()
+
+    def forward(self, x: Tensor):
+        return self.part(x) + self.other(x, more=1)
+
+
 @scriptmode.ignore
 def in_python(text: str) -> str:
     return text[::-1]

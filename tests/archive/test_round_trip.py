@@ -16,7 +16,7 @@ from torch import nn
 
 import scriptmode
 from tests.archive import programs
-from tests.archive.programs import Branches, Item, Key, Mode, Node, Shop
+from tests.archive.programs import Branches, Item, Key, Mode, Node, Shop, Whole
 from tests.fourway import compare, outcome
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +159,22 @@ def test_recordings():
 def test_a_recording_inside_of_a_script():
     compiled = scriptmode.script(Branches())
     same_calls(compiled, loaded(saved(compiled)), (X,), (X + 2,), (-X - 2,))
+
+
+def test_submodules_are_called_alone_and_keep_their_state():
+    compiled = scriptmode.script(Whole())
+    compiled.part.times = 5
+    data = saved(compiled)
+    back = loaded(data)
+    assert saved(back) == data
+    same_calls(compiled, back, (X,))
+    same_calls(compiled.part, back.part, (X,), (X, 2))
+    same_calls(compiled.other, back.other, (X,), (X, 2))
+    assert (back.part.times, tuple.__len__(back.part.terms)) == (5, 2)
+    compiled.part.times = back.part.times = 7
+    same_calls(compiled, back, (X,))
+    with pytest.raises(AttributeError, match="no attribute 'backward'"):
+        back.other.backward(X)
 
 
 def test_dtypes_strides_and_shared_storages():

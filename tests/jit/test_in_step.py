@@ -123,3 +123,15 @@ def test_a_compiled_module_inside_stays_itself():
     compiled = scriptmode.script(Outer(inner))
     assert compiled.inner is inner
     assert inner.turn() == 4 and compiled.inner.times == 4
+
+
+@pytest.mark.bails_out
+def test_eager_modules_and_copies_have_the_state_of_modules_inside():
+    x = torch.randn(4)
+    compiled = outer(Scale())
+    compiled.inner.times = 8
+    assert compiled.to_eager().inner.times == 8 == compiled.inner.times
+    assert copy.deepcopy(compiled).inner.times == 8
+    with torch.device("cpu"):  # a mode: the interpreter runs
+        torch.testing.assert_close(compiled(x, 2), expected(x, 2, 8))
+    assert compiled.inner.times == 8

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from scriptmode.archive.problems import not_saved
-from scriptmode.archive.values import Json, ValueReader, ValueWriter
+from scriptmode.archive.read_values import ValueReader
+from scriptmode.archive.value_kinds import Json
+from scriptmode.archive.values import ValueWriter
 from scriptmode.ir.graph import Program
 from scriptmode.ir.literals import LiteralWriter, ObjectReference, TensorReader, import_path
 from scriptmode.ir.parser import parse_program

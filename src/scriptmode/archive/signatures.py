@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from scriptmode.archive.problems import not_saved
-from scriptmode.archive.values import Json, ValueReader, ValueWriter
+from scriptmode.archive.read_values import ValueReader
+from scriptmode.archive.value_kinds import Json
+from scriptmode.archive.values import ValueWriter
 from scriptmode.frontend.trace import Frozen, InputTree, OutputTree, TracedMethod
 from scriptmode.frontend.trace.guards import Guard
 from scriptmode.frontend.trace.structure import Container, Leaf, Spec, Static, container_of

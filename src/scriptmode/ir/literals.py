@@ -140,7 +140,8 @@ class LiteralWriter:
         if isinstance(value, Type):
             return f"type({value})"
         if isinstance(value, tuple) and not isinstance(value, enum.Enum):
-            return f"make({self.reference(type(value))}, {self.write(tuple(value))})"
+            items = tuple(tuple.__iter__(value))  # a class may have a length of its own
+            return f"make({self.reference(type(value))}, {self.write(items)})"
         if isinstance(value, UnresolvedTuple):
             return f"make({self.reference(value.cls)}, {self.write(value.items)})"
         return self.reference(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,19 @@ from scriptmode.archive.classes import ClassReader
 from scriptmode.archive.container import Archive, opened
 from scriptmode.archive.manifest import EXTRA, FORMAT, MANIFEST
 from scriptmode.archive.programs import read_program
+from scriptmode.archive.read_values import ValueReader
 from scriptmode.archive.signatures import decode_recording, decode_signature
-from scriptmode.archive.values import Json, ValueReader
+from scriptmode.archive.value_kinds import Json
 from scriptmode.archive.weights import WeightReader
+from scriptmode.autodiff.differentiate import program_of
 from scriptmode.frontend.script import ClassFacts
 from scriptmode.frontend.trace import TracedMethod, TraceResult
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Program
+from scriptmode.ir.graph import Graph, Program, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import SAVERS, ScriptFunction
 from scriptmode.jit.module import CALL, Build, RecursiveScriptModule
+from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.tracing import TraceBuild, compiled_recording
 from scriptmode.support.diagnostics import CompileError, Diagnostic
 from scriptmode.torchscript.reader import Loaded, read_torchscript
@@ -185,9 +188,22 @@ class _Reader:
         program.self_object = root
         codes = self.manifest.get("recordings")
         if codes is None:
-            return LoadedBuild(program, methods, str(entry)).wrap(root)
+            build = LoadedBuild(program, methods, str(entry))
+            build.parts = dict(self._parts(program))
+            return build.wrap(root)
         recordings = {str(n): self._recording(n, c, program, 1) for n, c in codes.items()}
         return TraceBuild(TraceResult(program, recordings)).wrap(root)
+
+    def _parts(self, program: Program) -> Iterator[tuple[str, inspect.Signature]]:
+        """How methods of submodules are called, by function."""
+        for name, code in self.manifest.get("parts", {}).items():
+            signature = decode_signature(code, self.values)
+            graph = program.functions[name]
+            if signature is None or list(signature.parameters) != [
+                p.name for p in graph.params[1:]
+            ]:
+                raise ValueError(f"{name} has other parameters")
+            yield name, signature
 
     def _check_root(
         self, program: Program, root: torch.nn.Module, methods: Mapping[str, _Method]
@@ -291,35 +307,48 @@ class LoadedBuild(Build):
         super().__init__(program, {n: m.function for n, m in methods.items()})
         self.given = dict(methods)
         self.entry = entry
+        self.parts: dict[str, inspect.Signature] = {}  # of methods of submodules, by function
+
+    def signature_of_part(self, function: str) -> inspect.Signature | None:
+        return self.parts.get(function)
 
     def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         if not module._path:
             return name in self.methods
-        return name == "forward" and self._own_forward(module) is not None
+        return self._own(module, name) is not None
 
-    def _own_forward(self, module: RecursiveScriptModule) -> str | None:
-        """The function that is ``forward`` of a submodule, where the program has it."""
+    def _own(self, module: RecursiveScriptModule, method: str) -> str | None:
+        """The function that is a method of a submodule, where the program has it."""
         if module._instance is None:
             return None
         t = module._instance.class_type
         for name, graph in self.program.functions.items():
-            is_forward = name.rpartition(".")[2] == "forward"
-            if is_forward and graph.params and graph.params[0].type == t:
+            is_named = name.rpartition(".")[2] == method
+            if is_named and graph.params and graph.params[0].type == t:
                 return name
         return None
 
     def dispatcher(self, module: RecursiveScriptModule, method: str) -> Dispatcher:
         given = self.given.get(method) if not module._path else None
-        function = given.function if given is not None else self._own_forward(module)
-        if function is None:
-            raise AttributeError(f"{module._path}.{method} is not in the archive's program")
+        program, compiled = self.program, self.compiled
+        if given is not None:
+            function: str | None = given.function
+            signature: inspect.Signature | None = given.signature
+        else:
+            function = self._own(module, method)
+            if function is None:
+                raise AttributeError(f"{module._path}.{method} is not in the archive's program")
+            signature = self.parts.get(function)
+            program = program_of(copy_graph(program.functions[function]), program)
+            compiled = compile_native(program)
+        assert function is not None
         shown = given.shown if given is not None else f"{module.original_name}.{method}"
         return Dispatcher(
             shown,
-            self.program,
+            program,
             function,
-            compiled=self.compiled,
-            signature=given.signature if given is not None else None,
+            compiled=compiled,
+            signature=signature,
             compile_instance=_one_of([], shown),
             self_object=module,
             instance=module._instance,

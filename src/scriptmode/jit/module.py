@@ -423,6 +423,24 @@ class Build:
         """A compiled module over a copy of the eager one."""
         return self.wrap(original)
 
+    def signature_of_part(self, function: str) -> inspect.Signature | None:
+        """How a method of a submodule is called, its module left out; None if no source says."""
+        graph = self.program.functions[function]
+        owner = graph.params[0].type if graph.params else None
+        if not isinstance(owner, T.ClassType) or not owner.is_module or owner.python_class is None:
+            return None
+        method = inspect.getattr_static(owner.python_class, function.rpartition(".")[2], None)
+        if not inspect.isfunction(method):
+            return None
+        signature = inspect.signature(method)
+        parameters = list(signature.parameters.values())[1:]
+        if [p.name for p in parameters] != [p.name for p in graph.params[1:]]:
+            return None
+        return signature.replace(
+            parameters=[p.replace(annotation=p.empty) for p in parameters],
+            return_annotation=signature.empty,
+        )
+
     def is_method(self, module: RecursiveScriptModule, name: str) -> bool:
         """Whether ``name`` is a compiled method of ``module``."""
         raise NotImplementedError

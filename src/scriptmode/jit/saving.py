@@ -19,7 +19,8 @@ from scriptmode.archive.manifest import EXTRA, FORMAT, MANIFEST
 from scriptmode.archive.problems import not_saved
 from scriptmode.archive.programs import NamedObjects, program_text
 from scriptmode.archive.signatures import encode_recording, encode_signature
-from scriptmode.archive.values import Json, ValueWriter
+from scriptmode.archive.value_kinds import Json
+from scriptmode.archive.values import ValueWriter
 from scriptmode.ir.graph import Program
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import SAVERS, ScriptFunction
@@ -169,11 +170,20 @@ def _module_writer(m: RecursiveScriptModule) -> _Writer:
             for name, function in build.methods.items()
         },
     }
+    writer.about["parts"] = {
+        name: encode_signature(signature, writer.values)
+        for name, signature in ((n, build.signature_of_part(n)) for n in build.program.functions)
+        if signature is not None and all(map(_has_plain_default, signature.parameters.values()))
+    }
     if isinstance(build, TraceBuild):
         writer.about["recordings"] = {
             n: encode_recording(r, writer.values) for n, r in build.traced.items()
         }
     return writer
+
+
+def _has_plain_default(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty or _is_plain(parameter.default)
 
 
 def _names_by_class(program: Program) -> dict[type, frozenset[str]]:

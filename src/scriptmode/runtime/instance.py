@@ -185,17 +185,26 @@ class NativeInstance:
         ctypes.memmove(slot, fresh, size)
         drop_slot(ctypes.addressof(old), descriptors.descriptor(t))
 
-    def export_to(self, module: torch.nn.Module, names: frozenset[str] | None = None) -> None:
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the module is a compiled one, which owns its state itself."""
+        own = vars(self.module).get("_instance")
+        return isinstance(own, NativeInstance) and own is not self
+
+    def export_to(
+        self, module: torch.nn.Module, names: frozenset[str] | None = None, whole: bool = False
+    ) -> None:
         """Write the native state of the tree to the attributes of ``module`` and its submodules.
 
         Containers are written by reference.  ``names`` are the attributes that are meant, all by
-        default.
+        default.  Submodules that own their state are left alone, unless the ``whole`` is meant.
         """
         for name in self._filled if names is None else names.intersection(self._filled):
             with self.tree.turn, self._crossing(name) as crossing:
                 self._write_to(module, name, self._read(name, crossing))
         for name, child in self._children.items():
-            child.export_to(getattr(module, name), names)
+            if whole or not child.is_elsewhere:
+                child.export_to(getattr(module, name), names, whole)
 
     def copy_to(self, module: torch.nn.Module) -> None:
         """``export_to`` with copies of the containers."""
@@ -207,7 +216,8 @@ class NativeInstance:
         for name in self._filled:
             self._write_to(module, name, self._read(name, crossing))
         for name, child in self._children.items():
-            child._copy_to(getattr(module, name), crossing)
+            if not child.is_elsewhere:
+                child._copy_to(getattr(module, name), crossing)
 
     def _write_to(self, module: torch.nn.Module, name: str, value: Any) -> None:
         """Give an eager module the value of an attribute; immutable equal ones stay."""
@@ -247,7 +257,7 @@ class NativeInstance:
         try:
             yield
         finally:
-            self.export_to(self.module, names)
+            self.export_to(self.module, names, whole=True)
 
     # ---- lent to Python in a call
 

@@ -273,8 +273,10 @@ def _constant_names(module: nn.Module, annotations: dict[str, Any]) -> set[str]:
 
 
 def _is_printable(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_is_printable(v) for v in value)
+    if isinstance(value, list):
+        return all(map(_is_printable, list.__iter__(value)))
+    if isinstance(value, tuple):  # whose class may be iterated otherwise
+        return all(map(_is_printable, tuple.__iter__(value)))
     return type(value) in CONSTANT_TYPES
 
 
