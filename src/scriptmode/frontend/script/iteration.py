@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from scriptmode.frontend.methods import NESTED_NUMBERS
 from scriptmode.frontend.script.conditions import members, split, truth
 from scriptmode.frontend.script.emitter import Emitter
 from scriptmode.frontend.script.enums import flags_of, iterated_flags, own_method, plain
@@ -140,6 +141,15 @@ def _iterable_items(e: Emitter, value: IterableValue) -> Sequence[Sugared] | Non
     return None
 
 
+def check_listed(e: Emitter, t: T.Type) -> None:
+    """Refuse to look into what ``tolist`` gives, of which the type is not known."""
+    if t == NESTED_NUMBERS:
+        e.fail_type(
+            "what the list of a tensor holds depends on its dtype and number of dimensions",
+            help="say it: `rows: List[List[float]] = x.tolist()`",
+        )
+
+
 def cursor_of(e: Emitter, value: Sugared) -> Cursor:
     """Elements of a value by index."""
     if is_iterator(value):
@@ -222,6 +232,7 @@ def _value_cursor(e: Emitter, value: Value, t: T.Type) -> Cursor:
     flags = flags_of(e, IRValue(value))
     if flags is not None:
         return cursor_of(e, flags)
+    check_listed(e, t)
     if len(members(t)) > 1:
         return cursor_of(e, e.unit.iterator_over_several(e, IRValue(value)))
     e.fail_type(f"a value of type {t} cannot be iterated over")
@@ -557,6 +568,7 @@ def length_of(e: Emitter, value: Sugared) -> Sugared:
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", "len() of a value that may be None",
                help="test it first: `if x is not None:`")  # fmt: skip
+    check_listed(e, t)
     if isinstance(value, IRValue) and isinstance(t, T.UnionType):
         return split(e, value, lambda v: length_of(e, v))
     e.fail_type(f"a value of type {t} has no len()")

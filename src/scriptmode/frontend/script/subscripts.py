@@ -17,7 +17,7 @@ from scriptmode.frontend.script.emitter import Emitter, NeedsConstant
 from scriptmode.frontend.script.enums import enum_attribute, own_method, plain
 from scriptmode.frontend.script.flow import choose, choose_value, when
 from scriptmode.frontend.script.handlers import ATTRIBUTES, SUBSCRIPTS, Table
-from scriptmode.frontend.script.iteration import index_value
+from scriptmode.frontend.script.iteration import check_listed, index_value
 from scriptmode.frontend.script.operands import operand
 from scriptmode.frontend.script.operators import (
     as_list,
@@ -87,6 +87,7 @@ def _value_subscript(e: Emitter, value: IRValue, index: Sugared) -> Sugared:
     if isinstance(t, T.OptionalType):
         e.fail("SM0205", "a subscript of a value that may be None",
                help="test it first: `if x is not None:`")  # fmt: skip
+    check_listed(e, t)
     if len(members(t)) > 1:
         return split(e, value, lambda v: e.subscript(v, index))
     e.fail_type(f"a value of type {t} cannot be subscripted")
