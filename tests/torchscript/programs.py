@@ -487,6 +487,16 @@ def carried_types(x: Tensor, n: int):
 
 
 @program((X,))
+def gradients(x: Tensor):
+    y = x.detach().requires_grad_()
+    z = (y * y * y).sum()
+    g = torch.autograd.grad([z], [y], create_graph=True, retain_graph=True)[0]
+    assert g is not None
+    g.sum().backward()
+    return g.detach(), y.grad
+
+
+@program((X,))
 def printed(x: Tensor):
     print("shape", x.size(0), [1, 2])
     return x

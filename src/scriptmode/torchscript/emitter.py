@@ -152,6 +152,14 @@ class Emitter:
             return value
         if isinstance(value.type, T.OptionalType) and T.is_subtype(value.type.element, t):
             return self.builder.node("prim::checked_cast", [value], [t]).output
+        if t == T.NUMBER and value.type == T.TENSOR:
+            return self.op("aten::item", value)
+        if isinstance(t, T.TupleType) and isinstance(value.type, T.TupleType):
+            parts = value.type.elements
+            if len(parts) == len(t.elements) and not isinstance(t, T.NamedTupleType):
+                items = [self.builder.tuple_index(value, i) for i in range(len(parts))]
+                fitting = [self.fit(v, e, what) for v, e in zip(items, t.elements, strict=True)]
+                return self.builder.tuple(fitting, t)
         if t == T.FLOAT and value.type in (T.INT, T.BOOL):
             return self.op(f"{value.type}::float", value)
         number = isinstance(value.type, (T.UnionType, T.SimpleType)) and value.type != T.TENSOR

@@ -182,7 +182,21 @@ class Unit:
         """Lower all that is called."""
         while self._pending:
             self._pending.pop()()
+        self._leave_unread()
         self.classes.finish()
+
+    def _leave_unread(self) -> None:
+        """Leave attributes of unknown types to Python where no code reads them."""
+        used = {
+            (node.inputs[0].type, node.attributes["name"])
+            for graph in self.program.functions.values()
+            for node in graph.walk()
+            if node.kind in ("prim::GetAttr", "prim::SetAttr")
+        }
+        for t in self.program.classes.values():
+            for name, kind in list(t.attributes.items()) if t.is_module else ():
+                if T.ANY in T.walk(kind) and (t, name) not in used:
+                    del t.attributes[name]
 
     def closure(self, e: Emitter, closure: Closure) -> tuple[str, list[Value], T.Type]:
         """A function inside of another as one of its own: its name, what it captures, its result.
