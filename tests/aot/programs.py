@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from examples.demo import Loop as Loop
+
+import scriptmode
 
 
 class Settings(torch.nn.Module):
@@ -91,3 +94,85 @@ def talking(n: int):
     for i in range(n):
         print("line", i, "größer", sep=" | ")
     return n
+
+
+class SmallCNN(torch.nn.Module):
+    """Convolutions, pooling, batch norm, a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(1, 8, 3, padding=1)
+        self.second = torch.nn.Conv2d(8, 16, 3, padding=1, stride=2, bias=False)
+        self.norm = torch.nn.BatchNorm2d(16)
+        self.out = torch.nn.Linear(16 * 2 * 2, 10)
+
+    def forward(self, x: torch.Tensor):
+        x = F.max_pool2d(F.relu(self.first(x)), 2)
+        x = F.avg_pool2d(F.relu(self.norm(self.second(x))), 2)
+        return F.log_softmax(self.out(torch.flatten(x, 1)), dim=1)
+
+
+class Block(torch.nn.Module):
+    """A transformer block."""
+
+    def __init__(self, is_causal: bool, width: int = 32, heads: int = 4):
+        super().__init__()
+        self.is_causal = is_causal
+        self.heads = heads
+        self.norm1, self.norm2 = torch.nn.LayerNorm(width), torch.nn.LayerNorm(width)
+        self.qkv, self.out = torch.nn.Linear(width, 3 * width), torch.nn.Linear(width, width)
+        self.up, self.down = torch.nn.Linear(width, 4 * width), torch.nn.Linear(4 * width, width)
+
+    def split(self, x: torch.Tensor):
+        b, t, d = x.shape
+        return x.view(b, t, self.heads, d // self.heads).transpose(1, 2)
+
+    def forward(self, x: torch.Tensor):
+        b, t, d = x.shape
+        q, k, v = self.qkv(self.norm1(x)).chunk(3, dim=-1)
+        q, k, v = self.split(q), self.split(k), self.split(v)
+        if self.is_causal:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            scores = q @ k.transpose(-2, -1) / (d // self.heads) ** 0.5
+            y = F.softmax(scores, dim=-1) @ v
+        x = x + self.out(y.transpose(1, 2).reshape(b, t, d))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class Words(torch.nn.Module):
+    """Embedded words, a choice of the best, strings and lists beside."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(20, 8)
+        self.linear = torch.nn.Linear(8, 4)
+        self.names = ["a", "b", "c", "ä"]
+
+    def forward(self, ids: torch.Tensor, extra: torch.Tensor | None = None):
+        y = self.linear(self.embedding(ids).mean(1))
+        if extra is not None:
+            y = y + extra
+        if float(y.sum()) > 1e6:
+            raise OverflowError("too large")
+        found = [name for name in self.names if name > "a"]
+        return y.argmax(-1), f"{len(found)} names: {', '.join(found)}", [y, y * 2]
+
+
+class Switch(torch.nn.Module):
+    """Two methods."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(3))
+
+    def forward(self, x: torch.Tensor):
+        return x * self.weight
+
+    @scriptmode.export
+    def inverse(self, x: torch.Tensor, n: int):
+        if n < 0:
+            raise ValueError(f"{n} is negative")
+        for _ in range(n):
+            x = x / self.weight
+        return x, n

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,31 +14,8 @@ from examples.native.scriptmode_ctypes import Library, LibraryError
 
 import scriptmode
 from tests.aot import programs
+from tests.aot.compare import arrays, cell_input, same
 from tests.aot.tools import HERE, build_c, needs
-
-
-def arrays(value):
-    """Tensors as arrays, tuples of torch as tuples."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().numpy()
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(arrays, value))
-    return value
-
-
-def same(found, expected):
-    """Equal values of equal types; tensors nearly."""
-    expected = arrays(expected)
-    assert type(found) is type(expected), (found, expected)
-    if isinstance(expected, np.ndarray):
-        assert found.dtype == expected.dtype and found.shape == expected.shape
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    elif isinstance(expected, (list, tuple)):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            same(one, other)
-    else:
-        assert found == expected
 
 
 @pytest.fixture(scope="module")
@@ -209,20 +185,11 @@ def test_the_weights_are_a_safetensors_file(tmp_path):
 # ---- a program of C, without Python
 
 
-def cell_input(folder: Path) -> bytes:
-    """Exports the gated cell loop; arguments and the expected result for cell.c."""
-    m = programs.Loop()
-    scriptmode.export_library(scriptmode.script(m), folder, name="cell")
-    x, h = torch.randn(3, 4), torch.randn(3, 4)
-    with torch.no_grad():
-        expected = m(x, h, 10)
-    numbers = [float(v) for t in (x, h, expected) for v in t.flatten()]
-    return " ".join(map(repr, [10, 3, 4, *numbers])).encode()
-
-
 @needs("cc")
 def test_a_c_program_calls_from_eight_threads_without_python(tmp_path):
-    given = cell_input(tmp_path)
+    m = programs.Loop()
+    scriptmode.export_library(scriptmode.script(m), tmp_path, name="cell")
+    given = cell_input(m)
     program = build_c("cell.c", tmp_path)
     linked = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
     assert "torch" not in linked and "python" not in linked

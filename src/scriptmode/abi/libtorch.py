@@ -47,6 +47,11 @@ def symbol(name: str) -> int:
     return address
 
 
+def abi_version() -> int:
+    """The version that libtorch's C interface tells of itself."""
+    return int(ctypes.CFUNCTYPE(ctypes.c_uint64)(symbol("aoti_torch_abi_version"))())
+
+
 @dataclass(frozen=True)
 class OpTarget:
     """The unboxed C++ function of an op: its symbol, arguments and results."""

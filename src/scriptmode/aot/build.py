@@ -19,7 +19,7 @@ import inspect
 import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import llvmlite.binding as llvm
 import torch
 from llvmlite import ir
 
-from scriptmode.abi import layouts, libtorch
+from scriptmode.abi import layouts, libtorch, tensorfields
 from scriptmode.abi.convention import I32, I64, PTR
 from scriptmode.abi.dtypes import DTYPE_NUMBERS
 from scriptmode.abi.tensorfields import inference_key_set
@@ -38,13 +38,22 @@ from scriptmode.aot import layouts as aot_layouts
 from scriptmode.aot.checks import Method, check
 from scriptmode.aot.cxx_errors import define_cpp_error
 from scriptmode.aot.image import NULL, CannotExport, Image
-from scriptmode.aot.native import c_calls, c_errors, c_stack, c_values, dtypes, with_libtorch
+from scriptmode.aot.native import (
+    c_calls,
+    c_errors,
+    c_stack,
+    c_values,
+    dtypes,
+    with_libtorch,
+    without_libtorch,
+)
 from scriptmode.aot.problems import not_exported
 from scriptmode.aot.weights import Weights, memory_of
 from scriptmode.codegen import native, native_lower, tensors, thunk_support, thunks
+from scriptmode.codegen.dense import mkl
 from scriptmode.codegen.module import emit_program
 from scriptmode.codegen.object_cache import ObjectCache
-from scriptmode.codegen.object_code import initialize, optimize
+from scriptmode.codegen.object_code import Target, initialize, optimize, targeting
 from scriptmode.codegen.unit import EnumMember, FrozenConstant, Unit
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Program
@@ -60,7 +69,7 @@ _ENTRIES: tuple[Any, ...] = (
     c_calls.aot_open, c_calls.aot_close, c_calls.aot_call, c_values.aot_value_free,
 )  # fmt: skip
 _SOURCES = (c_calls, c_errors, c_stack, c_values, dtypes, aot_layouts)
-_FLAVOURS = {"libtorch": with_libtorch}
+_FLAVOURS = {"libtorch": with_libtorch, "standalone": without_libtorch}
 
 
 @dataclass(frozen=True)
@@ -125,10 +134,11 @@ def parse(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
     return module
 
 
-def portable_machine(level: int = 2) -> llvm.TargetMachine:
-    """Any processor of this machine's architecture."""
-    target = initialize()
-    return target.create_target_machine(opt=level, reloc="pic", codemodel="default")
+def machine_of(target: Target) -> llvm.TargetMachine:
+    """A machine that makes code for shared libraries."""
+    return initialize().create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="default"
+    )
 
 
 def _thunks_module(unit: Unit) -> ir.Module:
@@ -139,6 +149,10 @@ def _thunks_module(unit: Unit) -> ir.Module:
     thunk_support.define_support(module, has_type_cell=True)
     define_cpp_error(module)
     return module
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word >= 1 << 63 else word
 
 
 class LibraryImage:
@@ -241,6 +255,7 @@ class LibraryImage:
         b = ir.IRBuilder(function.append_basic_block("entry"))
         (ctx,) = function.args
         if self.flavour == "libtorch":
+            self._check_libtorch(b, ctx)
             self._find_optional_type(b)
         weight = self._extern("aot_weight", I32, [PTR] * 4)
         for cell, tensor in self._constants:
@@ -249,6 +264,14 @@ class LibraryImage:
             with b.if_then(b.icmp_signed("!=", status, ir.Constant(I32, 0))):
                 b.ret(status)
         b.ret(ir.Constant(I32, 0))
+
+    def _check_libtorch(self, b: ir.IRBuilder, ctx: ir.Value) -> None:
+        message = f"the library was made with torch {torch.__version__}, and another one is loaded"
+        check = self._extern("aot_check_libtorch", I32, [PTR, I64, PTR])
+        expected = ir.Constant(I64, _signed(libtorch.abi_version()))
+        status = b.call(check, [ctx, expected, self.image.new_text(message)])
+        with b.if_then(b.icmp_signed("!=", status, ir.Constant(I32, 0))):
+            b.ret(status)
 
     def _find_optional_type(self, b: ir.IRBuilder) -> None:
         cell = ir.GlobalVariable(self.module, PTR, thunk_support.OPTIONAL_TENSOR_TYPE)
@@ -274,8 +297,23 @@ class LibraryImage:
         words = (key_set_offset(), plain_key_set(), inference_key_set())
         kind = ir.ArrayType(I64, len(words))
         made = ir.GlobalVariable(self.module, kind, "aot.keys")
-        signed = [w - (1 << 64) if w >= 1 << 63 else w for w in words]
-        made.initializer = ir.Constant(kind, [ir.Constant(I64, w) for w in signed])
+        made.initializer = ir.Constant(kind, [ir.Constant(I64, _signed(w)) for w in words])
+
+    def fields(self) -> None:
+        """Define where the runtime puts what guards read of a tensor; and what is never called."""
+        found = tensorfields.fields()
+        if found is None:
+            raise CannotExport(
+                f"the tensors of torch {torch.__version__} are laid out in a new way"
+            )
+        words = (key_set_offset(), found.sizes, found.dtype, _signed(plain_key_set()))
+        self.image.data(
+            "aot.fields", {8 * i: ir.Constant(I64, w) for i, w in enumerate(words)}, 32,
+            constant=True, public=True,
+        )  # fmt: skip
+        for name in without_libtorch.UNREACHED:
+            unreached = self._extern(name, ir.VoidType(), [])
+            ir.IRBuilder(unreached.append_basic_block("entry")).unreachable()
 
     # ---- methods
 
@@ -309,9 +347,12 @@ class LibraryImage:
         for i, (p, offset) in enumerate(zip(parameters, offsets, strict=True)):
             row = {
                 aot_layouts.PARAMETER_NAME: self.image.new_text(p.name),
-                aot_layouts.PARAMETER_DESCRIPTOR: self._descriptor(p.type),
+                aot_layouts.PARAMETER_DESCRIPTOR: self._descriptor(
+                    T.NONE if p.name in method.absent else p.type
+                ),
                 aot_layouts.PARAMETER_OFFSET: ir.Constant(I64, offset),
                 aot_layouts.PARAMETER_DEFAULT: self._default(method, p),
+                aot_layouts.PARAMETER_FACT: self._fact(method, p),
             }
             rows |= {i * aot_layouts.PARAMETER_SIZE + at: value for at, value in row.items()}
         size = len(parameters) * aot_layouts.PARAMETER_SIZE
@@ -339,6 +380,13 @@ class LibraryImage:
         with Crossing() as crossing:
             crossing.to_native(method.defaults[parameter.name], t, address)
         return self.image.data("default", self.image.slot(address, t), size + 8)
+
+    def _fact(self, method: Method, parameter: Any) -> ir.Constant:
+        fact = method.facts.get(parameter.name)
+        if fact is None:
+            return NULL
+        words = [DTYPE_NUMBERS[fact.dtype], len(fact.shape), *fact.shape, *fact.strides]
+        return self.image.words("fact", words)
 
     def _wrapper(self, method: Method, number: int, offsets: Sequence[int]) -> ir.Constant:
         """``i32 (ctx, area, result)``, which calls the function."""
@@ -376,8 +424,18 @@ class Request:
     flavour: str = "libtorch"
 
 
-def build(request: Request, machine: llvm.TargetMachine) -> Built:
+PORTABLE = Target("", "")
+"""Any processor of this machine's architecture."""
+
+
+def build(request: Request, target: Target = PORTABLE) -> Built:
     """Make the object code of a library."""
+    machine = machine_of(target)
+    with targeting(replace(target, has_libtorch=request.flavour == "libtorch")):
+        return _build(request, machine)
+
+
+def _build(request: Request, machine: llvm.TargetMachine) -> Built:
     root = request.methods[0].graph.span
     nativelib.ensure_loaded()
     unit = emit_program(request.program)
@@ -390,11 +448,9 @@ def build(request: Request, machine: llvm.TargetMachine) -> Built:
     linked = parse(str(unit.module), machine)
     if unit.level:
         optimize(linked, machine, unit.level)
-    for module in (
-        parse(str(_thunks_module(unit)), machine),
-        llvm.parse_bitcode(runtime_bitcode(request.flavour, machine)),
-    ):
-        linked.link_in(module)
+    if unit.has_libtorch:
+        linked.link_in(parse(str(_thunks_module(unit)), machine))
+    linked.link_in(llvm.parse_bitcode(runtime_bitcode(request.flavour, machine)))
     weights = Weights(request.name)
     image = LibraryImage(unit, request.name, request.flavour, weights)
     try:
@@ -407,6 +463,8 @@ def build(request: Request, machine: llvm.TargetMachine) -> Built:
         sorted(v.name for v in (*linked.functions, *linked.global_variables)
                if v.is_declaration and not v.name.startswith("llvm."))
     )  # fmt: skip
+    if not unit.has_libtorch:
+        _refuse_libtorch(undefined, root)
     return Built(bytes(machine.emit_object(linked)), undefined, weights.content())
 
 
@@ -423,7 +481,18 @@ def _fill(image: LibraryImage, request: Request, linked: llvm.ModuleRef, root: S
     image.start()
     image.finish()
     image.methods(request.methods)
-    image.keys()
+    if image.flavour == "libtorch":
+        image.keys()
+    else:
+        image.fields()
+
+
+def _refuse_libtorch(undefined: Iterable[str], root: Span) -> None:
+    for name in undefined:
+        if name.startswith(("_Z", "aoti_", "torch_")) or name in mkl.SYMBOLS.values():
+            raise not_exported(
+                f"this program to a standalone library: it needs {name} of libtorch", root
+            )
 
 
 def _remove_unreached(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scriptmode.abi import libtorch
+from scriptmode.analysis.facts import TensorFact
 from scriptmode.analysis.terminators import carried_offset, ends_of_branches, ends_of_loop
 from scriptmode.aot.problems import not_exported
 from scriptmode.codegen.function import not_built
@@ -19,7 +20,7 @@ from scriptmode.ir import types as T
 from scriptmode.ir.graph import Block, Graph, Node, Program, Value
 from scriptmode.runtime import nativelib
 from scriptmode.runtime.instance import NativeInstance
-from scriptmode.support.source import Span
+from scriptmode.support.source import UNKNOWN, Span
 
 _PASSED = (T.NONE, T.BOOL, T.INT, T.FLOAT, T.COMPLEX, T.STR, T.TENSOR)
 
@@ -32,6 +33,8 @@ class Method:
     graph: Graph
     self: NativeInstance | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, TensorFact] = field(default_factory=dict)  # of a standalone library
+    absent: frozenset[str] = frozenset()  # parameters that are always None there
 
     @property
     def parameters(self) -> list[Any]:
@@ -49,7 +52,14 @@ def check(unit: Unit, program: Program, methods: Sequence[Method]) -> None:
     """Refuse what a library cannot do."""
     for method in methods:
         for p in method.parameters:
+            if p.name in method.absent:
+                continue
             _check_type(p.type, f"parameter `{p.name}`", method.graph.span, is_result=False)
+            if not unit.has_libtorch and T.TENSOR in T.walk(p.type) and p.name not in method.facts:
+                raise not_exported(
+                    f"parameter `{p.name}` of type {p.type} to a standalone library",
+                    method.graph.span, "each tensor has to be a parameter of its own",
+                )  # fmt: skip
         result = method.graph.return_type or T.NONE
         _check_type(result, "the result", method.graph.span, is_result=True)
     if unit.crossings:
@@ -66,6 +76,8 @@ def check(unit: Unit, program: Program, methods: Sequence[Method]) -> None:
                     "a library keeps no state between calls: return the new value",
                 )
     _check_writes(program, methods)
+    if not unit.has_libtorch:
+        _check_own_kernels(unit)
     for schema, node in unit.thunks.items():
         route = libtorch.route(schema)
         if route.name is None:
@@ -76,6 +88,30 @@ def check(unit: Unit, program: Program, methods: Sequence[Method]) -> None:
     for name, asker in unit.natives.items():
         if name not in known and asker is not None:
             raise not_built(asker, f"no native code for {asker.kind} yet ({name})")
+
+
+_WITHOUT_LIBTORCH = "a standalone library has only the ops that become loops of our own"
+_TENSORS = frozenset(f"aoti_torch_get_{n}" for n in ("data_ptr", "dim", "sizes", "strides",
+                                                     "numel", "dtype"))  # fmt: skip
+
+
+def _check_own_kernels(unit: Unit) -> None:
+    """Refuse what needs libtorch."""
+    for schema, node in unit.thunks.items():
+        raise not_exported(f"{schema.kind} to a standalone library", node.span, _WITHOUT_LIBTORCH)
+    for name, asker in unit.externals.items():
+        if name.startswith(("_Z", "aoti_", "torch_")) and name not in _TENSORS:
+            what = "this program" if asker is None else asker.kind
+            span = UNKNOWN if asker is None else asker.span
+            raise not_exported(
+                f"{what} to a standalone library: it calls {name} of libtorch", span,
+                _WITHOUT_LIBTORCH,
+            )  # fmt: skip
+    for name, asker in unit.natives.items():
+        if name.startswith("sm_task") and asker is not None:
+            raise not_exported(
+                f"{asker.kind} to a standalone library: tasks run on libtorch's threads", asker.span
+            )
 
 
 def _check_type(t: T.Type, what: str, span: Span, *, is_result: bool) -> None:

@@ -40,16 +40,22 @@ def read(
     is_plain = f.b.icmp_unsigned("==", keys, ir.Constant(I64, plain_key_set()))
     f.b.cbranch(is_plain, plain, other)
     f.b.position_at_end(plain)
-    requires = f.b.call(f.unit.external(REQUIRES_GRAD, I1, [PTR]), [self])
-    f.b.cbranch(requires, other, quick)
+    if f.unit.has_libtorch:
+        requires = f.b.call(f.unit.external(REQUIRES_GRAD, I1, [PTR]), [self])
+        f.b.cbranch(requires, other, quick)
+    else:
+        f.b.branch(quick)
     f.b.position_at_end(quick)
     i, j = [*indices, _ZERO, _ZERO][:2]
     arguments = [f.spill(self), ir.Constant(I64, len(indices)), i, j, place]
     found = f.native_value("sm_tensor_read", I64, arguments)
     f.b.cbranch(f.b.icmp_signed("!=", found, _ZERO), joined, other)
     f.b.position_at_end(other)
-    f.b.store(general(), place)
-    f.b.branch(joined)
+    if f.unit.has_libtorch:
+        f.b.store(general(), place)
+        f.b.branch(joined)
+    else:
+        f.raise_(RuntimeError, f.unit.text("this element cannot be read without libtorch"))
     f.b.position_at_end(joined)
     return f.b.load(place, typ=NUMBER_TYPE)
 

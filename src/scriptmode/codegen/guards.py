@@ -52,6 +52,10 @@ def fits(
 ) -> ir.Value:  # fmt: skip
     """Whether a tensor is a plain one of at most ``MOST_DIMS`` dimensions, as described."""
     wanted = DTYPE_NUMBERS[dtype], tuple(shape), tuple(strides)
+    if not f.unit.has_libtorch:
+        differences = _Differences(f.b)
+        _compare_words(f.b, differences, self, *wanted)
+        return f.b.icmp_unsigned("==", differences.total, zero())
     if fields() is None:
         differences = _Differences(f.b)
         _compare_by_queries(f, differences, self, *wanted)

@@ -209,10 +209,12 @@ def compile_program(
 
 def emit_program(program: Program, elsewhere: Elsewhere = NOWHERE) -> Unit:
     """Make ownership explicit in ``program`` and emit its LLVM module."""
-    own = [g for name, g in program.functions.items() if name not in elsewhere.functions]
     unit = Unit(program, choose_level(program, elsewhere.functions), elsewhere.locations)
     unit.recursive = recursive_functions(program)
     unit.counted = elsewhere.counted
+    own = [g for name, g in program.functions.items() if name not in elsewhere.functions]
+    if not unit.has_libtorch:  # there is nothing that could run a region op by op
+        own = [graph for graph in own if graph.name not in regions.functions_of(program)]
     stored = stored_attributes(program)
     found = [node for graph in own for node in graph.find_all("prim::Region")]
     unit.plans = regions.plans_of(program, found)

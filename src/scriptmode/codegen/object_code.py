@@ -10,9 +10,13 @@ package and without torch, and answers requests until its input ends::
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO
 
@@ -33,11 +37,44 @@ def initialize() -> llvm.Target:
     return llvm.Target.from_default_triple()
 
 
+@dataclass(frozen=True)
+class Target:
+    """For what code is made: a processor, and whether libtorch is there."""
+
+    cpu: str
+    features: str
+    has_libtorch: bool = True
+
+
 @cache
-def host_cpu() -> tuple[str, str]:
-    """Name and feature string of this machine's processor."""
+def host_target() -> Target:
+    """This machine, in a process with libtorch."""
     initialize()
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+_TARGET: ContextVar[Target | None] = ContextVar("target", default=None)
+
+
+def target() -> Target:
+    """For what code is made now: this process, or what ``targeting`` says."""
+    return _TARGET.get() or host_target()
+
+
+@contextlib.contextmanager
+def targeting(chosen: Target) -> Iterator[None]:
+    """Make code for a target inside of the block, in this thread."""
+    token = _TARGET.set(chosen)
+    try:
+        yield
+    finally:
+        _TARGET.reset(token)
+
+
+def host_cpu() -> tuple[str, str]:
+    """Name and feature string of the processor that code is made for."""
+    found = target()
+    return found.cpu, found.features
 
 
 def target_machine(level: int) -> llvm.TargetMachine:

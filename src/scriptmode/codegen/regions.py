@@ -23,7 +23,7 @@ from scriptmode.abi.convention import I1, I8, I16, I32, I64, PTR
 from scriptmode.abi.dtypes import DTYPE_NUMBERS
 from scriptmode.abi.layouts import llvm_type
 from scriptmode.analysis.facts import TensorFact, contiguous_fact
-from scriptmode.codegen import guards, heap
+from scriptmode.codegen import guards, heap, tensors
 from scriptmode.codegen.arrays import array_place, copy_elements
 from scriptmode.codegen.containers import lent_list
 from scriptmode.codegen.function import FunctionEmitter
@@ -78,8 +78,16 @@ def array_fact(t: T.ArrayType) -> TensorFact:
     return contiguous_fact(t.dtype, t.shape)
 
 
+def functions_of(program: Program) -> frozenset[str]:
+    """The functions that regions stand for."""
+    found = (g.find_all("prim::Region") for g in program.functions.values())
+    return frozenset(node.attributes["callee"] for nodes in found for node in nodes)
+
+
 _DATA = "sm.data_of"
+_MISFIT = "a tensor is not as the library was compiled for, or shares memory with another"
 LEFT = "left "  # and the name of a region: counts how often it ran torch's ops
+NEW_TENSOR = "aot_tensor_new"  # of libraries without libtorch
 BUMP_VERSION = "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"
 
 
@@ -92,7 +100,7 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
         name = f.unit.module.get_unique_name(f"kernel.{node.attributes['callee']}")
         kernel = f.unit.kernels[id(plan)] = emit_kernel(f.unit.module, plan, name)
     places = [_result_place(f, o) for o in node.outputs]
-    tensors = [p for p in places if isinstance(p, Slot)]
+    slots = [p for p in places if isinstance(p, Slot)]
     slow, done = (f.llvm.append_basic_block(n) for n in ("slow", "done"))
     fits = _fits(f, node)
     _go_on_if(f, fits, slow)
@@ -119,18 +127,25 @@ def emit_region(f: FunctionEmitter, node: Node) -> object:
         failed = f.b.icmp_signed("!=", status, ir.Constant(I32, 0))
         f.b.cbranch(failed, refused, ran)
         f.b.position_at_end(refused)
-        for slot in tensors:
+        for slot in slots:
             f.release(f.b.load(slot.address, typ=PTR), T.TENSOR)
             f.clear(slot)
-        f.b.branch(slow)
+        if f.unit.has_libtorch:
+            f.b.branch(slow)
+        else:
+            f.raise_(IndexError, f.unit.text("index out of range"))
         f.b.position_at_end(ran)
     _note_writes(f, node, plan)
     f.b.branch(done)
-    if fits is not None or apart is not None or may_refuse:
+    leaves = fits is not None or apart is not None
+    if leaves or (may_refuse and f.unit.has_libtorch):
         f.b.position_at_end(slow)
-        count_one(f, LEFT + node.attributes["callee"])
-        _run_ops(f, node, places)
-        f.b.branch(done)
+        if f.unit.has_libtorch:
+            count_one(f, LEFT + node.attributes["callee"])
+            _run_ops(f, node, places)
+            f.b.branch(done)
+        else:
+            f.raise_(RuntimeError, f.unit.text(_MISFIT))
     else:
         f.llvm.blocks.remove(slow)
     f.b.position_at_end(done)
@@ -230,7 +245,7 @@ def _is_apart(
 def _note_writes(f: FunctionEmitter, node: Node, plan: Schedule) -> None:
     """Count the writes as torch does, so that autograd sees them."""
     for buffer, value in zip(plan.kernel.inputs, node.inputs, strict=True):
-        if isinstance(buffer, Buffer) and value.type == T.TENSOR:
+        if isinstance(buffer, Buffer) and value.type == T.TENSOR and f.unit.has_libtorch:
             bump = f.unit.external(BUMP_VERSION, VOID, [PTR])
             for _ in range(plan.kernel.writes.get(buffer, 0)):
                 f.b.call(bump, [f.spill(f.values[value])])
@@ -262,6 +277,8 @@ def allocate_sizes(
     strides: Sequence[ir.Value] | None = None,
 ) -> ir.Value:  # fmt: skip
     """Put a new tensor of these sizes into a slot; where its elements lie."""
+    if not f.unit.has_libtorch:
+        return _allocate_own(f, slot, dtype, sizes, strides)
     some = ir.Constant(I8, 1)
     code = ir.Constant(I8, DTYPE_NUMBERS[dtype])
     options: list[ir.Value] = [ir.Constant(ir.LiteralStructType([I8, I8]), [some, code])]
@@ -278,6 +295,23 @@ def allocate_sizes(
     assert schema is not None
     f.check(f.b.call(f.unit.thunk(schema), [f.ctx, *arguments, slot.address]))
     return query(f, "data_ptr", f.b.load(slot.address, typ=PTR), PTR)
+
+
+def _allocate_own(
+    f: FunctionEmitter, slot: Slot, dtype: torch.dtype, sizes: Sequence[ir.Value],
+    strides: Sequence[ir.Value] | None,
+) -> ir.Value:  # fmt: skip
+    """The same in a library without libtorch, which has tensors of its own."""
+    words = f.temporary(ir.ArrayType(I64, max(1, 2 * len(sizes))))
+    for index, word in enumerate([*sizes, *(strides or ())]):
+        tensors.store(f.b, word, words, 8 * index)
+    number, dims = (ir.Constant(I64, n) for n in (DTYPE_NUMBERS[dtype], len(sizes)))
+    has_strides = ir.Constant(I64, int(strides is not None))
+    make = tensors.extern_function(
+        f.unit.module, NEW_TENSOR, ir.FunctionType(I32, [PTR, I64, I64, PTR, I64, PTR])
+    )
+    f.check(f.b.call(make, [f.ctx, number, dims, words, has_strides, slot.address]))
+    return f.b.call(_data_of(f.unit), [f.b.load(slot.address, typ=PTR)])
 
 
 def define_tensor(f: FunctionEmitter, output: Value, slot: Slot) -> object:
@@ -329,6 +363,12 @@ def to_array(f: FunctionEmitter, node: Node, tensor: ir.Value) -> ir.Value:
     t = node.output.type
     assert isinstance(t, T.ArrayType)
     place = array_place(f, t)
+    if not f.unit.has_libtorch:
+        fact = array_fact(t)
+        fits = guards.fits(f, tensor, fact.dtype, fact.shape, fact.strides, records=False)
+        f.raise_if(f.b.not_(fits), RuntimeError, _MISFIT)
+        copy_elements(f, f.b.call(_data_of(f.unit), [tensor]), place, t)
+        return place
     schema = aten_schema("aten::contiguous")
     assert schema is not None
     slot = f.array(Count.TENSOR).take()

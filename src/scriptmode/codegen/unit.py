@@ -18,6 +18,7 @@ from scriptmode.abi import objects
 from scriptmode.abi.convention import I8, I16, I32, I64, PTR, function_type
 from scriptmode.abi.layouts import descriptor_symbol, llvm_type
 from scriptmode.codegen import tensors
+from scriptmode.codegen.object_code import target
 from scriptmode.codegen.thunks import declare_thunk
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Node, Program
@@ -56,13 +57,14 @@ class Unit:
     ) -> None:
         self.program = program
         self.level = level
+        self.has_libtorch = target().has_libtorch
         self.module = ir.Module(program.root)
         self.locations: list[Span] = list(locations)
         self.descriptors: dict[T.Type, None] = {}
         self.thunks: dict[OpSchema, Node] = {}
         self.natives: dict[str, Node | None] = {}
         self.crossings: list[Node] = []  # nodes whose values cross to Python and back
-        self.externals: dict[str, None] = {}
+        self.externals: dict[str, Node | None] = {}
         self.cells: dict[str, Any] = {}
         self.enum_members: dict[tuple[str, str], EnumMember] = {}
         self.global_cells: dict[str, str] = {}
@@ -111,7 +113,7 @@ class Unit:
 
     def external(self, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
         """Refer to a function of libtorch or libc."""
-        self.externals[name] = None
+        self.externals.setdefault(name, self.current)
         ftype = ir.FunctionType(result, list(arguments))
         return tensors.extern_function(self.module, name, ftype)
 

@@ -13,16 +13,21 @@ from typing import Any
 
 import torch
 
-from scriptmode.aot.build import Request, build, portable_machine
+from scriptmode.analysis.facts import TensorFact
+from scriptmode.aot.build import PORTABLE, Request, build
 from scriptmode.aot.checks import Method
 from scriptmode.aot.linking import link_shared, linker
 from scriptmode.aot.problems import not_exported
+from scriptmode.codegen.object_code import Target, host_target
 from scriptmode.ir import types as T
-from scriptmode.ir.graph import Graph, Program
+from scriptmode.ir.graph import Graph, Program, copy_graph
 from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import ScriptFunction
 from scriptmode.jit.module import EmptyBuild, RecursiveScriptModule
+from scriptmode.jit.observation import Argument, Nothing, Subject
 from scriptmode.jit.pipeline import optimize
+from scriptmode.jit.versions import Direct, add_missing, special_code
+from scriptmode.loops.lowering import without_torch
 from scriptmode.runtime.instance import NativeInstance
 from scriptmode.runtime.tree import Tree
 from scriptmode.support.markers import HIDDEN_PARAMETER
@@ -33,6 +38,7 @@ HEADERS = ("scriptmode.h",)
 
 def export_library(
     m: Any, directory: str | os.PathLike[str], *, name: str | None = None,
+    inputs: Inputs | None = None, standalone: bool = False, cpu: str = "portable",
     linker_command: str | None = None,
 ) -> Path:  # fmt: skip
     """Compile a program ahead of time to a shared library that runs without Python.
@@ -46,6 +52,15 @@ def export_library(
         Each file is the old one or the whole new one.
     name
         The library's name; by default that of the function or of the module's class.
+    inputs
+        Example arguments of the method that a call runs, or of several methods by name. A
+        standalone library is made for tensors of their sizes, strides and dtypes, and has only
+        these methods; others take any tensors and need none.
+    standalone
+        A library that needs neither libtorch nor a C++ runtime, for programs whose ops all become
+        loops of our own.
+    cpu
+        "portable" for any processor of this architecture, "native" for one like this machine's.
     linker_command
         The C compiler that links; "zig" for the one of ``ziglang``.
 
@@ -64,15 +79,28 @@ def export_library(
     if not re.fullmatch(r"[A-Za-z0-9_\-]+", chosen):
         raise ValueError(f"{chosen!r} is no name for a library: letters, digits, _ and - are")
     command = linker(linker_command)
-    built = build(_request(m, chosen), portable_machine())
+    if standalone and inputs is None:
+        raise ValueError("a standalone library is made for certain tensors: give inputs")
+    if standalone:
+        assert inputs is not None
+        with without_torch():
+            built = build(standalone_request(m, chosen, inputs), _target(cpu))
+    else:
+        built = build(_request(m, chosen), _target(cpu))
     file = f"lib{chosen}.so"
     files = {
-        file: link_shared(built.code, file, command, has_libtorch=True),
+        file: link_shared(built.code, file, command, has_libtorch=not standalone),
         **({f"{chosen}.weights": built.weights} if built.weights else {}),
         **{header: _header(header) for header in HEADERS},
     }
     _write(Path(directory), files)
     return Path(directory) / file
+
+
+def _target(cpu: str) -> Target:
+    if cpu not in ("portable", "native"):
+        raise ValueError(f"cpu is {cpu!r}; it can be 'portable' or 'native'")
+    return PORTABLE if cpu == "portable" else host_target()
 
 
 def _header(name: str) -> bytes:
@@ -106,24 +134,21 @@ def _name_of(m: Any) -> str:
 
 def _request(m: Any, name: str) -> Request:
     """What there is to export."""
-    dispatchers: dict[str, tuple[Dispatcher, str]]
-    if isinstance(m, RecursiveScriptModule):
-        if m._path or isinstance(m._build, EmptyBuild):
-            raise not_exported(f"{m.original_name}, which is part of a module", UNKNOWN)
-        source = m._build.program
-        dispatchers = {n: (m._dispatcher_for(n), f) for n, f in m._build.methods.items()}
-        instance = m._instance
-    else:
-        primary = m._dispatcher.primary
-        source = primary.program
-        dispatchers = {m.name: (m._dispatcher, primary.function)}
-        instance = m._dispatcher.instance
+    source, dispatchers, instance = _offered(m)
     program = optimize(source)
     methods = []
     for method, (dispatcher, function) in dispatchers.items():
         graph = program.functions[function]
         _check_callable(source, dispatcher, graph)
         methods.append(Method(method, graph, instance, dict(graph.defaults)))
+    return _whole(name, program, methods, instance, "libtorch")
+
+
+def _whole(
+    name: str, program: Program, methods: Sequence[Method], instance: NativeInstance | None,
+    flavour: str,
+) -> Request:  # fmt: skip
+    """The request with the tensors of the modules."""
     tree = instance.tree if instance is not None else Tree()
     roots = [] if instance is None else [(instance, methods[0].graph.params[0].type)]
     captured: dict[str, tuple[int, T.ClassType]] = {}
@@ -139,7 +164,78 @@ def _request(m: Any, name: str) -> Request:
                 values[row.index] = row.place.get(row.name)
         return values
 
-    return Request(name, program, methods, table, captured)
+    return Request(name, program, methods, table, captured, flavour)
+
+
+Inputs = Sequence[Any] | Mapping[str, Sequence[Any]]
+
+
+def _offered(m: Any) -> tuple[Program, dict[str, tuple[Dispatcher, str]], NativeInstance | None]:
+    """The program, its methods with their functions, and the instance that they are called on."""
+    if isinstance(m, RecursiveScriptModule):
+        if m._path or isinstance(m._build, EmptyBuild):
+            raise not_exported(f"{m.original_name}, which is part of a module", UNKNOWN)
+        methods = {n: (m._dispatcher_for(n), f) for n, f in m._build.methods.items()}
+        return m._build.program, methods, m._instance
+    primary = m._dispatcher.primary
+    return (
+        primary.program, {m.name: (m._dispatcher, primary.function)}, m._dispatcher.instance
+    )  # fmt: skip
+
+
+def standalone_request(m: Any, name: str, inputs: Inputs) -> Request:
+    """What a library without libtorch is made of: code for tensors like those of ``inputs``."""
+    source, dispatchers, instance = _offered(m)
+    if not isinstance(inputs, Mapping):
+        entry = m._build.entry if isinstance(m, RecursiveScriptModule) else m.name
+        inputs = {entry: inputs}
+    program = Program()
+    methods = []
+    for method, given in inputs.items():
+        if method not in dispatchers:
+            raise ValueError(f"{method!r} is no compiled method; there are {[*dispatchers]}")
+        dispatcher, function = dispatchers[method]
+        _check_callable(source, dispatcher, source.functions[function])
+        subject = dispatcher.primary.versions.subject
+        if subject.reason:
+            raise not_exported(
+                f"{method} to a standalone library: {subject.reason}", subject.graph.span
+            )
+        values = list(dispatcher._bind(tuple(given), {}).values())
+        methods.append(_special_method(program, method, subject, values, instance))
+    return _whole(name, program, methods, instance, "standalone")
+
+
+def _special_method(
+    program: Program, name: str, subject: Subject, values: Sequence[Any],
+    instance: NativeInstance | None,
+) -> Method:  # fmt: skip
+    """Add the code of one method to the program of a library."""
+    seen = subject.everything(values)
+    own, special, known = special_code(subject, seen, subject.program, ())
+    root = Direct(own, subject, special, known.extra).graph
+    own.add(root)
+    for t in own.classes.values():
+        for function in () if t.is_module else t.methods.values():
+            if function not in own.functions and function in subject.program.functions:
+                add_missing(
+                    own, subject.program, own.add(copy_graph(subject.program.functions[function]))
+                )
+    for function, graph in own.functions.items():
+        program.functions.setdefault(function, graph)
+    program.classes.update(own.classes)
+    program.enums.update(own.enums)
+    program.named_tuples.update(own.named_tuples)
+    program.globals.update(own.globals)
+    root.doc = subject.graph.doc
+    original = subject.program.functions[subject.function]
+    root.span = original.span
+    arguments = {p: f for p, f in seen.items() if isinstance(p, Argument) and not p.path}
+    return Method(
+        name, root, instance, dict(original.defaults),
+        {p.name: f for p, f in arguments.items() if isinstance(f, TensorFact)},
+        frozenset(p.name for p, f in arguments.items() if isinstance(f, Nothing)),
+    )  # fmt: skip
 
 
 def _check_callable(program: Program, dispatcher: Dispatcher, graph: Graph) -> None:

@@ -25,7 +25,7 @@ which may rely on the facts of the parameters.  ``f`` is the code that the funct
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -150,8 +150,22 @@ def special_program(
     generic: Program, code: Elsewhere,
 ) -> tuple[Program, str]:  # fmt: skip
     """The program of a version, and the name of its special function."""
+    program, special, known = special_code(subject, seen, generic, code.functions)
+    guarded = Guarded(program, subject, seen, needs_no_grad, default_dtype, special, known.extra)
+    program.root = program.add(guarded.graph).name
+    if config.get("verify"):
+        verify(special, program, schema_of)
+        verify(program.graph, program, schema_of)
+    return program, special.name
+
+
+def special_code(
+    subject: Subject, seen: Seen, generic: Program, others: Iterable[str]
+) -> tuple[Program, Graph, Known]:
+    """A program of special code and of the ``others`` of ``generic``; the special function."""
+    others = list(others)
     program = Program()
-    program.functions = {name: generic.functions[name] for name in code.functions}
+    program.functions = {name: generic.functions[name] for name in others}
     program.classes, program.enums = generic.classes, generic.enums
     program.named_tuples, program.globals = generic.named_tuples, generic.globals
     program.self_object, program.captures = generic.self_object, generic.captures
@@ -161,19 +175,14 @@ def special_program(
     known = Known(subject, seen, special)
     program.add(special)
     add_missing(program, subject.program, special)
-    for name in [n for n in program.functions if n not in code.functions and n != special.name]:
+    for name in [n for n in program.functions if n not in others and n != special.name]:
         optimize_function(program.functions[name], program)
     optimize_function(special, program, SIMPLIFYING)  # constants decide branches
     optimize_function(special, program)
     for run in _SPECIALIZERS:
         if run(special, program, known.facts):
             eliminate_dead_code(special, program)
-    guarded = Guarded(program, subject, seen, needs_no_grad, default_dtype, special, known.extra)
-    program.root = program.add(guarded.graph).name
-    if config.get("verify"):
-        verify(special, program, schema_of)
-        verify(program.graph, program, schema_of)
-    return program, special.name
+    return program, special, known
 
 
 def add_missing(program: Program, source: Program, graph: Graph) -> None:
@@ -275,7 +284,72 @@ def _elements(value: Value, path: tuple[int, ...]) -> Iterator[Value]:
             yield from _elements(use.node.output, path[1:])
 
 
-class Guarded:
+class Root:
+    """A function of the parameters of another, in which what was seen has values."""
+
+    def __init__(self, program: Program, subject: Subject, name: str) -> None:
+        own = subject.program.functions[subject.function]
+        self.subject = subject
+        self.graph = Graph(program.unique_name(f"{subject.function}.{name}"))
+        self.params = [self.graph.add_param(p.type, p.name) for p in own.params]
+        self.builder = Builder(self.graph.block, schema_of)
+        self._modules: dict[tuple[str, tuple[str, ...]], Value] = {}
+        self._values: dict[Place, Value] = {}
+
+    def _tensor(self, place: Place) -> Value:
+        """A tensor that is there."""
+        if isinstance(place, Attribute):
+            return self._values[place]
+        value = self.params[place.number]
+        for index in place.path:
+            if isinstance(value.type, T.ListType):
+                value = self.builder.op("list::getitem_inside", value, self.builder.constant(index))
+            else:
+                value = self.builder.tuple_index(value, index)
+        return self.builder.cast(value, T.TENSOR)
+
+    def _read(self, place: Attribute) -> Value:
+        owner = self._module(place.base, place.path)
+        assert isinstance(owner.type, T.ClassType)
+        t = owner.type.attributes[place.name]
+        return self.builder.node("prim::GetAttr", [owner], [t], name=place.name).output
+
+    def _module(self, base: str, path: tuple[str, ...]) -> Value:
+        found = self._modules.get((base, path))
+        if found is None:
+            found = self._modules[base, path] = self._find_module(base, path)
+        return found
+
+    def _find_module(self, base: str, path: tuple[str, ...]) -> Value:
+        if path:
+            owner = self._module(base, path[:-1])
+            assert isinstance(owner.type, T.ClassType)
+            t = owner.type.attributes[path[-1]]
+            return self.builder.node("prim::GetAttr", [owner], [t], name=path[-1]).output
+        if not base:
+            return self.params[0]
+        reads = self.subject.graph.find_all("prim::Global")
+        t = next(n.output.type for n in reads if n.attributes["name"] == base)
+        return self.builder.node("prim::Global", [], [t], name=base).output
+
+
+class Direct(Root):
+    """A root without guards, for arguments that are known to be what was seen."""
+
+    def __init__(
+        self, program: Program, subject: Subject, special: Graph, extra: Sequence[Place]
+    ) -> None:
+        super().__init__(program, subject, "direct")
+        result = Edges(program, special).result_type
+        assert result is not None
+        self.graph.return_type = result
+        self._values = {p: self._read(p) for p in extra if isinstance(p, Attribute)}
+        given = [*self.params, *map(self._tensor, extra)]
+        found = self.builder.call(special.name, given, result)
+        self.graph.block.terminate("prim::Yield", [found])
+
+
+class Guarded(Root):
     """The root of a version: guards, then the special function or the one it is a version of.
 
     Without a way back, the root gives None where the guards fail.
@@ -286,18 +360,15 @@ class Guarded:
         default_dtype: torch.dtype, special: Graph, extra: Sequence[Place],
         has_way_back: bool = True,
     ) -> None:  # fmt: skip
-        own = subject.program.functions[subject.function]
-        self.subject, self.seen, self.needs_no_grad = subject, seen, needs_no_grad
+        super().__init__(program, subject, "guarded")
+        self.seen, self.needs_no_grad = seen, needs_no_grad
         self.default_dtype = default_dtype
-        self.graph = Graph(program.unique_name(f"{subject.function}.guarded"))
+        b = self.builder
         plain = result = Edges(program, special).result_type
         assert plain is not None and result is not None
         if not has_way_back:
             result = T.optional_of(plain)
         self.graph.return_type = result
-        self.params = [self.graph.add_param(p.type, p.name) for p in own.params]
-        self.builder = b = Builder(self.graph.block, schema_of)
-        self._modules: dict[tuple[str, tuple[str, ...]], Value] = {}
         self._values = {p: self._read(p) for p in seen if isinstance(p, Attribute)}
         choice = self._if(self._outer(), [T.BOOL])
         with b.at(choice.blocks[0]) as block:
@@ -382,39 +453,3 @@ class Guarded:
         if value.type == T.BOOL:
             return value if wanted else b.op("bool::not", value)
         return b.op(f"{value.type}::eq", value, b.constant(wanted, value.type))
-
-    def _tensor(self, place: Place) -> Value:
-        """A tensor that is there."""
-        if isinstance(place, Attribute):
-            return self._values[place]
-        value = self.params[place.number]
-        for index in place.path:
-            if isinstance(value.type, T.ListType):
-                value = self.builder.op("list::getitem_inside", value, self.builder.constant(index))
-            else:
-                value = self.builder.tuple_index(value, index)
-        return self.builder.cast(value, T.TENSOR)
-
-    def _read(self, place: Attribute) -> Value:
-        owner = self._module(place.base, place.path)
-        assert isinstance(owner.type, T.ClassType)
-        t = owner.type.attributes[place.name]
-        return self.builder.node("prim::GetAttr", [owner], [t], name=place.name).output
-
-    def _module(self, base: str, path: tuple[str, ...]) -> Value:
-        found = self._modules.get((base, path))
-        if found is None:
-            found = self._modules[base, path] = self._find_module(base, path)
-        return found
-
-    def _find_module(self, base: str, path: tuple[str, ...]) -> Value:
-        if path:
-            owner = self._module(base, path[:-1])
-            assert isinstance(owner.type, T.ClassType)
-            t = owner.type.attributes[path[-1]]
-            return self.builder.node("prim::GetAttr", [owner], [t], name=path[-1]).output
-        if not base:
-            return self.params[0]
-        reads = self.subject.graph.find_all("prim::Global")
-        t = next(n.output.type for n in reads if n.attributes["name"] == base)
-        return self.builder.node("prim::Global", [], [t], name=base).output

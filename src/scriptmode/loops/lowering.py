@@ -14,7 +14,9 @@ form for; the op then stays torch's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from scriptmode.loops.expr import Expr
@@ -24,6 +26,8 @@ Lowering = Callable[..., Any]
 F = TypeVar("F", bound=Lowering)
 
 _LOWERINGS: dict[str, Lowering] = {}
+_ALONE: dict[str, Lowering] = {}  # of ops that are better left to torch where there is one
+_HAS_TORCH: ContextVar[bool] = ContextVar("has_torch", default=True)
 
 
 def lowers(*kinds: str) -> Callable[[F], F]:
@@ -38,14 +42,40 @@ def lowers(*kinds: str) -> Callable[[F], F]:
     return register
 
 
+def lowers_alone(*kinds: str) -> Callable[[F], F]:
+    """Register a lowering that is found only inside of ``without_torch``."""
+
+    def register(lowering: F) -> F:
+        _ALONE.update(dict.fromkeys(kinds, lowering))
+        return lowering
+
+    return register
+
+
+@contextlib.contextmanager
+def without_torch() -> Iterator[None]:
+    """Inside of the block, in this thread, kernels are made for code that has no torch."""
+    token = _HAS_TORCH.set(False)
+    try:
+        yield
+    finally:
+        _HAS_TORCH.reset(token)
+
+
+def has_torch() -> bool:
+    """Whether the code that is made runs beside torch."""
+    return _HAS_TORCH.get()
+
+
 def find(kind: str) -> Lowering | None:
     """The lowering of an op."""
-    return _LOWERINGS.get(kind)
+    found = _LOWERINGS.get(kind)
+    return _ALONE.get(kind) if found is None and not _HAS_TORCH.get() else found
 
 
 def lowered_kinds() -> list[str]:
     """All ops with a lowering, sorted."""
-    return sorted(_LOWERINGS)
+    return sorted(_LOWERINGS if _HAS_TORCH.get() else _LOWERINGS | _ALONE)
 
 
 def fixed(value: Any) -> Any:

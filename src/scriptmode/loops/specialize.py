@@ -5,6 +5,7 @@ from __future__ import annotations
 from scriptmode.analysis.shapes import Facts, Shapes
 from scriptmode.ir.graph import Graph, Program
 from scriptmode.loops.form import form_regions
+from scriptmode.loops.lowering import has_torch
 from scriptmode.loops.reuse import reuse_arguments
 from scriptmode.passes.cse import eliminate_common_subexpressions
 from scriptmode.passes.dce import eliminate_dead_code
@@ -80,7 +81,8 @@ def _simplify(graph: Graph, program: Program, facts: Facts) -> bool:
 
 
 def _form(graph: Graph, program: Program, facts: Facts) -> bool:
-    use_channels_last(graph, program, facts)
+    if has_torch():  # its convolutions like that layout
+        use_channels_last(graph, program, facts)
     eliminate_common_subexpressions(graph, program)
     hoist_loop_invariants(graph, program)
     if not form_regions(graph, program, facts):

@@ -236,6 +236,7 @@ def run(ctx: ptr, method: ptr, args: ptr, nargs: i64, result: ptr) -> i32:
     if area == 0:
         return sm_raise_memory_error(ctx)
     out = area + size
+    memset(area, i8(0), size)
     n = load(i64, method, METHOD_N)
     done = stack(8)
     store(i64, done, 0, 0)

@@ -56,10 +56,22 @@ get_sizes = extern("aoti_torch_get_sizes", i32, ptr, ptr)
 get_strides = extern("aoti_torch_get_strides", i32, ptr, ptr)
 get_dtype = extern("aoti_torch_get_dtype", i32, ptr, ptr)
 get_data = extern("aoti_torch_get_data_ptr", i32, ptr, ptr)
+abi_version = extern("aoti_torch_abi_version", i64)
 is_grad_enabled = extern("aoti_torch_grad_mode_is_enabled", i8)
 set_grad_enabled = extern("aoti_torch_grad_mode_set_enabled", None, i8)
 # {where the dispatch keys lie in a tensor, those of a dense CPU tensor, those of inference mode}
 KEYS = external("aot.keys")
+
+
+@native
+def aot_check_libtorch(ctx: ptr, expected: i64, message: ptr) -> i32:
+    """RuntimeError with a str unless the libtorch that is loaded is the one that was compiled for.
+
+    Generated code calls C++ functions by name and knows where a tensor keeps its count.
+    """
+    if abi_version() == expected:
+        return 0
+    return raise_from(ctx, RUNTIME_ERROR, message)
 
 
 @native

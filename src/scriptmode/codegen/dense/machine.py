@@ -34,10 +34,13 @@ AVX512 = Machine(64, 32, masks=True)
 NEON = Machine(16, 32, masks=False)
 
 
-@cache
 def host() -> Machine:
-    """The machine this process runs on."""
-    name, features = engine.host_cpu()
+    """The machine that code is made for."""
+    return _machine(*engine.host_cpu())
+
+
+@cache
+def _machine(name: str, features: str) -> Machine:
     known = set(features.split(","))
     if "+avx512f" in known:
         return AVX512

@@ -12,6 +12,7 @@ from scriptmode.codegen import tensors
 from scriptmode.codegen.dense import vectors as V
 from scriptmode.codegen.dense.product import Product, Strides
 from scriptmode.codegen.dense.tiles import Emission
+from scriptmode.codegen.object_code import target
 
 SYMBOLS = {"f32": "sgemm_", "f64": "dgemm_"}
 LARGEST = 2**31 - 1  # its integers have 32 bits
@@ -29,7 +30,7 @@ def _leading(strides: Strides, rows: int, columns: int) -> tuple[bool, int] | No
 
 def is_possible(p: Product) -> bool:
     """Whether the BLAS is there and takes operands with such strides."""
-    if p.packed or libtorch.find_symbol(SYMBOLS[p.dtype]) is None:
+    if p.packed or not target().has_libtorch or libtorch.find_symbol(SYMBOLS[p.dtype]) is None:
         return False
     a = _leading(p.a_strides, p.m, p.k)
     b = _leading(p.b_strides, p.k, p.n)

@@ -2,6 +2,7 @@
 
 from scriptmode.loops.lowerings import (
     activations,
+    alone,
     creation,
     derivatives,
     gathers,
@@ -16,6 +17,6 @@ from scriptmode.loops.lowerings import (
 )
 
 FAMILIES = (
-    activations, creation, derivatives, gathers, layers, orders, pointwise, products, reductions,
-    remainders, scans, views,
+    activations, alone, creation, derivatives, gathers, layers, orders, pointwise, products,
+    reductions, remainders, scans, views,
 )  # fmt: skip
