@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from scriptmode.archive.classes import class_name
-from scriptmode.support.markers import IGNORE, modifier_of
+from scriptmode.support.markers import IGNORE, UNUSED, modifier_of
 
 Json = Any
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType)
@@ -54,7 +54,7 @@ def function_name(function: Any) -> str:
 
 def may_be_called(name: str, function: Any) -> bool:
     """Whether a program from a file may name the function: it was marked, or is a known one."""
-    return name.startswith(_KNOWN_FUNCTIONS) or modifier_of(function) == IGNORE
+    return name.startswith(_KNOWN_FUNCTIONS) or modifier_of(function) in (IGNORE, UNUSED)
 
 
 def float_text(value: float) -> str:
