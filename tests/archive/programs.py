@@ -130,6 +130,17 @@ def instances(node: Node, key: Key, mode: Mode):
     return Node(length, node), Pair(torch.ones(1), length), Key(length, 0), Mode.FAST
 
 
+def values_of(node: Node):
+    found: List[int] = []
+    at: Optional[Node] = node
+    while at is not None and len(found) < 4:
+        if at.next is not None and at.next.value > 1:
+            found.append(-at.value)
+        found.append(at.value)
+        at = at.next
+    return found
+
+
 def recursive(n: int) -> int:
     return n if n < 2 else recursive(n - 1) + recursive(n - 2)
 

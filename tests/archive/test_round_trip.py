@@ -78,6 +78,25 @@ def test_functions_that_were_compiled_for_several_types():
         back({"a": 1})
 
 
+def test_functions_that_have_seen_instances_with_other_attributes():
+    ring = Node(1, None)
+    ring.next = ring
+    compiled = scriptmode.script(programs.values_of)
+    calls = [(ring,), (Node(1, Node(2, None)),), (Node(3, None),)]
+    for arguments in calls[:2]:
+        compiled(*arguments)
+    back = loaded(saved(compiled))
+    same_calls(compiled, back, *calls)
+    back = loaded(saved(compiled))
+    same_calls(compiled, back, *calls[::-1])
+
+    class Other(Node):
+        pass
+
+    with pytest.raises(scriptmode.ScriptError, match="knows instances of these classes"):
+        back(Other(1, None))
+
+
 def test_keywords_and_defaults():
     back = loaded(saved(scriptmode.script(programs.gated)))
     assert torch.equal(back(x=X, word="down"), programs.gated(X, word="down"))

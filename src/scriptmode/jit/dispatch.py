@@ -142,7 +142,8 @@ class Dispatcher:
     ``instance`` its native counterpart; ``compile_instance`` compiles for other argument types and
     is None where only the primary can exist (a trace).  For traces, ``flatten`` makes the graph's
     flat arguments of a call's nested ones and ``unflatten`` the nested result of the flat one.
-    ``call`` is what a user calls: the native entry itself where nothing is nested.
+    ``call`` is what a user calls: the native entry itself where nothing is nested.  ``stored`` are
+    the programs of an archive, for several types, and for instances of which more is known.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class Dispatcher:
         compiled: CompiledProgram | None = None,
         signature: inspect.Signature | None = None,
         compile_instance: CompileInstance | None = None,
+        stored: Sequence[Program] = (),
         flatten: Flatten | None = None,
         unflatten: Callable[[Any], Any] | None = None,
         self_object: Any = None,
@@ -165,6 +167,7 @@ class Dispatcher:
         self.bailouts: collections.Counter[str] = collections.Counter()
         self.recompiled: collections.Counter[str] = collections.Counter()  # by what had changed
         self._compile_instance = compile_instance
+        self._stored = list(stored)
         self._flatten, self._unflatten = flatten, unflatten
         self._lock = threading.RLock()
         _DISPATCHERS.add(self)
@@ -475,6 +478,8 @@ class Dispatcher:
             for other in reversed(self._all_variants):
                 if other.types == key and not unknown_facts(arguments.values(), other.program):
                     return other
+            if self._stored:
+                return self._stored_for(types, arguments)
             together = ClassFacts.of(self._facts)
             together.add(facts)
             try:
@@ -483,6 +488,17 @@ class Dispatcher:
                 return self._compile_variant(types, facts)
             self._facts = together
             return variant
+
+    def _stored_for(self, types: Mapping[str, T.Type], arguments: Mapping[str, Any]) -> Variant:
+        """The instance of a program from an archive that knows what it is given."""
+        for program in self._stored:
+            fits = tuple(p.type for p in program.graph.params) == tuple(types.values())
+            if fits and not unknown_facts(arguments.values(), program):
+                return self._add_variant(program, program.root, None, self._refuse, types)
+        raise self._refused(
+            f"{self.name}(): no program of the archive knows instances of these classes with these"
+            " attributes", "call it once with such instances before it is saved",
+        )  # fmt: skip
 
     def _compile_variant(
         self, types: Mapping[str, T.Type], facts: ClassFacts | None = None

@@ -167,6 +167,7 @@ class _Reader:
             method.function,
             signature=method.signature,
             compile_instance=_one_of(programs, method.shown),
+            stored=programs,
         )
         found = ScriptFunction(method.stub, dispatcher)
         found.archived = programs
