@@ -279,6 +279,24 @@ def any_values(value: Any) -> int:
     return -1
 
 
+@program((X,), ([X, X],))
+def bare_containers(x: Union[Tensor, List[Tensor]]):
+    if isinstance(x, (list, tuple)):
+        return torch.stack(x)
+    else:
+        assert isinstance(x, Tensor)
+        return x + 1
+
+
+def counted(n: int, x: float):
+    return n, x
+
+
+@program((torch.tensor(3), torch.tensor(1.5)))
+def implicit_conversions(n: Tensor, x: Tensor):
+    return counted(n, x), torch.zeros(n), max(int(n), 2), n.item()
+
+
 @program((5,), (-5,))
 def errors(n: int):
     if n < 0:

@@ -2,6 +2,7 @@
 
 import copy
 import io
+from typing import Tuple
 
 import pytest
 import torch
@@ -111,6 +112,31 @@ def test_tied_parameters_and_shared_storage_stay_so():
     torch.testing.assert_close(ours(modules.Y), theirs(modules.Y))
 
 
+def test_lists_hold_the_parameters_themselves():
+    class Listed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.ones(3))
+            self.weights = [self.w, torch.zeros(3)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * self.weights[0] + self.weights[1]
+
+    class Outer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Listed()
+            self.first = [self.inner.w]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x) * self.first[0]
+
+    ours, theirs = both(stored(Outer()))
+    for module in (ours, theirs):
+        module(modules.Y).sum().backward()
+    torch.testing.assert_close(ours.inner.w.grad, theirs.inner.w.grad)
+
+
 def test_loaded_module_is_copied_and_pickled():
     ours, _ = both(stored(modules.Plain()))
     wanted = ours(modules.Y)
@@ -127,6 +153,41 @@ def test_errors_are_of_the_class_that_was_raised():
         ours(modules.Y, 3)
     with pytest.raises(RuntimeError, match="in a loop"):
         ours(modules.Y, 2)
+
+
+def double(self, input: Tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    return output * 2
+
+
+def shifted(self, input: Tuple[torch.Tensor]) -> Tuple[torch.Tensor]:
+    return (input[0] + 10,)
+
+
+def watched(self, input: Tuple[torch.Tensor], output: torch.Tensor) -> None:
+    print("seen", input[0].size(0), output.size(0))
+
+
+def test_compiled_hooks_run(capsys):
+    class Outer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = torch.nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.lin(x) - 1
+
+    network = Outer()
+    network.lin.register_forward_hook(double)
+    network.lin.register_forward_pre_hook(shifted)
+    for hook in (double, watched):
+        network.register_forward_hook(hook)
+    network.register_forward_pre_hook(shifted)
+    ours, theirs = both(stored(network))
+    torch.testing.assert_close(ours(modules.Y), theirs(modules.Y))
+    torch.testing.assert_close(ours.lin(modules.Y), theirs.lin(modules.Y))
+    assert capsys.readouterr().out.splitlines().count("seen 2 2") == 2
+    again = scriptmode.load(io.BytesIO(saved(ours)))
+    torch.testing.assert_close(again(modules.Y), theirs(modules.Y))
 
 
 def test_submodules_can_be_called():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _ZEROS: dict[T.Type, Any] = {
     T.INT: 0, T.FLOAT: 0.0, T.BOOL: False, T.STR: "", T.COMPLEX: 0j, T.NONE: None,
     T.DEVICE: torch.device("cpu"),
+}  # fmt: skip
+# a tensor where a number is wanted
+_FROM_TENSOR: Mapping[T.Type, str] = {
+    T.NUMBER: "aten::item", T.INT: "tensor::index", T.FLOAT: "tensor::float",
 }  # fmt: skip
 
 
@@ -152,8 +156,8 @@ class Emitter:
             return value
         if isinstance(value.type, T.OptionalType) and T.is_subtype(value.type.element, t):
             return self.builder.node("prim::checked_cast", [value], [t]).output
-        if t == T.NUMBER and value.type == T.TENSOR:
-            return self.op("aten::item", value)
+        if value.type == T.TENSOR and t in _FROM_TENSOR:
+            return self.op(_FROM_TENSOR[t], value)
         if isinstance(t, T.TupleType) and isinstance(value.type, T.TupleType):
             parts = value.type.elements
             if len(parts) == len(t.elements) and not isinstance(t, T.NamedTupleType):

@@ -21,6 +21,12 @@ from scriptmode.torchscript.sources import ClassDeclaration, FunctionDeclaration
 from scriptmode.torchscript.types import dotted
 
 _MOST_NESTED = 400
+# containers of anything, behind isinstance
+_BARE: dict[str, T.Type] = {
+    "list": T.ListType([T.TypeVar("t")]),
+    "tuple": T.VarTupleType([T.TypeVar("t")]),
+    "dict": T.DictType([T.TypeVar("k"), T.TypeVar("v")]),
+}
 _CONVERSIONS = {"int": "Int", "float": "Float", "bool": "Bool", "str": "str", "complex": "Complex"}
 
 
@@ -325,6 +331,9 @@ class ExpressionLowering(Emitter):
             return self.builder.tuple(fields, t)
         owner = ".".join(names[:-1])
         declared = self.unit.sources.find(owner)
+        if isinstance(declared, ClassDeclaration) and names[-1] in declared.methods:
+            (value, *args), kwargs = self._arguments(node)
+            return self.call_method(value, names[-1], args, kwargs)
         if isinstance(declared, ClassDeclaration) and names[-1] == "__new__":
             if declared.kind != "class":
                 raise self.problem(f"an object of {owner}", node)
@@ -386,7 +395,12 @@ class ExpressionLowering(Emitter):
 
     def _is_instance(self, value: Value, types: ast.expr) -> Value:
         nodes = types.elts if isinstance(types, (ast.Tuple, ast.List)) else [types]
-        found = tuple(self.unit.type(t, self.file) for t in nodes)
+        found = tuple(
+            _BARE[t.id]
+            if isinstance(t, ast.Name) and t.id in _BARE
+            else self.unit.type(t, self.file)
+            for t in nodes
+        )
         return self.builder.node("prim::isinstance", [value], [T.BOOL], types=found).output
 
     def _fork(self, bound: Bound | None, args: Sequence[Value]) -> Value:

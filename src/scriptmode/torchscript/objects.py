@@ -49,6 +49,21 @@ class ObjectMaker:
 
     # modules
 
+    def root(self, value: Instance) -> torch.nn.Module:
+        """The module of the file; parameters are made before what else holds their tensors."""
+        pending, seen = [value], set()
+        while pending:
+            owner = pending.pop()
+            if id(owner) in seen or not isinstance(owner.state, dict):
+                continue
+            seen.add(id(owner))
+            declared = self._classes.sources.class_(owner.cls)
+            for name, part in owner.state.items():
+                if name in declared.parameters and isinstance(part, torch.Tensor):
+                    self._parameter(part, owner.cls, str(name))
+            pending += [part for part in owner.state.values() if self.is_module(part)]
+        return self.module(value)
+
     def module_type(self, value: Instance) -> T.ClassType:
         """The type of a pickled module."""
         return self._types[id(self.module(value))]

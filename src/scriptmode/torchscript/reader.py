@@ -88,7 +88,7 @@ class _Reader:
         objects = ObjectMaker(unit.classes, self._problem_inside)
         if not isinstance(data, Instance) or not objects.is_module(data):
             raise self.problem("no module", f"{self.prefix}data.pkl")
-        root = objects.module(data)
+        root = objects.root(data)
         own = objects.module_type(data)
         self._compile(unit, own)
         unit.program.self_object = root

@@ -74,6 +74,8 @@ class ClassDeclaration:
     parameters: frozenset[str]
     buffers: frozenset[str] | None
     methods: Mapping[str, ast.FunctionDef]
+    pre_hooks: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
 
     def is_buffer(self, name: str) -> bool:
         """Whether a tensor by this name is a buffer."""
@@ -165,7 +167,7 @@ def _class(qualified: str, file: CodeFile, node: ast.ClassDef) -> ClassDeclarati
         raise file.problem(node, f"class {node.name} has an unknown base")
     attributes: dict[str, ast.expr] = {}
     constants: dict[str, ast.expr] = {}
-    names: dict[str, frozenset[str]] = {}
+    names: dict[str, tuple[str, ...]] = {}
     methods: dict[str, ast.FunctionDef] = {}
     for member in node.body:
         match member:
@@ -180,7 +182,7 @@ def _class(qualified: str, file: CodeFile, node: ast.ClassDef) -> ClassDeclarati
             ) if isinstance(name, str):
                 attributes[name] = member.value
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=items)):
-                names[name] = frozenset(
+                names[name] = tuple(
                     i.value for i in items if isinstance(i, ast.Constant) and type(i.value) is str
                 )
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -189,9 +191,12 @@ def _class(qualified: str, file: CodeFile, node: ast.ClassDef) -> ClassDeclarati
                 pass
             case _:
                 raise file.problem(member, f"class {node.name} has an unknown member")
+    buffers = names.get("__buffers__")
     return ClassDeclaration(
         qualified, file, node, kind, attributes, constants,
-        names.get("__parameters__", frozenset()), names.get("__buffers__"), methods,
+        frozenset(names.get("__parameters__", ())),
+        None if buffers is None else frozenset(buffers), methods,
+        names.get("__forward_pre_hooks__", ()), names.get("__forward_hooks__", ()),
     )  # fmt: skip
 
 

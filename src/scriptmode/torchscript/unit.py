@@ -14,7 +14,13 @@ from scriptmode.ir.graph import Graph, Program, Value
 from scriptmode.torchscript.classes import ClassTable
 from scriptmode.torchscript.constants import NOT_CONSTANT, constant_of
 from scriptmode.torchscript.emitter import Closure, Emitter
-from scriptmode.torchscript.sources import CodeFile, FunctionDeclaration, Sources
+from scriptmode.torchscript.hooks import surround
+from scriptmode.torchscript.sources import (
+    ClassDeclaration,
+    CodeFile,
+    FunctionDeclaration,
+    Sources,
+)
 from scriptmode.torchscript.statements import StatementLowering
 
 _MOST_FUNCTIONS = 20_000
@@ -78,8 +84,28 @@ class Unit:
         key = (owner, name)
         if key not in self._known:
             qualified = f"{owner.name}.{name}"
+            has_hooks = name == "forward" and bool(declared.pre_hooks or declared.hooks)
+            if has_hooks:
+                qualified += ".without_hooks"
             self._known[key] = self._declare(qualified, node, declared.file, [owner])
+            if has_hooks:
+                self._pending.insert(0, lambda: self._surround(owner, declared))
         return self._known[key]
+
+    def _surround(self, owner: T.ClassType, declared: ClassDeclaration) -> None:
+        """Enter ``forward`` as Python calls it: with the hooks around it."""
+        forward = self.program.functions[self.method(owner, "forward")]
+        graph = Graph(self.program.unique_name(f"{owner.name}.forward"))
+        self.program.add(graph)
+        e = Emitter(self, graph, declared.file, graph.name)
+        e.at(declared.methods["forward"])
+
+        def call(e: Emitter, name: str, args: Sequence[Value]) -> Value:
+            return self._call(e, self.method(owner, name, e), args, {})
+
+        surround(e, forward, declared.pre_hooks, declared.hooks, call)
+        if "forward" in owner.methods:
+            owner.methods["forward"] = graph.name
 
     def function(self, qualified: str, given: Sequence[Value], e: Emitter) -> str:
         """The function by this name, for modules as they are given."""
