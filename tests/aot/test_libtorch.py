@@ -154,7 +154,7 @@ def test_a_library_is_the_same_each_time(tmp_path):
     for file in ("libsame.so", "same.weights", "scriptmode.h"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     assert sorted(p.name for p in paths[0].parent.iterdir()) == [
-        "libsame.so", "same.weights", "scriptmode.h"
+        "libsame.so", "same.weights", "scriptmode.h", "scriptmode.hpp",
     ]  # fmt: skip
 
 

@@ -135,7 +135,11 @@ def test_what_fails_leaves_nothing_behind(tmp_path):
     with pytest.raises(CompileError, match="no space"):
         scriptmode.export_library(compiled, tmp_path, linker_command=str(failing))
     failing.unlink()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["librelu.so", "scriptmode.h"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "librelu.so",
+        "scriptmode.h",
+        "scriptmode.hpp",
+    ]
     assert (tmp_path / "librelu.so").read_bytes() == first
 
 

@@ -39,6 +39,18 @@ def linker(chosen: str | None = None) -> list[str]:
     )
 
 
+def check_linker(command: Sequence[str]) -> None:
+    """Refuse ziglang for what runs on libtorch: its C++ library is another than libtorch's."""
+    if "ziglang" in command:
+        raise CompileError(
+            Diagnostic(
+                "SM0802",
+                "ziglang links standalone libraries only",
+                help="install a C compiler, which links against libtorch's C++ library",
+            )
+        )
+
+
 def torch_folder() -> Path:
     """Where libtorch's libraries lie."""
     return Path(torch.__file__).parent / "lib"

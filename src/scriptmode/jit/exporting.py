@@ -16,7 +16,7 @@ import torch
 from scriptmode.analysis.facts import TensorFact
 from scriptmode.aot.build import PORTABLE, Request, build
 from scriptmode.aot.checks import Method
-from scriptmode.aot.linking import link_shared, linker
+from scriptmode.aot.linking import check_linker, link_shared, linker
 from scriptmode.aot.problems import not_exported
 from scriptmode.codegen.object_code import Target, host_target
 from scriptmode.ir import types as T
@@ -33,7 +33,7 @@ from scriptmode.runtime.tree import Tree
 from scriptmode.support.markers import HIDDEN_PARAMETER
 from scriptmode.support.source import UNKNOWN
 
-HEADERS = ("scriptmode.h",)
+HEADERS = ("scriptmode.h", "scriptmode.hpp")
 
 
 def export_library(
@@ -62,7 +62,8 @@ def export_library(
     cpu
         "portable" for any processor of this architecture, "native" for one like this machine's.
     linker_command
-        The C compiler that links; "zig" for the one of ``ziglang``.
+        The C compiler that links; "zig" for the one of ``ziglang``, which is for standalone
+        libraries.
 
     Returns
     -------
@@ -79,6 +80,8 @@ def export_library(
     if not re.fullmatch(r"[A-Za-z0-9_\-]+", chosen):
         raise ValueError(f"{chosen!r} is no name for a library: letters, digits, _ and - are")
     command = linker(linker_command)
+    if not standalone:
+        check_linker(command)
     if standalone and inputs is None:
         raise ValueError("a standalone library is made for certain tensors: give inputs")
     if standalone:
