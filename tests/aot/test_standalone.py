@@ -222,3 +222,17 @@ def test_valgrind_finds_nothing(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b"8 threads, 5 calls each, 0 failures\n"
+
+
+@needs("valgrind")
+def test_valgrind_finds_nothing_with_strings_dicts_and_errors(tmp_path):
+    alone(tmp_path, programs.words, ("a b", 1), name="words").close()
+    program = build_c("words.c", tmp_path)
+    done = subprocess.run(
+        ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=definite",
+         program, tmp_path / "libwords.so", "8", "20"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "IndexError: list index out of range" in done.stdout
+    assert done.stdout.endswith("\n0 failures\n")
