@@ -82,6 +82,58 @@ def load(
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What an archive holds, without native code.
+
+    ``facts`` are what JSON can say: the kind, versions, methods, tensors and files.
+    """
+
+    facts: dict[str, Any]
+    programs: list[Program]
+    methods: dict[str, str]  # the functions of the first program that can be called, by name
+
+
+def contents(f: Any, *, verify: bool = False) -> Contents:
+    """Look at an archive; raises ArchiveError as ``load`` does."""
+    with opened(f) as archive:
+        if verify:
+            for name in archive.names:
+                archive.verify(name)
+        facts: dict[str, Any] = {"kind": "TorchScript module"}
+        root: Any = None
+        if archive.is_torchscript:
+            loaded = read_torchscript(archive, None)
+            root, programs, methods = loaded.root, [loaded.program], loaded.methods
+        else:
+            reader = _Reader(archive, None)
+            facts = {n: reader.manifest.get(n) for n in ("kind", "format", "scriptmode", "torch")}
+            try:
+                root, programs, methods = reader.inside()
+            except _WRONG as error:
+                what = f"{type(error).__name__}: {error}"[:300]
+                raise archive.problem(what, MANIFEST) from error
+        graphs = {n: programs[0].functions[function] for n, function in methods.items()}
+        facts["methods"] = {n: shown_signature(n, g, root is not None) for n, g in graphs.items()}
+        facts["tensors"] = [] if root is None else [
+            {"name": name, "kind": kind, "dtype": str(t.dtype).removeprefix("torch."),
+             "shape": list(t.shape)}
+            for kind, named in (
+                ("parameter", root.named_parameters()), ("buffer", root.named_buffers()),
+            )
+            for name, t in named
+        ]  # fmt: skip
+        facts["files"] = {n: len(archive.view(n)) for n in archive.names}
+    return Contents(facts, programs, dict(methods))
+
+
+def shown_signature(name: str, graph: Graph, is_method: bool) -> str:
+    """A function's name with the types that it takes and gives."""
+    params = graph.params[1:] if is_method else graph.params
+    listed = ", ".join(f"{p.name}: {p.type}" for p in params)
+    return f"{name}({listed}) -> {graph.return_type}"
+
+
+@dataclass(frozen=True)
 class _Method:
     """A compiled function of an archive, and how it is called."""
 
@@ -173,16 +225,31 @@ class _Reader:
         found.archived = programs
         return found
 
-    def _module(self) -> RecursiveScriptModule:
+    def inside(self) -> tuple[torch.nn.Module | None, list[Program], dict[str, str]]:
+        """The module, if it is one, the programs, and the functions that can be called."""
+        programs = self._programs()
+        if self.manifest.get("kind") == "function":
+            method = self._method(self.manifest.get("entry"), programs[0], 0)
+            return None, programs, {method.shown: method.function}
+        root, methods = self._root(programs[0])
+        return root, programs, {n: m.function for n, m in methods.items()}
+
+    def _root(self, program: Program) -> tuple[torch.nn.Module, dict[str, _Method]]:
+        """The module of an archive, and its methods."""
         root = self.values.decode(self.manifest.get("root"))
         if not isinstance(root, torch.nn.Module):
             raise self.problem("its root is no module", MANIFEST)
-        (program, *_) = self._programs()
         given, entry = self.manifest.get("methods"), self.manifest.get("entry")
         if not isinstance(given, dict) or not given or entry not in ("forward", CALL):
             raise self.problem("its module has no methods", MANIFEST)
         methods = {str(n): self._method(about, program, 1) for n, about in given.items()}
         self._check_root(program, root, methods)
+        return root, methods
+
+    def _module(self) -> RecursiveScriptModule:
+        (program, *_) = self._programs()
+        root, methods = self._root(program)
+        entry = self.manifest.get("entry")
         for name, method in methods.items():
             if getattr(type(root), name, None) in (None, torch.nn.Module.forward):
                 setattr(type(root), name, method.stub)
@@ -363,4 +430,4 @@ def loaded_bytes(data: bytes) -> Any:
 
 SAVERS["from_bytes"] = loaded_bytes
 
-__all__ = ["load", "loaded_bytes"]
+__all__ = ["Contents", "contents", "load", "loaded_bytes"]

@@ -1,0 +1,5 @@
+"""The command line: ``scriptmode inspect``, ``convert``, ``run`` and ``export`` of archives."""
+
+from scriptmode.cli.commands import main
+
+__all__ = ["main"]
