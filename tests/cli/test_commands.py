@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -37,6 +38,10 @@ class Model(nn.Module):
 def pairs(rows: List[Tuple[int, float]], of: Optional[Tensor] = None) -> List[float]:
     shift = 0.0 if of is None else float(of.sum())
     return [k * v + shift for k, v in rows]
+
+
+def add_and_scale(x: Tensor, y: Tensor) -> Tensor:
+    return (x + 1) * y
 
 
 @pytest.fixture
@@ -93,6 +98,22 @@ def test_convert_a_torchscript_file(saved, capsys):
     assert capsys.readouterr().out.startswith("TorchScript module")
     assert main(["convert", f"{folder}/old.pt", f"{folder}/new.sm"]) == 0
     torch.testing.assert_close(scriptmode.load(folder / "new.sm")(x), old(x))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler to link with")
+@pytest.mark.parametrize("more", [(), ("--standalone", "--name", "mine")])
+def test_export(saved, capsys, more):
+    folder, _, _ = saved
+    scriptmode.save(scriptmode.script(add_and_scale), folder / "add.sm")
+    status = main(
+        ["export", f"{folder}/add.sm", f"{folder}/out", f"{folder}/x.npy", "[2.0]", *more]
+    )
+    made = capsys.readouterr().out.strip()
+    assert status == 0 and made == str(
+        folder / "out" / f"lib{more[-1] if more else 'add_and_scale'}.so"
+    )
+    names = {p.name for p in (folder / "out").iterdir()}
+    assert "scriptmode.h" in names and made.rpartition("/")[2] in names
 
 
 @pytest.mark.parametrize(
