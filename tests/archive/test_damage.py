@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -272,29 +273,74 @@ def test_loading_imports_and_runs_nothing(archive, tmp_path):
     assert done.stdout == "Item\n"
 
 
-def test_a_save_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path):
-    path, script = tmp_path / "m.sm", tmp_path / "saves.py"
-    script.write_text(
-        "import sys, torch, scriptmode\n"
-        "m = scriptmode.script(torch.nn.Linear(300, 300))\n"
-        "while True:\n"
-        "    m.save(sys.argv[1])\n"
-        "    print('saved', flush=True)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    rng = random.Random(3)
-    child = subprocess.Popen(
-        [sys.executable, str(script), str(path)], env=environment, stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    for _ in range(3):
+_KILLED = """
+import os, random, resource, signal, sys, time
+import torch, scriptmode
+
+folder = sys.argv[1]
+path = os.path.join(folder, "m.sm")
+modules = [scriptmode.script(torch.nn.Linear(300, 300)) for _ in range(2)]
+known = []
+for module in modules:
+    module.save(path)
+    with open(path, "rb") as file:
+        known.append(file.read())
+rng = random.Random(3)
+
+
+def forked(run):
+    child = os.fork()
+    if child == 0:
         try:
-            child.wait(rng.random() * 0.2)
-        except subprocess.TimeoutExpired:
-            pass
-        assert scriptmode.load(path, verify=True)(torch.ones(1, 300)).shape == (1, 300)
-    child.kill()
-    child.wait()
-    child.stdout.close()
-    assert scriptmode.load(path, verify=True)(torch.ones(1, 300)).shape == (1, 300)
+            run()
+        except OSError as error:
+            os._exit(error.errno)
+        os._exit(0)
+    return child
+
+
+def save_again_and_again():
+    while True:
+        for module in modules:
+            module.save(path)
+
+
+for _ in range(200):
+    child = forked(save_again_and_again)
+    time.sleep(rng.random() * 0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with open(path, "rb") as file:
+        assert file.read() in known
+left = [name for name in os.listdir(folder) if name != "m.sm"]
+print("cut off:", len(left))
+for name in left:
+    os.unlink(os.path.join(folder, name))
+
+
+def save_with_little_room():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    modules[0].save(path)
+
+
+_, status = os.waitpid(forked(save_with_little_room), 0)
+print("no room:", os.waitstatus_to_exitcode(status))
+with open(path, "rb") as file:
+    assert file.read() in known
+print("beside it:", os.listdir(folder))
+"""
+
+
+def test_a_save_that_is_cut_off_leaves_the_old_file_or_the_new_one(tmp_path):
+    """200 times by SIGKILL, and by a file that cannot grow."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path)],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    cut_off, no_room, beside = done.stdout.splitlines()
+    assert int(cut_off.partition(": ")[2]) > 20
+    assert no_room == f"no room: {errno.EFBIG}" and beside == "beside it: ['m.sm']"
+    loaded = scriptmode.load(tmp_path / "m.sm", verify=True)
+    assert loaded(torch.ones(1, 300)).shape == (1, 300)
