@@ -180,6 +180,42 @@ def test_a_recording_inside_of_a_script():
     same_calls(compiled, loaded(saved(compiled)), (X,), (X + 2,), (-X - 2,))
 
 
+def test_loaded_functions_and_modules_inside_of_programs():
+    gated = loaded(saved(scriptmode.script(programs.gated)))
+    whole = loaded(saved(scriptmode.script(Whole())))
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.whole = whole
+
+        def forward(self, x: torch.Tensor):
+            return gated(self.whole(x)) + gated(x, 3)
+
+    outer = Outer()
+    scripted, traced = scriptmode.script(outer), scriptmode.trace(outer, (X,))
+    for compiled in (scripted, traced, loaded(saved(scripted)), loaded(saved(traced))):
+        same_calls(outer, compiled, (X,), (X + 1,))
+
+
+def test_a_module_without_source_inside_of_a_program_says_so(monkeypatch):
+    data = saved(scriptmode.script(Whole()))
+    monkeypatch.delattr(programs, "Whole")
+    monkeypatch.delattr(programs, "Scaled")
+    whole = loaded(data)
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.whole = whole
+
+        def forward(self, x: torch.Tensor):
+            return self.whole(x)
+
+    with pytest.raises(scriptmode.ScriptError, match="loaded from an archive"):
+        scriptmode.script(Outer())(X)
+
+
 def test_submodules_are_called_alone_and_keep_their_state():
     compiled = scriptmode.script(Whole())
     compiled.part.times = 5

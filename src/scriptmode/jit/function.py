@@ -148,6 +148,7 @@ class ScriptFunction(Compiled):
         self._function = function
         self._calls = dispatcher
         self.archived: list[Program] = []  # those of the archive that it was loaded from
+        self.__scriptmode_flat__ = False  # whether callers take its program, not its source
 
     @property
     def _dispatcher(self) -> Dispatcher:

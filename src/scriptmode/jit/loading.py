@@ -21,6 +21,7 @@ from scriptmode.archive.value_kinds import Json
 from scriptmode.archive.weights import WeightReader
 from scriptmode.autodiff.differentiate import program_of
 from scriptmode.frontend.script import ClassFacts
+from scriptmode.frontend.script.source import STUB
 from scriptmode.frontend.trace import TracedMethod, TraceResult
 from scriptmode.ir import types as T
 from scriptmode.ir.graph import Graph, Program, copy_graph
@@ -222,7 +223,7 @@ class _Reader:
             stored=programs,
         )
         found = ScriptFunction(method.stub, dispatcher)
-        found.archived = programs
+        found.archived, found.__scriptmode_flat__ = programs, True
         return found
 
     def inside(self) -> tuple[torch.nn.Module | None, list[Program], dict[str, str]]:
@@ -333,6 +334,7 @@ def _stub(about: Mapping[str, Any], signature: inspect.Signature, is_method: boo
             f"{stub.__qualname__} was loaded from an archive: it runs compiled, and has no source"
         )
 
+    setattr(stub, STUB, True)
     stub.__module__, stub.__qualname__ = str(about["module"]), str(about["qualname"])
     stub.__name__ = stub.__qualname__.rpartition(".")[2]
     stub.__doc__ = about["doc"] if isinstance(about.get("doc"), str) else None

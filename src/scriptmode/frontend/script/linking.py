@@ -2,7 +2,8 @@
 
 They are known by the protocol ``__scriptmode_ir__() -> (program, function, module)``.  What was
 scripted is compiled again from its source, for the types of this call.  What was traced has no
-source that may be compiled: its program is merged into this one.  ``__scriptmode_flat__`` says
+source that may be compiled, nor has a function that was loaded from an archive: its program is
+merged into this one.  ``__scriptmode_flat__`` says
 that the graph takes and returns what the caller passes; else ``__scriptmode_trees__`` say how.
 """
 
@@ -24,8 +25,8 @@ TREES = "__scriptmode_trees__"
 
 
 def is_traced(obj: Any) -> bool:
-    """Whether a compiled object is a recording."""
-    return is_compiled(obj) and hasattr(obj, "frozen")
+    """Whether a compiled object has no source: a recording, or a function from an archive."""
+    return is_compiled(obj) and (hasattr(obj, "frozen") or bool(getattr(obj, FLAT, False)))
 
 
 def source_object(obj: Any) -> Any:
@@ -73,10 +74,10 @@ def call_recording(
         elif name in graph.defaults:
             values.append(Constant(graph.defaults[name]))
     if len(values) != len(params) or set(given.keywords) - set(names):
-        e.fail_type(f"a traced function takes {len(params)} arguments, {len(values)} given")
+        e.fail_type(f"it takes {len(params)} arguments, {len(values)} given")
     inputs = [] if owner is None else [owner]
     for param, value in zip(params, values, strict=True):
-        inputs.append(e.value_of_type(value, param.type, f"argument `{param.name}` of the trace"))
+        inputs.append(e.value_of_type(value, param.type, f"argument `{param.name}`"))
     return e.lift(_call(e, graph, inputs))
 
 

@@ -92,8 +92,17 @@ class FunctionSource:
 _CACHE: dict[int, tuple[weakref.ref[types.CodeType], FunctionSource]] = {}
 
 
+STUB = "__scriptmode_stub__"  # an attribute of functions that stand for programs of archives
+
+
 def source_of(function: types.FunctionType) -> FunctionSource:
     """The source of a function; CompileError when there is none to be found."""
+    if hasattr(function, STUB):
+        raise _missing(
+            function,
+            "it was loaded from an archive, which holds programs",
+            "call the loaded object itself; for a module, import its class before it is loaded",
+        )
     code = function.__code__
     key = id(code)
     found = _CACHE.get(key)
@@ -206,7 +215,7 @@ def _same_code(node: ast.Lambda, code: types.CodeType) -> bool:
     return inner.co_code == code.co_code and inner.co_consts == code.co_consts
 
 
-def _missing(function: types.FunctionType, reason: str) -> CompileError:
+def _missing(function: types.FunctionType, reason: str, help: str = "") -> CompileError:
     name = getattr(function, "__qualname__", repr(function))
     return CompileError(
         Diagnostic(
@@ -214,7 +223,8 @@ def _missing(function: types.FunctionType, reason: str) -> CompileError:
             f"no source text of `{name}`",
             place_of(function),
             notes=(reason,),
-            help="functions made by exec or eval, or typed at a prompt, must be put into a file",
+            help=help
+            or "functions made by exec or eval, or typed at a prompt, must be put into a file",
         )
     )
 
