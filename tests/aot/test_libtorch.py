@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -127,6 +128,21 @@ def test_too_deep_a_recursion_is_an_error(library):
     thread.start()
     thread.join()
     assert results == [1000]
+
+
+@needs("cc")
+def test_traced_and_loaded_programs(tmp_path):
+    m, x = programs.Loop().cell, torch.randn(3, 4)
+    traced = scriptmode.trace(m.linear, (x,))
+    file = io.BytesIO()
+    scriptmode.save(scriptmode.script(m), file)
+    file.seek(0)
+    for number, (program, args) in enumerate([(traced, (x,)), (scriptmode.load(file), (x, x))]):
+        path = scriptmode.export_library(program, tmp_path, name=f"p{number}")
+        found = Library(str(path))
+        with torch.no_grad():
+            same(found.call("forward", *map(arrays, args)), (m.linear if number == 0 else m)(*args))
+        found.close()
 
 
 @needs("cc")
