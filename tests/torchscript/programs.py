@@ -294,7 +294,11 @@ def counted(n: int, x: float):
 
 @program((torch.tensor(3), torch.tensor(1.5)))
 def implicit_conversions(n: Tensor, x: Tensor):
-    return counted(n, x), torch.zeros(n), max(int(n), 2), n.item()
+    item = x.item()
+    return (
+        counted(n, x), torch.zeros(n), max(int(n), 2), n.item(), math.ceil(item), math.floor(n.item()), item + 1,
+        item * 2.5, item > 1, -item, item / 2, max(item, 2), n.item() // 2, item == n.item(), int(item), math.sqrt(item),
+    )  # fmt: skip
 
 
 @program((5,), (-5,))

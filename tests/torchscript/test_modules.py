@@ -2,7 +2,7 @@
 
 import copy
 import io
-from typing import Tuple
+from typing import Dict, List, Tuple
 
 import pytest
 import torch
@@ -188,6 +188,31 @@ def test_compiled_hooks_run(capsys):
     assert capsys.readouterr().out.splitlines().count("seen 2 2") == 2
     again = scriptmode.load(io.BytesIO(saved(ours)))
     torch.testing.assert_close(again(modules.Y), theirs(modules.Y))
+
+
+def test_module_without_forward():
+    class Library(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = torch.nn.Linear(3, 3)
+
+        @torch.jit.export
+        def run(self, x: torch.Tensor, n: int = 2) -> torch.Tensor:
+            return self.lin(x) * n
+
+        @torch.jit.export
+        def count(self, words: List[str]) -> Dict[str, int]:
+            found: Dict[str, int] = {}
+            for word in words:
+                found[word] = found.get(word, 0) + 1
+            return found
+
+    ours, theirs = both(stored(Library()))
+    assert_same(outcome(ours.run, (modules.Y,)), outcome(theirs.run, (modules.Y,)))
+    again = scriptmode.load(io.BytesIO(saved(ours)))
+    assert ours.count(["a", "b", "a"]) == again.count(["a", "b", "a"]) == {"a": 2, "b": 1}
+    with pytest.raises((AttributeError, NotImplementedError)):
+        ours(modules.Y)
 
 
 def test_submodules_can_be_called():

@@ -310,8 +310,7 @@ def _torchscript(loaded: Loaded) -> RecursiveScriptModule:
         methods[name] = _Method(function, qualname, signature, _stub(about, signature, True))
         if getattr(cls, name, None) in (None, torch.nn.Module.forward):
             setattr(cls, name, methods[name].stub)
-    entry = "forward" if "forward" in methods else next(iter(methods))
-    return LoadedBuild(loaded.program, methods, entry).wrap(loaded.root)
+    return LoadedBuild(loaded.program, methods, "forward").wrap(loaded.root)
 
 
 def _signature_of(graph: Graph) -> inspect.Signature:

@@ -7,7 +7,6 @@ never compiled or run.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -141,10 +140,7 @@ class Sources:
         if len(data) > _MOST_BYTES:
             raise self._archive.problem(f"it has {len(data)} bytes", entry)
         try:
-            text = data.decode()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(text)
+            tree = ast.parse(data.decode())
         except UnicodeDecodeError as error:
             raise self._archive.problem(str(error), entry) from None
         except _TOO_DEEP as error:

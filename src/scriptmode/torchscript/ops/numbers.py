@@ -256,9 +256,14 @@ def rounded(e: Emitter, a: Value) -> Value | None:
 
 def _whole(name: str) -> Callable[[Emitter, Value], Value | None]:
     def run(e: Emitter, a: Value) -> Value | None:
-        if a.type == T.INT:
-            return a
-        return e.op(f"math::{name}", a) if a.type == T.FLOAT else None
+        if a.type not in (T.INT, T.FLOAT, T.NUMBER):
+            return None
+
+        def known(values: list[Value]) -> Value:
+            (x,) = values
+            return x if x.type == T.INT else e.op(f"math::{name}", x)
+
+        return split(e, [a], known)
 
     return run
 
