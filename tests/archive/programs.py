@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import functools
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union  # noqa: UP035
 
 import torch
@@ -188,6 +189,20 @@ class Scaled(nn.Module):
 
     def forward(self, x: Tensor, more: int = 0):
         return self.linear(x) * (self.times + more)
+
+
+class Computing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.computed = 0
+
+    @functools.cached_property
+    def factor(self):
+        self.computed += 1
+        return self.computed * 3
+
+    def forward(self, x: Tensor):
+        return x * self.factor + self.factor, self.computed
 
 
 class Whole(nn.Module):

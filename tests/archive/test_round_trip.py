@@ -198,6 +198,17 @@ def test_loaded_functions_and_modules_inside_of_programs():
         same_calls(outer, compiled, (X,), (X + 1,))
 
 
+def test_properties_are_not_computed_by_saving_and_loading():
+    for calls in (0, 1):
+        eager, compiled = programs.Computing(), scriptmode.script(programs.Computing())
+        for _ in range(calls):
+            eager(X), compiled(X)
+        data = saved(compiled)
+        back = loaded(data)
+        assert saved(back) == data and compiled.computed == back.computed == calls
+        same_calls(eager, back, (X,))
+
+
 def test_a_module_without_source_inside_of_a_program_says_so(monkeypatch):
     data = saved(scriptmode.script(Whole()))
     monkeypatch.delattr(programs, "Whole")

@@ -30,10 +30,10 @@ from scriptmode.jit.function import SAVERS, ScriptFunction
 from scriptmode.jit.module import CALL, Build, RecursiveScriptModule
 from scriptmode.jit.pipeline import compile_native
 from scriptmode.jit.tracing import TraceBuild, compiled_recording
+from scriptmode.runtime.instance import UNBOUND, present
 from scriptmode.support.diagnostics import CompileError, Diagnostic
 from scriptmode.torchscript.reader import Loaded, read_torchscript
 
-_MISSING = object()
 _WRONG = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
@@ -292,8 +292,8 @@ class _Reader:
             if not isinstance(module, torch.nn.Module):
                 raise self.problem(f"{what} is no module", MANIFEST)
             for name, inner in t.attributes.items():
-                value = getattr(module, name, _MISSING)
-                if value is _MISSING and name not in t.late:
+                value = present(module, name)
+                if value is UNBOUND and name not in t.late:
                     raise self.problem(f"{what} has no `{name}`", MANIFEST)
                 pending.append((inner, value, f"`{name}` of {what}"))
 

@@ -26,6 +26,7 @@ from scriptmode.jit.dispatch import Dispatcher
 from scriptmode.jit.function import SAVERS, ScriptFunction
 from scriptmode.jit.module import EmptyBuild, RecursiveScriptModule
 from scriptmode.jit.tracing import TraceBuild, TracedFunction
+from scriptmode.runtime.instance import UNBOUND, present
 from scriptmode.version import __version__
 
 _SIMPLE = (bool, int, float, complex, str, bytes, type(None))
@@ -33,7 +34,6 @@ _SEQUENCES = (list, tuple, set, frozenset, collections.deque, torch.Size)
 _DICTS = (dict, collections.OrderedDict, collections.Counter)
 _OWN_STATE = frozenset(vars(torch.nn.Module()))
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_MISSING = object()
 
 
 def save(m: Any, f: Any, _extra_files: Mapping[str, str | bytes] | None = None) -> None:
@@ -202,8 +202,8 @@ def _kept_of(module: torch.nn.Module, known: frozenset[str]) -> dict[str, Any]:
     found = {n: v for n, v in state.items() if n in known or _is_plain(v)}
     tables = {*module._parameters, *module._buffers, *module._modules, "training"}
     for name in sorted(known - tables - set(found)):
-        value = getattr(module, name, _MISSING)
-        if value is not _MISSING and not isinstance(value, types.MethodType):
+        value = present(module, name)
+        if value is not UNBOUND and not isinstance(value, types.MethodType):
             found[name] = value
     return found
 

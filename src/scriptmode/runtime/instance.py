@@ -83,7 +83,7 @@ class NativeInstance:
         late = self.class_type.late.get(name)
         if late is None:
             return getattr(self.module, name)
-        return _for_slot(_present(self.module, name), late)
+        return _for_slot(present(self.module, name), late)
 
     @staticmethod
     def of(class_type: T.ClassType, module: torch.nn.Module, tree: Tree) -> NativeInstance:
@@ -125,7 +125,7 @@ class NativeInstance:
             return getattr(self.module, name)
         with self.tree.turn, self._crossing(name) as crossing:
             value = self._read(name, crossing)
-        if value is _UNBOUND:
+        if value is UNBOUND:
             raise AttributeError(
                 f"'{self.class_type.original_name}' object has no attribute '{name}'"
             )
@@ -137,14 +137,14 @@ class NativeInstance:
         return Crossing(self.tree.memory.mirrors if may_hold_containers(t) else None)
 
     def _read(self, name: str, crossing: Crossing) -> Any:
-        """The value in a slot; _UNBOUND where there is none."""
+        """The value in a slot; UNBOUND where there is none."""
         t = self.class_type.attributes[name]
         value = crossing.to_python(self.address + self.offsets[name], t)
         late = self.class_type.late.get(name)
         if late is None:
             return value
         if value is None:
-            return _UNBOUND
+            return UNBOUND
         return value[0] if T.is_optional(late) else value
 
     def unbind(self, name: str) -> None:
@@ -156,7 +156,7 @@ class NativeInstance:
             return
         self.get(name)
         with self.tree.turn, self._crossing(name) as crossing:
-            self._replace(name, _UNBOUND, crossing)
+            self._replace(name, UNBOUND, crossing)
 
     def set(self, name: str, value: Any) -> None:
         """Assign an attribute; TypeError when the value is not of its type."""
@@ -170,11 +170,11 @@ class NativeInstance:
             self._replace(name, value, crossing)
 
     def _replace(self, name: str, value: Any, crossing: Crossing) -> None:
-        """Write a slot; _UNBOUND unbinds a late attribute."""
+        """Write a slot; UNBOUND unbinds a late attribute."""
         late = self.class_type.late.get(name)
         if late is not None:
             value = _for_slot(value, late)
-        elif value is _UNBOUND:
+        elif value is UNBOUND:
             raise TypeError(f"`{name}` of a compiled module cannot be deleted")
         t = self.class_type.attributes[name]
         size = layouts.size_of(t)
@@ -221,10 +221,10 @@ class NativeInstance:
 
     def _write_to(self, module: torch.nn.Module, name: str, value: Any) -> None:
         """Give an eager module the value of an attribute; immutable equal ones stay."""
-        old = _present(module, name)
+        old = present(module, name)
         if value is old:
             return
-        if value is _UNBOUND:
+        if value is UNBOUND:
             delattr(module, name)
         elif may_hold_containers(self.class_type.attributes[name]) or not _same(old, value):
             setattr(module, name, value)
@@ -233,7 +233,7 @@ class NativeInstance:
         """The opposite of ``export_to``."""
         for name in self._filled if names is None else names.intersection(self._filled):
             with self.tree.turn, self._crossing(name) as crossing:
-                value = _present(module, name)
+                value = present(module, name)
                 own = self._read(name, crossing)
                 holds = may_hold_containers(self.class_type.attributes[name])
                 if own is not value and (holds or not _same(own, value)):
@@ -272,7 +272,7 @@ class NativeInstance:
         for name in self._filled:
             self._write_to(self.module, name, self._read(name, crossing))
         names = (*self._filled, *self.class_type.constants)
-        return {n: _present(self.module, n) for n in names}
+        return {n: present(self.module, n) for n in names}
 
     def refresh(self, frame: int, before: Mapping[str, Any]) -> None:
         """Take over what a Python function has assigned."""
@@ -282,7 +282,7 @@ class NativeInstance:
             if not (type(value) in PLAIN_TENSORS or (value is None and row.nullable)):
                 raise TypeError(f"`{row.name}` is compiled as a tensor, not {value!r}")
         for name, old in before.items():
-            value = _present(self.module, name)
+            value = present(self.module, name)
             if value is not old:
                 if name in self.class_type.constants:
                     raise TypeError(f"`{name}` is a constant of the compiled module")
@@ -366,14 +366,14 @@ class TensorRow:
                 self.container, self.place = container, state[container]
 
 
-_UNBOUND = object()
+UNBOUND = object()  # the value of an attribute that a module does not have
 
 
-def _present(module: torch.nn.Module, name: str) -> Any:
+def present(module: torch.nn.Module, name: str) -> Any:
     """An attribute that a module has now; a cached property that was not read yet is none."""
     if isinstance(inspect.getattr_static(type(module), name, None), functools.cached_property):
-        return module.__dict__.get(name, _UNBOUND)
-    return getattr(module, name, _UNBOUND)
+        return module.__dict__.get(name, UNBOUND)
+    return getattr(module, name, UNBOUND)
 
 
 def may_hold_containers(t: T.Type) -> bool:
@@ -386,7 +386,7 @@ def may_hold_containers(t: T.Type) -> bool:
 
 def _for_slot(value: Any, late: T.Type) -> Any:
     """What the slot of an attribute that may be unbound holds for a value."""
-    if value is _UNBOUND:
+    if value is UNBOUND:
         return None
     return (value,) if T.is_optional(late) else value
 
