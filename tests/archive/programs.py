@@ -227,7 +227,14 @@ def not_compiled(text: str) -> int:
 
 def calls_python(x: Tensor, text: str):
     kept: List[int] = x.long().tolist()
-    return in_python(text), not_compiled(text), text.encode("latin-1", "replace"), kept, hash(3.5)
+    return (
+        in_python(text),
+        x.tolist(),
+        not_compiled(text),
+        text.encode("latin-1", "replace"),
+        kept,
+        hash(3.5),
+    )
 
 
 def of_functions(n: int):

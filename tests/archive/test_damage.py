@@ -226,6 +226,9 @@ def test_what_cannot_be_saved_says_so(tmp_path):
     hooked = nn.Linear(2, 2)
     hooked.register_forward_hook(lambda m, a, r: None)
     refused(scriptmode.script(hooked), "Linear, which has hooks")
+    whole = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    whole[0].register_full_backward_hook(lambda m, i, o: None)
+    refused(scriptmode.script(whole), "0, which has backward hooks")
     with pytest.raises(scriptmode.ArchiveError, match="an extra file by the name of '../x'"):
         scriptmode.save(compiled, path, {"../x": ""})
     with pytest.raises(FileNotFoundError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import operator
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -149,9 +148,8 @@ NESTED_NUMBERS = _nested_numbers()  # what ``tolist`` gives
 @method("tolist")
 def _tolist(b: Builder, self: Operand) -> Value:
     # the rank and the dtype are known at run time only
-    function = operator.methodcaller("tolist")
     return b.node(
-        "prim::python_call", [tensor(b, self)], [NESTED_NUMBERS], function=function
+        "prim::python_call", [tensor(b, self)], [NESTED_NUMBERS], function=torch.Tensor.tolist
     ).output
 
 

@@ -33,7 +33,8 @@ _SIMPLE = (bool, int, float, complex, str, bytes, type(None))
 _SEQUENCES = (list, tuple, set, frozenset, collections.deque, torch.Size)
 _DICTS = (dict, collections.OrderedDict, collections.Counter)
 _OWN_STATE = frozenset(vars(torch.nn.Module()))
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", *_BACKWARD_HOOKS)
 
 
 def save(m: Any, f: Any, _extra_files: Mapping[str, str | bytes] | None = None) -> None:
@@ -158,6 +159,11 @@ def _module_writer(m: RecursiveScriptModule) -> _Writer:
     original = m.to_eager()
     if any(vars(original).get(n) for n in _HOOKS):
         raise not_saved(f"{m.original_name}, which has hooks", help="remove them before")
+    for name, part in original.named_modules():
+        if any(vars(part).get(n) for n in _BACKWARD_HOOKS):
+            raise not_saved(
+                f"{name or m.original_name}, which has backward hooks", help="remove them before"
+            )
     names = _names_by_class(build.program)
     writer = _Writer(lambda module: _kept_of(module, names.get(type(module), frozenset())))
     writer.program(build.program)
